@@ -1,0 +1,55 @@
+"""Convert OpenVINO IR and ONNX models to TensorFlow Lite, with the layout solved for instead of guessed.
+
+    import nchw2nhwc
+    model = nchw2nhwc.convert("model.onnx")
+    model.save("model.tflite")
+
+`convert`, `ConvertOptions`, `Converted`, `CheckResult`, `TensorInfo` and the error types are the whole interface. Importing the package
+loads none of its dependencies; they are imported when they are first needed.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from nchw2nhwc.errors import (
+    CheckError,
+    ConversionError,
+    Location,
+    MissingOp,
+    OptionError,
+    OutputError,
+    ShapeError,
+    SourceError,
+    TargetError,
+    UnsupportedError,
+    UnsupportedOpsError,
+)
+
+if TYPE_CHECKING:
+    from nchw2nhwc.check import CheckResult
+    from nchw2nhwc.conversion import convert
+    from nchw2nhwc.converted import Converted, TensorInfo
+    from nchw2nhwc.options import ConvertOptions
+
+__version__ = "0.1.0"
+
+__all__ = ["CheckError", "CheckResult", "ConversionError", "ConvertOptions", "Converted", "Location", "MissingOp", "OptionError",
+           "OutputError", "ShapeError", "SourceError", "TargetError", "TensorInfo", "UnsupportedError", "UnsupportedOpsError", "__version__", "convert"]
+
+_LAZY = {"convert": "nchw2nhwc.conversion", "Converted": "nchw2nhwc.converted", "TensorInfo": "nchw2nhwc.converted",
+         "ConvertOptions": "nchw2nhwc.options", "CheckResult": "nchw2nhwc.check"}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is public on first use, so that `import nchw2nhwc` stays quick."""
+    if name not in _LAZY:
+        raise AttributeError(f"module 'nchw2nhwc' has no attribute '{name}'")
+    value: object = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
