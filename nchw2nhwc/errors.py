@@ -75,7 +75,7 @@ class UnsupportedOpsError(UnsupportedError):
 
     def __init__(self, missing: Iterable[MissingOp], where: Location | None = None) -> None:
         self.missing = tuple(missing)
-        lines = "".join(f"\n  {m.type}: {m.count} ({', '.join(m.layers)}{', ...' if m.count > len(m.layers) else ''})" for m in self.missing)
+        lines = "".join(f"\n  {m.type}: {m.count} ({', '.join((*m.layers, *('...',) * (m.count > len(m.layers))))})" for m in self.missing)
         super().__init__(f"{len(self.missing)} op type(s) are not supported:{lines}", where,
                          "Cut the model before these layers with --outputs, or report the op types above.")
 

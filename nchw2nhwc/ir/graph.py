@@ -267,5 +267,5 @@ class Graph:
 
     def reorder(self, nodes: Sequence[Node]) -> None:
         """Set a new (topological) order of the same nodes."""
-        assert len(nodes) == len(self._nodes) and set(nodes) == set(self._nodes)
+        assert sorted(map(id, nodes)) == sorted(map(id, self._nodes)), "not the same nodes"
         self._nodes = list(nodes)

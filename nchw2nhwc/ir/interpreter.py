@@ -56,8 +56,8 @@ def steps(graph: Graph, inputs: Mapping[str, Array]) -> Iterator[tuple[Value, Ar
 def run(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """Outputs by name for `inputs` by name, each in the layout and type that the graph declares. Raises ShapeError."""
     wanted = {id(v) for v in graph.outputs}
-    results: dict[int, Array] = {id(v): np.asarray(inputs[v.name], v.type.dtype) for v in graph.inputs if id(v) in wanted and v.name in inputs}
-    results |= {id(v): v.const for v in graph.outputs if v.const is not None}
+    results: dict[int, Array] = {id(v): v.const for v in graph.outputs if v.const is not None}
+    results |= {id(v): np.asarray(inputs[v.name], v.type.dtype) for v in graph.inputs if id(v) in wanted and v.name in inputs}
     for value, array in steps(graph, inputs):
         if id(value) in wanted:
             results[id(value)] = array

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nchw2nhwc.ir.graph import Graph, Value
+from nchw2nhwc.ir.types import TensorType
 
 
 class VerificationError(AssertionError):
@@ -23,7 +24,8 @@ def verify(graph: Graph) -> None:
         require(names.setdefault(value.name, value) is value, f"two values are called '{value.name}'")
         if value.const is not None:
             require(value.producer is None, f"constant {value!r} has a producer")
-            require(value.const.shape == value.shape and value.const.dtype == value.type.dtype, f"constant {value!r} is a {value.const.dtype}{value.const.shape}")
+            actual = TensorType(value.const.dtype, value.const.shape)
+            require(value.type == actual, f"constant {value!r} holds {actual}")
         for node, index in value.uses:
             require(node in nodes, f"{value!r} is used by {node!r}, which is not in the graph")
             require(index < len(node.inputs) and node.inputs[index] is value, f"use-list of {value!r} names operand {index} of {node!r}")

@@ -1,0 +1,6 @@
+"""All ops. Importing this package fills `base.REGISTRY`."""
+
+from nchw2nhwc.ops import binary, elementwise, indexing, matmul, movement, norm, reduce, resize, sizes, windowed
+from nchw2nhwc.ops.base import REGISTRY, Op
+
+__all__ = ["REGISTRY", "Op", "binary", "elementwise", "indexing", "matmul", "movement", "norm", "reduce", "resize", "sizes", "windowed"]

@@ -1,0 +1,177 @@
+"""What an op is: attributes with roles, shape inference, a numpy reference and a layout rule, in one class.
+
+An op is a frozen dataclass. Subclassing `Op` registers it under its class name; a family that is no op by itself says `abstract=True`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from typing import ClassVar, TypeVar
+
+from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.ir.dim import Dim, Size
+from nchw2nhwc.ir.types import Array, TensorType
+from nchw2nhwc.ops.rules import Rule
+
+_Self = TypeVar("_Self", bound="Op")
+REGISTRY: dict[str, type[Op]] = {}
+"""Every op class by name, in the order of definition."""
+
+
+class Role(Enum):
+    """What an attribute says about axes of operand 0, so that a layout change can rewrite it without knowing the op."""
+
+    AXIS = "axis"
+    """One axis number, never negative."""
+    AXES = "axes"
+    """Several axis numbers, never negative, ascending."""
+    PER_AXIS = "per_axis"
+    """One entry for every axis, in axis order."""
+
+
+def axis_role() -> Mapping[str, object]:
+    """Metadata of a field that holds one axis."""
+    return {"role": Role.AXIS}
+
+
+def axes_role() -> Mapping[str, object]:
+    """Metadata of a field that holds several axes."""
+    return {"role": Role.AXES}
+
+
+def per_axis_role(neutral: object) -> Mapping[str, object]:
+    """Metadata of a field with one entry an axis; `neutral` is the entry that leaves an axis alone."""
+    return {"role": Role.PER_AXIS, "neutral": neutral}
+
+
+@dataclass(frozen=True)
+class Op:
+    """Base of all ops."""
+
+    rule: ClassVar[Rule]
+    abstract: ClassVar[bool] = True
+
+    def __init_subclass__(cls, *, abstract: bool = False) -> None:
+        super().__init_subclass__()
+        cls.abstract = abstract
+        if not abstract:
+            REGISTRY[cls.__name__] = cls
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    infer: ClassVar[Callable[..., TensorType | tuple[TensorType, ...]]]
+    """A method of every op: result types from operand types, symbolic dimensions included. Raises ShapeError where they do not fit."""
+
+    reference: ClassVar[Callable[..., Array | tuple[Array, ...]]]
+    """A method of every op: the op in numpy. What it means, the constant folder and the oracle of every test."""
+
+    def special_axes(self) -> frozenset[int]:
+        """Axes of operand 0 that the op does not treat independently (rules `Along`): by default those that its attributes touch."""
+        found: set[int] = set()
+        for name, role, neutral in roles(type(self)):
+            value = getattr(self, name)
+            if role is Role.AXIS:
+                found.add(value)
+            elif role is Role.AXES:
+                found |= set(value)
+            else:
+                found |= {k for k, entry in enumerate(value) if entry != neutral}
+        return frozenset(found)
+
+    # ---- the same for every op -------------------------------------------------------------------------------------
+    def infer_types(self, *inputs: TensorType | None) -> tuple[TensorType, ...]:
+        """`infer` with absent operands left out and one result wrapped; errors name the op."""
+        present = [t for t in inputs if t is not None]
+        result = self.infer(*present)
+        return result if isinstance(result, tuple) else (result,)
+
+    def run(self, *inputs: Array | None) -> tuple[Array, ...]:
+        """`reference` with absent operands left out and one result wrapped."""
+        present = [x for x in inputs if x is not None]
+        result = self.reference(*present)
+        return result if isinstance(result, tuple) else (result,)
+
+    def bind(self: _Self, sizes: Mapping[str, int]) -> _Self:
+        """This op with the named dimensions in its attributes replaced by numbers."""
+        changed = {f.name: _bind(getattr(self, f.name), sizes) for f in fields(self) if _is_symbolic(getattr(self, f.name))}
+        return replace(self, **changed) if changed else self
+
+    def __str__(self) -> str:
+        parts = [f"{f.name}={_text(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"{self.name}({', '.join(parts)})" if parts else self.name
+
+
+_ROLES: dict[type[Op], tuple[tuple[str, Role, object], ...]] = {}
+
+
+def roles(cls: type[Op]) -> tuple[tuple[str, Role, object], ...]:
+    """`(field, role, neutral entry)` of every attribute of an op class that speaks of axes."""
+    if cls not in _ROLES:
+        _ROLES[cls] = tuple((f.name, f.metadata["role"], f.metadata.get("neutral")) for f in fields(cls) if "role" in f.metadata)
+    return _ROLES[cls]
+
+
+def remap_axes(op: _Self, stored: Sequence[int | None]) -> _Self:
+    """The op for a stored form of its operand: `stored[k]` is the source axis that is stored at position k, None for one that the op
+    leaves alone (part of an axis, several axes merged, or an axis of size 1 that the source does not have)."""
+    where = {axis: k for k, axis in enumerate(stored) if axis is not None}
+    changed: dict[str, object] = {}
+    for name, role, neutral in roles(type(op)):
+        value = getattr(op, name)
+        if role is Role.AXIS:
+            changed[name] = where[value]
+        elif role is Role.AXES:
+            changed[name] = tuple(sorted(where[a] for a in value if a in where))
+        else:
+            changed[name] = tuple(neutral if axis is None else value[axis] for axis in stored)
+    return replace(op, **changed) if changed else op
+
+
+def _is_symbolic(value: object) -> bool:
+    return isinstance(value, Dim) or (isinstance(value, tuple) and any(_is_symbolic(v) for v in value))
+
+
+def _bind(value: object, sizes: Mapping[str, int]) -> object:
+    if isinstance(value, Dim):
+        return value.evaluate(sizes)
+    return tuple(_bind(v, sizes) for v in value) if isinstance(value, tuple) else value
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, slice):
+        return f"{'' if value.start is None else value.start}:{'' if value.stop is None else value.stop}:{value.step}"
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def broadcast_shapes(*shapes: Sequence[Size]) -> tuple[Size, ...]:
+    """Numpy's broadcasting for symbolic shapes. Two different symbolic sizes do not broadcast; a symbolic size meets a number greater than
+    1 as that number (they can only be equal). Raises ShapeError."""
+    rank = max(map(len, shapes), default=0)
+    result: list[Size] = []
+    for k in range(rank):
+        sizes = [s[k - rank + len(s)] for s in shapes if k - rank + len(s) >= 0]
+        wide = list(dict.fromkeys(s for s in sizes if s != 1))
+        numbers = [s for s in wide if isinstance(s, int)]
+        if len(numbers) > 1 or (len(wide) > 1 and not numbers):
+            raise ShapeError(f"shapes {', '.join('[' + ', '.join(map(str, s)) + ']' for s in shapes)} do not broadcast")
+        result.append(numbers[0] if numbers else wide[0] if wide else 1)
+    return tuple(result)
+
+
+def same_dtype(*types: TensorType) -> None:
+    """Raises ShapeError unless all element types are equal."""
+    if len({t.dtype for t in types}) > 1:
+        raise ShapeError(f"operands have different element types: {', '.join(t.dtype.name for t in types)}")
+
+
+def static(size: Size, what: str) -> int:
+    """`size` as a number; raises ShapeError, naming `what`, when it is symbolic."""
+    if isinstance(size, Dim):
+        raise ShapeError(f"{what} must be known, but is '{size}'", advice="Give fixed sizes with --input-shape NAME=...")
+    return size
