@@ -16,6 +16,7 @@ from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.rules import Rule
 
 _Self = TypeVar("_Self", bound="Op")
+_FIX_SIZES = "Give fixed sizes with --input-shape NAME=..."
 REGISTRY: dict[str, type[Op]] = {}
 """Every op class by name, in the order of definition."""
 
@@ -159,7 +160,8 @@ def broadcast_shapes(*shapes: Sequence[Size]) -> tuple[Size, ...]:
         wide = list(dict.fromkeys(s for s in sizes if s != 1))
         numbers = [s for s in wide if isinstance(s, int)]
         if len(numbers) > 1 or (len(wide) > 1 and not numbers):
-            raise ShapeError(f"shapes {', '.join('[' + ', '.join(map(str, s)) + ']' for s in shapes)} do not broadcast")
+            texts = ", ".join("[" + ", ".join(map(str, s)) + "]" for s in shapes)
+            raise ShapeError(f"shapes {texts} do not broadcast", advice="" if len(numbers) > 1 else _FIX_SIZES)
         result.append(numbers[0] if numbers else wide[0] if wide else 1)
     return tuple(result)
 
@@ -173,5 +175,5 @@ def same_dtype(*types: TensorType) -> None:
 def static(size: Size, what: str) -> int:
     """`size` as a number; raises ShapeError, naming `what`, when it is symbolic."""
     if isinstance(size, Dim):
-        raise ShapeError(f"{what} must be known, but is '{size}'", advice="Give fixed sizes with --input-shape NAME=...")
+        raise ShapeError(f"{what} must be known, but is '{size}'", advice=_FIX_SIZES)
     return size

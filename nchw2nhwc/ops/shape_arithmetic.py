@@ -11,20 +11,51 @@ from typing import TypeAlias
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import Dim, is_static, size_max, size_min
+from nchw2nhwc.ir.dim import Dim, Size, is_static, size_max, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import Add, Div, Equal, FloorDiv, Maximum, Minimum, Mod, Mul, NotEqual, Sub, Where
+from nchw2nhwc.ops.elementwise import Cast, Identity, Neg
+from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Split, Tile, Transpose
+from nchw2nhwc.ops.reduce import ReduceProd
 
 SizeArray: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.object_]]
 
 LIMIT = 4096
 """Tensors with more elements are weights, not shapes, and are left to the constant folding pass."""
 
-_PLAIN = ("Gather", "Concat", "Slice", "Reshape", "Transpose", "Expand", "Tile", "Split", "Identity", "Add", "Sub", "Mul", "Neg", "Where")
-_BINARY: dict[str, Callable[[object, object], object]] = {
-    "Maximum": lambda a, b: size_max(a, b), "Minimum": lambda a, b: size_min(a, b),  # type: ignore[arg-type]
-    "Equal": lambda a, b: a == b, "NotEqual": lambda a, b: a != b,
-    "Div": lambda a, b: a // b, "FloorDiv": lambda a, b: a // b, "Mod": lambda a, b: a % b,  # type: ignore[operator]
+_STRUCTURAL = (Gather, Concat, Slice, Reshape, Transpose, Expand, Tile, Split, Identity, Add, Sub, Mul, Neg)
+"""Ops whose numpy references work on arrays of sizes as they are."""
+
+
+def _equal(left: Size, right: Size) -> bool | None:
+    """Whether two sizes are equal, None where that depends on the named dimensions."""
+    if left == right:
+        return True
+    difference = left - right
+    if isinstance(difference, int):
+        return False
+    symbolic, number = (left, right) if isinstance(left, Dim) else (right, left)
+    return False if isinstance(symbolic, Dim) and symbolic.is_symbol and isinstance(number, int) and number < 1 else None
+
+
+def _quotient(left: Size, right: Size) -> Size | None:
+    """Sizes are not negative, so truncation and floor agree; dividing by zero or less has no answer here."""
+    return left // right if isinstance(right, Dim) or right > 0 else None
+
+
+def _remainder(left: Size, right: Size) -> Size | None:
+    return left % right if isinstance(right, Dim) or right > 0 else None
+
+
+def _unequal(left: Size, right: Size) -> bool | None:
+    equal = _equal(left, right)
+    return None if equal is None else not equal
+
+
+_PAIRWISE: dict[type[Op], Callable[[Size, Size], Size | None]] = {
+    Maximum: size_max, Minimum: size_min, Equal: _equal, NotEqual: _unequal, Div: _quotient, FloorDiv: _quotient, Mod: _remainder,
 }
 
 
@@ -45,28 +76,28 @@ def propagate(op: Op, inputs: Sequence[Value | None]) -> tuple[SizeArray, ...] |
     if not contents or any(c is None for c in contents) or not any(v is not None and v.sizes is not None for v in inputs):
         return None
     arrays = [c for c in contents if c is not None]
-    if op.name in _BINARY:
-        return (np.frompyfunc(_BINARY[op.name], 2, 1)(*arrays),) if _divides_safely(op, arrays) else None
-    if op.name == "ReduceProd":
-        return (np.multiply.reduce(arrays[0], axis=getattr(op, "axes"), keepdims=getattr(op, "keepdims")),)
-    if op.name == "Cast":
-        return (arrays[0],) if getattr(op, "dtype").kind in "iu" else None
-    if op.name == "Where":
-        return (np.where(arrays[0].astype(bool), arrays[1], arrays[2]),) if not any(isinstance(c, Dim) for c in arrays[0].flat) else None
-    if op.name in _PLAIN:
-        if op.name == "Gather":
+    if type(op) in _PAIRWISE:
+        return _all_known(np.asarray(np.frompyfunc(_PAIRWISE[type(op)], 2, 1)(*arrays), object))
+    if isinstance(op, ReduceProd):
+        return (np.asarray(np.multiply.reduce(arrays[0], axis=op.axes, keepdims=op.keepdims), object),)
+    if isinstance(op, Cast):
+        return (arrays[0],) if op.dtype.kind in "iu" else None
+    if isinstance(op, Where):
+        decided = is_static(arrays[0].ravel().tolist())
+        return (np.where(arrays[0].astype(bool), arrays[1], arrays[2]),) if decided else None
+    if isinstance(op, _STRUCTURAL):
+        if isinstance(op, Gather):
             arrays[1] = arrays[1].astype(np.int64)
         return tuple(np.asarray(r, object) for r in op.run(*arrays))
     return None
 
 
-def _divides_safely(op: Op, arrays: Sequence[SizeArray]) -> bool:
-    """Integer division of sizes truncates; floor division is the same only for non-negative operands, and zero has no answer."""
-    return op.name not in ("Div", "FloorDiv", "Mod") or all(isinstance(d, Dim) or d > 0 for d in arrays[1].flat)
+def _all_known(content: SizeArray) -> tuple[SizeArray] | None:
+    return None if any(c is None for c in content.ravel().tolist()) else (content,)
 
 
 def as_numbers(content: SizeArray, dtype: np.dtype[np.generic]) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]] | None:
     """The content as an ordinary array when nothing in it is symbolic."""
-    return content.astype(dtype) if is_static(content.flat) else None
+    return content.astype(dtype) if is_static(content.ravel().tolist()) else None
 
 

@@ -1,0 +1,510 @@
+"""Ops of one operand that treat every element alike.
+
+Names in docstrings are those of the ONNX and OpenVINO ops that are parsed to the class. A reference returns the operand's element type;
+formulas of several steps are computed in double precision inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from math import ceil, erf, exp, floor, pi, sqrt
+from typing import ClassVar
+
+import numpy as np
+
+from nchw2nhwc.ir.types import Array, DType, TensorType
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.kinds import (
+    ANY,
+    BOOL,
+    FLOAT,
+    INTEGER,
+    NUMBER,
+    Doubles,
+    Kinds,
+    check_choices,
+    integer_range,
+    kind_of,
+    one_of,
+    require,
+    wide,
+)
+from nchw2nhwc.ops.rules import Elementwise
+
+
+class Unary(Op, abstract=True):
+    """The family: the result has the operand's shape and, unless a class says otherwise, its element type (one of `kinds`)."""
+
+    rule = Elementwise()
+    kinds: ClassVar[Kinds] = FLOAT
+
+    def infer(self, x: TensorType) -> TensorType:
+        require(self, self.kinds, x)
+        return x
+
+    def reference(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(self.compute(x), x.dtype)
+
+    def compute(self, x: Array) -> Array:
+        """The result, of any element type."""
+        raise NotImplementedError(f"{self.name}.compute")
+
+
+class Ufunc(Unary, abstract=True):
+    """A numpy function as it is, in the operand's own element type."""
+
+    fn: ClassVar[np.ufunc]
+
+    def compute(self, x: Array) -> Array:
+        return np.asarray(self.fn(x))
+
+
+class Formula(Unary, abstract=True):
+    """A formula of several steps, in double precision."""
+
+    def compute(self, x: Array) -> Array:
+        return np.asarray(self.formula(wide(x)))
+
+    def formula(self, x: Doubles) -> Doubles:
+        """The result in double precision."""
+        raise NotImplementedError(f"{self.name}.formula")
+
+
+class Predicate(Unary, abstract=True):
+    """A question about every element; the result is boolean."""
+
+    def infer(self, x: TensorType) -> TensorType:
+        require(self, self.kinds, x)
+        return x.with_dtype(np.dtype(np.bool_))
+
+    def reference(self, x: Array) -> Array:
+        return np.asarray(self.compute(x), np.bool_)
+
+
+# ---- numpy functions -------------------------------------------------------------------------------------------------
+class Abs(Ufunc):
+    """|x|. ONNX Abs, OpenVINO Abs."""
+
+    fn, kinds = np.absolute, NUMBER
+
+
+class Neg(Ufunc):
+    """-x. ONNX Neg, OpenVINO Negative."""
+
+    fn, kinds = np.negative, NUMBER
+
+
+class Sign(Ufunc):
+    """-1, 0 or 1. ONNX Sign, OpenVINO Sign."""
+
+    fn, kinds = np.sign, NUMBER
+
+
+class Floor(Unary):
+    """The largest integer <= x; integers as they are. ONNX Floor, OpenVINO Floor."""
+
+    kinds = NUMBER
+
+    def compute(self, x: Array) -> Array:
+        return x if kind_of(x.dtype) == "integer" else np.asarray(np.floor(x))
+
+
+class Ceil(Unary):
+    """The smallest integer >= x; integers as they are. ONNX Ceil, OpenVINO Ceiling."""
+
+    kinds = NUMBER
+
+    def compute(self, x: Array) -> Array:
+        return x if kind_of(x.dtype) == "integer" else np.asarray(np.ceil(x))
+
+
+class Exp(Ufunc):
+    """e ** x. ONNX Exp, OpenVINO Exp."""
+
+    fn = np.exp
+
+
+class Log(Ufunc):
+    """The natural logarithm. ONNX Log, OpenVINO Log."""
+
+    fn = np.log
+
+
+class Sqrt(Ufunc):
+    """The square root. ONNX Sqrt, OpenVINO Sqrt."""
+
+    fn = np.sqrt
+
+
+class Sin(Ufunc):
+    """The sine. ONNX Sin, OpenVINO Sin."""
+
+    fn = np.sin
+
+
+class Cos(Ufunc):
+    """The cosine. ONNX Cos, OpenVINO Cos."""
+
+    fn = np.cos
+
+
+class Tan(Ufunc):
+    """The tangent. ONNX Tan, OpenVINO Tan."""
+
+    fn = np.tan
+
+
+class Asin(Ufunc):
+    """The inverse sine. ONNX Asin, OpenVINO Asin."""
+
+    fn = np.arcsin
+
+
+class Acos(Ufunc):
+    """The inverse cosine. ONNX Acos, OpenVINO Acos."""
+
+    fn = np.arccos
+
+
+class Atan(Ufunc):
+    """The inverse tangent. ONNX Atan, OpenVINO Atan."""
+
+    fn = np.arctan
+
+
+class Sinh(Ufunc):
+    """The hyperbolic sine. ONNX Sinh, OpenVINO Sinh."""
+
+    fn = np.sinh
+
+
+class Cosh(Ufunc):
+    """The hyperbolic cosine. ONNX Cosh, OpenVINO Cosh."""
+
+    fn = np.cosh
+
+
+class Tanh(Ufunc):
+    """The hyperbolic tangent. ONNX Tanh, OpenVINO Tanh."""
+
+    fn = np.tanh
+
+
+class Asinh(Ufunc):
+    """The inverse hyperbolic sine. ONNX Asinh, OpenVINO Asinh."""
+
+    fn = np.arcsinh
+
+
+class Acosh(Ufunc):
+    """The inverse hyperbolic cosine. ONNX Acosh, OpenVINO Acosh."""
+
+    fn = np.arccosh
+
+
+class Atanh(Ufunc):
+    """The inverse hyperbolic tangent. ONNX Atanh, OpenVINO Atanh."""
+
+    fn = np.arctanh
+
+
+class LogicalNot(Ufunc):
+    """Not x. ONNX Not, OpenVINO LogicalNot."""
+
+    fn, kinds = np.logical_not, BOOL
+
+
+class BitwiseNot(Ufunc):
+    """Every bit inverted; of booleans the logical not. ONNX BitwiseNot, OpenVINO BitwiseNot."""
+
+    fn, kinds = np.invert, INTEGER | BOOL
+
+
+class IsNaN(Predicate):
+    """Whether x is not a number. ONNX IsNaN, OpenVINO IsNaN."""
+
+    def compute(self, x: Array) -> Array:
+        return np.asarray(np.isnan(x))
+
+
+class Identity(Unary):
+    """x. ONNX Identity and Dropout at inference, OpenVINO Result-like pass-through ops."""
+
+    kinds = ANY
+
+    def compute(self, x: Array) -> Array:
+        return x
+
+
+# ---- formulas without attributes -------------------------------------------------------------------------------------
+class Rsqrt(Formula):
+    """1 / sqrt(x). ONNX and OpenVINO: Reciprocal of Sqrt, or Power with exponent -0.5."""
+
+    def formula(self, x: Doubles) -> Doubles:
+        return 1 / np.sqrt(x)
+
+
+class Reciprocal(Formula):
+    """1 / x. ONNX Reciprocal, OpenVINO Power with exponent -1."""
+
+    def formula(self, x: Doubles) -> Doubles:
+        return 1 / x
+
+
+class Erf(Formula):
+    """The error function. ONNX Erf, OpenVINO Erf."""
+
+    def formula(self, x: Doubles) -> Doubles:
+        return erf_of(x)
+
+
+class Sigmoid(Formula):
+    """1 / (1 + exp(-x)). ONNX Sigmoid, OpenVINO Sigmoid."""
+
+    def formula(self, x: Doubles) -> Doubles:
+        return _sigmoid(x)
+
+
+class Relu(Unary):
+    """max(x, 0). ONNX Relu, OpenVINO ReLU."""
+
+    kinds = NUMBER
+
+    def compute(self, x: Array) -> Array:
+        return np.asarray(np.maximum(x, np.zeros((), x.dtype)))
+
+
+class Softplus(Formula):
+    """log(1 + exp(x)). ONNX Softplus, OpenVINO SoftPlus."""
+
+    def formula(self, x: Doubles) -> Doubles:
+        return np.asarray(np.logaddexp(0.0, x))
+
+
+class Softsign(Formula):
+    """x / (1 + |x|). ONNX Softsign, OpenVINO SoftSign."""
+
+    def formula(self, x: Doubles) -> Doubles:
+        return np.asarray(x / (1 + np.abs(x)))
+
+
+class Mish(Formula):
+    """x * tanh(softplus(x)). ONNX Mish, OpenVINO Mish."""
+
+    def formula(self, x: Doubles) -> Doubles:
+        return x * np.tanh(np.logaddexp(0.0, x))
+
+
+class HardSwish(Formula):
+    """x * min(max(x + 3, 0), 6) / 6. ONNX HardSwish, OpenVINO HSwish."""
+
+    def formula(self, x: Doubles) -> Doubles:
+        return x * np.clip(x + 3, 0, 6) / 6
+
+
+# ---- with attributes ---------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Round(Unary):
+    """The nearest integer; halves go to the even one, or away from zero. ONNX Round, OpenVINO Round."""
+
+    mode: str = field(default="half_to_even", metadata=one_of("half_to_even", "half_away_from_zero"))
+    kinds = NUMBER
+
+    def infer(self, x: TensorType) -> TensorType:
+        check_choices(self)
+        return super().infer(x)
+
+    def compute(self, x: Array) -> Array:
+        if kind_of(x.dtype) == "integer":
+            return x
+        if self.mode == "half_to_even":
+            return np.asarray(np.rint(x))
+        whole = np.trunc(x)
+        away = np.asarray(np.abs(x - whole) >= 0.5, x.dtype)
+        return np.asarray(whole + np.copysign(away, x))
+
+
+@dataclass(frozen=True)
+class LeakyRelu(Formula):
+    """x where x >= 0, else alpha * x. ONNX LeakyRelu, OpenVINO PReLU with one constant slope."""
+
+    alpha: float = 0.01
+
+    def formula(self, x: Doubles) -> Doubles:
+        return np.where(x < 0, self.alpha * x, x)
+
+
+@dataclass(frozen=True)
+class Elu(Formula):
+    """x where x > 0, else alpha * (exp(x) - 1). ONNX Elu, OpenVINO Elu."""
+
+    alpha: float = 1.0
+
+    def formula(self, x: Doubles) -> Doubles:
+        return np.where(x > 0, x, self.alpha * np.expm1(x))
+
+
+@dataclass(frozen=True)
+class Selu(Formula):
+    """gamma * (x where x > 0, else alpha * (exp(x) - 1)); the defaults are those of ONNX Selu. ONNX Selu, OpenVINO Selu."""
+
+    alpha: float = 1.67326319217681884765625
+    gamma: float = 1.05070102214813232421875
+
+    def formula(self, x: Doubles) -> Doubles:
+        return np.where(x > 0, self.gamma * x, self.gamma * self.alpha * np.expm1(x))
+
+
+@dataclass(frozen=True)
+class Celu(Formula):
+    """max(x, 0) + min(0, alpha * (exp(x / alpha) - 1)). ONNX Celu."""
+
+    alpha: float = 1.0
+
+    def formula(self, x: Doubles) -> Doubles:
+        return np.maximum(x, 0) + np.minimum(self.alpha * np.expm1(x / self.alpha), 0)
+
+
+@dataclass(frozen=True)
+class ThresholdedRelu(Unary):
+    """x where x > alpha, else 0. ONNX ThresholdedRelu."""
+
+    alpha: float = 1.0
+
+    def compute(self, x: Array) -> Array:
+        return np.where(x > np.asarray(self.alpha, x.dtype), x, np.zeros((), x.dtype))
+
+
+@dataclass(frozen=True)
+class Swish(Formula):
+    """x * sigmoid(beta * x). ONNX Swish (attribute alpha), OpenVINO Swish."""
+
+    beta: float = 1.0
+
+    def formula(self, x: Doubles) -> Doubles:
+        return x * _sigmoid(self.beta * x)
+
+
+@dataclass(frozen=True)
+class HardSigmoid(Formula):
+    """min(max(alpha * x + beta, 0), 1). ONNX HardSigmoid, OpenVINO HardSigmoid (and HSigmoid: alpha = 1/6, beta = 0.5)."""
+
+    alpha: float = 0.2
+    beta: float = 0.5
+
+    def formula(self, x: Doubles) -> Doubles:
+        return np.clip(self.alpha * x + self.beta, 0, 1)
+
+
+@dataclass(frozen=True)
+class Gelu(Formula):
+    """x / 2 * (1 + erf(x / sqrt 2)), or with `approximate` x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
+
+    ONNX Gelu, OpenVINO Gelu."""
+
+    approximate: bool = False
+
+    def formula(self, x: Doubles) -> Doubles:
+        if self.approximate:
+            inner = np.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))
+        else:
+            inner = erf_of(np.asarray(x / sqrt(2)))
+        return np.asarray(0.5 * x * (1 + inner))
+
+
+@dataclass(frozen=True)
+class Clip(Unary):
+    """min(max(x, self.min), self.max), None for no bound; where the bounds cross, the upper one wins. ONNX Clip, OpenVINO Clamp.
+
+    Of integers exactly: a lower bound is rounded up, an upper bound down, and bounds beyond the type's range do nothing.
+    """
+
+    min: float | None = None
+    max: float | None = None
+    kinds = NUMBER
+
+    def compute(self, x: Array) -> Array:
+        if kind_of(x.dtype) == "integer":
+            low, high = (None if b is None else np.asarray(b, x.dtype) for b in self._whole_bounds(x.dtype))
+        else:
+            low, high = (None if b is None else np.asarray(b, x.dtype) for b in (self.min, self.max))
+        raised = x if low is None else np.maximum(x, low)
+        return np.asarray(raised if high is None else np.minimum(raised, high))
+
+    def _whole_bounds(self, dtype: DType) -> tuple[int | None, int | None]:
+        least, most = integer_range(dtype)
+
+        def within(bound: float | None, rounded: Callable[[float], int]) -> int | None:
+            return None if bound is None else least if bound <= least else most if bound >= most else rounded(bound)
+
+        return within(self.min, ceil), within(self.max, floor)
+
+
+@dataclass(frozen=True)
+class IsInf(Predicate):
+    """Whether x is infinite, of the signs asked for. ONNX IsInf, OpenVINO IsInf."""
+
+    detect_negative: bool = True
+    detect_positive: bool = True
+
+    def compute(self, x: Array) -> Array:
+        return np.asarray((np.isposinf(wide(x)) & self.detect_positive) | (np.isneginf(wide(x)) & self.detect_negative))
+
+
+@dataclass(frozen=True)
+class Cast(Unary):
+    """x in another element type: floats to integers truncate, to booleans everything but 0 is true, integers wrap around.
+
+    ONNX Cast and CastLike, OpenVINO Convert and ConvertLike."""
+
+    dtype: DType = field()
+    kinds = ANY
+
+    def infer(self, x: TensorType) -> TensorType:
+        return x.with_dtype(self.dtype)
+
+    def reference(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.asarray(x != 0) if self.dtype == np.bool_ else np.asarray(x).astype(self.dtype)
+
+
+# ---- formulas that several ops share -----------------------------------------------------------------------------------
+def _sigmoid(x: Doubles) -> Doubles:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+ERF_STEP = 1 / 64
+ERF_END = 6.0
+"""From here on erf is 1 in double precision."""
+
+
+@cache
+def _erf_nodes() -> tuple[Doubles, Doubles]:
+    """erf and its derivative at the multiples of ERF_STEP up to ERF_END."""
+    nodes = [k * ERF_STEP for k in range(round(ERF_END / ERF_STEP) + 1)]
+    return np.array([erf(z) for z in nodes]), np.array([2 / sqrt(pi) * exp(-z * z) for z in nodes])
+
+
+def erf_of(x: Doubles) -> Doubles:
+    """The error function, to a few units in the last place of double precision.
+
+    The Taylor series around the nearest multiple z of 1/64, whose derivatives are Hermite polynomials (Abramowitz & Stegun, Handbook of
+    Mathematical Functions, 7.1.19): d^(n+1)/dz^(n+1) erf z = (-1)^n 2/sqrt(pi) H_n(z) exp(-z^2). With |h| <= 1/128 the terms past h^7
+    are below 1e-16 of the result.
+    """
+    size = np.minimum(np.abs(x), ERF_END)
+    size = np.where(np.isnan(size), 0, size)
+    index = np.rint(size / ERF_STEP).astype(np.int64)
+    values, slopes = _erf_nodes()
+    z = index * ERF_STEP
+    h = size - z
+    before, hermite = np.zeros_like(z), np.ones_like(z)
+    term, series = h, h
+    for n in range(1, 7):
+        before, hermite = hermite, 2 * z * hermite - 2 * (n - 1) * before
+        term = term * -h / (n + 1)
+        series = series + term * hermite
+    return np.where(np.isnan(x), x, np.copysign(values[index] + slopes[index] * series, x))
