@@ -1,0 +1,118 @@
+"""What both parsers build graphs with: nodes, constants, and shape arithmetic that is carried out on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nchw2nhwc.errors import Location, UnsupportedError
+from nchw2nhwc.ir.dim import Dim, Shape, product
+from nchw2nhwc.ir.graph import Graph, Origin, Value
+from nchw2nhwc.ir.types import Array, TensorType
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.movement import Reshape, Transpose
+from nchw2nhwc.ops.shape_arithmetic import LIMIT, as_numbers, known, propagate
+from nchw2nhwc.ops.sizes import Sizes
+
+
+class Builder:
+    """Adds nodes to a graph on behalf of one source layer at a time (`layer` sets which)."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.origin = Origin()
+
+    def layer(self, name: str, type: str) -> None:
+        """Nodes added from here on come from this source layer."""
+        self.origin = Origin(name, type)
+
+    @property
+    def where(self) -> Location:
+        return Location(self.graph.source, self.origin.layer, self.origin.type)
+
+    # ---- adding ----------------------------------------------------------------------------------------------------
+    def add(self, op: Op, *inputs: Value | None, names: Sequence[str] = ()) -> tuple[Value, ...]:
+        """Add one node and return its results; small tensors whose content follows from known operands become known themselves.
+
+        `names` are the source tensors that the results equal ("" for none).
+        """
+        folded = self._fold(op, inputs, names)
+        if folded is not None:
+            return folded
+        outputs = self.graph.add(op, inputs, origin=self.origin, names=names, origins=names)
+        contents = propagate(op, inputs)
+        if contents is None:
+            return outputs
+        for value, content in zip(outputs, contents):
+            value.sizes = content
+        return tuple(self._numbers(v, c) for v, c in zip(outputs, contents))
+
+    def add1(self, op: Op, *inputs: Value | None, name: str = "") -> Value:
+        """`add` for an op with one result."""
+        (value,) = self.add(op, *inputs, names=(name,))
+        return value
+
+    def const(self, array: Array | Sequence[float] | Sequence[int] | float | int, dtype: object = None, name: str = "") -> Value:
+        """A constant, named after the layer unless `name` is given."""
+        return self.graph.constant(np.asarray(array, dtype), name or f"{self.origin.layer or 'const'}/const", origin=name)  # type: ignore[call-overload]
+
+    def sizes(self, sizes: Shape, dtype: np.dtype[np.generic], name: str = "") -> Value:
+        """A 1-D integer tensor that holds these sizes: a constant where all are numbers."""
+        content = np.empty(len(sizes), object)
+        content[:] = sizes
+        numbers = as_numbers(content, dtype)
+        if numbers is not None:
+            return self.const(numbers, name=name)
+        value = self.graph.add1(Sizes(tuple(sizes), dtype), (), origin=self.origin, name=name, source=name)
+        value.sizes = content
+        return value
+
+    def reshape(self, x: Value, shape: Shape, name: str = "") -> Value:
+        """`x` with another shape; `x` itself when that changes nothing, a view of a constant where it is one."""
+        if x.shape == tuple(shape) and not name:
+            return x
+        if x.const is not None and product(shape) == x.const.size:
+            return self.const(x.const.reshape(tuple(int(s) for s in shape if isinstance(s, int))), name=name)
+        return self.add1(Reshape(tuple(shape)), x, name=name)
+
+    def transpose(self, x: Value, perm: Sequence[int], name: str = "") -> Value:
+        """`x` with its axes in another order; `x` itself when that changes nothing."""
+        return x if tuple(perm) == tuple(range(x.rank)) and not name else self.add1(Transpose(tuple(perm)), x, name=name)
+
+    # ---- reading operands that have to be known ----------------------------------------------------------------------
+    def array(self, value: Value, what: str) -> Array:
+        """The content of a constant operand. Raises UnsupportedError, naming `what`, when it is computed at run time."""
+        if value.const is None:
+            raise UnsupportedError(f"{what} is computed at run time; it has to be a constant", self.where,
+                                   "Give fixed sizes with --input-shape NAME=..., or cut the model with --inputs/--outputs.")
+        return value.const
+
+    def ints(self, value: Value, what: str) -> tuple[int, ...]:
+        """A constant integer operand, flattened. Raises UnsupportedError as `array` does."""
+        return tuple(int(v) for v in self.array(value, what).ravel())
+
+    def shape_of(self, value: Value, what: str) -> Shape:
+        """An operand that holds sizes (numbers or symbolic), flattened. Raises UnsupportedError when its content is not known."""
+        content = known(value)
+        if content is None:
+            raise UnsupportedError(f"{what} depends on data at run time", self.where,
+                                   "Give fixed sizes with --input-shape NAME=..., or cut the model with --inputs/--outputs.")
+        return tuple(v if isinstance(v, Dim) else int(v) for v in content.ravel())
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+    def _fold(self, op: Op, inputs: Sequence[Value | None], names: Sequence[str]) -> tuple[Value, ...] | None:
+        """Results as constants where all operands are small constants and the results stay small."""
+        if not inputs or any(v is not None and (v.const is None or v.const.size > LIMIT) for v in inputs):
+            return None
+        types: tuple[TensorType, ...] = op.infer_types(*(None if v is None else v.type for v in inputs))
+        if any(not isinstance(n := t.size_bytes, int) or n > 8 * LIMIT for t in types):
+            return None
+        with np.errstate(all="ignore"):
+            arrays = op.run(*(None if v is None else v.const for v in inputs))
+        wanted = [*names, *("",) * len(arrays)]
+        return tuple(self.const(a.astype(t.dtype, copy=False), name=name) for a, t, name in zip(arrays, types, wanted))
+
+    def _numbers(self, value: Value, content: np.ndarray[tuple[int, ...], np.dtype[np.object_]]) -> Value:
+        numbers = as_numbers(content, value.type.dtype)
+        return value if numbers is None else self.const(numbers, name=value.origin)

@@ -1,0 +1,67 @@
+"""ONNX models, opset 7 to the newest of the installed onnx package, as graphs in source axis order."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+from onnx import ModelProto, NodeProto
+
+from nchw2nhwc.errors import ConversionError, OptionError, SourceError
+from nchw2nhwc.ir.graph import Graph
+from nchw2nhwc.parse.onnx.interface import declared_inputs, reshaped
+from nchw2nhwc.parse.onnx.model import Model, load
+from nchw2nhwc.parse.onnx.order import layer_name
+from nchw2nhwc.parse.onnx.reader import Reader, Scope
+
+__all__ = ["read_onnx"]
+
+
+def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shapes: Mapping[str, Sequence[int]] | None = None,
+              batch: int | None = None, outputs: Sequence[str] = ()) -> Graph:
+    """Read an ONNX model from a path, its bytes or a ModelProto.
+
+    `input_shapes`: sizes by input name in the place of the declared ones, -1 for dynamic. `batch`: the size of axis 0 of every input, -1
+    for dynamic. `outputs`: tensors or layers of the main graph to stop at; what they do not need is not read, whatever it is. Default: the
+    model's own outputs.
+
+    Constants are views of the mapped file where the format allows that. Raises SourceError for a damaged or contradictory model,
+    UnsupportedOpsError for ops that are not supported, UnsupportedError for what else cannot be expressed, ShapeError where operands do
+    not fit, and OptionError for inputs and outputs that do not exist.
+    """
+    source = load(model)
+    try:
+        return _read(source, input_shapes or {}, batch, outputs)
+    except ConversionError as error:
+        raise error.at(source.where) from None
+    except UnicodeDecodeError:
+        raise SourceError("the file is damaged: a name in it is not valid text", source.where) from None
+
+
+def _read(source: Model, input_shapes: Mapping[str, Sequence[int]], batch: int | None, outputs: Sequence[str]) -> Graph:
+    graph = Graph(source.graph.name or "model", source.where.file)
+    reader, scope = Reader(source, graph), Scope(source.opsets)
+    reader.initializers(source.graph, scope)
+    ranks = {name: len(sizes) for name, sizes in input_shapes.items()}
+    declared = declared_inputs((info for info in source.graph.input if info.name not in scope.entries), ranks, source.where)
+    for entry in reshaped(declared, input_shapes, batch):
+        scope.entries[entry.name] = graph.add_input(entry.name, entry.type)
+    names = _stops(source.graph.node, outputs) if outputs else [info.name for info in source.graph.output]
+    if not names or len(set(names)) < len(names):
+        raise SourceError("two outputs have the same name" if names else "the model has no outputs")
+    for name, value in zip(names, reader.read(source.graph.node, names, scope)):
+        graph.add_output(value, name)
+    graph.prune()
+    return graph
+
+
+def _stops(nodes: Sequence[NodeProto], wanted: Sequence[str]) -> list[str]:
+    """The tensors that the names of tensors or layers stand for; a layer stands for all of its results. Raises OptionError."""
+    tensors = {name for node in nodes for name in node.output if name}
+    layers = {layer_name(node): [name for name in node.output if name] for node in nodes}
+    found: dict[str, None] = {}
+    for name in wanted:
+        if name not in tensors and name not in layers:
+            raise OptionError(f"there is no tensor or layer '{name}' to stop at")
+        found.update(dict.fromkeys([name] if name in tensors else layers[name]))
+    return list(found)

@@ -1,0 +1,155 @@
+"""Loads an ONNX model: from a path, bytes or a ModelProto to a checked protobuf whose large tensors are views of the source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto
+
+from nchw2nhwc.errors import Location, SourceError, UnsupportedError
+from nchw2nhwc.parse.onnx.registry import OLDEST_OPSET, newest_opset
+from nchw2nhwc.parse.onnx.tensors import TensorReader, mapped
+from nchw2nhwc.parse.onnx.wire import NOTHING_OUTLINED, outline
+
+FunctionKey: TypeAlias = tuple[str, str, str]
+"""Domain, name and overload of a local function."""
+
+LARGEST_EXPANSION = 200_000
+"""Nodes that all calls of local functions may amount to."""
+
+DEEPEST_CALL = 50
+"""How deep calls of local functions may be nested."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """An ONNX model that was read and whose outer parts make sense."""
+
+    graph: GraphProto
+    functions: Mapping[FunctionKey, FunctionProto]
+    opsets: Mapping[str, int]
+    tensors: TensorReader
+    where: Location
+
+
+def domain_of(domain: str) -> str:
+    """A domain as it is looked up: the standard one has two spellings."""
+    return "" if domain == "ai.onnx" else domain
+
+
+def function_key(node: NodeProto) -> FunctionKey:
+    """The local function that a node calls, if there is one."""
+    return domain_of(node.domain), node.op_type, _overload(node)
+
+
+def _overload(proto: NodeProto | FunctionProto) -> str:
+    # Overloads came with IR version 10; the oldest supported onnx package does not have the field.
+    return str(getattr(proto, "overload", ""))
+
+
+def load(model: str | os.PathLike[str] | bytes | ModelProto) -> Model:
+    """Read a model. Raises SourceError when it is missing, damaged or no ONNX model, UnsupportedError when it is too old or too new."""
+    if isinstance(model, ModelProto):
+        where = Location("ONNX model")
+        return _checked(model, TensorReader(NOTHING_OUTLINED, None, where), where)
+    if isinstance(model, bytes):
+        return _parsed(memoryview(model), None, Location("ONNX model"))
+    path = Path(model)
+    where = Location(path.name)
+    try:
+        return _parsed(mapped(path), path.parent, where)
+    except OSError as error:
+        raise SourceError(f"the file cannot be read: {error.strerror or error}", where) from None
+
+
+def _parsed(data: memoryview, folder: Path | None, where: Location) -> Model:
+    if not data:
+        raise SourceError("the file is empty", where)
+    try:
+        outlined = outline(data)
+        proto = ModelProto.FromString(outlined.skeleton)
+    except SourceError as error:
+        raise error.at(where) from None
+    except DecodeError:
+        raise SourceError("the file is no ONNX model, or is damaged", where, "It cannot be read as a protobuf message.") from None
+    return _checked(proto, TensorReader(outlined, folder, where), where)
+
+
+def _checked(proto: ModelProto, tensors: TensorReader, where: Location) -> Model:
+    if not proto.HasField("graph") or not proto.ir_version or not proto.opset_import:
+        missing = "graph" if not proto.HasField("graph") else "IR version" if not proto.ir_version else "operator set"
+        raise SourceError(f"the file is no ONNX model, or is damaged: it has no {missing}", where)
+    if proto.ir_version > onnx.IR_VERSION:
+        raise UnsupportedError(f"the model has IR version {proto.ir_version}; the newest that is known is {onnx.IR_VERSION}", where,
+                               "Install a newer onnx package.")
+    functions: dict[FunctionKey, FunctionProto] = {}
+    for function in proto.functions:
+        key = domain_of(function.domain), function.name, _overload(function)
+        if key in functions:
+            raise SourceError(f"the local function '{function.name}' is defined twice", where)
+        functions[key] = function
+    _require_finite(proto.graph, functions, where)
+    return Model(proto.graph, functions, opset_versions(proto.opset_import, where), tensors, where)
+
+
+def opset_versions(imports: Iterable[OperatorSetIdProto], where: Location) -> dict[str, int]:
+    """Operator set versions by domain. Raises UnsupportedError for a version of the standard one that is not known."""
+    versions: dict[str, int] = {}
+    for entry in imports:
+        domain = domain_of(entry.domain)
+        if entry.version < 1 or versions.setdefault(domain, entry.version) != entry.version:
+            raise SourceError(f"operator set '{domain}' is imported in version {entry.version}, which cannot be", where)
+    standard = versions.get("")
+    if standard is not None and standard < OLDEST_OPSET:
+        raise UnsupportedError(f"the model uses opset {standard}; the oldest that is supported is {OLDEST_OPSET}", where,
+                               "Upgrade the model with onnx.version_converter.")
+    if standard is not None and standard > newest_opset():
+        raise UnsupportedError(f"the model uses opset {standard}; the newest that is known is {newest_opset()}", where,
+                               "Install a newer onnx package, or export the model with an older opset.")
+    return versions
+
+
+def called(nodes: Iterable[NodeProto], functions: Mapping[FunctionKey, FunctionProto]) -> list[FunctionKey]:
+    """The local functions that nodes call, those in their subgraphs included; one entry for each call."""
+    found: list[FunctionKey] = []
+    for node in nodes:
+        key = function_key(node)
+        if key in functions:
+            found.append(key)
+        for graph in subgraphs(node):
+            found += called(graph.node, functions)
+    return found
+
+
+def subgraphs(node: NodeProto) -> list[GraphProto]:
+    """The graphs among a node's attributes."""
+    found: list[GraphProto] = []
+    for attribute in node.attribute:
+        if attribute.type == onnx.AttributeProto.GRAPH:
+            found.append(attribute.g)
+        elif attribute.type == onnx.AttributeProto.GRAPHS:
+            found += attribute.graphs
+    return found
+
+
+def _require_finite(graph: GraphProto, functions: Mapping[FunctionKey, FunctionProto], where: Location) -> None:
+    """Raises SourceError when local functions call themselves, or each other so often that the whole could not be meant."""
+    calls = {key: called(function.node, functions) for key, function in functions.items()}
+    sizes: dict[FunctionKey, int] = {}
+
+    def size_of(key: FunctionKey, depth: int) -> int:
+        if depth > DEEPEST_CALL:
+            raise SourceError(f"the local function '{key[1]}' calls itself, or calls are nested more than {DEEPEST_CALL} deep", where)
+        if key not in sizes:
+            sizes[key] = len(functions[key].node) + sum(size_of(k, depth + 1) for k in calls[key])
+        return sizes[key]
+
+    total = sum(size_of(key, 0) for key in called(graph.node, functions)) if functions else 0
+    if total > LARGEST_EXPANSION:
+        raise SourceError(f"the calls of local functions amount to {float(total):.3g} nodes", where)

@@ -1,0 +1,73 @@
+"""Operators of ONNX Runtime's own domain, com.microsoft, that its optimizer writes and that standard ops express."""
+
+from __future__ import annotations
+
+import nchw2nhwc.ops.elementwise as ops
+from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.matmul import MatMul
+from nchw2nhwc.parse.onnx.operators.matmul import scaled_sum
+from nchw2nhwc.parse.onnx.operators.windowed import conv
+from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, onnx_op
+
+MICROSOFT = "com.microsoft"
+
+
+@onnx_op("FusedConv", 1, domain=MICROSOFT)
+def fused_conv(b: LayerBuilder, x: Value, w: Value, bias: Value | None = None, addend: Value | None = None, *, activation: str = "",
+               activation_params: Floats = (), auto_pad: str = "NOTSET", dilations: Ints | None = None, group: int = 1,
+               kernel_shape: Ints | None = None, pads: Ints | None = None, strides: Ints | None = None) -> Value:
+    """activation(conv(x) + addend)."""
+    result = conv(b, x, w, bias, auto_pad=auto_pad, dilations=dilations, group=group, kernel_shape=kernel_shape, pads=pads, strides=strides)
+    if addend is not None:
+        result = b.add1(Add(), result, addend)
+    return result if not activation else b.add1(_activation(b, activation, activation_params), result)
+
+
+def _activation(b: LayerBuilder, name: str, parameters: Floats) -> Op:
+    match name, len(parameters):
+        case "Relu", 0:
+            return ops.Relu()
+        case "Sigmoid", 0:
+            return ops.Sigmoid()
+        case "Tanh", 0:
+            return ops.Tanh()
+        case "LeakyRelu", 1:
+            return ops.LeakyRelu(*parameters)
+        case "Clip", 2:
+            return ops.Clip(*parameters)
+        case "HardSigmoid", 2:
+            return ops.HardSigmoid(*parameters)
+        case _:
+            raise UnsupportedError(f"the fused activation '{name}' with {len(parameters)} parameter(s) is not supported", b.where)
+
+
+@onnx_op("Gelu", 1, domain=MICROSOFT)
+def gelu(b: LayerBuilder, x: Value) -> Value:
+    return b.add1(ops.Gelu(), x)
+
+
+@onnx_op("BiasGelu", 1, domain=MICROSOFT)
+def bias_gelu(b: LayerBuilder, x: Value, bias: Value) -> Value:
+    return b.add1(ops.Gelu(), b.add1(Add(), x, bias))
+
+
+@onnx_op("FastGelu", 1, domain=MICROSOFT)
+def fast_gelu(b: LayerBuilder, x: Value, bias: Value | None = None) -> Value:
+    return b.add1(ops.Gelu(approximate=True), x if bias is None else b.add1(Add(), x, bias))
+
+
+@onnx_op("QuickGelu", 1, domain=MICROSOFT)
+def quick_gelu(b: LayerBuilder, x: Value, *, alpha: float = 1.702) -> Value:
+    return b.add1(ops.Swish(alpha), x)
+
+
+@onnx_op("FusedMatMul", 1, domain=MICROSOFT)
+def fused_matmul(b: LayerBuilder, x: Value, y: Value, *, alpha: float = 1.0, transA: bool = False, transB: bool = False,
+                 transBatchA: bool = False, transBatchB: bool = False) -> Value:
+    """alpha * x @ y."""
+    if transBatchA or transBatchB or min(x.rank, y.rank) < 2:
+        raise UnsupportedError("FusedMatMul of vectors, or with transBatchA or transBatchB, is not supported", b.where)
+    return scaled_sum(b, b.add1(MatMul(transA, transB), x, y), None, alpha, 1.0)

@@ -1,0 +1,154 @@
+"""Operators of one operand that treat every element alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+import nchw2nhwc.ops.elementwise as ops
+from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import Add, Greater, Less, Maximum, Minimum, Sub, Where
+from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
+
+_PLAIN: dict[str, tuple[type[Op], tuple[int, ...]]] = {
+    "Abs": (ops.Abs, (6, 13)), "Neg": (ops.Neg, (6, 13)), "Exp": (ops.Exp, (6, 13)), "Log": (ops.Log, (6, 13)),
+    "Sqrt": (ops.Sqrt, (6, 13)), "Reciprocal": (ops.Reciprocal, (6, 13)), "Erf": (ops.Erf, (9, 13)),
+    "Floor": (ops.Floor, (6, 13)), "Ceil": (ops.Ceil, (6, 13)), "Round": (ops.Round, (11, 22)), "Sign": (ops.Sign, (9, 13)),
+    "Sin": (ops.Sin, (7, 22)), "Cos": (ops.Cos, (7, 22)), "Tan": (ops.Tan, (7, 22)),
+    "Asin": (ops.Asin, (7, 22)), "Acos": (ops.Acos, (7, 22)), "Atan": (ops.Atan, (7, 22)),
+    "Sinh": (ops.Sinh, (9, 22)), "Cosh": (ops.Cosh, (9, 22)), "Tanh": (ops.Tanh, (6, 13)),
+    "Asinh": (ops.Asinh, (9, 22)), "Acosh": (ops.Acosh, (9, 22)), "Atanh": (ops.Atanh, (9, 22)),
+    "Sigmoid": (ops.Sigmoid, (6, 13)), "Relu": (ops.Relu, (6, 13, 14)), "Softplus": (ops.Softplus, (1, 22)),
+    "Softsign": (ops.Softsign, (1, 22)), "Mish": (ops.Mish, (18, 22)), "HardSwish": (ops.HardSwish, (14, 22)),
+    "Not": (ops.LogicalNot, (1,)), "BitwiseNot": (ops.BitwiseNot, (18,)), "IsNaN": (ops.IsNaN, (9, 13, 20)),
+}
+"""Operators without attributes that one op expresses, with their versions."""
+
+
+def _plain(op: type[Op]) -> Callable[[LayerBuilder, Value], Value]:
+    def mapping(b: LayerBuilder, x: Value) -> Value:
+        return b.add1(op(), x)
+
+    return mapping
+
+
+for _name, (_op, _versions) in _PLAIN.items():
+    onnx_op(_name, *_versions)(_plain(_op))
+
+
+@onnx_op("LeakyRelu", 6, 16)
+def leaky_relu(b: LayerBuilder, x: Value, *, alpha: float = 0.01) -> Value:
+    return b.add1(ops.LeakyRelu(alpha), x)
+
+
+@onnx_op("Elu", 6, 22)
+def elu(b: LayerBuilder, x: Value, *, alpha: float = 1.0) -> Value:
+    return b.add1(ops.Elu(alpha), x)
+
+
+@onnx_op("Selu", 6, 22)
+def selu(b: LayerBuilder, x: Value, *, alpha: float = 1.67326319217681884765625, gamma: float = 1.05070102214813232421875) -> Value:
+    return b.add1(ops.Selu(alpha, gamma), x)
+
+
+@onnx_op("Celu", 12, 28)
+def celu(b: LayerBuilder, x: Value, *, alpha: float = 1.0) -> Value:
+    return b.add1(ops.Celu(alpha), x)
+
+
+@onnx_op("ThresholdedRelu", 10, 22)
+def thresholded_relu(b: LayerBuilder, x: Value, *, alpha: float = 1.0) -> Value:
+    return b.add1(ops.ThresholdedRelu(alpha), x)
+
+
+@onnx_op("HardSigmoid", 6, 22)
+def hard_sigmoid(b: LayerBuilder, x: Value, *, alpha: float = 0.2, beta: float = 0.5) -> Value:
+    return b.add1(ops.HardSigmoid(alpha, beta), x)
+
+
+@onnx_op("Swish", 24)
+def swish(b: LayerBuilder, x: Value, *, alpha: float = 1.0) -> Value:
+    return b.add1(ops.Swish(alpha), x)
+
+
+@onnx_op("Gelu", 20)
+def gelu(b: LayerBuilder, x: Value, *, approximate: str = "none") -> Value:
+    if approximate not in ("none", "tanh"):
+        raise b.damaged(f"Gelu has no approximation '{approximate}'")
+    return b.add1(ops.Gelu(approximate == "tanh"), x)
+
+
+@onnx_op("Shrink", 9)
+def shrink(b: LayerBuilder, x: Value, *, bias: float = 0.0, lambd: float = 0.5) -> Value:
+    """x + bias below -lambd, x - bias above lambd, 0 between."""
+    low, high, shift = b.scalar(-lambd, x), b.scalar(lambd, x), b.scalar(bias, x)
+    above = b.add1(Where(), b.add1(Greater(), x, high), b.add1(Sub(), x, shift), b.scalar(0, x))
+    return b.add1(Where(), b.add1(Less(), x, low), b.add1(Add(), x, shift), above)
+
+
+@onnx_op("Clip", 6)
+def clip_6(b: LayerBuilder, x: Value, *, min: float | None = None, max: float | None = None) -> Value:
+    return b.add1(ops.Clip(min, max), x)
+
+
+_EXACT = 2**53
+"""Integers up to this are exact as the floats that `Clip` holds."""
+
+
+@onnx_op("Clip", 11, 12, 13)
+def clip(b: LayerBuilder, x: Value, min: Value | None = None, max: Value | None = None) -> Value:
+    """Bounds that are computed, or too large for a float, become Maximum and Minimum."""
+    bounds = [None if v is None or v.const is None else b.number(v, "a bound of Clip") for v in (min, max)]
+    fixed = all((v is None) == (bound is None) for v, bound in zip((min, max), bounds))
+    if fixed and all(bound is None or isinstance(bound, float) or abs(bound) <= _EXACT for bound in bounds):
+        return b.add1(ops.Clip(*(None if bound is None else float(bound) for bound in bounds)), x)
+    for operand, op in ((min, Maximum()), (max, Minimum())):
+        x = x if operand is None else b.add1(op, x, b.reshape(operand, ()))
+    return x
+
+
+@onnx_op("IsInf", 10, 20)
+def is_inf(b: LayerBuilder, x: Value, *, detect_negative: bool = True, detect_positive: bool = True) -> Value:
+    return b.add1(ops.IsInf(detect_negative, detect_positive), x)
+
+
+@onnx_op("Cast", 6, 9, 13, 19, 21, 23, 24, 25, 28)
+def cast(b: LayerBuilder, x: Value, *, to: DType, saturate: bool = True, round_mode: str = "up") -> Value:
+    """`saturate` and `round_mode` speak of float8 results only, where only the defaults are what numpy computes."""
+    if to.name.startswith("float8") and (not saturate or round_mode != "up"):
+        raise UnsupportedError(f"a Cast to {to.name} with saturate={int(saturate)}, round_mode='{round_mode}' is not supported", b.where)
+    return b.cast(x, to)
+
+
+@onnx_op("CastLike", 15, 19, 21, 23, 24, 25)
+def cast_like(b: LayerBuilder, x: Value, like: Value, *, saturate: bool = True, round_mode: str = "up") -> Value:
+    return cast(b, x, to=like.type.dtype, saturate=saturate, round_mode=round_mode)
+
+
+@onnx_op("Identity", 1, 13, 14, 16, 19, 21, 23, 24, 25)
+def identity(b: LayerBuilder, x: Value) -> Value:
+    return x
+
+
+@onnx_op("Dropout", 7, 10)
+def dropout_7(b: LayerBuilder, x: Value, *, ratio: float = 0.5) -> tuple[Value, ...]:
+    return _dropped(b, x)
+
+
+@onnx_op("Dropout", 12, 13, 22)
+def dropout(b: LayerBuilder, x: Value, ratio: Value | None = None, training_mode: Value | None = None, *,
+            seed: int | None = None) -> tuple[Value, ...]:
+    if training_mode is not None and b.number(training_mode, "training_mode"):
+        raise UnsupportedError("Dropout in training mode is random", b.where, "Export the model for inference.")
+    return _dropped(b, x)
+
+
+def _dropped(b: LayerBuilder, x: Value) -> tuple[Value, ...]:
+    """Inference keeps everything; the mask, where something reads it, says so."""
+    if not any(b.wanted[1:]):
+        return (x,)
+    return x, b.full(np.asarray(True), x.shape)

@@ -1,0 +1,260 @@
+"""Operators that move elements about without computing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.ir.dim import Dim, Shape, Size, exact_div, product
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.base import broadcast_shapes, static
+from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.movement import FIX_SIZES, Concat, Expand, Pad, Slice, Split, Tile
+from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
+from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
+
+FAR = 10**9
+"""A slice end at or beyond this is meant as the end of an axis whose size is not known: no tensor that fits into memory reaches it."""
+
+
+@onnx_op("Transpose", 1, 13, 21, 23, 24, 25)
+def transpose(b: LayerBuilder, x: Value, *, perm: Ints | None = None) -> Value:
+    return b.transpose(x, tuple(reversed(range(x.rank))) if perm is None else tuple(b.axis(a, x.rank, "perm") for a in perm))
+
+
+@onnx_op("Concat", 4, 11, 13)
+def concat(b: LayerBuilder, *xs: Value, axis: int) -> Value:
+    if not xs:
+        raise b.damaged("there is no operand")
+    return xs[0] if len(xs) == 1 else b.add1(Concat(b.axis(axis, xs[0].rank)), *xs)
+
+
+@onnx_op("Gather", 1, 11, 13)
+def gather(b: LayerBuilder, x: Value, indices: Value, *, axis: int = 0) -> Value:
+    return b.add1(Gather(b.axis(axis, x.rank)), x, indices)
+
+
+@onnx_op("DepthToSpace", 1, 11, 13, 28)
+def depth_to_space(b: LayerBuilder, x: Value, *, blocksize: int, mode: str = "DCR") -> Value:
+    return b.add1(DepthToSpace(blocksize, mode), _image(b, x))
+
+
+@onnx_op("SpaceToDepth", 1, 13, 28)
+def space_to_depth(b: LayerBuilder, x: Value, *, blocksize: int, mode: str = "DCR") -> Value:
+    return b.add1(SpaceToDepth(blocksize, mode), _image(b, x))
+
+
+def _image(b: LayerBuilder, x: Value) -> Value:
+    if x.rank != 4:
+        raise b.damaged(f"the operand must have the axes N, C, H and W, but is {x.type}")
+    return x
+
+
+# ---- shapes ----------------------------------------------------------------------------------------------------------
+@onnx_op("Reshape", 5, 13, 14, 19, 21, 23, 24, 25)
+def reshape(b: LayerBuilder, x: Value, shape: Value, *, allowzero: bool = False) -> Value:
+    """0 keeps the size of that axis (unless `allowzero`), -1 is what is left."""
+    wanted: list[Size] = list(b.shape_of(shape, "the shape"))
+    for k, size in enumerate(wanted):
+        if size == 0 and not allowzero:
+            if k >= x.rank:
+                raise b.damaged(f"the shape {_text(wanted)} keeps axis {k} of {x.type}, which does not exist")
+            wanted[k] = x.shape[k]
+        elif isinstance(size, int) and size < -1:
+            raise b.damaged(f"the shape {_text(wanted)} has the negative size {size}")
+    if wanted.count(-1) > 1:
+        raise b.damaged(f"the shape {_text(wanted)} leaves more than one size open")
+    if -1 in wanted:
+        wanted[wanted.index(-1)] = _rest(b, x, wanted)
+    return b.reshape(x, tuple(wanted))
+
+
+def _rest(b: LayerBuilder, x: Value, wanted: Sequence[Size]) -> Size:
+    """The size that -1 stands for among the `wanted` ones."""
+    known = product(s for s in wanted if s != -1)
+    rest = exact_div(product(x.shape), known)
+    if rest is None:
+        if isinstance(known, Dim) or not x.type.is_static:
+            raise UnsupportedError(f"{x.type} cannot be given the shape {_text(wanted)} for all sizes", b.where, FIX_SIZES)
+        raise b.damaged(f"{x.type} cannot be given the shape {_text(wanted)}")
+    return rest
+
+
+def _text(shape: Sequence[Size | None]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+@onnx_op("Flatten", 1, 9, 11, 13, 21, 23, 24, 25)
+def flatten(b: LayerBuilder, x: Value, *, axis: int = 1) -> Value:
+    """A matrix with the axes before `axis` as rows; `axis` may be the rank itself."""
+    split = x.rank if axis == x.rank else b.axis(axis, x.rank)
+    return b.reshape(x, (product(x.shape[:split]), product(x.shape[split:])))
+
+
+@onnx_op("Squeeze", 1, 11)
+def squeeze_1(b: LayerBuilder, x: Value, *, axes: Ints | None = None) -> Value:
+    return _squeezed(b, x, axes)
+
+
+@onnx_op("Squeeze", 13, 21, 23, 24, 25)
+def squeeze(b: LayerBuilder, x: Value, axes: Value | None = None) -> Value:
+    return _squeezed(b, x, None if axes is None else b.ints(axes, "axes"))
+
+
+def _squeezed(b: LayerBuilder, x: Value, axes: Ints | None) -> Value:
+    if axes is None:
+        if not x.type.is_static:
+            raise UnsupportedError(f"which axes of {x.type} have size 1 is not known", b.where, FIX_SIZES)
+        gone = tuple(k for k, size in enumerate(x.shape) if size == 1)
+    else:
+        gone = b.axes(axes, x.rank)
+        for axis in gone:
+            if static(x.shape[axis], f"the size of axis {axis}, which is to go,") != 1:
+                raise b.damaged(f"axis {axis} of {x.type} cannot go: its size is not 1")
+    return b.reshape(x, tuple(size for k, size in enumerate(x.shape) if k not in gone))
+
+
+@onnx_op("Unsqueeze", 1, 11)
+def unsqueeze_1(b: LayerBuilder, x: Value, *, axes: Ints) -> Value:
+    return _unsqueezed(b, x, axes)
+
+
+@onnx_op("Unsqueeze", 13, 21, 23, 24, 25)
+def unsqueeze(b: LayerBuilder, x: Value, axes: Value) -> Value:
+    return _unsqueezed(b, x, b.ints(axes, "axes"))
+
+
+def _unsqueezed(b: LayerBuilder, x: Value, axes: Ints) -> Value:
+    rank = x.rank + len(axes)
+    new, old = b.axes(axes, rank), iter(x.shape)
+    return b.reshape(x, tuple(1 if k in new else next(old) for k in range(rank)))
+
+
+@onnx_op("Expand", 8, 13)
+def expand(b: LayerBuilder, x: Value, shape: Value) -> Value:
+    target = broadcast_shapes(x.shape, b.shape_of(shape, "the shape"))
+    return x if target == x.shape else b.add1(Expand(target), x)
+
+
+@onnx_op("Tile", 6, 13)
+def tile(b: LayerBuilder, x: Value, repeats: Value) -> Value:
+    """A symbolic number of copies is possible of an axis of size 1 only: that is a broadcast."""
+    times = b.shape_of(repeats, "repeats")
+    if len(times) != x.rank:
+        raise b.damaged(f"repeats {_text(times)} needs one number for each axis of {x.type}")
+    broadcast = tuple(n if isinstance(n, Dim) and size == 1 else size for n, size in zip(times, x.shape))
+    if broadcast != x.shape:
+        x = b.add1(Expand(broadcast), x)
+    copies = tuple(1 if n == size and isinstance(n, Dim) else static(n, "the number of copies") for n, size in zip(times, broadcast))
+    return x if set(copies) <= {1} else b.add1(Tile(copies), x)
+
+
+# ---- parts of tensors ------------------------------------------------------------------------------------------------
+@onnx_op("Split", 2, 11)
+def split_2(b: LayerBuilder, x: Value, *, axis: int = 0, split: Ints | None = None) -> Sequence[Value]:
+    return _split(b, x, b.axis(axis, x.rank), split)
+
+
+@onnx_op("Split", 13)
+def split_13(b: LayerBuilder, x: Value, split: Value | None = None, *, axis: int = 0) -> Sequence[Value]:
+    return _split(b, x, b.axis(axis, x.rank), None if split is None else b.ints(split, "split"))
+
+
+@onnx_op("Split", 18)
+def split_18(b: LayerBuilder, x: Value, split: Value | None = None, *, axis: int = 0, num_outputs: int | None = None) -> Sequence[Value]:
+    axis = b.axis(axis, x.rank)
+    if split is not None:
+        return _split(b, x, axis, b.ints(split, "split"))
+    if num_outputs is None or num_outputs != len(b.wanted):
+        raise b.damaged(f"there are {len(b.wanted)} results, but num_outputs is {num_outputs}")
+    size = static(x.shape[axis], f"the size of axis {axis}, which is to be split,")
+    chunk = -(-size // num_outputs)
+    return _split(b, x, axis, (*[chunk] * (num_outputs - 1), size - chunk * (num_outputs - 1)))
+
+
+def _split(b: LayerBuilder, x: Value, axis: int, sizes: Ints | None) -> Sequence[Value]:
+    if sizes is None:
+        count = len(b.wanted)
+        share = exact_div(x.shape[axis], count)
+        if share is None:
+            raise b.damaged(f"axis {axis} of {x.type} cannot be split into {count} equal parts")
+        sizes = (static(share, f"the size of axis {axis}, which is to be split,"),) * count
+    if len(sizes) != len(b.wanted):
+        raise b.damaged(f"there are {len(b.wanted)} results, but {len(sizes)} sizes")
+    return (x,) if len(sizes) == 1 and sizes[0] == x.shape[axis] else b.add(Split(axis, sizes), x)
+
+
+@onnx_op("Slice", 1)
+def slice_1(b: LayerBuilder, x: Value, *, starts: Ints, ends: Ints, axes: Ints | None = None) -> Value:
+    return _sliced(b, x, starts, ends, axes, None)
+
+
+@onnx_op("Slice", 10, 11, 13)
+def slice_(b: LayerBuilder, x: Value, starts: Value, ends: Value, axes: Value | None = None, steps: Value | None = None) -> Value:
+    return _sliced(b, x, b.shape_of(starts, "starts"), b.shape_of(ends, "ends"), None if axes is None else b.ints(axes, "axes"),
+                   None if steps is None else b.ints(steps, "steps"))
+
+
+def _sliced(b: LayerBuilder, x: Value, starts: Shape, ends: Shape, axes: Ints | None, steps: Ints | None) -> Value:
+    where = [b.axis(a, x.rank) for a in (range(len(starts)) if axes is None else axes)]
+    strides = (1,) * len(starts) if steps is None else steps
+    if not len(starts) == len(ends) == len(where) == len(strides) or len(set(where)) < len(where) or 0 in strides:
+        raise b.damaged(f"starts {_text(starts)}, ends {_text(ends)}, axes {where} and steps {_text(strides)} do not fit together")
+    begins: list[Size | None] = [None] * x.rank
+    stops: list[Size | None] = [None] * x.rank
+    by = [1] * x.rank
+    for axis, start, stop, step in zip(where, starts, ends, strides):
+        size = x.shape[axis]
+        begins[axis] = None if _is_open(start, size, low=0 if step > 0 else None) else start
+        stops[axis] = None if _is_open(stop, size, low=-1 if step < 0 else None) else stop
+        by[axis] = step
+    if set(begins) | set(stops) <= {None} and set(by) <= {1}:
+        return x
+    return b.add1(Slice(tuple(begins), tuple(stops), tuple(by)), x)
+
+
+def _is_open(end: Size, size: Size, *, low: int | None) -> bool:
+    """Whether one end of a slice cuts nothing off an axis of `size`: it lies at or past the edge there, which is position `low` for the
+    end in front (0, or -1 where that position itself is left out) and `size` for the other (None)."""
+    if isinstance(end, Dim):
+        return low is None and end == size
+    if low is None:
+        return end >= size if isinstance(size, int) else end >= FAR
+    return (end == low and low == 0) or (end <= low - size if isinstance(size, int) else end <= -FAR)
+
+
+# ---- padding ---------------------------------------------------------------------------------------------------------
+@onnx_op("Pad", 2)
+def pad_2(b: LayerBuilder, x: Value, *, pads: Ints, mode: str = "constant", value: float = 0.0) -> Value:
+    return _padded(b, x, pads, None, mode, value)
+
+
+@onnx_op("Pad", 11, 13, 18, 19, 21, 23, 24, 25)
+def pad(b: LayerBuilder, x: Value, pads: Value, constant_value: Value | None = None, axes: Value | None = None, *,
+        mode: str = "constant") -> Value:
+    fill = 0.0
+    if constant_value is not None and mode == "constant":
+        fill = float(b.number(constant_value, "constant_value"))
+    return _padded(b, x, b.ints(pads, "pads"), None if axes is None else b.ints(axes, "axes"), mode, fill)
+
+
+def _padded(b: LayerBuilder, x: Value, pads: Ints, axes: Ints | None, mode: str, fill: float) -> Value:
+    """Negative pads cut off, before the others add."""
+    where = [b.axis(a, x.rank) for a in (range(x.rank) if axes is None else axes)]
+    if len(pads) != 2 * len(where) or len(set(where)) < len(where):
+        raise b.damaged(f"pads {list(pads)} needs two numbers for each of the axes {where}")
+    if mode not in ("constant", "edge", "reflect", "wrap"):
+        raise b.damaged(f"there is no padding mode '{mode}'")
+    begins, ends = [0] * x.rank, [0] * x.rank
+    for k, axis in enumerate(where):
+        begins[axis], ends[axis] = pads[k], pads[k + len(where)]
+    x = _cropped(b, x, [max(-p, 0) for p in begins], [max(-p, 0) for p in ends])
+    if max((*begins, *ends), default=0) <= 0:
+        return x
+    return b.add1(Pad(tuple(max(p, 0) for p in begins), tuple(max(p, 0) for p in ends), mode, fill), x)
+
+
+def _cropped(b: LayerBuilder, x: Value, begins: Sequence[int], ends: Sequence[int]) -> Value:
+    if not any((*begins, *ends)):
+        return x
+    return b.add1(Slice(tuple(n or None for n in begins), tuple(-n or None for n in ends), (1,) * x.rank), x)

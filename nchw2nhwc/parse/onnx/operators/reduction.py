@@ -1,0 +1,88 @@
+"""Operators that combine elements along axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import nchw2nhwc.ops.reduce as ops
+from nchw2nhwc.ir.dim import product
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.reduce import AlongAxis, ArgReduce, Reduce
+from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
+
+_REDUCTIONS: dict[str, tuple[type[Reduce], Ints, Ints]] = {
+    "ReduceSum": (ops.ReduceSum, (1, 11), (13,)),
+    "ReduceMean": (ops.ReduceMean, (1, 11, 13), (18,)),
+    "ReduceMax": (ops.ReduceMax, (1, 11, 12, 13), (18, 20)),
+    "ReduceMin": (ops.ReduceMin, (1, 11, 12, 13), (18, 20)),
+    "ReduceProd": (ops.ReduceProd, (1, 11, 13), (18,)),
+    "ReduceL1": (ops.ReduceL1, (1, 11, 13), (18,)),
+    "ReduceL2": (ops.ReduceL2, (1, 11, 13), (18,)),
+    "ReduceSumSquare": (ops.ReduceSumSquare, (1, 11, 13), (18,)),
+    "ReduceLogSum": (ops.ReduceLogSum, (1, 11, 13), (18, 28)),
+    "ReduceLogSumExp": (ops.ReduceLogSumExp, (1, 11, 13), (18, 28)),
+}
+"""Each with the versions in which the axes are an attribute, and those in which they are an operand."""
+
+
+def _by_attribute(op: type[Reduce]) -> Callable[..., Value]:
+    def mapping(b: LayerBuilder, x: Value, *, axes: Ints | None = None, keepdims: bool = True) -> Value:
+        return b.add1(op(tuple(range(x.rank)) if not axes else b.axes(axes, x.rank), keepdims), x)
+
+    return mapping
+
+
+def _by_operand(op: type[Reduce]) -> Callable[..., Value]:
+    def mapping(b: LayerBuilder, x: Value, axes: Value | None = None, *, keepdims: bool = True,
+                noop_with_empty_axes: bool = False) -> Value:
+        given = () if axes is None else b.axes(b.ints(axes, "axes"), x.rank)
+        return b.add1(op(given if given or noop_with_empty_axes else tuple(range(x.rank)), keepdims), x)
+
+    return mapping
+
+
+for _name, (_op, _attribute_versions, _operand_versions) in _REDUCTIONS.items():
+    onnx_op(_name, *_attribute_versions)(_by_attribute(_op))
+    onnx_op(_name, *_operand_versions)(_by_operand(_op))
+
+
+def _position(op: type[ArgReduce]) -> Callable[..., Value]:
+    def mapping(b: LayerBuilder, x: Value, *, axis: int = 0, keepdims: bool = True, select_last_index: bool = False) -> Value:
+        return b.add1(op(b.axis(axis, x.rank), keepdims, select_last_index), x)
+
+    return mapping
+
+
+for _position_name, _position_op in (("ArgMax", ops.ArgMax), ("ArgMin", ops.ArgMin)):
+    onnx_op(_position_name, 1, 11, 12, 13)(_position(_position_op))
+
+
+def _softmax(op: type[AlongAxis]) -> Callable[..., Value]:
+    def mapping(b: LayerBuilder, x: Value, *, axis: int = -1) -> Value:
+        return b.add1(op(b.axis(axis, x.rank)), x)
+
+    return mapping
+
+
+def _flattening_softmax(op: type[AlongAxis]) -> Callable[..., Value]:
+    """Before opset 13 it runs over all axes from `axis` on at once."""
+
+    def mapping(b: LayerBuilder, x: Value, *, axis: int = 1) -> Value:
+        split = x.rank if axis == x.rank else b.axis(axis, x.rank)
+        wide = [k for k in range(split, x.rank) if x.shape[k] != 1]
+        if len(wide) <= 1 and split < x.rank:
+            return b.add1(op(wide[0] if wide else split), x)
+        matrix = b.reshape(x, (product(x.shape[:split]), product(x.shape[split:])))
+        return b.reshape(b.add1(op(1), matrix), x.shape)
+
+    return mapping
+
+
+for _softmax_name, _softmax_op in (("Softmax", ops.Softmax), ("LogSoftmax", ops.LogSoftmax)):
+    onnx_op(_softmax_name, 1, 11)(_flattening_softmax(_softmax_op))
+    onnx_op(_softmax_name, 13)(_softmax(_softmax_op))
+
+
+@onnx_op("CumSum", 11, 14)
+def cumsum(b: LayerBuilder, x: Value, axis: Value, *, exclusive: bool = False, reverse: bool = False) -> Value:
+    return b.add1(ops.CumSum(b.axis(b.integer(axis, "axis"), x.rank), exclusive, reverse), x)

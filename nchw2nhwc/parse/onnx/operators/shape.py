@@ -1,0 +1,98 @@
+"""Operators that read shapes, or make tensors of a shape."""
+
+from __future__ import annotations
+
+from math import ceil
+
+import numpy as np
+
+from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.ir.dim import Dim, Size, product, size_max
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ir.types import Array, DType
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.reduce import CumSum
+from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, SparseTensor, Strings, onnx_op
+
+INT64 = np.dtype(np.int64)
+LARGEST_RANGE = 1 << 24
+"""Longer ranges are computed when the model runs instead of being stored."""
+
+
+@onnx_op("Shape", 1, 13, 15, 19, 21, 23, 24, 25)
+def shape(b: LayerBuilder, x: Value, *, start: int = 0, end: int | None = None) -> Value:
+    """Slice semantics: ends past the rank are clamped."""
+    return b.sizes(x.shape[start:end], INT64)
+
+
+@onnx_op("Size", 1, 13, 19, 21, 23, 24, 25)
+def size(b: LayerBuilder, x: Value) -> Value:
+    return b.reshape(b.sizes((product(x.shape),), INT64), ())
+
+
+@onnx_op("ConstantOfShape", 9, 20, 21, 23, 24, 25)
+def constant_of_shape(b: LayerBuilder, shape: Value, *, value: Array | None = None) -> Value:
+    sizes = b.shape_of(shape, "the shape")
+    if any(isinstance(s, int) and s < 0 for s in sizes):
+        raise b.damaged(f"the shape [{', '.join(map(str, sizes))}] has a negative size")
+    element: Array = np.zeros(1, np.float32) if value is None else value
+    if element.size != 1:
+        raise b.damaged(f"attribute 'value' must hold one element, but holds {element.size}")
+    return b.full(element.reshape(()), sizes)
+
+
+@onnx_op("Constant", 1, 9, 11, 12, 13, 19, 21, 23, 24, 25)
+def constant(b: LayerBuilder, *, value: Array | None = None, value_float: float | None = None, value_floats: Floats | None = None,
+             value_int: int | None = None, value_ints: Ints | None = None, value_string: str | None = None,
+             value_strings: Strings | None = None, sparse_value: SparseTensor | None = None) -> Value:
+    if value_string is not None or value_strings is not None:
+        raise UnsupportedError("strings are not supported", b.where)
+    if sparse_value is not None:
+        raise UnsupportedError("sparse tensors are not supported", b.where, "Store the constant as a dense tensor.")
+    given: list[Array] = [] if value is None else [value]
+    given += [np.asarray(v, np.float32) for v in (value_float, value_floats) if v is not None]
+    given += [np.asarray(v, np.int64) for v in (value_int, value_ints) if v is not None]
+    if len(given) != 1:
+        raise b.damaged(f"a Constant has one value, but this one has {len(given)}")
+    return b.const(given[0])
+
+
+@onnx_op("Range", 11, 27)
+def range_(b: LayerBuilder, start: Value, limit: Value, delta: Value, *, stash_type: int = 1) -> Value:
+    """start + delta * [0, 1, ...] before limit. Where an end is symbolic, or there are very many, it is a cumulative sum."""
+    dtype = start.type.dtype
+    if dtype != limit.type.dtype or dtype != delta.type.dtype:
+        raise b.damaged(f"start, limit and delta have different element types: {start.type}, {limit.type}, {delta.type}")
+    step = b.number(delta, "delta")
+    first, last = (b.number(v, what) if v.const is not None else b.size(v, what) for v, what in ((start, "start"), (limit, "limit")))
+    if step == 0:
+        raise b.damaged("delta is 0")
+    count = _count(b, first, last, step)
+    if isinstance(count, int) and count <= LARGEST_RANGE and not isinstance(first, Dim):
+        return b.const(np.asarray(first + np.arange(count) * step, dtype))
+    steps = b.add1(CumSum(0, exclusive=True), b.full(np.asarray(step, dtype), (count,)))
+    return steps if first == 0 else b.add1(Add(), steps, b.reshape(start, ()))
+
+
+def _count(b: LayerBuilder, first: float | Dim, last: float | Dim, step: float) -> Size:
+    """How many elements a range has."""
+    if not isinstance(first, Dim) and not isinstance(last, Dim):
+        exact = (last - first) / step
+        if not np.isfinite(exact):
+            raise b.damaged(f"a range from {first} to {last} in steps of {step} has no end")
+        return max(ceil(exact), 0)
+    if isinstance(first, float) or isinstance(last, float) or isinstance(step, float):
+        raise b.damaged("a range of sizes must be in integers")
+    span: Size = last - first if step > 0 else first - last
+    count = (span + (abs(step) - 1)) // abs(step)
+    return count if first == 0 and step > 0 else size_max(count, 0)
+
+
+@onnx_op("EyeLike", 9, 22)
+def eye_like(b: LayerBuilder, x: Value, *, dtype: DType | None = None, k: int = 0) -> Value:
+    if x.rank != 2:
+        raise b.damaged(f"the operand must be a matrix, but is {x.type}")
+    rows, columns = (static(s, "the size of an identity matrix") for s in x.shape)
+    b.require_room(rows * columns)
+    return b.const(np.eye(rows, columns, max(min(k, columns), -rows)).astype(dtype or x.type.dtype))

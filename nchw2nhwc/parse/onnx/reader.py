@@ -1,0 +1,292 @@
+"""Turns the nodes of a loaded ONNX model into graph nodes: names, scopes, local functions and constant conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import TypeAlias
+
+from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
+
+from nchw2nhwc.errors import ConversionError, MissingOp, ShapeError, SourceError, UnsupportedError, UnsupportedOpsError
+from nchw2nhwc.ir.graph import Graph, Value
+from nchw2nhwc.ops.elementwise import Identity
+from nchw2nhwc.ops.movement import FIX_SIZES
+from nchw2nhwc.parse.onnx import operators
+from nchw2nhwc.parse.onnx.functions import default_attributes, definition, has_definition
+from nchw2nhwc.parse.onnx.model import FunctionKey, Model, domain_of, function_key, opset_versions, subgraphs
+from nchw2nhwc.parse.onnx.order import Step, in_order, layer_name
+from nchw2nhwc.parse.onnx.registry import MAPPINGS, LayerBuilder, find_mapping
+from nchw2nhwc.parse.onnx.tensors import MAX_ELEMENTS
+
+__all__ = ["Reader", "Scope", "operators"]
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """A tensor that cannot be had: the reason, or "" where the op that makes it is among the missing ones."""
+
+    reason: str = ""
+
+
+Entry: TypeAlias = Value | Unavailable | None
+"""What a name stands for; None is an absent optional operand of a function."""
+
+
+@dataclass
+class Scope:
+    """The names of one graph or function body, and what is fixed around it."""
+
+    opsets: Mapping[str, int]
+    prefix: str = ""
+    attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
+    parent: Scope | None = None
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+    def holds(self, name: str) -> bool:
+        """Whether a name is defined here or around."""
+        return name in self.entries or (self.parent is not None and self.parent.holds(name))
+
+    def get(self, name: str) -> Entry:
+        """What a name that is defined stands for."""
+        return self.entries[name] if self.parent is None or name in self.entries else self.parent.get(name)
+
+
+class Reader:
+    """Reads the bodies of one model into one graph. Ops that are not supported are collected; what depends on them is left out."""
+
+    def __init__(self, model: Model, graph: Graph) -> None:
+        self.model, self.graph = model, graph
+        self.b = LayerBuilder(graph, model.tensors)
+        self.missing: dict[str, list[str]] = {}
+        """Layers by the types of ops that are not supported."""
+
+    # ---- bodies ------------------------------------------------------------------------------------------------------
+    def initializers(self, graph: GraphProto, scope: Scope) -> None:
+        """Define the constants of a graph."""
+        if graph.sparse_initializer:
+            names = ", ".join(t.values.name for t in graph.sparse_initializer[:3])
+            raise UnsupportedError(f"sparse initializers are not supported ({names})", self.model.where, "Store them as dense tensors.")
+        for tensor in graph.initializer:
+            name = tensor.name
+            if not name or name in scope.entries:
+                raise SourceError(f"initializer '{name}' is defined twice" if name else "an initializer has no name", self.model.where)
+            array = self.model.tensors.array(tensor, f"initializer '{name}'")
+            scope.entries[name] = self.graph.constant(array, scope.prefix + name, origin=scope.prefix + name)
+
+    def read(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope) -> list[Value]:
+        """Add the nodes of the main graph that `outputs` need, and return their tensors.
+
+        Raises UnsupportedOpsError, for all of them at once, when there are ops that are not supported."""
+        steps = self._steps(nodes, outputs, scope)
+        self._note((step.node for step in steps), scope, everywhere=False)
+        if self.missing:
+            self.missing.clear()
+            self._note((step.node for step in steps), scope, everywhere=True)
+        self.raise_missing()
+        for step in steps:
+            self._node(step, scope)
+        self.raise_missing()
+        return [self._available(scope.get(name), f"output '{name}'") for name in outputs]
+
+    def raise_missing(self) -> None:
+        """Raises UnsupportedOpsError when ops were found that are not supported."""
+        if self.missing:
+            raise UnsupportedOpsError([MissingOp(kind, len(layers), tuple(layers[:3])) for kind, layers in sorted(self.missing.items())],
+                                      self.model.where)
+
+    def _steps(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope) -> list[Step]:
+        steps = in_order(nodes, outputs, scope.holds, scope.entries.__contains__, self.model.where)
+        written = {name for step in steps for name in step.writes}
+        for name in outputs:
+            if name not in written and not scope.holds(name):
+                raise SourceError(f"output '{name}' is not defined anywhere", self.model.where)
+        return steps
+
+    def _inline(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope) -> list[Entry]:
+        """Add the nodes of an inner body in the place of the current node. What they make loses its inner name to the outer one."""
+        origin = self.b.origin
+        given = {id(entry) for entry in scope.entries.values()}
+        for step in self._steps(nodes, outputs, scope):
+            self._node(step, scope)
+        self.b.origin = origin
+        results = [scope.get(name) for name in outputs]
+        made = {id(entry) for entry in scope.entries.values()} - given
+        for entry in results:
+            if isinstance(entry, Value) and id(entry) in made:
+                entry.origin = ""
+        return results
+
+    def _available(self, entry: Entry, what: str) -> Value:
+        """The tensor of an entry that has to be there. Raises UnsupportedError or SourceError when it is not."""
+        if isinstance(entry, Value):
+            return entry
+        if entry is None:
+            raise SourceError(f"{what} is an operand that is absent", self.model.where)
+        raise UnsupportedError(entry.reason, self.model.where)
+
+    # ---- nodes -------------------------------------------------------------------------------------------------------
+    def _node(self, step: Step, scope: Scope) -> None:
+        self.b.layer(scope.prefix + layer_name(step.node), type_name(step.node))
+        # Reserved first, so that no intermediate value of this layer takes one of them.
+        names = [self.graph.unique_name(scope.prefix + name) if name else "" for name in step.writes]
+        try:
+            results = self._results(step, scope)
+            self._define(step, names, results, scope)
+        except ConversionError as error:
+            self.raise_missing()
+            if isinstance(error, ShapeError) and not error.advice and self._is_symbolic(step.node, scope):
+                error.advice = FIX_SIZES
+            raise error.at(self.b.where) from None
+
+    def _results(self, step: Step, scope: Scope) -> Sequence[Entry] | None:
+        """What the results of a node stand for; None when they cannot be had."""
+        node = step.node
+        operands: list[Value | None] = []
+        for name in node.input:
+            entry = scope.get(name) if name else None
+            if isinstance(entry, Unavailable):
+                if entry.reason:
+                    raise UnsupportedError(entry.reason)
+                return None
+            operands.append(entry)
+        key = function_key(node)
+        if key in self.model.functions:
+            return self._call(step, self.model.functions[key], operands, scope, {})
+        domain, opset = domain_of(node.domain), self._opset(node, scope)
+        if (domain, node.op_type) == ("", "If"):
+            return self._if(node, operands, scope)
+        found = find_mapping(domain, node.op_type, opset)
+        if found is not None:
+            mapping, self.b.version = found
+            self.b.wanted = step.wanted
+            return mapping.apply(self.b, node, operands, scope.attributes)
+        body = definition(node, opset, operands) if self._is_defined(node, opset) else None
+        if body is not None:
+            return self._call(step, body, operands, scope, default_attributes(node.op_type, opset))
+        self._note([node], scope, everywhere=True)
+        return None
+
+    def _define(self, step: Step, names: Sequence[str], results: Sequence[Entry] | None, scope: Scope) -> None:
+        for k, name in enumerate(step.writes):
+            if not name:
+                continue
+            if results is None:
+                entry: Entry = Unavailable()
+            elif k < len(results):
+                entry = results[k]
+            else:
+                entry = Unavailable(f"result {k + 1} of layer '{self.b.origin.layer}' ({self.b.origin.type}) is not supported")
+            scope.entries[name] = self._named(entry, names[k], scope.prefix + name) if isinstance(entry, Value) else entry
+
+    def _named(self, value: Value, name: str, source: str) -> Value:
+        """A result under its name. What already is another tensor of the source gets an Identity, unless it is a constant."""
+        elements = prod(s for s in value.shape if isinstance(s, int))
+        if elements > MAX_ELEMENTS:
+            raise SourceError(f"tensor '{source}' would have {float(elements):.3g} elements")
+        if value.origin:
+            if value.is_const:
+                return value
+            value = self.b.add1(Identity(), value)
+        value.name, value.origin = name, source
+        return value
+
+    # ---- calls and conditions ----------------------------------------------------------------------------------------
+    def _call(self, step: Step, function: FunctionProto, operands: Sequence[Value | None], scope: Scope,
+              defaults: Mapping[str, AttributeProto]) -> list[Entry]:
+        """The body of a function in the place of its call."""
+        if len(operands) > len(function.input) or len(step.writes) > len(function.output):
+            raise SourceError(f"function '{function.name}' has {len(function.input)} operands and {len(function.output)} results, "
+                              f"not {len(operands)} and {len(step.writes)}")
+        attributes = {**defaults, **{a.name: a for a in function.attribute_proto}}
+        for attribute in step.node.attribute:
+            given = scope.attributes.get(attribute.ref_attr_name) if attribute.ref_attr_name else attribute
+            if given is not None:
+                attributes[attribute.name] = given
+        opsets = {**scope.opsets, **opset_versions(function.opset_import, self.model.where)}
+        body = Scope(opsets, f"{self.b.origin.layer}/", attributes)
+        body.entries.update(dict.fromkeys(function.input))
+        body.entries.update(zip(function.input, operands))
+        wanted = [name for name, needed in zip(function.output, step.wanted) if needed]
+        found = dict(zip(wanted, self._inline(function.node, wanted, body)))
+        return [found.get(name, Unavailable()) for name in function.output]
+
+    def _if(self, node: NodeProto, operands: Sequence[Value | None], scope: Scope) -> list[Entry] | None:
+        """The branch that a constant condition takes."""
+        branches = {a.name: a.g for a in node.attribute if a.type == AttributeProto.GRAPH}
+        if len(operands) != 1 or operands[0] is None or branches.keys() != {"then_branch", "else_branch"}:
+            raise SourceError("an If needs a condition, a then_branch and an else_branch")
+        if operands[0].const is None:
+            self.missing.setdefault("If", []).append(self.b.origin.layer)
+            for branch in branches.values():
+                self._note(branch.node, self._inside(scope), everywhere=True)
+            return None
+        taken = branches["then_branch" if self.b.number(operands[0], "the condition") else "else_branch"]
+        if taken.input:
+            raise SourceError("a branch of an If has operands of its own")
+        body = self._inside(scope)
+        self.initializers(taken, body)
+        return self._inline(taken.node, [v.name for v in taken.output], body)
+
+    def _inside(self, scope: Scope) -> Scope:
+        """The scope of a subgraph of the current node."""
+        return Scope(scope.opsets, scope.prefix, scope.attributes, scope)
+
+    # ---- what is not supported ---------------------------------------------------------------------------------------
+    def _note(self, nodes: Iterable[NodeProto], scope: Scope, *, everywhere: bool) -> None:
+        """Collect the ops that are not supported, those in the bodies of functions and loops included.
+
+        The branches of an If are looked at only when `everywhere`: one of them may never be needed."""
+        seen: set[FunctionKey] = set()
+        for kind, layer in self._unmapped(nodes, scope.opsets, scope.prefix, seen, everywhere):
+            self.missing.setdefault(kind, []).append(layer)
+
+    def _unmapped(self, nodes: Iterable[NodeProto], opsets: Mapping[str, int], prefix: str, seen: set[FunctionKey],
+                  everywhere: bool) -> Iterator[tuple[str, str]]:
+        for node in nodes:
+            layer, key = prefix + layer_name(node), function_key(node)
+            if key in self.model.functions:
+                if key not in seen:
+                    seen.add(key)
+                    function = self.model.functions[key]
+                    inner = {**opsets, **opset_versions(function.opset_import, self.model.where)}
+                    yield from self._unmapped(function.node, inner, f"{layer}/", seen, everywhere)
+                continue
+            is_if = key[:2] == ("", "If")
+            opset = opsets.get(key[0], 0)
+            if not is_if and find_mapping(key[0], node.op_type, opset) is None and not self._is_defined(node, opset):
+                yield _missing_name(node, opset), layer
+            if everywhere or not is_if:
+                for graph in subgraphs(node):
+                    yield from self._unmapped(graph.node, opsets, prefix, seen, everywhere)
+
+    @staticmethod
+    def _is_symbolic(node: NodeProto, scope: Scope) -> bool:
+        """Whether a size of an operand is not known."""
+        entries = [scope.get(name) for name in node.input if name]
+        return any(isinstance(entry, Value) and not entry.type.is_static for entry in entries)
+
+    def _opset(self, node: NodeProto, scope: Scope) -> int:
+        opset = scope.opsets.get(domain_of(node.domain))
+        if opset is None:
+            raise SourceError(f"the model imports no operator set of the domain '{node.domain}', which the layer uses")
+        return opset
+
+    @staticmethod
+    def _is_defined(node: NodeProto, opset: int) -> bool:
+        """Whether an op without a mapping can be read through its standard definition."""
+        domain = domain_of(node.domain)
+        return not domain and (domain, node.op_type) not in MAPPINGS and has_definition(node.op_type, opset)
+
+
+def type_name(node: NodeProto) -> str:
+    """An op's type as messages show it: with its domain, unless that is the standard one."""
+    domain = domain_of(node.domain)
+    return f"{domain}.{node.op_type}" if domain else node.op_type
+
+
+def _missing_name(node: NodeProto, opset: int) -> str:
+    """The type of an op that is not supported; with the operator set where only this version of the op is not."""
+    known = (domain_of(node.domain), node.op_type) in MAPPINGS
+    return f"{type_name(node)} (opset {opset})" if known else type_name(node)

@@ -1,0 +1,20 @@
+"""OpenVINO IR, versions 10 and 11: .xml and .bin become an `ir.Graph`."""
+
+from nchw2nhwc.parse.openvino import (
+    activations,
+    arithmetic,
+    blocks,
+    convolution,
+    matmul,
+    movement,
+    normalization,
+    pooling,
+    reduction,
+    resize,
+    shapes,
+)
+from nchw2nhwc.parse.openvino.reader import read_openvino
+from nchw2nhwc.parse.openvino.registry import mappings
+
+__all__ = ["activations", "arithmetic", "blocks", "convolution", "mappings", "matmul", "movement", "normalization", "pooling", "read_openvino",
+           "reduction", "resize", "shapes"]

@@ -1,0 +1,121 @@
+"""Activations and other functions of single elements."""
+
+from __future__ import annotations
+
+from math import ceil, floor, isinf
+from typing import Literal
+
+from nchw2nhwc.ir import DType, Value
+from nchw2nhwc.ops import elementwise as ew
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import LogicalOr, Mul, PRelu
+from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.openvino.common import one_float, reshaped, same
+from nchw2nhwc.parse.openvino.registry import Results, add_mapping, mapping
+
+_PLAIN: tuple[tuple[str, int, Op], ...] = (
+    ("Abs", 1, ew.Abs()), ("Acos", 1, ew.Acos()), ("Acosh", 3, ew.Acosh()), ("Asin", 1, ew.Asin()), ("Asinh", 3, ew.Asinh()),
+    ("Atan", 1, ew.Atan()), ("Atanh", 3, ew.Atanh()), ("BitwiseNot", 13, ew.BitwiseNot()), ("Ceiling", 1, ew.Ceil()), ("Cos", 1, ew.Cos()),
+    ("Cosh", 1, ew.Cosh()), ("Erf", 1, ew.Erf()), ("Exp", 1, ew.Exp()), ("Floor", 1, ew.Floor()), ("HSigmoid", 5, ew.HardSigmoid(1 / 6, 0.5)),
+    ("HSwish", 4, ew.HardSwish()), ("IsNaN", 10, ew.IsNaN()), ("Log", 1, ew.Log()), ("LogicalNot", 1, ew.LogicalNot()), ("Mish", 4, ew.Mish()),
+    ("Negative", 1, ew.Neg()), ("ReLU", 1, ew.Relu()), ("Sigmoid", 1, ew.Sigmoid()), ("Sign", 1, ew.Sign()), ("Sin", 1, ew.Sin()),
+    ("Sinh", 1, ew.Sinh()), ("SoftPlus", 4, ew.Softplus()), ("SoftSign", 9, ew.Softsign()), ("Sqrt", 1, ew.Sqrt()), ("Tan", 1, ew.Tan()),
+    ("Tanh", 1, ew.Tanh()),
+)
+"""Ops of one operand without attributes: type, opset, and what they mean."""
+
+
+def _register(type: str, since: int, op: Op) -> None:
+    def apply(b: Builder, x: Value) -> Results:
+        return b.add1(op, x)
+    add_mapping(type, (since,), apply)
+
+
+for _entry in _PLAIN:
+    _register(*_entry)
+
+
+@mapping("Identity", 16)
+def identity(b: Builder, x: Value) -> Results:
+    return same(b, x)
+
+
+@mapping("Clamp", 1)
+def clamp(b: Builder, x: Value, *, min: float, max: float) -> Results:
+    """Bounds of integers are rounded inwards."""
+    low, high = (None if isinf(bound) else bound for bound in (min, max))
+    if x.type.dtype.kind in "iu":
+        low, high = None if low is None else float(ceil(low)), None if high is None else float(floor(high))
+    return b.add1(ew.Clip(low, high), x)
+
+
+@mapping("Elu", 1)
+def elu(b: Builder, x: Value, *, alpha: float) -> Results:
+    return b.add1(ew.Elu(alpha), x)
+
+
+@mapping("Selu", 1)
+def selu(b: Builder, x: Value, alpha: Value, factor: Value) -> Results:
+    return b.add1(ew.Selu(one_float(b, alpha, "alpha"), one_float(b, factor, "lambda")), x)
+
+
+@mapping("HardSigmoid", 1)
+def hard_sigmoid(b: Builder, x: Value, alpha: Value, beta: Value) -> Results:
+    return b.add1(ew.HardSigmoid(one_float(b, alpha, "alpha"), one_float(b, beta, "beta")), x)
+
+
+@mapping("Swish", 4)
+def swish(b: Builder, x: Value, beta: Value | None = None) -> Results:
+    """x * sigmoid(beta * x); beta is 1 when absent, and need not be constant."""
+    if beta is None or (beta.const is not None and beta.const.size == 1):
+        return b.add1(ew.Swish(1.0 if beta is None else one_float(b, beta, "beta")), x)
+    return b.add1(Mul(), x, b.add1(ew.Sigmoid(), b.add1(Mul(), x, beta)))
+
+
+@mapping("Gelu", 2)
+def gelu_erf(b: Builder, x: Value) -> Results:
+    return b.add1(ew.Gelu(), x)
+
+
+@mapping("Gelu", 7)
+def gelu(b: Builder, x: Value, *, approximation_mode: Literal["erf", "tanh"] = "erf") -> Results:
+    return b.add1(ew.Gelu(approximate=approximation_mode == "tanh"), x)
+
+
+@mapping("PReLU", 1)
+def prelu(b: Builder, x: Value, slope: Value) -> Results:
+    """A slope of one axis that is as long as the channel axis (axis 1, or the only one) belongs to that axis; any other one broadcasts."""
+    channel = min(1, x.rank - 1)
+    if x.rank and slope.rank == 1 and slope.shape[0] == x.shape[channel]:
+        slope = reshaped(b, slope, (slope.shape[0], *(1,) * (x.rank - 1 - channel)))
+    return b.add1(PRelu(), x, slope)
+
+
+@mapping("Round", 5)
+def round(b: Builder, x: Value, *, mode: Literal["half_to_even", "half_away_from_zero"] = "half_to_even") -> Results:
+    return b.add1(ew.Round(mode), x)
+
+
+@mapping("IsInf", 10)
+def is_inf(b: Builder, x: Value, *, detect_negative: bool = True, detect_positive: bool = True) -> Results:
+    return b.add1(ew.IsInf(detect_negative, detect_positive), x)
+
+
+@mapping("IsFinite", 10)
+def is_finite(b: Builder, x: Value) -> Results:
+    return b.add1(ew.LogicalNot(), b.add1(LogicalOr(), b.add1(ew.IsInf(), x), b.add1(ew.IsNaN(), x)))
+
+
+@mapping("Convert", 1)
+def convert(b: Builder, x: Value, *, destination_type: DType) -> Results:
+    return cast(b, x, destination_type)
+
+
+@mapping("ConvertLike", 1)
+def convert_like(b: Builder, x: Value, like: Value) -> Results:
+    return cast(b, x, like.type.dtype)
+
+
+def cast(b: Builder, x: Value, dtype: DType) -> Value:
+    """`x` as another element type."""
+    return same(b, x) if x.type.dtype == dtype else b.add1(ew.Cast(dtype), x)

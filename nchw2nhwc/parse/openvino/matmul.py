@@ -1,0 +1,104 @@
+"""Matrix products, einsum and attention."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.ir import Size, Value, product
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.binary import Add, Mul, Where
+from nchw2nhwc.ops.matmul import MatMul
+from nchw2nhwc.ops.reduce import ReduceSum, Softmax
+from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.openvino.common import reshaped, same
+from nchw2nhwc.parse.openvino.registry import Results, mapping
+
+_TERM = re.compile(r"[A-Za-z]*")
+
+
+@mapping("MatMul", 1)
+def matmul(b: Builder, x: Value, y: Value, *, transpose_a: bool = False, transpose_b: bool = False) -> Results:
+    """An operand of one axis is a row on the left and a column on the right; its transpose flag does not count, and the result lacks that axis."""
+    if not x.rank or not y.rank:
+        raise SourceError(f"a product of {x.type} and {y.type}")
+    left = reshaped(b, x, (1, *x.shape)) if x.rank == 1 else x
+    right = reshaped(b, y, (*y.shape, 1)) if y.rank == 1 else y
+    result = b.add1(MatMul(transpose_a and x.rank > 1, transpose_b and y.rank > 1), left, right)
+    rows = () if x.rank == 1 else (result.shape[-2],)
+    columns = () if y.rank == 1 else (result.shape[-1],)
+    return b.reshape(result, (*result.shape[:-2], *rows, *columns))
+
+
+@mapping("ScaledDotProductAttention", 13)
+def attention(b: Builder, query: Value, key: Value, value: Value, mask: Value | None = None, scale: Value | None = None, *,
+              causal: bool) -> Results:
+    """softmax(query @ key^T * scale + mask) @ value; a boolean mask tells what is looked at. The scale is 1 / sqrt(size of a key) when
+    absent. "causal" replaces the mask: nothing looks at what comes after it."""
+    dtype = query.type.dtype
+    if min(query.rank, key.rank, value.rank) < 2:
+        raise SourceError(f"attention of {query.type}, {key.type} and {value.type}")
+    if scale is None:
+        scale = b.const(1 / np.sqrt(max(static(query.shape[-1], "the size of a query"), 1)), dtype)
+    scores = b.add1(Mul(), b.add1(MatMul(False, True), query, key), scale)
+    if causal:
+        rows, columns = (static(s, "the length of a sequence") for s in scores.shape[-2:])
+        if rows * columns > 2**26:
+            raise UnsupportedError(f"a causal mask of {rows} by {columns}")
+        mask = b.const(np.tri(rows, columns, dtype=np.bool_))
+    if mask is not None and mask.type.dtype == np.bool_:
+        scores = b.add1(Where(), mask, scores, b.const(-np.inf, dtype))
+    elif mask is not None and not (mask.const is not None and mask.rank == 0 and not mask.const):
+        scores = b.add1(Add(), scores, mask)
+    return b.add1(MatMul(), b.add1(Softmax(scores.rank - 1), scores), value)
+
+
+# ---- einsum --------------------------------------------------------------------------------------------------------------------
+@mapping("Einsum", 7)
+def einsum(b: Builder, *xs: Value, equation: str) -> Results:
+    """Any number of operands, multiplied from the left to the right; every label once in an operand, no ellipsis."""
+    left, arrow, result = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if not all(_TERM.fullmatch(t) for t in (*terms, result)):
+        raise UnsupportedError(f"Einsum '{equation[:60]}'", b.where)
+    if not arrow:
+        result = "".join(sorted(c for c in set(left) if c.isalpha() and left.count(c) == 1))
+    if len(terms) != len(xs) or any(len(t) != x.rank for t, x in zip(terms, xs)) or len(set(result)) < len(result) or not set(result) <= set(left):
+        raise SourceError(f"Einsum '{equation[:60]}' does not fit {', '.join(str(x.type) for x in xs)}")
+    if any(len(set(t)) < len(t) for t in terms):
+        raise UnsupportedError(f"Einsum '{equation[:60]}' takes a diagonal", b.where)
+    value, term = xs[0], terms[0]
+    for k, (other, labels) in enumerate(zip(xs[1:], terms[1:]), 1):
+        needed = set(result).union(*terms[k + 1:])
+        value, term = _summed(b, value, term, needed | set(labels))
+        value, term = _contracted(b, value, term, *_summed(b, other, labels, needed | set(term)), needed)
+    value, term = _summed(b, value, term, set(result))
+    return same(b, value) if value in xs and term == result else b.transpose(value, [term.index(c) for c in result])
+
+
+def _summed(b: Builder, x: Value, term: str, needed: set[str]) -> tuple[Value, str]:
+    """`x` with the axes summed away whose labels nobody else needs."""
+    gone = tuple(k for k, label in enumerate(term) if label not in needed)
+    return (b.add1(ReduceSum(gone, False), x) if gone else x), "".join(label for label in term if label in needed)
+
+
+def _contracted(b: Builder, x: Value, left: str, y: Value, right: str, needed: set[str]) -> tuple[Value, str]:
+    """The product of two operands as one MatMul: labels of both that are needed are its batch, other labels of both are contracted."""
+    batch = [c for c in left if c in right and c in needed]
+    inner = [c for c in left if c in right and c not in needed]
+    rows, columns = [c for c in left if c not in right], [c for c in right if c not in left]
+    sizes: dict[str, Size] = {}
+    for label, size in (*zip(left, x.shape), *zip(right, y.shape)):
+        if sizes.setdefault(label, size) != size:
+            raise SourceError(f"the sizes of label '{label}' of an Einsum, {sizes[label]} and {size}, differ")
+
+    def side(value: Value, term: str, first: Sequence[str], second: Sequence[str]) -> Value:
+        ordered = b.transpose(value, [term.index(c) for c in (*batch, *first, *second)])
+        return b.reshape(ordered, (*(sizes[c] for c in batch), product(sizes[c] for c in first), product(sizes[c] for c in second)))
+
+    result = b.add1(MatMul(), side(x, left, rows, inner), side(y, right, inner, columns))
+    labels = (*batch, *rows, *columns)
+    return b.reshape(result, tuple(sizes[c] for c in labels)), "".join(labels)

@@ -1,0 +1,107 @@
+"""Poolings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from nchw2nhwc.errors import SourceError
+from nchw2nhwc.ir import DType, Size, Value
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.kinds import integer_range
+from nchw2nhwc.ops.movement import Pad
+from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
+from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
+from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.openvino.attributes import Ints
+from nchw2nhwc.parse.openvino.convolution import AutoPad, padding, reach_of, require_spatial
+from nchw2nhwc.parse.openvino.registry import Results, mapping
+
+
+@mapping("MaxPool", 1)
+def max_pool_1(b: Builder, x: Value, *, kernel: Ints, strides: Ints, pads_begin: Ints = (), pads_end: Ints = (),
+               rounding_type: Literal["floor", "ceil"] = "floor", auto_pad: AutoPad = "explicit") -> Results:
+    return _max_pool(b, x, kernel, strides, (1,) * len(kernel), pads_begin, pads_end, rounding_type, auto_pad)
+
+
+@mapping("MaxPool", 8, 14)
+def max_pool(b: Builder, x: Value, *, kernel: Ints, strides: Ints, dilations: Ints = (), pads_begin: Ints = (), pads_end: Ints = (),
+             rounding_type: Literal["floor", "ceil", "ceil_torch"] = "floor", auto_pad: AutoPad = "explicit") -> Results:
+    """The second result, where each maximum was, cannot be expressed."""
+    return _max_pool(b, x, kernel, strides, dilations or (1,) * len(kernel), pads_begin, pads_end, rounding_type, auto_pad), None
+
+
+def _max_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints, pads_begin: Ints, pads_end: Ints, rounding: str,
+              auto_pad: str) -> Value:
+    require_spatial(x, kernel=kernel, strides=strides, dilations=dilations)
+    reach = reach_of(kernel, dilations)
+    begin, end = padding(x, reach, strides, pads_begin, pads_end, auto_pad)
+    end, ceil = _rounded(x, reach, strides, begin, end, rounding)
+    if any(_only_padding(size, r, stride, before, after) for size, r, stride, before, after in zip(x.shape[2:], reach, strides, begin, end)):
+        lowest = float(np.finfo(x.type.dtype).min) if x.type.dtype.kind == "f" else float(integer_range(x.type.dtype)[0])
+        x, begin, end = b.add1(Pad((0, 0, *begin), (0, 0, *end), value=lowest), x), (0,) * len(kernel), (0,) * len(kernel)
+    return b.add1(MaxPool(kernel, strides, dilations, begin, end, ceil_mode=ceil), x)
+
+
+def _only_padding(size: Size, reach: int, stride: int, before: int, after: int) -> bool:
+    """Whether the last window along an axis begins past the data, so that it holds no element at all."""
+    return isinstance(size, int) and (size + before + after - reach) // stride * stride >= size + before
+
+
+@mapping("AvgPool", 1, 14)
+def avg_pool_1(b: Builder, x: Value, *, kernel: Ints, strides: Ints, exclude_pad: bool, pads_begin: Ints = (), pads_end: Ints = (),
+               rounding_type: Literal["floor", "ceil", "ceil_torch"] = "floor", auto_pad: AutoPad = "explicit") -> Results:
+    return _avg_pool(b, x, kernel, strides, (1,) * len(kernel), exclude_pad, pads_begin, pads_end, rounding_type, auto_pad)
+
+
+@mapping("AvgPool", 16)
+def avg_pool(b: Builder, x: Value, *, kernel: Ints, strides: Ints, exclude_pad: bool, dilations: Ints = (), pads_begin: Ints = (),
+             pads_end: Ints = (), rounding_type: Literal["floor", "ceil", "ceil_torch"] = "floor", auto_pad: AutoPad = "explicit") -> Results:
+    return _avg_pool(b, x, kernel, strides, dilations or (1,) * len(kernel), exclude_pad, pads_begin, pads_end, rounding_type, auto_pad)
+
+
+def _avg_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints, exclude_pad: bool, pads_begin: Ints, pads_end: Ints,
+              rounding: str, auto_pad: str) -> Value:
+    require_spatial(x, kernel=kernel, strides=strides, dilations=dilations)
+    reach = reach_of(kernel, dilations)
+    begin, end = padding(x, reach, strides, pads_begin, pads_end, auto_pad)
+    counted = not exclude_pad and any((*begin, *end))
+    end, ceil = _rounded(x, reach, strides, begin, end, rounding, counted)
+    return b.add1(AvgPool(kernel, strides, dilations, begin, end, ceil_mode=ceil, count_include_pad=counted), x)
+
+
+def _rounded(x: Value, reach: Sequence[int], strides: Ints, begin: Ints, end: Ints, rounding: str, counted: bool = False) -> tuple[Ints, bool]:
+    """Padding after each axis, and whether the number of windows is rounded up with the last one beginning inside of the data.
+
+    Plain "ceil" is more: the last window begins anywhere, and all of it counts (`counted`) in a mean over padding. Where that makes a
+    difference, what it lacks becomes padding, for which sizes have to be known.
+    """
+    if rounding != "ceil":
+        return end, rounding == "ceil_torch"
+    if not counted and all(stride + after <= r for stride, after, r in zip(strides, end, reach)):
+        return end, True
+    sizes = [static(s, "a spatial size that decides the number of windows") for s in x.shape[2:]]
+    lacking = [-(size + before + after - r) % stride for size, before, after, r, stride in zip(sizes, begin, end, reach, strides)]
+    return tuple(after + lack for after, lack in zip(end, lacking)), False
+
+
+@mapping("AdaptiveAvgPool", 8)
+def adaptive_avg_pool(b: Builder, x: Value, output_shape: Value) -> Results:
+    sizes = _output_sizes(b, x, output_shape)
+    return b.add1(ReduceMean(tuple(range(2, x.rank)), True) if set(sizes) == {1} else AdaptiveAvgPool(sizes), x)
+
+
+@mapping("AdaptiveMaxPool", 8)
+def adaptive_max_pool(b: Builder, x: Value, output_shape: Value, *, index_element_type: DType | None = None) -> Results:
+    """The second result, where each maximum was, cannot be expressed."""
+    sizes = _output_sizes(b, x, output_shape)
+    return b.add1(ReduceMax(tuple(range(2, x.rank)), True) if set(sizes) == {1} else AdaptiveMaxPool(sizes), x), None
+
+
+def _output_sizes(b: Builder, x: Value, output_shape: Value) -> Ints:
+    sizes = b.ints(output_shape, "the output shape of adaptive pooling")
+    if x.rank < 3 or len(sizes) != x.rank - 2 or min(sizes) < 1:
+        raise SourceError(f"{x.type} cannot be pooled to sizes {list(sizes)}")
+    return sizes

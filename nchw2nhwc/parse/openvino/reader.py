@@ -1,0 +1,153 @@
+"""A checked document and its weights become a graph, layer by layer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+
+from nchw2nhwc.errors import ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
+from nchw2nhwc.ir import Dim, Graph, TensorType, Value, product
+from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.openvino.attributes import integer, integers
+from nchw2nhwc.parse.openvino.common import require_rank, same
+from nchw2nhwc.parse.openvino.document import Document, End, Layer, read_document
+from nchw2nhwc.parse.openvino.elements import decode, element_of
+from nchw2nhwc.parse.openvino.inputs import input_types, tensor_name
+from nchw2nhwc.parse.openvino.registry import apply, find
+from nchw2nhwc.parse.openvino.weights import Weights
+
+MAX_ELEMENTS = 2**40
+"""No tensor of a model that can run has more."""
+
+_HELD = ("Parameter", "Const", "Result")
+"""Types that the reader itself takes care of."""
+
+
+def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[str] | bytes | None = None, *,
+                  input_shapes: Mapping[str, Sequence[int]] | None = None, batch: int | None = None) -> Graph:
+    """The graph of an OpenVINO IR (version 10 or 11), in the source's order of axes.
+
+    `xml` and `bin` are paths or the files' content; without `bin` the file beside the .xml is used. `input_shapes` replaces the sizes of
+    inputs, by tensor or layer name, with -1 for one that is known only at run time; `batch` that of axis 0 of all other inputs with at least
+    two axes. The .bin is mapped: constants are views of it wherever possible. Inputs and outputs are named as in the source.
+
+    Raises SourceError, UnsupportedError, UnsupportedOpsError (one for all op types that are not known), ShapeError or OptionError.
+    """
+    document = read_document(xml)
+    if bin is None and not isinstance(xml, bytes):
+        bin = os.path.splitext(os.fspath(xml))[0] + ".bin"
+    types, changed = input_types(document, input_shapes, batch)
+    return Reader(document, Weights(bin), check_shapes=not changed).read(types)
+
+
+class Reader:
+    """Builds the graph of one document. `values` holds what stands for each result so far, `names` the name that each is to have."""
+
+    def __init__(self, document: Document, weights: Weights, check_shapes: bool) -> None:
+        self.document, self.weights, self.check_shapes = document, weights, check_shapes
+        self.graph = Graph(document.name, document.file)
+        self.builder = Builder(self.graph)
+        self.values: dict[End, Value | None] = {}
+        self.names: dict[End, str] = {}
+
+    def read(self, inputs: Mapping[str, TensorType]) -> Graph:
+        """The whole graph, for inputs of these types."""
+        order = [layer for layer in self.document.order() if layer.type not in ("Parameter", "Result")]
+        _require_mapped(order, self.document)
+        for layer, (name, type) in zip(self.document.of_type("Parameter"), inputs.items()):
+            self.values[layer.id, 0] = self._checked(layer, self.graph.add_input(name, type))
+        for layer in order:
+            for k in range(len(layer.results)):
+                self.names[layer.id, k] = self.graph.unique_name(tensor_name(self.document, layer, k))
+        for layer in order:
+            self.builder.layer(layer.name, layer.type)
+            try:
+                self._add(layer)
+            except ConversionError as error:
+                raise error.at(self.document.where(layer)) from None
+        for layer in self.document.of_type("Result"):
+            self._add_output(layer)
+        self.graph.prune()
+        return self.graph
+
+    def _add(self, layer: Layer) -> None:
+        results: Sequence[Value | None]
+        if layer.type == "Const":
+            results = (self._constant(layer),)
+        else:
+            found = find(layer.type, layer.version)
+            assert found is not None, f"{layer.type} was found before"
+            results = apply(found, self.builder, layer, [self._operand(layer, k) for k in range(len(layer.operands))])
+        if len(results) < len(layer.results):
+            raise SourceError(f"it declares {len(layer.results)} results, but has {len(results)}")
+        for k, value in enumerate(results[:len(layer.results)]):
+            self.values[layer.id, k] = None if value is None else self._named(layer, k, value)
+
+    def _operand(self, layer: Layer, k: int) -> Value:
+        end = layer.sources[k]
+        assert end is not None, "every operand has an edge"
+        value = self.values[end]
+        if value is None:
+            producer = self.document.layers[end[0]]
+            raise UnsupportedError(f"result {end[1]} of {producer.type} layer '{producer.name}' is not supported")
+        return value
+
+    def _constant(self, layer: Layer) -> Value:
+        text = {name: layer.data.get(name) for name in ("element_type", "shape", "offset", "size")}
+        for name, entry in text.items():
+            if entry is None:
+                raise SourceError(f"attribute '{name}' is missing")
+        element, shape = element_of((text["element_type"] or "").strip()), integers(text["shape"] or "")
+        offset, size = integer(text["offset"] or ""), integer(text["size"] or "")
+        require_rank(shape)
+        if min((offset, size, *shape)) < 0:
+            raise SourceError(f"shape {list(shape)}, offset {offset} and size {size} must not be negative")
+        needed = element.stored(prod(shape))
+        if size != needed and needed:
+            raise SourceError(f"{element.name}{list(shape)} takes {needed} bytes, but its size is {size}")
+        return self.builder.const(decode(self.weights.take(offset, needed), element, shape))
+
+    def _named(self, layer: Layer, k: int, value: Value) -> Value:
+        """`value` under the source tensor's name; one that has a name from an earlier layer gets a second one."""
+        if value.origin:
+            value = same(self.builder, value)
+        value.name, value.origin = self.names[layer.id, k], tensor_name(self.document, layer, k)
+        return self._checked(layer, value, k)
+
+    def _checked(self, layer: Layer, value: Value, k: int = 0) -> Value:
+        """`value`, if its shape is possible and agrees with what the file declares. Raises SourceError."""
+        where, declared = self.document.where(layer), layer.results[k].dims
+        elements = product(s for s in value.shape if isinstance(s, int))
+        if isinstance(elements, Dim) or elements > MAX_ELEMENTS:
+            raise SourceError(f"a tensor of {elements} elements ({value.type})", where)
+        if self.check_shapes and declared and (len(declared) != value.rank or any(
+                isinstance(s, int) and d not in (-1, s) for d, s in zip(declared, value.shape))):
+            raise SourceError(f"its result is {value.type}, but the file declares {list(declared)} for it", where,
+                              "The file was changed after it was written; write it again, or give the shapes of the inputs with --input-shape.")
+        return value
+
+    def _add_output(self, layer: Layer) -> None:
+        """A Result: called as it says itself, else like the tensor, else (when another output has that name) like its layer."""
+        if len(layer.operands) != 1:
+            raise SourceError(f"a Result with {len(layer.operands)} operands", self.document.where(layer))
+        try:
+            value = self._operand(layer, 0)
+        except UnsupportedError as error:
+            raise error.at(self.document.where(layer)) from None
+        end = layer.sources[0]
+        assert end is not None, "every operand has an edge"
+        tensor = tensor_name(self.document, self.document.layers[end[0]], end[1])
+        candidates = [*layer.output_names[:1], tensor, layer.name, *(f"{tensor}_{n}" for n in range(1, len(self.graph.outputs) + 2))]
+        self.graph.add_output(value, next(name for name in candidates if name not in self.graph.output_names))
+
+
+def _require_mapped(layers: Iterable[Layer], document: Document) -> None:
+    """Raises UnsupportedOpsError with every type of layer that no mapping exists for."""
+    missing: dict[str, list[str]] = {}
+    for layer in layers:
+        if layer.type not in _HELD and find(layer.type, layer.version) is None:
+            missing.setdefault(f"{layer.type} ({layer.version})", []).append(layer.name)
+    if missing:
+        raise UnsupportedOpsError([MissingOp(type, len(names), tuple(names[:3])) for type, names in missing.items()],
+                                  Location(document.file))

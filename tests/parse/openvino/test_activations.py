@@ -1,0 +1,96 @@
+"""Functions of single elements against OpenVINO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import openvino.opset1 as op1
+import openvino.opset2 as op2
+import openvino.opset4 as op4
+import openvino.opset5 as op5
+import openvino.opset7 as op7
+import openvino.opset9 as op9
+import openvino.opset10 as op10
+import openvino.opset13 as op13
+import openvino.opset16 as op16
+import pytest
+
+from tests.parse.openvino.harness import Case, Input, agree, boolean, case, i32
+
+POSITIVE = Input((2, 3, 4), low=0.1, high=3)
+INSIDE = Input((2, 3, 4), low=-0.95, high=0.95)
+HALVES = Input((4, 7), np.float32, -3.0, 3.0)
+
+
+def f32(value: object) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    return np.asarray(value, np.float32)
+
+
+CASES = [
+    case("Abs", lambda x: op1.absolute(x), ops="Abs"),
+    case("Abs of integers", lambda x: op1.absolute(x), i32(3, 4), ops="Abs"),
+    case("Acos", lambda x: op1.acos(x), INSIDE, ops="Acos"),
+    case("Acosh", lambda x: op4.acosh(x), Input((2, 3), low=1.1, high=4), ops="Acosh"),
+    case("Asin", lambda x: op1.asin(x), INSIDE, ops="Asin"),
+    case("Asinh", lambda x: op4.asinh(x), ops="Asinh"),
+    case("Atan", lambda x: op1.atan(x), ops="Atan"),
+    case("Atanh", lambda x: op4.atanh(x), INSIDE, ops="Atanh"),
+    case("BitwiseNot", lambda x: op13.bitwise_not(x), i32(3, 4), ops="BitwiseNot"),
+    case("Ceiling", lambda x: op1.ceiling(x), ops="Ceil"),
+    case("Clamp", lambda x: op1.clamp(x, -0.5, 1.25), ops="Clip"),
+    case("Clamp at infinity", lambda x: op1.clamp(x, 0.0, float("inf")), ops="Clip"),
+    case("Clamp of integers", lambda x: op1.clamp(x, -1.5, 3.5), i32(3, 4), ops="Clip"),
+    case("Convert truncates", lambda x: op1.convert(x, "i32"), ops="Cast"),
+    case("Convert to boolean", lambda x: op1.convert(x, "boolean"), i32(3, 4, low=-1, high=2), ops="Cast"),
+    case("Convert to its own type", lambda x: op1.convert(x, "f32"), ops="Identity"),
+    case("ConvertLike", lambda x, y: op1.convert_like(x, y), Input((2, 3)), i32(1), ops="Cast"),
+    case("Cos", lambda x: op1.cos(x), ops="Cos"),
+    case("Cosh", lambda x: op1.cosh(x), ops="Cosh"),
+    case("Elu", lambda x: op1.elu(x, 0.7), ops="Elu"),
+    case("Erf", lambda x: op1.erf(x), ops="Erf"),
+    case("Exp", lambda x: op1.exp(x), ops="Exp"),
+    case("Floor", lambda x: op1.floor(x), ops="Floor"),
+    case("Gelu-2", lambda x: op2.gelu(x), ops="Gelu"),
+    case("Gelu-7 erf", lambda x: op7.gelu(x, "ERF"), ops="Gelu"),
+    case("Gelu-7 tanh", lambda x: op7.gelu(x, "TANH"), ops="Gelu", tolerance=1e-5),
+    case("HSigmoid", lambda x: op5.hsigmoid(x), Input((4, 5), low=-5, high=5), ops="HardSigmoid"),
+    case("HSwish", lambda x: op4.hswish(x), Input((4, 5), low=-5, high=5), ops="HardSwish"),
+    case("HardSigmoid", lambda x: op1.hard_sigmoid(x, f32(0.3), f32(0.4)), Input((4, 5), low=-5, high=5), ops="HardSigmoid"),
+    case("Identity", lambda x: op16.identity(x), ops="Identity"),
+    case("IsFinite", lambda x: op10.is_finite(op1.log(x)), Input((4, 5)), ops="Log IsInf IsNaN LogicalOr LogicalNot"),
+    case("IsInf", lambda x: op10.is_inf(op1.log(op1.relu(x))), Input((4, 5)), ops="Relu Log IsInf"),
+    case("IsInf positive", lambda x: op10.is_inf(op1.log(op1.relu(x)), {"detect_negative": False}), Input((4, 5)), ops="Relu Log IsInf"),
+    case("IsNaN", lambda x: op10.is_nan(op1.log(x)), Input((4, 5)), ops="Log IsNaN"),
+    case("Log", lambda x: op1.log(x), POSITIVE, ops="Log"),
+    case("LogicalNot", lambda x: op1.logical_not(x), boolean(3, 4), ops="LogicalNot"),
+    case("Mish", lambda x: op4.mish(x), ops="Mish"),
+    case("Negative", lambda x: op1.negative(x), ops="Neg"),
+    case("PReLU on channels", lambda x: op1.prelu(x, f32([0.1, -0.2, 0.3])), ops="PRelu"),
+    case("PReLU on channels as long as the width", lambda x: op1.prelu(x, f32([0.1, -0.2, 0.3])), (2, 3, 4, 3), ops="PRelu"),
+    case("PReLU of one slope", lambda x: op1.prelu(x, f32([0.25])), ops="PRelu"),
+    case("PReLU of one axis", lambda x: op1.prelu(x, f32([0.1, 0.2, 0.3])), (3,), ops="PRelu"),
+    case("PReLU broadcast", lambda x: op1.prelu(x, f32([[[0.1]], [[0.2]], [[0.3]]])), ops="PRelu"),
+    case("PReLU broadcast to the width", lambda x: op1.prelu(x, f32([0.1, 0.2, 0.3, 0.4, 0.5])), ops="PRelu"),
+    case("ReLU", lambda x: op1.relu(x), ops="Relu"),
+    case("Round to even", lambda x: op5.round(x, "half_to_even"), HALVES, ops="Round"),
+    case("Round away from zero", lambda x: op5.round(x, "half_away_from_zero"), HALVES, ops="Round"),
+    case("Selu", lambda x: op1.selu(x, f32(1.6), f32(1.05)), ops="Selu"),
+    case("Sigmoid", lambda x: op1.sigmoid(x), ops="Sigmoid"),
+    case("Sign", lambda x: op1.sign(x), ops="Sign"),
+    case("Sin", lambda x: op1.sin(x), ops="Sin"),
+    case("Sinh", lambda x: op1.sinh(x), ops="Sinh"),
+    case("SoftPlus", lambda x: op4.softplus(x), Input((4, 5), low=-30, high=30), ops="Softplus"),
+    case("SoftSign", lambda x: op9.softsign(x), ops="Softsign"),
+    case("Sqrt", lambda x: op1.sqrt(x), POSITIVE, ops="Sqrt"),
+    case("Swish", lambda x: op4.swish(x), ops="Swish"),
+    case("Swish with beta", lambda x: op4.swish(x, f32(1.5)), ops="Swish"),
+    case("Swish with a beta that is computed", lambda x, beta: op4.swish(x, beta), Input((2, 3)), Input(()), ops="Mul Sigmoid Mul"),
+    case("Tan", lambda x: op1.tan(x), Input((4, 5), low=-1.2, high=1.2), ops="Tan"),
+    case("Tanh", lambda x: op1.tanh(x), ops="Tanh"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
+    agree(case, tmp_path)
