@@ -1,0 +1,181 @@
+"""Scales and shifts folded into the convolution, transposed convolution or fully connected layer before or behind them."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ir.types import Array
+from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.kinds import Doubles
+from nchw2nhwc.ops.matmul import FullyConnected
+from nchw2nhwc.ops.movement import Pad
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
+from nchw2nhwc.passes.affine import AFFINE_OPS, Affine, affine_of, doubles, rounded
+from nchw2nhwc.passes.match import array, op_of, producer, require
+from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
+
+Linear = Conv | ConvTranspose | FullyConnected
+_ROWS = 1 << 20
+"""Elements of weights that are summed in double precision at a time."""
+
+LINEAR = RuleSet()
+
+
+def _linear(node: Node) -> Linear:
+    """The op of a convolution or fully connected layer with constant parameters. Raises Mismatch for any other node."""
+    op = node.op
+    if not isinstance(op, (Conv, ConvTranspose, FullyConnected)):
+        raise Mismatch("{!r} is no convolution or fully connected layer", node)
+    require(all(v is None or v.is_const for v in node.inputs[1:]), "{!r} has computed parameters", node)
+    if isinstance(op, FullyConnected):
+        require(op.keep_num_dims, "{!r} changes the rank of its operand", node)
+    else:
+        require(not op.channels_last, "{!r} is stored channels-last", node)
+    return op
+
+
+def _channel_axis(op: Linear, value: Value) -> int:
+    return value.rank - 1 if isinstance(op, FullyConnected) else 1
+
+
+def _per_channel(content: Doubles | None, axis: int, size: int) -> Doubles | None:
+    """A scale or shift as one number for each position along `axis`. Raises Mismatch when it varies along another one."""
+    if content is None:
+        return None
+    require(content.size == content.shape[axis], "a constant of shape {} varies along other axes than {}", content.shape, axis)
+    return np.broadcast_to(content.reshape(-1), (size,))
+
+
+def _scaled(weights: Array, factor: Doubles) -> Array:
+    """`weights * factor`, computed in double precision without a copy in double precision."""
+    result: Array = np.empty(np.broadcast_shapes(weights.shape, factor.shape), weights.dtype)
+    np.multiply(weights, factor, out=result, dtype=np.float64, casting="same_kind")
+    return result
+
+
+def _out_channels(op: Linear, w: Value) -> int:
+    shape = array(w).shape
+    return shape[1] * op.groups if isinstance(op, ConvTranspose) else shape[0]
+
+
+def _in_channels(op: Linear, w: Value) -> int:
+    shape = array(w).shape
+    return shape[0] if isinstance(op, ConvTranspose) else shape[1] * (op.groups if isinstance(op, Conv) else 1)
+
+
+def _scaled_results(op: Linear, weights: Array, scale: Doubles) -> Array:
+    """Weights whose results are multiplied by `scale`, one number per result channel."""
+    if isinstance(op, ConvTranspose):
+        grouped = weights.reshape(op.groups, -1, *weights.shape[1:])
+        return _scaled(grouped, scale.reshape(op.groups, 1, -1, *[1] * (weights.ndim - 2))).reshape(weights.shape)
+    return _scaled(weights, scale.reshape(-1, *[1] * (weights.ndim - 1)))
+
+
+def _scaled_operand(op: Linear, weights: Array, scale: Doubles) -> Array:
+    """Weights that multiply their operand by `scale`, one number per operand channel, themselves."""
+    if isinstance(op, ConvTranspose):
+        return _scaled(weights, scale.reshape(-1, *[1] * (weights.ndim - 1)))
+    groups = 1 if isinstance(op, FullyConnected) else op.groups
+    grouped = weights.reshape(groups, -1, *weights.shape[1:])
+    return _scaled(grouped, scale.reshape(groups, 1, -1, *[1] * (weights.ndim - 2))).reshape(weights.shape)
+
+
+def _response(op: Conv | FullyConnected, weights: Array, shift: Doubles) -> Doubles:
+    """What a constant operand, `shift` per channel, gives in each result channel."""
+    groups = op.groups if isinstance(op, Conv) else 1
+    rows = weights.reshape(groups, weights.shape[0] // groups, weights.shape[1], prod(weights.shape[2:]))
+    per_group = shift.reshape(groups, -1)
+    result: Doubles = np.zeros(rows.shape[:2])
+    step = max(1, _ROWS // max(1, prod(rows.shape[2:])))
+    for group in range(groups):
+        for start in range(0, rows.shape[1], step):
+            result[group, start:start + step] = rows[group, start:start + step].sum(-1, dtype=np.float64) @ per_group[group]
+    return result.reshape(-1)
+
+
+@LINEAR.on(*AFFINE_OPS)
+def fold_behind(rw: Rewriter, node: Node, op: Op) -> Value:
+    """conv(x) * scale + shift per channel, where only this node reads conv(x)."""
+    affine = affine_of(rw, node)
+    first = producer(affine.x)
+    linear = _linear(first)
+    require(linear.activation is Activation.NONE, "{!r} has an activation", first)
+    rw.require_single_use(affine.x)
+    w = first.input(1)
+    axis, channels = _channel_axis(linear, affine.x), _out_channels(linear, w)
+    scale, shift = (_per_channel(c, axis, channels) for c in (affine.scale, affine.shift))
+    bias = _bias(rw, first)
+    if scale is not None:
+        require(bool(np.isfinite(scale).all()), "the scale of {!r} is not finite", node)
+        w = rw.constant(_scaled_results(linear, array(w), scale))
+        bias = None if bias is None else bias * scale
+    if shift is not None:
+        bias = shift if bias is None else bias + shift
+    return rw.add(linear, first.input(0), w, None if bias is None else rounded(rw, bias, affine.x.type.dtype))
+
+
+@LINEAR.on(Conv, ConvTranspose, FullyConnected)
+def fold_before(rw: Rewriter, node: Node, op: Linear) -> Value:
+    """conv(x * scale + shift), where only this node reads the operand; the shift only where nothing is padded with zeros."""
+    linear = _linear(node)
+    x, pad = _past_padding(rw, node)
+    rw.require_single_use(x)
+    affine = affine_of(rw, producer(x))
+    axis = _channel_axis(linear, x)
+    channels = _in_channels(linear, node.input(1))
+    scale, shift = (_per_channel(c, axis, channels) for c in (affine.scale, affine.shift))
+    if shift is not None and not _shift_fits(linear, pad):
+        affine = _scaled_first(rw, affine)
+        scale, shift = _per_channel(affine.scale, axis, channels), None
+    source = affine.x if shift is not None or affine.shift is None else rw.add(Add(), affine.x, rounded(rw, affine.shift, x.type.dtype))
+    w, bias = node.input(1), _bias(rw, node)
+    if shift is not None:
+        assert not isinstance(linear, ConvTranspose)
+        response = _response(linear, array(w), shift)
+        bias = response if bias is None else bias + response
+    if scale is not None:
+        require(bool(np.isfinite(scale).all()), "the scale before {!r} is not finite", node)
+        w = rw.constant(_scaled_operand(linear, array(w), scale))
+    if pad is not None:
+        source = rw.add(pad, source)
+    return rw.add(linear, source, w, None if bias is None else rounded(rw, bias, x.type.dtype))
+
+
+def _bias(rw: Rewriter, node: Node) -> Doubles | None:
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    return None if bias is None else doubles(rw, bias)
+
+
+def _past_padding(rw: Rewriter, node: Node) -> tuple[Value, Pad | None]:
+    """The operand before a Pad of spatial axes that only this node reads, and that Pad; the operand itself without one."""
+    x = node.input(0)
+    if x.producer is None or not isinstance(x.producer.op, Pad) or isinstance(node.op, FullyConnected):
+        return x, None
+    pad = op_of(x.producer, Pad)
+    require(not any((*pad.pads_begin[:2], *pad.pads_end[:2])), "{!r} pads the batch or the channels", x.producer)
+    require(pad.mode != "constant" or pad.value == 0, "{!r} pads with another number than 0", x.producer)
+    rw.require_single_use(x)
+    return x.producer.input(0), pad
+
+
+def _shift_fits(linear: Linear, pad: Pad | None) -> bool:
+    """Whether every result sees the shift of all its operands: no zeros from padding among them."""
+    if isinstance(linear, ConvTranspose) or (pad is not None and pad.mode == "constant"):
+        return False
+    return isinstance(linear, FullyConnected) or not any((*linear.pads_begin, *linear.pads_end))
+
+
+def _scaled_first(rw: Rewriter, affine: Affine) -> Affine:
+    """x * a + b with the same meaning as (x + b / a) * a, so that at least the scale can go; a step before this one is looked at, too."""
+    if affine.scale is None and affine.x.producer is not None:
+        rw.require_single_use(affine.x)
+        affine = affine_of(rw, affine.x.producer).then(affine)
+    if affine.scale is None or affine.shift is None:
+        raise Mismatch("a shift before padding cannot be folded")
+    require(bool((affine.scale != 0).all()), "a scale is 0")
+    return Affine(affine.x, affine.scale, affine.shift / affine.scale)

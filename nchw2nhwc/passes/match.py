@@ -1,0 +1,155 @@
+"""What rules look at nodes with: every function here raises `Mismatch`, with the reason, where the graph is not as asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from nchw2nhwc.ir.dim import Size, product
+from nchw2nhwc.ir.graph import Graph, Node, Value
+from nchw2nhwc.ir.types import Array
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.kinds import FLOAT, kind_of
+from nchw2nhwc.passes.rewrite import Mismatch
+
+_Op = TypeVar("_Op", bound=Op)
+
+TOLERANCE = 2e-6
+"""How far, relatively, a float32 constant may be from the number that a formula has there: a few roundings."""
+_UNIFORM_LIMIT = 1 << 16
+
+
+def require(condition: bool, reason: str, *parts: object) -> None:
+    """Raises Mismatch with `reason`, whose `{}` stand for the `parts`, unless `condition`."""
+    if not condition:
+        raise Mismatch(reason, *parts)
+
+
+def op_of(node: Node, cls: type[_Op]) -> _Op:
+    """The node's op, which has to be of this class."""
+    op = node.op
+    if not isinstance(op, cls):
+        raise Mismatch("{!r} is no {}", node, cls.__name__)
+    return op
+
+
+def producer(value: Value, *classes: type[Op]) -> Node:
+    """The node that makes `value`, which has to be of one of `classes` (any, when none are given)."""
+    node = value.producer
+    if node is None or (classes and not isinstance(node.op, classes)):
+        raise Mismatch("{!r} is not made by {}", value, " or ".join(c.__name__ for c in classes) or "a node")
+    return node
+
+
+def array(value: Value) -> Array:
+    """The content of a constant."""
+    if value.const is None:
+        raise Mismatch("{!r} is not constant", value)
+    return value.const
+
+
+def is_float(value: Value) -> bool:
+    """Whether the elements are floating point numbers."""
+    return kind_of(value.type.dtype) in FLOAT
+
+
+def require_float(value: Value) -> None:
+    """Raises Mismatch unless the elements are floating point numbers."""
+    require(is_float(value), "{!r} is not floating point", value)
+
+
+def scalar(value: Value) -> float:
+    """The number that every element of a constant is."""
+    content = array(value)
+    if content.size == 1:
+        return float(content.reshape(-1)[0])
+    require(0 < content.size <= _UNIFORM_LIMIT, "{!r} is not a number", value)
+    first = content.reshape(-1)[0]
+    require(bool((content == first).all()), "{!r} has different elements", value)
+    return float(first)
+
+
+def close(number: float, wanted: float) -> bool:
+    """Whether a constant is the number of a formula but for rounding."""
+    return abs(number - wanted) <= TOLERANCE * abs(wanted)
+
+
+def require_number(value: Value, wanted: float) -> None:
+    """Raises Mismatch unless `value` is a constant of (nearly) this number everywhere."""
+    number = scalar(value)
+    require(close(number, wanted), "{!r} is {:.9g}, not {:.9g}", value, number, wanted)
+
+
+def constant_operand(node: Node) -> tuple[Value, Value]:
+    """`(other operand, constant operand)` of a node with two operands, just one of which is constant."""
+    a, b = node.input(0), node.input(1)
+    if a.is_const == b.is_const:
+        raise Mismatch("{!r} does not have just one constant operand", node)
+    return (b, a) if a.is_const else (a, b)
+
+
+def other_operand(node: Node, value: Value) -> Value:
+    """The operand beside `value` of a node with two operands."""
+    a, b = node.input(0), node.input(1)
+    if a is not value and b is not value:
+        raise Mismatch("{!r} does not read {!r}", node, value)
+    return b if a is value else a
+
+
+def require_same_type(value: Value, node: Node) -> None:
+    """Raises Mismatch unless `value` could take the place of the node's result."""
+    require(value.type == node.output.type, "{!r} is of another type than {!r}", node.output, value)
+
+
+def static_shape(value: Value) -> tuple[int, ...]:
+    """The shape of a value whose sizes are all known."""
+    sizes = [s for s in value.shape if isinstance(s, int)]
+    require(len(sizes) == value.rank, "{!r} has symbolic sizes", value)
+    return tuple(sizes)
+
+
+def static_sizes(value: Value, axes: Sequence[int]) -> tuple[int, ...]:
+    """The sizes of some axes of a value, which have to be known."""
+    sizes = [s for k in axes if isinstance(s := value.shape[k], int)]
+    require(len(sizes) == len(axes), "axes {} of {!r} have symbolic sizes", axes, value)
+    return tuple(sizes)
+
+
+def element_count(value: Value) -> Size:
+    """How many elements a value has."""
+    return product(value.shape)
+
+
+class Pattern:
+    """The nodes that a match covers, besides its last one; `require_closed` is how a rule makes sure that the others really go."""
+
+    def __init__(self, graph: Graph, root: Node) -> None:
+        self._graph, self._root = graph, root
+        self._covered: dict[Node, None] = {}
+
+    def producer(self, value: Value, *classes: type[Op]) -> Node:
+        """As `producer`; the node found is covered by the match."""
+        node = producer(value, *classes)
+        self.cover(node)
+        return node
+
+    def cover(self, node: Node) -> None:
+        """The node is covered by the match."""
+        if node is not self._root:
+            self._covered[node] = None
+
+    def require_closed(self) -> None:
+        """Raises Mismatch when something outside of the match reads a value inside of it: the nodes would have to stay."""
+        for node in self._covered:
+            for value in node.outputs:
+                outside = [user for user in value.users if user not in self._covered and user is not self._root]
+                require(not outside and not self._graph.is_output(value), "{!r} has other readers", value)
+
+
+def same_content(a: Value, b: Value) -> bool:
+    """Whether two values are one, or constants of equal content."""
+    if a is b:
+        return True
+    return a.const is not None and b.const is not None and a.type == b.type and bool(np.array_equal(a.const, b.const))

@@ -1,0 +1,185 @@
+"""Data movement that moves nothing, or that can be said in one op."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
+from nchw2nhwc.ops.reduce import ArgReduce, Reduce, ReduceMax, ReduceMean
+from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, Conv, MaxPool
+from nchw2nhwc.passes.identities import pass_through
+from nchw2nhwc.passes.match import array, is_float, op_of, producer, require, static_shape, static_sizes
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+MOVEMENT = RuleSet()
+
+
+@MOVEMENT.on(Reshape, Expand, Tile, Pad)
+def same_shape(rw: Rewriter, node: Node, op: Reshape | Expand | Tile | Pad) -> Value:
+    """Reshape, Expand, Tile and Pad that leave the shape as it is."""
+    return pass_through(rw, node, node.input(0))
+
+
+@MOVEMENT.on(Reshape)
+def reshape_of_reshape(rw: Rewriter, node: Node, op: Reshape) -> Value:
+    """The first of two Reshapes."""
+    return rw.add(op, producer(node.input(0), Reshape).input(0))
+
+
+@MOVEMENT.on(Transpose)
+def drop_transpose(rw: Rewriter, node: Node, op: Transpose) -> Value:
+    """A Transpose that keeps the order."""
+    require(all(k == axis for k, axis in enumerate(op.perm)), "{!r} changes the order", node)
+    return pass_through(rw, node, node.input(0))
+
+
+@MOVEMENT.on(Transpose)
+def transpose_of_transpose(rw: Rewriter, node: Node, op: Transpose) -> Value:
+    """Two Transposes."""
+    first = producer(node.input(0), Transpose)
+    inner = op_of(first, Transpose).perm
+    return rw.add(Transpose(tuple(inner[k] for k in op.perm)), first.input(0))
+
+
+@MOVEMENT.on(Slice)
+def whole_slice(rw: Rewriter, node: Node, op: Slice) -> Value:
+    """A Slice that takes everything, in order."""
+    require(all(step == 1 or size == 1 for step, size in zip(op.steps, node.output.shape)), "{!r} skips or reverses", node)
+    return pass_through(rw, node, node.input(0))
+
+
+@MOVEMENT.on(Concat)
+def trivial_concat(rw: Rewriter, node: Node, op: Concat) -> Value:
+    """A Concat of one operand, or with empty ones."""
+    filled = [v for v in map(node.input, range(len(node.inputs))) if v.shape[op.axis] != 0]
+    if len(filled) == 1:
+        return pass_through(rw, node, filled[0])
+    require(0 < len(filled) < len(node.inputs), "{!r} has no empty operand", node)
+    return rw.add(op, *filled)
+
+
+@MOVEMENT.on(Concat)
+def nested_concat(rw: Rewriter, node: Node, op: Concat) -> Value:
+    """A Concat of Concats along the same axis that nobody else reads."""
+    flat: list[Value] = []
+    for k in range(len(node.inputs)):
+        value = node.input(k)
+        inner = value.producer
+        if inner is not None and inner.op == op and rw.single_use(value):
+            flat += map(inner.input, range(len(inner.inputs)))
+        else:
+            flat.append(value)
+    require(len(flat) != len(node.inputs), "{!r} reads no Concat of its own", node)
+    return rw.add(op, *flat)
+
+
+@MOVEMENT.on(Split)
+def trivial_split(rw: Rewriter, node: Node, op: Split) -> Value:
+    """A Split into one part."""
+    require(len(node.outputs) == 1, "{!r} has several results", node)
+    return pass_through(rw, node, node.input(0))
+
+
+@MOVEMENT.on(Pad)
+def merge_pads(rw: Rewriter, node: Node, op: Pad) -> Value:
+    """Two Pads with the same constant."""
+    first = producer(node.input(0), Pad)
+    inner = op_of(first, Pad)
+    require(inner.mode == op.mode == "constant" and inner.value == op.value, "{!r} pads differently", first)
+    rw.require_single_use(first.output)
+    begin = tuple(a + b for a, b in zip(inner.pads_begin, op.pads_begin))
+    return rw.add(replace(op, pads_begin=begin, pads_end=tuple(a + b for a, b in zip(inner.pads_end, op.pads_end))), first.input(0))
+
+
+@MOVEMENT.on(Conv)
+def pad_of_conv(rw: Rewriter, node: Node, op: Conv) -> Value:
+    """A Pad of zeros around the spatial axes, and the convolution behind it, which can pad by itself."""
+    first = producer(node.input(0), Pad)
+    pad = op_of(first, Pad)
+    require(pad.mode == "constant" and pad.value == 0, "{!r} does not pad with zeros", first)
+    require(not op.channels_last and not any((*pad.pads_begin[:2], *pad.pads_end[:2])), "{!r} pads the batch or the channels", first)
+    rw.require_single_use(first.output)
+    begin = tuple(a + b for a, b in zip(op.pads_begin, pad.pads_begin[2:]))
+    end = tuple(a + b for a, b in zip(op.pads_end, pad.pads_end[2:]))
+    return rw.add(replace(op, pads_begin=begin, pads_end=end), first.input(0), *node.inputs[1:])
+
+
+@MOVEMENT.on(Gather)
+def wrapped_indices(rw: Rewriter, node: Node, op: Gather) -> Value:
+    """Constant negative indices, which count from the end."""
+    indices = np.asarray(array(node.input(1)), np.int64)
+    require(bool((indices < 0).any()), "{!r} has no negative index", node)
+    (size,) = static_sizes(node.input(0), (op.axis,))
+    return rw.add(op, node.input(0), rw.constant(np.where(indices < 0, indices + size, indices), node.input(1).type.dtype))
+
+
+@MOVEMENT.on(Gather)
+def evenly_spaced(rw: Rewriter, node: Node, op: Gather) -> Value:
+    """Constant indices at equal distances are a Slice."""
+    indices = np.asarray(array(node.input(1)), np.int64)
+    require(indices.ndim == 1 and indices.size > 0 and bool((indices >= 0).all()), "{!r} has other than a row of indices", node)
+    chosen = [int(i) for i in indices]
+    steps = {b - a for a, b in pairwise(chosen)} or {1}
+    require(len(steps) == 1 and steps != {0}, "the indices of {!r} are not evenly spaced", node)
+    (step,) = steps
+    stop = chosen[-1] + step
+    axes = range(node.input(0).rank)
+    sliced = Slice(tuple(chosen[0] if k == op.axis else None for k in axes),
+                   tuple(stop if k == op.axis and stop >= 0 else None for k in axes), tuple(step if k == op.axis else 1 for k in axes))
+    return rw.add(sliced, node.input(0))
+
+
+@MOVEMENT.on(Reshape)
+def reduced_axes(rw: Rewriter, node: Node, op: Reshape) -> Value:
+    """A Reshape that only drops, or restores, the axes that a reduction before it has reduced."""
+    first = producer(node.input(0), Reduce, ArgReduce)
+    reduction = first.op
+    assert isinstance(reduction, (Reduce, ArgReduce))
+    other = replace(reduction, keepdims=not reduction.keepdims)
+    require(other.infer_types(first.input(0).type) == (node.output.type,), "{!r} does more than drop the reduced axes", node)
+    rw.require_single_use(first.output)
+    return rw.add(other, first.input(0))
+
+
+@MOVEMENT.on(AvgPool, MaxPool)
+def global_pool(rw: Rewriter, node: Node, op: AvgPool | MaxPool) -> Value:
+    """A window that covers the whole of x is a reduction of the spatial axes."""
+    x = node.input(0)
+    require(not op.channels_last and op.kernel == tuple(x.shape[2:]), "the window of {!r} is not all of its operand", node)
+    require(not any((*op.pads_begin, *op.pads_end)) and max(op.dilations) == 1, "{!r} pads or is dilated", node)
+    require(set(node.output.shape[2:]) == {1} and is_float(x), "{!r} has several windows", node)
+    axes = tuple(range(2, x.rank))
+    return rw.add(ReduceMean(axes, True) if isinstance(op, AvgPool) else ReduceMax(axes, True), x)
+
+
+@MOVEMENT.on(AdaptiveAvgPool, AdaptiveMaxPool)
+def adaptive_pool(rw: Rewriter, node: Node, op: AdaptiveAvgPool | AdaptiveMaxPool) -> Value:
+    """Adaptive pooling to one window each is a reduction; to the size that is there, nothing."""
+    x = node.input(0)
+    require(not op.channels_last, "{!r} is stored channels-last", node)
+    if x.type == node.output.type:
+        return pass_through(rw, node, x)
+    require(set(op.output_size) == {1} and is_float(x), "{!r} has several windows", node)
+    axes = tuple(range(2, x.rank))
+    return rw.add(ReduceMean(axes, True) if isinstance(op, AdaptiveAvgPool) else ReduceMax(axes, True), x)
+
+
+@MOVEMENT.on(Expand)
+def expand_of_equal_size(rw: Rewriter, node: Node, op: Expand) -> Value:
+    """An Expand that only adds axes of size 1 is a Reshape."""
+    shape = static_shape(node.output)
+    require(np.prod(shape, dtype=object) == np.prod(static_shape(node.input(0)), dtype=object), "{!r} repeats elements", node)
+    return rw.add(Reshape(shape), node.input(0))
+
+
+@MOVEMENT.on(Tile)
+def tile_of_single(rw: Rewriter, node: Node, op: Tile) -> Value:
+    """Repeating axes of size 1 is an Expand, which broadcasting ops do by themselves."""
+    x = node.input(0)
+    require(all(r == 1 or size == 1 for r, size in zip(op.repeats, x.shape)), "{!r} repeats more than one element", node)
+    return rw.add(Expand(node.output.shape), x)

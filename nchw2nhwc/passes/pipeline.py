@@ -1,0 +1,46 @@
+"""The passes that run on a graph in source order, before layout, in the order in which they help one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nchw2nhwc.ir.graph import Graph, Node
+from nchw2nhwc.passes import Pass
+from nchw2nhwc.passes.affine import AFFINE
+from nchw2nhwc.passes.channel_order import CHANNEL_ORDER
+from nchw2nhwc.passes.constants import FOLDING, MERGE_EQUAL
+from nchw2nhwc.passes.decompose import decompose
+from nchw2nhwc.passes.fully_connected import FULLY_CONNECTED
+from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES
+from nchw2nhwc.passes.linear import LINEAR
+from nchw2nhwc.passes.movement import MOVEMENT
+from nchw2nhwc.passes.promote import PROMOTE_FLOATS
+from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, NORMS
+from nchw2nhwc.passes.rewrite import rule_pass
+
+PRUNE = Pass("prune", Graph.prune)
+"""Nodes that no output needs go."""
+
+SIMPLIFY = rule_pass("simplify", FOLDING, IDENTITIES, CANONICAL, MOVEMENT)
+"""Constants are folded, what changes nothing goes, and what recognition looks for is spelled in one way."""
+
+RECOGNISE = rule_pass("recognise", BLOCKS, ACTIVATIONS, NORMS)
+"""Ops that the source spells out in several nodes are found again."""
+
+FOLD_AFFINE = rule_pass("fold_affine", LINEAR, AFFINE)
+"""Batch norms, scales and shifts go into the convolutions and fully connected layers around them, or merge with one another."""
+
+MAKE_FULLY_CONNECTED = rule_pass("fully_connected", FULLY_CONNECTED)
+"""Products with constant matrices become fully connected layers."""
+
+ORDER_CHANNELS = rule_pass("order_channels", CHANNEL_ORDER)
+"""Pixel shuffles take the order of channels that all targets know, where a convolution can provide it."""
+
+CLEAN = rule_pass("clean", FOLDING, IDENTITIES, MOVEMENT)
+"""As `SIMPLIFY`, without undoing what was spelled for a target."""
+
+
+def source_passes(native: Callable[[Node], bool]) -> tuple[Pass, ...]:
+    """The passes for a target that takes the nodes that are `native` as they are; what it lacks is decomposed."""
+    return (PRUNE, PROMOTE_FLOATS, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE, ORDER_CHANNELS,
+            decompose(native), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, PRUNE)

@@ -1,0 +1,9 @@
+"""Ops that the source spells out in several nodes, found again."""
+
+from __future__ import annotations
+
+from nchw2nhwc.passes.recognise.activations import ACTIVATIONS
+from nchw2nhwc.passes.recognise.blocks import BLOCKS
+from nchw2nhwc.passes.recognise.norms import NORMS
+
+__all__ = ["ACTIVATIONS", "BLOCKS", "NORMS"]
