@@ -1,0 +1,70 @@
+"""A stored graph as a TFLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the table of lowerings)
+    lower_binary,
+    lower_elementwise,
+    lower_matmul,
+    lower_movement,
+    lower_reduce,
+    lower_resize,
+    lower_sizes,
+    lower_windowed,
+)
+from nchw2nhwc.emit.tflite.emitter import Emitter
+from nchw2nhwc.emit.tflite.lowering import LOWERINGS, refusal
+from nchw2nhwc.emit.tflite.model import Model
+from nchw2nhwc.emit.tflite.writer import FlatBuffer
+from nchw2nhwc.errors import Location, TargetError
+from nchw2nhwc.ir import Dim, Graph, evaluate
+
+_LARGEST_SIZE = 1 << 16
+
+
+def emit(graph: Graph, *, float16: bool = False, interface: Mapping[str, bytes] | None = None) -> FlatBuffer:
+    """The TFLite file of a stored graph (channels-last, after the target passes).
+
+    `float16` stores weights in half precision. `interface` goes into the file as its metadata, by name. Raises TargetError, before anything is written, that lists
+    every layer which TFLite cannot express.
+    """
+    e = Emitter(graph, load_sizes(graph), float16)
+    e.subgraph.inputs = [e.input(v) for v in graph.inputs]
+    e.subgraph.input_names = [v.origin or v.name for v in graph.inputs]
+    problems: list[TargetError] = []
+    for node in graph.nodes:
+        e.enter(node)
+        reason = refusal(node)
+        try:
+            if reason:
+                raise TargetError(reason, e.where)
+            LOWERINGS[type(node.op)].lower(e, node, node.op)
+        except TargetError as error:
+            problems.append(error)
+    if problems:
+        raise _together(problems)
+    e.subgraph.outputs = [e.of(v) for v in graph.outputs]
+    e.subgraph.output_names = list(graph.output_names)
+    return FlatBuffer(Model([e.subgraph], e.pool.blobs, dict(interface or {})))
+
+
+def _together(problems: list[TargetError]) -> TargetError:
+    """One error for all."""
+    if len(problems) == 1:
+        return problems[0]
+    lines = "".join(f"\n  layer '{p.where.layer}' ({p.where.type}): {p.reason}" for p in problems)
+    return TargetError(f"{len(problems)} layers cannot be expressed in TFLite:{lines}", Location(problems[0].where.file))
+
+
+def load_sizes(graph: Graph) -> dict[str, int]:
+    """Numbers for the named dimensions, with which the file loads: 1 each, or the smallest powers of two for which no size in the graph is
+    below 1 (which the smallest images do not survive five halvings)."""
+    symbolic = {size for value in graph.values() for size in value.shape if isinstance(size, Dim)}
+    sizes = {name: 1 for size in symbolic for name in size.symbols}
+    while True:
+        short = sorted({name for size in symbolic if evaluate(size, sizes) < 1 for name in size.symbols if sizes[name] < _LARGEST_SIZE})
+        if not short:
+            return sizes
+        sizes |= {name: 2 * sizes[name] for name in short}

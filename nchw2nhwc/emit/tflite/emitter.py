@@ -1,0 +1,211 @@
+"""What lowerings build with: tensors for IR values, constants, and operators."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nchw2nhwc.emit.tflite.constants import Pool
+from nchw2nhwc.emit.tflite.float16 import is_stored_as_float16
+from nchw2nhwc.emit.tflite.kernels import KERNELS
+from nchw2nhwc.emit.tflite.model import DATA_OPERANDS, TYPES, Operator, Options, Subgraph, Tensor, options
+from nchw2nhwc.emit.tflite.versions import version_of
+from nchw2nhwc.errors import Location, TargetError
+from nchw2nhwc.ir import Array, Dim, DType, Graph, Node, Shape, Value, evaluate
+
+FLOAT32, INT32, INT64, BOOL = (np.dtype(t) for t in (np.float32, np.int32, np.int64, np.bool_))
+
+_NUMBERS = {"FLOAT32": 0, "FLOAT16": 1, "INT32": 2, "UINT8": 3, "INT64": 4, "BOOL": 6, "INT16": 7, "INT8": 9, "FLOAT64": 10, "UINT64": 12,
+            "UINT32": 15, "UINT16": 16, "BFLOAT16": 18}
+"""`TensorType` of the schema."""
+
+_WIDER: Mapping[str, tuple[str, ...]] = {
+    "bool": ("int8", "int32"), "int8": ("int32",), "uint8": ("int32",), "int16": ("int32",), "uint16": ("int32",), "uint32": ("int64",)}
+"""Types that hold all values of a type, nearest first. Arithmetic in them wraps to the same result when it is cast back."""
+
+
+def type_number(dtype: DType) -> int:
+    """The schema's number for an element type."""
+    return _NUMBERS[TYPES[dtype]]
+
+
+def carrier(code: str, dtype: DType) -> DType | None:
+    """The element type in which operator `code` computes data of `dtype`: its own, or a wider one that gives the same result; or None."""
+    known = KERNELS[code].types.split()
+    if dtype.name in known:
+        return dtype
+    return next((np.dtype(name) for name in _WIDER.get(dtype.name, ()) if name in known), None)
+
+
+def refused_type(code: str, dtype: DType) -> str:
+    """Why `code` cannot compute data of `dtype`; "" if it can."""
+    return "" if carrier(code, dtype) is not None else f"{code} does not take {dtype.name}"
+
+
+class Emitter:
+    """Builds the one subgraph of a graph, node by node: `enter` says for which node operators are being added."""
+
+    def __init__(self, graph: Graph, sizes: Mapping[str, int], float16: bool) -> None:
+        self.graph, self.sizes, self.float16 = graph, sizes, float16
+        self.pool = Pool()
+        self.subgraph = Subgraph(graph.name or "main")
+        self.where = Location(graph.source)
+        self.prefix = ""
+        self.size_tensors: dict[Dim, int] = {}
+        self.shape_tensors: dict[int, int] = {}
+        self._values: dict[int, int] = {}
+        self._constants: dict[tuple[int, DType, tuple[int, ...]], int] = {}
+        self._widened: dict[int, int] = {}
+        self._names: dict[str, int] = {}
+
+    # ---- tensors ---------------------------------------------------------------------------------------------------
+    def enter(self, node: Node) -> None:
+        """Operators and tensors added from here on belong to `node`."""
+        self.where = self.graph.where(node)
+        self.prefix = node.outputs[0].origin or node.outputs[0].name
+
+    def input(self, value: Value) -> int:
+        """A tensor for an input of the graph."""
+        return self._of_value(value)
+
+    def of(self, value: Value) -> int:
+        """The tensor of a value that has been computed, or of a constant."""
+        known = self._values.get(id(value))
+        if known is not None:
+            return known
+        assert value.const is not None, f"{value!r} is used before it is made"
+        self._values[id(value)] = index = self._weights(value.const, value.origin or value.name)
+        return index
+
+    def operands(self, node: Node) -> list[int]:
+        """The tensors of all operands of `node`, none of which may be absent."""
+        return [self.of(node.input(k)) for k in range(len(node.inputs))]
+
+    def out(self, node: Node, index: int = 0) -> int:
+        """The tensor of a result of `node`, to be written by the operator that is added next."""
+        return self._of_value(node.outputs[index])
+
+    def alias(self, node: Node, tensor: int) -> None:
+        """Say that the only result of `node` is a tensor that exists."""
+        self._values[id(node.output)] = tensor
+
+    def temp(self, dtype: DType, shape: Shape) -> int:
+        """A tensor for a value that only the operators of this node know."""
+        return self._add(self.prefix, dtype, shape)
+
+    def const(self, array: Array | int, dtype: DType | None = None) -> int:
+        """A small constant (an axis, a shape, a scalar), stored as it is."""
+        return self._constant(np.asarray(array, dtype), f"{self.prefix}/const")
+
+    def weights(self, array: Array) -> int:
+        """A constant made from weights; stored as float16 where the file's other weights are."""
+        return self._weights(array, f"{self.prefix}/weights")
+
+    def ints(self, values: Sequence[int]) -> int:
+        """A 1-D int32 constant."""
+        return self.const(np.array(values, np.int32))
+
+    def tensor(self, index: int) -> Tensor:
+        return self.subgraph.tensors[index]
+
+    # ---- operators -------------------------------------------------------------------------------------------------
+    def op(self, code: str, inputs: Sequence[int], outputs: Sequence[int], opts: Options | None = None) -> None:
+        """Add an operator (-1: an operand that is left out).
+
+        Where the kernel does not take the type of its data operand, casts to a type that it takes are added around it.
+        """
+        rank = max(len(self.tensor(i).shape) for i in (*inputs, *outputs) if i >= 0)
+        if code in KERNELS and rank > KERNELS[code].rank:
+            raise TargetError(f"{code} takes at most {KERNELS[code].rank} axes, not {rank}", self.where)
+        data = self.tensor(inputs[DATA_OPERANDS.get(code, 0)]).dtype
+        used = carrier(code, data) if code in KERNELS and code != "CAST" else data
+        if used is None:
+            raise TargetError(refused_type(code, data), self.where)
+        if used == data:
+            self._operator(code, inputs, outputs, opts)
+            return
+        wide_in = [self.cast(i, used) if i >= 0 and self.tensor(i).dtype == data else i for i in inputs]
+        narrow = [i for i in outputs if self.tensor(i).dtype == data]
+        wide_out = {i: self._twin(i, used) for i in narrow}
+        self._operator(code, wide_in, [wide_out.get(i, i) for i in outputs], opts)
+        for i in narrow:
+            self.cast_to(wide_out[i], i)
+
+    def run(self, code: str, inputs: Sequence[int], dtype: DType, shape: Shape, opts: Options | None = None) -> int:
+        """Add an operator with one new result and return that."""
+        result = self.temp(dtype, shape)
+        self.op(code, inputs, [result], opts)
+        return result
+
+    def cast(self, tensor: int, dtype: DType) -> int:
+        """The tensor in another element type; itself if it has it."""
+        source = self.tensor(tensor)
+        if source.dtype == dtype:
+            return tensor
+        if source.buffer:
+            return self.const(self.pool.blobs[source.buffer - 1].array.reshape(source.shape).astype(dtype))
+        result = self._twin(tensor, dtype)
+        self.cast_to(tensor, result)
+        return result
+
+    def cast_to(self, source: int, target: int) -> None:
+        """Write the content of tensor `source` to `target` in that one's element type."""
+        a, b = (type_number(self.tensor(i).dtype) for i in (source, target))
+        self._operator("CAST", [source], [target], options("CastOptions", inDataType=a, outDataType=b))
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+    def _operator(self, code: str, inputs: Sequence[int], outputs: Sequence[int], opts: Options | None) -> None:
+        operands = [None if i < 0 else self.tensor(i) for i in inputs]
+        version = version_of(code, operands, [self.tensor(i) for i in outputs], opts)
+        self.subgraph.operators.append(Operator(code, version, tuple(inputs), tuple(outputs), opts, self.where))
+
+    def _of_value(self, value: Value) -> int:
+        if id(value) not in self._values:
+            self._values[id(value)] = self._add(value.origin or value.name, value.type.dtype, value.shape)
+        return self._values[id(value)]
+
+    def _twin(self, tensor: int, dtype: DType) -> int:
+        like = self.tensor(tensor)
+        return self._push(Tensor(self._unique(like.name), dtype, like.shape, like.signature))
+
+    def _add(self, name: str, dtype: DType, shape: Shape) -> int:
+        if dtype not in TYPES:
+            raise TargetError(f"TFLite has no element type {dtype.name}", self.where)
+        fixed = tuple(evaluate(s, self.sizes) for s in shape)
+        signature = tuple(-1 if isinstance(s, Dim) else s for s in shape)
+        return self._push(Tensor(self._unique(name), dtype, fixed, signature if signature != fixed else None))
+
+    def _push(self, tensor: Tensor) -> int:
+        self.subgraph.tensors.append(tensor)
+        return len(self.subgraph.tensors) - 1
+
+    def _weights(self, array: Array, name: str) -> int:
+        if not self.float16 or not is_stored_as_float16(array):
+            return self._constant(array, name)
+        half = self._constant(array, f"{name}/float16", np.dtype(np.float16))
+        if half not in self._widened:
+            self._widened[half] = self._add(name, FLOAT32, array.shape)
+            self._operator("DEQUANTIZE", [half], [self._widened[half]], options("DequantizeOptions"))
+        return self._widened[half]
+
+    def _constant(self, array: Array, name: str, dtype: DType | None = None) -> int:
+        stored = array.dtype if dtype is None else dtype
+        if stored not in TYPES:
+            raise TargetError(f"TFLite has no element type {stored.name}", self.where)
+        key = (self.pool.add(array, stored), stored, array.shape)
+        if key not in self._constants:
+            self._constants[key] = self._push(Tensor(self._unique(name), stored, array.shape, buffer=key[0]))
+        return self._constants[key]
+
+    def _unique(self, wanted: str) -> str:
+        count = self._names.get(wanted)
+        if count is None:
+            self._names[wanted] = 0
+            return wanted
+        while True:
+            count += 1
+            name = f"{wanted}_{count}"
+            if name not in self._names:
+                self._names[wanted], self._names[name] = count, 0
+                return name

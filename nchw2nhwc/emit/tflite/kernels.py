@@ -1,0 +1,110 @@
+"""What LiteRT's kernels take. Written by `benchmarks/kernel_limits.py`; do not edit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Element types (space-separated) and the highest rank that give the right result with XNNPACK and without.
+
+    The rank is that of the hardest form: broadcasting, reducing, cutting or moving every other axis.
+    """
+
+    types: str
+    rank: int
+
+
+KERNELS: Mapping[str, Kernel] = {
+    "ABS": Kernel("float32 int32 int16", 8),
+    "ADD": Kernel("float32 int32 int64 int16", 8),
+    "ARG_MAX": Kernel("float32 int32 int8 uint8 bool", 8),
+    "ARG_MIN": Kernel("float32 int32 int8 uint8 bool", 8),
+    "ATAN2": Kernel("float32", 8),
+    "AVERAGE_POOL_2D": Kernel("float32", 4),
+    "BATCH_MATMUL": Kernel("float32", 5),
+    "BITWISE_XOR": Kernel("int32 int16 int8 uint8 uint16 uint32", 8),
+    "BROADCAST_TO": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
+    "CAST": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
+    "CEIL": Kernel("float32", 8),
+    "CONCATENATION": Kernel("float32 int32 int64 int16 int8 uint8 uint32 bool", 6),
+    "CONV_2D": Kernel("float32", 4),
+    "CONV_3D": Kernel("float32", 5),
+    "CONV_3D_TRANSPOSE": Kernel("float32", 5),
+    "COS": Kernel("float32", 8),
+    "CUMSUM": Kernel("float32 int32 int64", 8),
+    "DEPTHWISE_CONV_2D": Kernel("float32", 4),
+    "DEPTH_TO_SPACE": Kernel("float32 int32 int64 int8 uint8", 4),
+    "DIV": Kernel("float32 int32", 8),
+    "ELU": Kernel("float32", 8),
+    "EQUAL": Kernel("float32 int32 int64 int16 bool", 8),
+    "EXP": Kernel("float32", 8),
+    "FLOOR": Kernel("float32", 8),
+    "FLOOR_DIV": Kernel("float32 int32 int16 int8", 8),
+    "FLOOR_MOD": Kernel("float32 int32 int64 int16 int8", 8),
+    "FULLY_CONNECTED": Kernel("float32", 6),
+    "GATHER": Kernel("float32 int32 int64 int16 int8 uint8 bool", 8),
+    "GELU": Kernel("float32", 8),
+    "GREATER": Kernel("float32 int32 int64 int16", 8),
+    "GREATER_EQUAL": Kernel("float32 int32 int64 int16", 8),
+    "HARD_SWISH": Kernel("float32", 8),
+    "LEAKY_RELU": Kernel("float32", 8),
+    "LESS": Kernel("float32 int32 int64 int16", 8),
+    "LESS_EQUAL": Kernel("float32 int32 int64 int16", 8),
+    "LOCAL_RESPONSE_NORMALIZATION": Kernel("float32", 4),
+    "LOG": Kernel("float32", 8),
+    "LOGICAL_AND": Kernel("bool", 8),
+    "LOGICAL_NOT": Kernel("bool", 8),
+    "LOGICAL_OR": Kernel("bool", 8),
+    "LOGISTIC": Kernel("float32", 8),
+    "LOG_SOFTMAX": Kernel("float32", 8),
+    "MAXIMUM": Kernel("float32 int32 int64 int16 int8 uint8", 8),
+    "MAX_POOL_2D": Kernel("float32 int16 int8 uint8", 4),
+    "MEAN": Kernel("float32 int32 int64", 6),
+    "MINIMUM": Kernel("float32 int32 int64 int16 int8 uint8", 8),
+    "MIRROR_PAD": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
+    "MUL": Kernel("float32 int32 int64 int16 uint32", 8),
+    "NEG": Kernel("float32 int32 int64 int16 int8", 8),
+    "NOT_EQUAL": Kernel("float32 int32 int64 bool", 8),
+    "PACK": Kernel("float32 int32 int64 int16 int8 uint8 uint32", 8),
+    "PAD": Kernel("float32 int32 int64 int16 int8 uint8 bool", 5),
+    "PADV2": Kernel("float32 int32 int64 int16 int8 uint8 bool", 5),
+    "POW": Kernel("float32 int32", 8),
+    "PRELU": Kernel("float32", 8),
+    "REDUCE_ALL": Kernel("bool", 8),
+    "REDUCE_ANY": Kernel("bool", 8),
+    "REDUCE_MAX": Kernel("float32 int32 int64 int16 int8 uint8", 6),
+    "REDUCE_MIN": Kernel("float32 int32 int64 int16 int8 uint8", 6),
+    "REDUCE_PROD": Kernel("float32 int32 int64 int16 int8 uint8", 8),
+    "RELU": Kernel("float32", 8),
+    "RELU6": Kernel("float32", 8),
+    "RELU_0_TO_1": Kernel("float32", 8),
+    "RELU_N1_TO_1": Kernel("float32", 8),
+    "RESHAPE": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
+    "RESIZE_BILINEAR": Kernel("float32", 4),
+    "RESIZE_NEAREST_NEIGHBOR": Kernel("float32 int32 int16 int8 uint8 uint16 uint32", 4),
+    "REVERSE_V2": Kernel("float32 int32 int64 int16 int8 uint8 bool", 8),
+    "ROUND": Kernel("float32", 8),
+    "RSQRT": Kernel("float32", 8),
+    "SELECT_V2": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
+    "SHAPE": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
+    "SIGN": Kernel("float32 int32", 8),
+    "SIN": Kernel("float32", 8),
+    "SLICE": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
+    "SOFTMAX": Kernel("float32", 6),
+    "SPACE_TO_DEPTH": Kernel("float32 int32 int64 int8 uint8", 4),
+    "SPLIT": Kernel("float32 int32 int64 int16 int8 uint8", 6),
+    "SPLIT_V": Kernel("float32 int32 int64 int16 int8 uint8", 8),
+    "SQRT": Kernel("float32", 8),
+    "SQUARE": Kernel("float32", 8),
+    "SQUARED_DIFFERENCE": Kernel("float32 int32", 8),
+    "STRIDED_SLICE": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
+    "SUB": Kernel("float32 int32 int64", 8),
+    "SUM": Kernel("float32 int32 int64", 6),
+    "TANH": Kernel("float32", 8),
+    "TILE": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
+    "TRANSPOSE": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
+    "TRANSPOSE_CONV": Kernel("float32", 4),
+}

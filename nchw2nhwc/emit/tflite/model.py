@@ -1,0 +1,109 @@
+"""A TFLite file as plain data, between the lowerings that make it and the writer that serialises it.
+
+Names follow the TFLite schema (https://github.com/google-ai-edge/LiteRT, `schema.fbs`): a model has buffers and subgraphs, a subgraph has
+tensors and operators, and everything refers to everything by index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import ml_dtypes
+import numpy as np
+
+from nchw2nhwc.errors import Location
+from nchw2nhwc.ir import Array, DType
+
+OptionValue: TypeAlias = int | float | bool | tuple[int, ...]
+
+TYPES: Mapping[DType, str] = {np.dtype(key): name for key, name in (
+    (np.float32, "FLOAT32"), (np.float16, "FLOAT16"), (np.float64, "FLOAT64"), (ml_dtypes.bfloat16, "BFLOAT16"), (np.bool_, "BOOL"),
+    (np.int8, "INT8"), (np.int16, "INT16"), (np.int32, "INT32"), (np.int64, "INT64"),
+    (np.uint8, "UINT8"), (np.uint16, "UINT16"), (np.uint32, "UINT32"), (np.uint64, "UINT64"))}
+"""The schema's name of every element type that a tensor can have here."""
+
+
+DATA_OPERANDS: Mapping[str, int] = {"SPLIT": 1, "SELECT_V2": 1, "TRANSPOSE_CONV": 2, "CONV_3D_TRANSPOSE": 2}
+"""Where an operator's data is among its operands, if it is not the first."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The attributes of an operator: a table of the schema such as `Conv2DOptions`, and its fields. A string is the name of an enum entry."""
+
+    table: str
+    fields: tuple[tuple[str, OptionValue], ...] = ()
+
+
+def options(table: str, /, **fields: OptionValue) -> Options:
+    """An options table; fields are spelled as the schema's Python classes spell them (`strideW`)."""
+    return Options(table, tuple(fields.items()))
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor of a subgraph.
+
+    `shape` is what the file loads with; `signature` holds -1 for every size that may change, None when none may. `buffer` is an index into
+    the model's buffers, 0 for a tensor that is computed.
+    """
+
+    name: str
+    dtype: DType
+    shape: tuple[int, ...]
+    signature: tuple[int, ...] | None = None
+    buffer: int = 0
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator: builtin code by name, its version, tensor indices (-1: an operand that is left out), and where it comes from."""
+
+    code: str
+    version: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options: Options | None = None
+    origin: Location = Location()
+
+
+@dataclass
+class Subgraph:
+    """Tensors and operators in execution order. `inputs` and `outputs` are tensor indices; the interface calls them by their names."""
+
+    name: str
+    tensors: list[Tensor] = field(default_factory=list)
+    operators: list[Operator] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    input_names: list[str] = field(default_factory=list)
+    output_names: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """The content of a buffer: an array in any memory layout, and the element type it is stored with (converted while it is written)."""
+
+    array: Array
+    dtype: DType
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.array.size) * self.dtype.itemsize
+
+    def content(self) -> Array:
+        """The bytes as a flat uint8 array; a copy only if the array is not contiguous or its type changes."""
+        flat = np.ascontiguousarray(self.array, self.dtype).reshape(-1)
+        return flat.view(np.uint8)
+
+
+@dataclass
+class Model:
+    """A whole file. Buffer 0 is the schema's empty one; `blobs[k]` is the content of buffer k + 1. `metadata` is free-form, by name."""
+
+    subgraphs: list[Subgraph]
+    blobs: list[Blob]
+    metadata: dict[str, bytes] = field(default_factory=dict)
+    description: str = "nchw2nhwc"

@@ -1,0 +1,80 @@
+"""TFLite's two paddings. VALID adds nothing. SAME makes `ceil(size / stride)` windows and adds what they need, the smaller half in front.
+
+The formula is that of LiteRT's `padding.h`: total = max((windows - 1) * stride + reach - size, 0), before = total // 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from nchw2nhwc.ir import Dim, Size
+
+
+class Padding(IntEnum):
+    """`Padding` of the schema."""
+
+    SAME = 0
+    VALID = 1
+
+
+@dataclass(frozen=True)
+class Window:
+    """One spatial axis of a windowed op: size of the data, reach of the (dilated) kernel, stride, and the zeros around the data.
+
+    `ceil`: a last window that is only partly filled counts too, unless it would start at or beyond `size + begin`.
+    """
+
+    size: Size
+    reach: int
+    stride: int
+    begin: int
+    end: int
+    ceil: bool = False
+
+    @property
+    def count(self) -> int | None:
+        """The number of windows; None while the size is symbolic."""
+        if isinstance(self.size, Dim):
+            return None
+        room = self.size + self.begin + self.end - self.reach
+        if not self.ceil:
+            return room // self.stride + 1
+        count = -(-room // self.stride) + 1
+        return count - 1 if (count - 1) * self.stride >= self.size + self.begin else count
+
+    def used(self) -> tuple[int, int] | None:
+        """What the windows really read before and behind the data, which may be less than is declared (then `end` can be negative: data
+        that no window reads) or, with `ceil`, more. None while that depends on a symbolic size."""
+        if isinstance(self.size, int) and self.count is not None:
+            return self.begin, (self.count - 1) * self.stride + self.reach - self.size - self.begin
+        return (self.begin, self.end) if self.stride == 1 else None
+
+    def is_valid(self) -> bool:
+        """Whether VALID gives these windows."""
+        used = self.used()
+        if used is None:
+            return self.begin == self.end == 0 and not self.ceil
+        return used[0] == 0 and used[1] <= 0
+
+    def is_same(self) -> bool:
+        """Whether SAME gives these windows for certain."""
+        used = self.used()
+        if isinstance(self.size, Dim):
+            return used == ((self.reach - 1) // 2, self.reach // 2)
+        windows = -(-self.size // self.stride)
+        total = max((windows - 1) * self.stride + self.reach - self.size, 0)
+        return windows == self.count and used is not None and used[0] == total // 2 and max(used[1], 0) == total - total // 2
+
+    def explicit(self) -> tuple[int, int]:
+        """Zeros to add in front of and behind the data so that VALID gives these windows. Only while `used` knows, or without `ceil`."""
+        used = self.used() or (self.begin, self.end)
+        return used[0], max(used[1], 0)
+
+
+def padding_of(windows: Sequence[Window]) -> Padding | None:
+    """The padding that gives these windows on all axes; None if neither does."""
+    if all(w.is_valid() for w in windows):
+        return Padding.VALID
+    return Padding.SAME if all(w.is_same() for w in windows) else None

@@ -1,0 +1,34 @@
+"""What is done to a stored graph, whose layouts are fixed, before it becomes TFLite."""
+
+from __future__ import annotations
+
+from nchw2nhwc.emit.tflite.constants import Pool
+from nchw2nhwc.emit.tflite.rules_activation import ACTIVATION
+from nchw2nhwc.emit.tflite.rules_padding import PADDING
+from nchw2nhwc.emit.tflite.rules_rank import RANK
+from nchw2nhwc.ir import DType, Graph, Shape, Value
+from nchw2nhwc.passes import Pass
+from nchw2nhwc.passes.constants import MERGE_EQUAL
+from nchw2nhwc.passes.movement import MOVEMENT
+from nchw2nhwc.passes.rewrite import rule_pass
+
+
+def _share_constants(graph: Graph) -> int:
+    pool, first, count = Pool(), dict[tuple[int, DType, Shape], Value](), 0
+    for value in [v for v in graph.values() if v.is_const]:
+        assert value.const is not None
+        same = first.setdefault((pool.add(value.const), value.type.dtype, value.shape), value)
+        if same is not value and not graph.is_output(value):
+            graph.replace_uses(value, same)
+            count += 1
+    return count
+
+
+SHARE_CONSTANTS = Pass("share_constants", _share_constants)
+"""Constants of one type and content become one."""
+
+
+def target_passes() -> tuple[Pass, ...]:
+    """The passes for a stored graph, in their order."""
+    return (rule_pass("tidy", MOVEMENT), rule_pass("fuse_activations", ACTIVATION), rule_pass("explicit_padding", PADDING),
+            rule_pass("lower_rank", RANK), rule_pass("tidy_again", MOVEMENT), SHARE_CONSTANTS, MERGE_EQUAL)

@@ -1,0 +1,47 @@
+"""Which values are never negative, by what computes them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nchw2nhwc.ir import Value
+from nchw2nhwc.ops import binary, elementwise, movement, reduce
+from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.kinds import kind_of
+from nchw2nhwc.ops.resize import Resize
+from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, DepthToSpace, MaxPool, SpaceToDepth
+
+_DEPTH = 32
+"""Values further back are not looked at."""
+
+_ALWAYS = (elementwise.Relu, elementwise.Sigmoid, elementwise.Exp, elementwise.Sqrt, elementwise.Abs, elementwise.Softplus,
+           elementwise.HardSigmoid, reduce.Softmax)
+_KEEPS = (movement.Reshape, movement.Transpose, movement.Slice, movement.Split, movement.Concat, movement.Expand, movement.Tile, MaxPool,
+          AvgPool, DepthToSpace, SpaceToDepth, elementwise.Identity, elementwise.Floor, elementwise.Ceil, binary.Add, binary.Mul, binary.Div,
+          binary.Minimum, reduce.ReduceMean, reduce.ReduceSum, reduce.ReduceMax, reduce.ReduceMin)
+"""Ops whose results are not negative if none of their operands is."""
+
+
+def is_never_negative(value: Value, depth: int = _DEPTH) -> bool:
+    """Whether every element is known to be at least 0 (NaN aside) and of a floating point type."""
+    if kind_of(value.type.dtype) != "floating point" or depth == 0:
+        return False
+    if value.const is not None:
+        return bool(np.min(np.asarray(value.const, np.float32), initial=0) >= 0)
+    node = value.producer
+    if node is None:
+        return False
+    op = node.op
+    if isinstance(op, (binary.Arithmetic, Conv, ConvTranspose, MaxPool, AvgPool)) and op.activation in (Activation.RELU, Activation.RELU6):
+        return True
+    if isinstance(op, elementwise.Clip):
+        return op.min is not None and op.min >= 0
+    if isinstance(op, binary.Maximum):
+        return any(is_never_negative(node.input(k), depth - 1) for k in range(2))
+    if isinstance(op, binary.Mul) and node.input(0) is node.input(1):
+        return True
+    keeps = isinstance(op, _KEEPS) or (isinstance(op, movement.Pad) and op.value >= 0) or (isinstance(op, Resize) and op.mode in ("nearest", "linear"))
+    if isinstance(op, Gather):
+        return is_never_negative(node.input(0), depth - 1)
+    return isinstance(op, _ALWAYS) or (keeps and all(v is None or is_never_negative(v, depth - 1) for v in node.inputs))

@@ -1,0 +1,71 @@
+"""Ops of more axes than a kernel takes, with neighbouring axes that the op treats alike merged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from nchw2nhwc.emit.tflite.kernels import KERNELS
+from nchw2nhwc.ir import Node, Shape, Value, product
+from nchw2nhwc.ops.base import Op, remap_axes
+from nchw2nhwc.ops.matmul import FullyConnected, MatMul
+from nchw2nhwc.ops.movement import Concat, Pad, Reshape
+from nchw2nhwc.ops.reduce import LogSoftmax, Reduce, Softmax
+from nchw2nhwc.passes.match import require
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+RANK = RuleSet()
+
+_LIMITS: tuple[tuple[type[Op], int], ...] = (
+    (Pad, KERNELS["PAD"].rank), (Concat, KERNELS["CONCATENATION"].rank), (Reduce, KERNELS["MEAN"].rank), (Softmax, KERNELS["SOFTMAX"].rank),
+    (LogSoftmax, KERNELS["LOG_SOFTMAX"].rank))
+
+
+def _merged(shape: Sequence[object], key: Callable[[int], object]) -> list[list[int]]:
+    """Runs of axes with the same key."""
+    return [list(run) for _, run in groupby(range(len(shape)), key)]
+
+
+def _reshaped(rw: Rewriter, value: Value, runs: Sequence[Sequence[int]]) -> Value:
+    shape = tuple(product(value.shape[k] for k in run) for run in runs)
+    return rw.add(Reshape(shape), value)
+
+
+@RANK.on(Pad, Concat, Reduce, Softmax, LogSoftmax)
+def merge_axes(rw: Rewriter, node: Node, op: Op) -> Value:
+    """Axes that the op leaves alone, and reduced ones, are merged with their neighbours of the same kind."""
+    x = node.input(0)
+    limit = next(rank for cls, rank in _LIMITS if isinstance(op, cls))
+    require(x.rank > limit, "{!r} has few enough axes", node)
+    special = op.special_axes()
+    runs = _merged(x.shape, lambda k: (k in special, -1 if k not in special or isinstance(op, Reduce) else k))
+    require(len(runs) < x.rank, "no axes of {!r} can be merged", node)
+    stored = [run[0] if run[0] in special else None for run in runs]
+    if isinstance(op, Pad):
+        stored = [run[0] if len(run) == 1 else None for run in runs]
+    result = rw.add(remap_axes(op, stored), *(_reshaped(rw, v, runs) for v in node.inputs if v is not None))
+    return rw.add(Reshape(node.output.shape), result)
+
+
+@RANK.on(FullyConnected)
+def merge_rows(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
+    """A fully connected layer over rows."""
+    x = node.input(0)
+    require(x.rank > KERNELS["FULLY_CONNECTED"].rank, "{!r} has few enough axes", node)
+    rows = rw.add(Reshape((product(x.shape[:-1]), x.shape[-1])), x)
+    return rw.add(Reshape(node.output.shape), rw.add(op, rows, *node.inputs[1:]))
+
+
+@RANK.on(MatMul)
+def merge_batches(rw: Rewriter, node: Node, op: MatMul) -> Value:
+    """Neighbouring batch axes along which the same operands are repeated."""
+    a, b = node.input(0), node.input(1)
+    rank = max(a.rank, b.rank)
+    require(rank > KERNELS["BATCH_MATMUL"].rank, "{!r} has few enough axes", node)
+    batches = [(1,) * (rank - v.rank) + v.shape[:-2] for v in (a, b)]
+    runs = _merged(batches[0], lambda k: (batches[0][k] == 1, batches[1][k] == 1))
+    require(len(runs) + 2 < rank, "no axes of {!r} can be merged", node)
+
+    def merged(value: Value, batch: Shape) -> Value:
+        return rw.add(Reshape((*(product(batch[k] for k in run) for run in runs), *value.shape[-2:])), value)
+    return rw.add(Reshape(node.output.shape), rw.add(op, merged(a, batches[0]), merged(b, batches[1])))
