@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
-from math import ceil, erf, exp, floor, pi, sqrt
+from math import ceil, floor, pi, sqrt
 from typing import ClassVar
 
 import numpy as np
@@ -32,6 +31,7 @@ from nchw2nhwc.ops.kinds import (
     wide,
 )
 from nchw2nhwc.ops.rules import Elementwise
+from nchw2nhwc.ops.special import erf_of, sigmoid_of
 
 
 class Unary(Op, abstract=True):
@@ -103,22 +103,25 @@ class Sign(Ufunc):
     fn, kinds = np.sign, NUMBER
 
 
-class Floor(Unary):
-    """The largest integer <= x; integers as they are. ONNX Floor, OpenVINO Floor."""
+class Whole(Ufunc, abstract=True):
+    """A numpy function from floating point numbers to whole ones; integers stay as they are."""
 
     kinds = NUMBER
 
     def compute(self, x: Array) -> Array:
-        return x if kind_of(x.dtype) == "integer" else np.asarray(np.floor(x))
+        return x if kind_of(x.dtype) == "integer" else super().compute(x)
 
 
-class Ceil(Unary):
-    """The smallest integer >= x; integers as they are. ONNX Ceil, OpenVINO Ceiling."""
+class Floor(Whole):
+    """The largest integer <= x. ONNX Floor, OpenVINO Floor."""
 
-    kinds = NUMBER
+    fn = np.floor
 
-    def compute(self, x: Array) -> Array:
-        return x if kind_of(x.dtype) == "integer" else np.asarray(np.ceil(x))
+
+class Ceil(Whole):
+    """The smallest integer >= x. ONNX Ceil, OpenVINO Ceiling."""
+
+    fn = np.ceil
 
 
 class Exp(Ufunc):
@@ -265,7 +268,7 @@ class Sigmoid(Formula):
     """1 / (1 + exp(-x)). ONNX Sigmoid, OpenVINO Sigmoid."""
 
     def formula(self, x: Doubles) -> Doubles:
-        return _sigmoid(x)
+        return sigmoid_of(x)
 
 
 class Relu(Unary):
@@ -385,7 +388,7 @@ class Swish(Formula):
     beta: float = 1.0
 
     def formula(self, x: Doubles) -> Doubles:
-        return x * _sigmoid(self.beta * x)
+        return x * sigmoid_of(self.beta * x)
 
 
 @dataclass(frozen=True)
@@ -469,42 +472,3 @@ class Cast(Unary):
     def reference(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.asarray(x != 0) if self.dtype == np.bool_ else np.asarray(x).astype(self.dtype)
-
-
-# ---- formulas that several ops share -----------------------------------------------------------------------------------
-def _sigmoid(x: Doubles) -> Doubles:
-    return np.asarray(1 / (1 + np.exp(-x)))
-
-
-ERF_STEP = 1 / 64
-ERF_END = 6.0
-"""From here on erf is 1 in double precision."""
-
-
-@cache
-def _erf_nodes() -> tuple[Doubles, Doubles]:
-    """erf and its derivative at the multiples of ERF_STEP up to ERF_END."""
-    nodes = [k * ERF_STEP for k in range(round(ERF_END / ERF_STEP) + 1)]
-    return np.array([erf(z) for z in nodes]), np.array([2 / sqrt(pi) * exp(-z * z) for z in nodes])
-
-
-def erf_of(x: Doubles) -> Doubles:
-    """The error function, to a few units in the last place of double precision.
-
-    The Taylor series around the nearest multiple z of 1/64, whose derivatives are Hermite polynomials (Abramowitz & Stegun, Handbook of
-    Mathematical Functions, 7.1.19): d^(n+1)/dz^(n+1) erf z = (-1)^n 2/sqrt(pi) H_n(z) exp(-z^2). With |h| <= 1/128 the terms past h^7
-    are below 1e-16 of the result.
-    """
-    size = np.minimum(np.abs(x), ERF_END)
-    size = np.where(np.isnan(size), 0, size)
-    index = np.rint(size / ERF_STEP).astype(np.int64)
-    values, slopes = _erf_nodes()
-    z = index * ERF_STEP
-    h = size - z
-    before, hermite = np.zeros_like(z), np.ones_like(z)
-    term, series = h, h
-    for n in range(1, 7):
-        before, hermite = hermite, 2 * z * hermite - 2 * (n - 1) * before
-        term = term * -h / (n + 1)
-        series = series + term * hermite
-    return np.where(np.isnan(x), x, np.copysign(values[index] + slopes[index] * series, x))

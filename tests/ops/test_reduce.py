@@ -104,6 +104,13 @@ def test_integer_mean_truncates_and_sum_wraps() -> None:
     np.testing.assert_array_equal(r.ReduceSumSquare((0,), False).reference(np.array([100, 2], np.int32)), 10_004)
 
 
+def test_large_integers_are_exact() -> None:
+    x = np.array([2**53, 1, 2])
+    assert r.ReduceSum((0,), False).reference(x) == 2**53 + 3
+    assert r.CumSum(0).reference(x).tolist() == [2**53, 2**53 + 1, 2**53 + 3]
+    assert r.ReduceProd((0,), False).reference(np.array([2**53 + 1, 3])) == 3 * 2**53 + 3
+
+
 @pytest.mark.parametrize("axes", [(1,), (0, 3), (0, 1, 2, 3)], ids=str)
 @pytest.mark.parametrize("keepdims", [True, False])
 def test_logical_reductions_agree_with_openvino(axes: tuple[int, ...], keepdims: bool) -> None:
