@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["CheckError", "CheckResult", "ConversionError", "ConvertOptions", "Converted", "Location", "MissingOp", "OptionError",
-           "OutputError", "ShapeError", "SourceError", "TargetError", "TensorInfo", "UnsupportedError", "UnsupportedOpsError", "__version__", "convert"]
+           "OutputError",
+           "ShapeError", "SourceError", "TargetError", "TensorInfo", "UnsupportedError", "UnsupportedOpsError", "__version__", "convert"]
 
 _LAZY = {"convert": "nchw2nhwc.conversion", "Converted": "nchw2nhwc.converted", "TensorInfo": "nchw2nhwc.converted",
          "ConvertOptions": "nchw2nhwc.options", "CheckResult": "nchw2nhwc.check"}

@@ -1,0 +1,79 @@
+"""Compare a result with its source: both run on the same inputs, outputs are compared through the declared layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nchw2nhwc.check.compare import relative_error
+from nchw2nhwc.check.inputs import random_inputs, validate_inputs
+from nchw2nhwc.check.litert import run_litert
+from nchw2nhwc.errors import CheckError
+from nchw2nhwc.interface import TensorInfo
+from nchw2nhwc.ir import Array
+from nchw2nhwc.source import Format, Source
+
+__all__ = ["CheckResult", "MissingRuntimeError", "Reference", "reference"]
+
+RUNTIMES = {Format.ONNX: "onnxruntime", Format.OPENVINO: "openvino"}
+"""The package that runs a source format."""
+
+
+class MissingRuntimeError(CheckError):
+    """The package that runs the source is not installed."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package
+        super().__init__(f"{package} is not installed, so the source cannot be run", advice="pip install 'nchw2nhwc[check]'")
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The error of every output (see `relative_error`) and the tolerance it is held against."""
+
+    outputs: Mapping[str, float]
+    tolerance: float
+
+    @property
+    def max_rel_error(self) -> float:
+        """The largest error; 0 for a model without outputs."""
+        return max(self.outputs.values(), default=0.0)
+
+    @property
+    def passed(self) -> bool:
+        return self.max_rel_error <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the source computes: `data` in, `expected` out, both by name and in the source's axis order."""
+
+    inputs: Sequence[TensorInfo]
+    outputs: Sequence[TensorInfo]
+    data: Mapping[str, Array]
+    expected: Mapping[str, Array]
+
+    def compare(self, result: Path | bytes, tolerance: float) -> CheckResult:
+        """Run a TFLite file, or its content, on the same inputs. Raises CheckError when it does not run."""
+        actual = run_litert(result, self.inputs, self.outputs, self.data)
+        return CheckResult({name: relative_error(array, actual[name]) for name, array in self.expected.items()}, tolerance)
+
+
+def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], given: Mapping[str, Array] | None = None,
+              limits: Mapping[str, int] | None = None) -> Reference:
+    """Run the source on `given` inputs (by name, in its axis order), or on random ones: see `random_inputs`, which takes `limits`.
+
+    Raises MissingRuntimeError when the source's runtime is not installed, CheckError when it does not run the model, OptionError and
+    ShapeError for inputs that do not fit.
+    """
+    data = random_inputs(inputs, limits or {}) if given is None else validate_inputs(inputs, given)
+    try:
+        if source.format is Format.ONNX:
+            from nchw2nhwc.check.onnx_source import run_onnx as run
+        else:
+            from nchw2nhwc.check.openvino_source import run_openvino as run
+        arrays = run(source, inputs, outputs, data)
+    except ImportError:
+        raise MissingRuntimeError(RUNTIMES[source.format]) from None
+    return Reference(inputs, outputs, data, {info.name: array for info, array in zip(outputs, arrays)})

@@ -1,0 +1,115 @@
+"""Inputs for the check: random ones, or the user's own from a file."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nchw2nhwc.errors import OptionError
+from nchw2nhwc.interface import TensorInfo
+from nchw2nhwc.ir import Array, Dim, Graph, TensorType, evaluate
+from nchw2nhwc.ir.interpreter import bind_dims
+from nchw2nhwc.ops.indexing import Gather
+
+BATCH = 2
+"""What a dimension of any size is for the check when it is some input's first axis."""
+
+EXTENT = 64
+"""What any other dimension of any size is: a multiple of 32, which most image networks need."""
+
+
+def random_inputs(inputs: Sequence[TensorInfo], limits: Mapping[str, int], seed: int = 0) -> dict[str, Array]:
+    """Arrays by name, in the source's axis order: floats normal (0, 1), truth values and wide integers 0 or 1, bytes of any value.
+
+    `limits` names integer inputs that are indices, with the first value that is too large: those are uniform below it.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = _sizes(inputs)
+    return {info.name: _random(rng, info.source_type, tuple(evaluate(s, sizes) for s in info.source_type.shape), limits.get(info.name))
+            for info in inputs}
+
+
+def _sizes(inputs: Sequence[TensorInfo]) -> dict[str, int]:
+    """A number for every named dimension."""
+    dims = [(axis, d) for info in inputs for axis, d in enumerate(info.source_type.shape) if isinstance(d, Dim)]
+    sizes = {name: EXTENT for _, d in dims for name in sorted(d.symbols)}
+    sizes.update({str(d): BATCH for axis, d in dims if axis == 0 and d.is_symbol})
+    return sizes
+
+
+def _random(rng: np.random.Generator, type: TensorType, shape: tuple[int, ...], limit: int | None) -> Array:
+    dtype = type.dtype
+    if dtype.kind == "b":
+        return rng.integers(0, 2, shape).astype(dtype)
+    if dtype.kind in "iu":
+        whole = (int(np.iinfo(dtype.name).min), int(np.iinfo(dtype.name).max) + 1) if dtype.itemsize == 1 else (0, 2)
+        low, high = (0, limit) if limit is not None else whole
+        return rng.integers(low, high, shape).astype(dtype)
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def load_inputs(path: Path) -> dict[str, Array]:
+    """The arrays of an .npz file by name. Raises OptionError when it cannot be read."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            loaded = None
+        else:
+            with loaded:
+                return {name: loaded[name] for name in loaded.files}
+    except OSError as error:
+        raise OptionError(f"cannot read check inputs '{path}': {error.strerror or error}") from None
+    except (ValueError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
+        raise OptionError(f"check inputs '{path}' are not a sound .npz file: {error}", advice=_NPZ) from None
+    raise OptionError(f"check inputs '{path}' hold a single array without a name", advice=_NPZ)
+
+
+_NPZ = "Write it with numpy.savez(FILE, **{input name: array in the source's axis order})."
+
+
+def validate_inputs(inputs: Sequence[TensorInfo], given: Mapping[str, Array]) -> dict[str, Array]:
+    """The given arrays in the element types of the source. Raises OptionError for one that is missing, unknown or does not fit,
+    ShapeError for shapes that contradict the model or each other."""
+    names = ", ".join(info.name for info in inputs)
+    unknown = [name for name in given if name not in {info.name for info in inputs}]
+    if unknown:
+        raise OptionError(f"check input '{unknown[0]}' is not an input of the model", advice=f"The inputs are: {names}.")
+    interface = Graph("check inputs")
+    for info in inputs:
+        interface.add_input(info.name, info.source_type)
+    arrays = {name: np.asarray(array) for name, array in given.items()}
+    bind_dims(interface, arrays)
+    for info in inputs:
+        wanted, array = info.source_type.dtype, arrays[info.name]
+        if not np.can_cast(array.dtype, wanted, "same_kind"):
+            raise OptionError(f"check input '{info.name}' is {array.dtype.name}, the model takes {wanted.name}")
+        arrays[info.name] = array.astype(wanted, copy=False)
+    return arrays
+
+
+_SAME_VALUES = ("Cast", "Reshape", "Transpose", "Identity", "Expand", "Slice", "Split", "Concat", "Tile")
+
+
+def index_limits(graph: Graph) -> dict[str, int]:
+    """For every integer input that selects rows of a table (Gather): the number of rows, the smallest where there are several."""
+    limits: dict[str, int] = {}
+    for start in graph.inputs:
+        if start.type.dtype.kind not in "iu":
+            continue
+        reached, frontier = {id(start)}, [start]
+        while frontier:
+            value = frontier.pop()
+            for node, operand in value.uses:
+                if isinstance(node.op, Gather) and operand == 1:
+                    rows = node.input(0).shape[node.op.axis]
+                    if isinstance(rows, int):
+                        limits[start.name] = min(rows, limits.get(start.name, rows))
+                elif node.op.name in _SAME_VALUES:
+                    fresh = [v for v in node.outputs if id(v) not in reached]
+                    reached |= {id(v) for v in fresh}
+                    frontier += fresh
+    return limits

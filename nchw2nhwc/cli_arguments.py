@@ -1,0 +1,124 @@
+"""The command line's flags: made from the fields of `ConvertOptions` and `RunOptions`, plus those of openvino2tensorflow."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import NoReturn
+
+from nchw2nhwc import __version__
+from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED, adopt
+from nchw2nhwc.options import ConvertOptions, Flag, RunOptions, flag_of, split_names, split_pair
+
+_DESCRIPTION = "Convert an OpenVINO IR or ONNX model (channels-first) to TensorFlow Lite (channels-last), and check that both agree."
+_EPILOG = ("exit status: 0 converted; 2 an error, nothing was written; 3 converted, but the check found an error above tolerance; "
+           "130 interrupted, nothing was written")
+_LEGACY = "These are understood too; any other of its flags is answered with what replaces it."
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """A command line, read."""
+
+    model: Path
+    convert: ConvertOptions
+    run: RunOptions
+    layer_ids: tuple[str, ...] = ()
+    """Layers of an IR, by id, that become its outputs (openvino2tensorflow's `--layerids_of_the_terminating_output`)."""
+
+
+def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
+    """Read a command line (default: the process's own). Exits with status 2 and a message for one that is not well formed; raises
+    OptionError for options that do not go together."""
+    parser = _parser()
+    given: dict[str, object] = {k: v for k, v in vars(parser.parse_args(argv)).items() if v is not None}
+    layer_ids = adopt(given, parser)
+    model = given.pop("model", None)
+    if not isinstance(model, Path):
+        parser.error("give the MODEL to convert, an .xml or .onnx file")
+    mine = {f.name for f in fields(RunOptions)}
+    run = RunOptions(**{k: v for k, v in given.items() if k in mine})  # type: ignore[arg-type]
+    convert = ConvertOptions(**{k: v for k, v in given.items() if k not in mine})  # type: ignore[arg-type]
+    return Arguments(model, convert, run, layer_ids)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("openvino2tf", usage="%(prog)s MODEL [-o DIR] [options]  (openvino2tf --help shows them)",
+                                     description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", default=None,
+                        help="an OpenVINO IR (.xml, with its .bin beside it) or an ONNX model (.onnx)")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    for title, options in (("conversion", ConvertOptions), ("files, check and output", RunOptions)):
+        group = parser.add_argument_group(title)
+        for f in fields(options):
+            _add(group, f.name, f.default, flag_of(f))
+    legacy = parser.add_argument_group("flags of openvino2tensorflow", _LEGACY)
+    for name, (metavar, help) in ACCEPTED.items():
+        if metavar:
+            legacy.add_argument(name, metavar=metavar, help=help)
+        else:
+            legacy.add_argument(name, action="store_true", help=help)
+    for name, answer in REPLACED.items():
+        legacy.add_argument(name, nargs="?", action=_Replaced, const=answer, help=argparse.SUPPRESS)
+    return parser
+
+
+def _add(group: argparse._ArgumentGroup, name: str, default: object, flag: Flag) -> None:
+    """One flag for the option called `name`."""
+    spellings = [*([flag.short] if flag.short else []), "--" + name.replace("_", "-")]
+    help = flag.help.replace("%", "%%")
+    if flag.kind == "switch":
+        group.add_argument(*spellings, action=argparse.BooleanOptionalAction if default else "store_true", help=help)
+    elif flag.kind == "value":
+        group.add_argument(*spellings, metavar=flag.metavar, type=_reader(flag.parse), help=help)
+    else:
+        reader = _reader(lambda text: _pair(text, flag)) if flag.kind == "mapping" else _reader(split_names)
+        group.add_argument(*spellings, metavar=flag.metavar, type=reader, action=_Mapping if flag.kind == "mapping" else _Names, help=help)
+
+
+def _pair(text: str, flag: Flag) -> tuple[str, object]:
+    name, value = split_pair(text)
+    return name, flag.parse(value)
+
+
+def _reader(parse: Callable[[str], object]) -> Callable[[str], object]:
+    """`parse` with its ValueError as the message of the flag."""
+    def read(text: str) -> object:
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return read
+
+
+class _Mapping(argparse.Action):
+    """Collects NAME=VALUE pairs."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
+                 option_string: str | None = None) -> None:
+        assert isinstance(values, tuple)
+        collected: dict[str, object] = getattr(namespace, self.dest, {})
+        name, value = values
+        if name in collected:
+            parser.error(f"{option_string} is given twice for '{name}'")
+        setattr(namespace, self.dest, {**collected, name: value})
+
+
+class _Names(argparse.Action):
+    """Collects names over repeated flags."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
+                 option_string: str | None = None) -> None:
+        assert isinstance(values, tuple)
+        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), *values))
+
+
+class _Replaced(argparse.Action):
+    """Says what takes the place of a flag that is not there."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
+                 option_string: str | None = None) -> NoReturn:
+        parser.error(f"{option_string} is a flag of openvino2tensorflow; here: {self.const}")

@@ -1,0 +1,75 @@
+"""The flags of openvino2tensorflow 1.34: those that mean the same are accepted, the others are answered with what replaces them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from nchw2nhwc.options import EVERY, split_names
+
+ACCEPTED: Mapping[str, tuple[str, str]] = {
+    "--model_path": ("MODEL", "the same as MODEL"),
+    "--model_output_path": ("DIR", "the same as -o DIR"),
+    "--output_no_quant_float32_tflite": ("", "no effect: the float32 file is always written"),
+    "--output_float16_quant_tflite": ("", "the same as --float16"),
+    "--keep_input_tensor_in_nchw": ("", f"the same as --input-layout '{EVERY}=source'"),
+    "--layerids_of_the_terminating_output": ("IDS", "like --outputs, with layer ids of the .xml"),
+}
+"""Flag: (placeholder of its value, "" for a switch; help)."""
+
+_INTEGER = "not available: results are float32 or float16 (--float16); quantize the network in the framework it comes from"
+_TENSORFLOW = "not available: the result is a TensorFlow Lite file, which LiteRT runs without TensorFlow"
+_CALIBRATION = "not needed: there is no calibration; --check-inputs FILE.npz gives the check real data"
+_ONNX = "not needed: ONNX is a source here; give the .onnx file as MODEL"
+_DEVICE = "not available: compile the .tflite file with the vendor's own compiler"
+_EXACT = "not needed: ops are converted to what computes the same, and the check shows that it does"
+
+_WHY: Mapping[str, tuple[str, ...]] = {
+    _TENSORFLOW: ("output_saved_model", "output_h5", "output_weight_and_json", "output_pb", "output_tfjs", "output_tftrt_float32",
+                  "output_tftrt_float16", "tftrt_maximum_cached_engines", "output_coreml"),
+    _INTEGER: ("output_dynamic_range_quant_tflite", "output_weight_quant_tflite", "output_integer_quant_tflite",
+               "output_full_integer_quant_tflite", "output_integer_quant_type", "disable_experimental_new_quantizer",
+               "disable_per_channel"),
+    _CALIBRATION: ("string_formulas_for_normalization", "calib_ds_type", "ds_name_for_tfds_for_calibration",
+                   "split_name_for_tfds_for_calibration", "download_dest_folder_path_for_the_calib_tfds", "tfds_download_flg",
+                   "load_dest_file_path_for_the_calib_npy"),
+    _ONNX: ("output_onnx", "onnx_opset", "onnx_extra_opset", "disable_onnx_nchw_conversion", "disable_onnx_optimization",
+            "optimizing_barracuda"),
+    _DEVICE: ("output_edgetpu", "edgetpu_compiler_timeout", "edgetpu_num_segments", "output_myriad", "vpu_number_of_shaves",
+              "vpu_number_of_cmx_slices"),
+    _EXACT: ("replace_swish_and_hardswish", "optimizing_hardswish_for_edgetpu", "replace_prelu_and_minmax", "replace_argmax",
+             "replace_argmax_indices_to_float32", "restricted_resize_image_mode"),
+    "not needed: the file is written directly, without Keras": ("dont_convert_from_keras_model",),
+    "not needed: layouts are solved for, so no constant has to be replaced by hand; --explain-layout shows what was decided, "
+    "--input-layout and --output-layout set the interface": ("weight_replacement_config",),
+    "not needed: inputs of any rank are recognised; set one with --input-layout NAME=nhwc": ("input_as_ncdhw",),
+    "use --quiet": ("non_verbose",),
+}
+
+REPLACED: Mapping[str, str] = {f"--{name}": answer for answer, names in _WHY.items() for name in names}
+"""Flag: what to use instead."""
+
+
+def adopt(given: dict[str, object], parser: argparse.ArgumentParser) -> tuple[str, ...]:
+    """Replace openvino2tensorflow's flags in the parsed arguments by ours; returns the layer ids that are to be outputs.
+
+    Exits with status 2 when both spellings of one thing are given.
+    """
+    def move(old: str, new: str, value: object) -> None:
+        if old in given:
+            del given[old]
+            if new in given:
+                parser.error(f"--{old} says the same as another option that is given too")
+            given[new] = value
+
+    move("model_path", "model", Path(str(given.get("model_path"))))
+    move("model_output_path", "output_dir", Path(str(given.get("model_output_path"))))
+    given.pop("output_no_quant_float32_tflite", None)
+    if given.pop("output_float16_quant_tflite", False):
+        given["float16"] = True
+    move("keep_input_tensor_in_nchw", "input_layout", {EVERY: "source"})
+    ids = given.pop("layerids_of_the_terminating_output", None)
+    if ids is not None and "outputs" in given:
+        parser.error("--layerids_of_the_terminating_output says the same as --outputs")
+    return split_names(str(ids)) if ids is not None else ()

@@ -1,0 +1,121 @@
+"""The summary of a conversion: a table on a terminal, aligned text elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from nchw2nhwc.check import CheckResult
+from nchw2nhwc.converted import Converted
+from nchw2nhwc.interface import TensorInfo
+
+_HEADER = ("", "name", "source", "result", "layout", "type", "error")
+_CHANNELS_LAST = {3: "NWC", 4: "NHWC", 5: "NDHWC"}
+
+
+def print_summary(converted: Converted, stream: TextIO, *, skipped: str = "", random_inputs: bool = True, explain: bool = False) -> None:
+    """Print what came out. `skipped` says why there was no check, `random_inputs` what it was done with; `explain` adds a line for every
+    transpose."""
+    facts = _facts(converted, skipped, random_inputs)
+    if stream.isatty():
+        _print_rich(converted, stream, facts, explain)
+        return
+    rows = _interface(converted)
+    widths = [max(len(row[k]) for row in (_HEADER, *rows)) for k in range(len(_HEADER))]
+    for row in (_HEADER, *rows):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip(), file=stream)
+    print(file=stream)
+    width = max(len(name) for name, _ in facts)
+    for name, text in facts:
+        print(f"{name.ljust(width)}  {text}", file=stream)
+    for line in _explanations(converted) if explain else ():
+        print(line, file=stream)
+    stream.flush()
+
+
+def _print_rich(converted: Converted, stream: TextIO, facts: Sequence[tuple[str, str]], explain: bool) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False)
+    interface = Table(*_HEADER, box=SIMPLE_HEAD, pad_edge=False)
+    for row in _interface(converted):
+        interface.add_row(*map(Text, row))
+    console.print(interface)
+    rest = Table.grid(padding=(0, 2))
+    for name, text in facts:
+        rest.add_row(Text(name, "bold"), Text(text, "bold red" if "FAILED" in text else "green" if name == "check" else ""))
+    console.print(rest)
+    for line in _explanations(converted) if explain else ():
+        console.print(Text(line))
+
+
+def _interface(converted: Converted) -> list[Sequence[str]]:
+    """A row for every input and output."""
+    checks = converted.checks.get("float32")
+    errors = checks.outputs if checks is not None else {}
+    rows = [(kind, info.name, _shape(info.source_shape), _shape(info.shape), _layout(info), info.dtype.name,
+             f"{errors[info.name]:.1e}" if kind == "output" and info.name in errors else "")
+            for kind, infos in (("input", converted.inputs), ("output", converted.outputs)) for info in infos]
+    return list(rows)
+
+
+def _shape(sizes: Sequence[int]) -> str:
+    return f"[{', '.join('?' if s < 0 else str(s) for s in sizes)}]"
+
+
+def _layout(info: TensorInfo) -> str:
+    """A declared permutation in words."""
+    rank = len(info.perm)
+    if info.perm == tuple(range(rank)):
+        return "as in the source"
+    if info.perm == (0, *range(2, rank), 1):
+        return _CHANNELS_LAST.get(rank, "channels last")
+    return f"axes {','.join(map(str, info.perm))}"
+
+
+def _facts(converted: Converted, skipped: str, random_inputs: bool) -> list[tuple[str, str]]:
+    """Name and text of every other line."""
+    report = converted.report
+    moves = report["transposes"]
+    sure = "proven minimal" if moves["proven_minimal"] else f"gap {moves['gap']:.1%}" if moves["gap"] else "not proven minimal"
+    moved = f" moving {size_text(moves['bytes'])}" if moves["count"] else ""
+    facts = [("ops", f"{report['ops']['source']} in the source, {report['ops']['result']} in the result"),
+             ("transposes", f"{moves['count']}{moved} ({sure})"),
+             ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
+    if any(not result.passed for result in converted.checks.values()) and random_inputs:
+        facts.append(("", "Random inputs may mean nothing to a trained network; --check-inputs FILE.npz checks with real ones."))
+    facts += [("file", f"{Path(file['path'])} ({size_text(file['bytes'])})") for file in report["files"].values()]
+    facts.append(("seconds", ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report["seconds"].items())))
+    return facts
+
+
+def _check(checks: Mapping[str, CheckResult]) -> str:
+    """The outcome for each file that was checked."""
+    parts = []
+    for kind, result in checks.items():
+        worst = f"{result.max_rel_error:.1e}" if math.isfinite(result.max_rel_error) else "not finite (NaN, infinity or shape)"
+        parts.append(f"{kind} {'passed' if result.passed else 'FAILED'}, worst error {worst} ({result.tolerance:g} allowed)")
+    return "; ".join(parts)
+
+
+def _explanations(converted: Converted) -> list[str]:
+    moves = converted.layout.transposes
+    if not moves:
+        return ["no transposes are left"]
+    return [f"transpose {k} ({size_text(move.bytes)}): {move.explanation}" for k, move in enumerate(moves, 1)]
+
+
+def size_text(size: int) -> str:
+    """A number of bytes for people: 512 B, 34.1 kB, 5.2 MB (powers of 1000)."""
+    if size < 1000:
+        return f"{size} B"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000  # type: ignore[assignment]
+        if size < 1000 or unit == "GB":
+            return f"{size:.1f} {unit}"
+    raise AssertionError

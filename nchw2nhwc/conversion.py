@@ -1,0 +1,116 @@
+"""From a model to a `Converted`: the stages in order. Besides the command line this is the only place that knows all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nchw2nhwc.check.inputs import index_limits
+from nchw2nhwc.converted import Converted
+from nchw2nhwc.interface import TensorInfo, describe
+from nchw2nhwc.options import EVERY, ConvertOptions
+from nchw2nhwc.progress import Stages
+from nchw2nhwc.source import Format, Model, Source, identify
+
+if TYPE_CHECKING:
+    from nchw2nhwc.ir import Graph
+    from nchw2nhwc.layout import LayoutResult
+
+
+def convert(model: Model, **options: object) -> Converted:
+    """Convert an OpenVINO IR or ONNX model.
+
+    `model` is the path of an .xml or .onnx file, the content of one (an IR then needs `bin=`), or an `onnx.ModelProto`; `options` are the
+    fields of `ConvertOptions`. Raises ConversionError (SourceError, OptionError, ShapeError, UnsupportedError or TargetError) when the
+    model cannot be converted, TypeError for an option that does not exist.
+    """
+    unknown = options.keys() - ConvertOptions.__dataclass_fields__.keys()
+    if unknown:
+        raise TypeError(f"convert() has no option '{sorted(unknown)[0]}'; its options are {', '.join(ConvertOptions.__dataclass_fields__)}")
+    chosen = ConvertOptions(**options)  # type: ignore[arg-type]
+    return run(identify(model, chosen.bin), chosen, Stages())
+
+
+def run(source: Source, options: ConvertOptions, stages: Stages) -> Converted:
+    """`convert` with the stages timed and reported by `stages`. Raises ConversionError."""
+    from nchw2nhwc.emit.tflite import native
+    from nchw2nhwc.emit.tflite.passes import target_passes
+    from nchw2nhwc.layout import solve_layout
+    from nchw2nhwc.passes import run_passes
+    from nchw2nhwc.passes.pipeline import source_passes
+
+    def told(name: str, seconds: float, rewrites: int) -> None:
+        stages.progress.step(f"{name}: {rewrites} rewrite(s), {seconds:.3f} s")
+
+    with stages.stage("read"):
+        graph = read(source, options)
+        if options.inputs or options.outputs:
+            from nchw2nhwc.parse.cut import cut
+
+            cut(graph, options.inputs, options.outputs)
+        ends = _Boundary(graph)
+        limits, source_ops, half = index_limits(graph), _count_layers(graph), source.format is Format.ONNX and _in_half(graph)
+    with stages.stage("passes"):
+        run_passes(graph, source_passes(native), told)
+    with stages.stage("layout"):
+        layout = solve_layout(graph, input_layouts=_every(options.input_layout, [v.name for v in graph.inputs]),
+                              output_layouts=_every(options.output_layout, graph.output_names), keep_layout=options.keep_layout)
+    with stages.stage("target"):
+        run_passes(layout.graph, target_passes(), told)
+    for note in layout.graph.notes:
+        stages.progress.step(note)
+    inputs, outputs = ends.described(layout)
+    return Converted(source, layout, inputs, outputs, source_ops=source_ops, half=half, index_limits=limits, stages=stages)
+
+
+def read(source: Source, options: ConvertOptions) -> Graph:
+    """The source as a graph in its own axis order. Raises SourceError, OptionError, ShapeError, UnsupportedError."""
+    if source.format is Format.ONNX:
+        from nchw2nhwc.parse.onnx import read_onnx
+
+        return read_onnx(source.model, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs)
+    from nchw2nhwc.parse.openvino import read_openvino
+
+    assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"
+    return read_openvino(source.model, source.bin, input_shapes=options.input_shape, batch=options.batch)
+
+
+def _count_layers(graph: Graph) -> int:
+    """How many layers of the source depend on its inputs: constants, and what is computed from them alone, do not count."""
+    live = {id(v) for v in graph.inputs}
+    layers = set()
+    for node in graph.nodes:
+        if any(id(v) in live for v in node.inputs):
+            live |= {id(v) for v in node.outputs}
+            layers.add((node.origin.layer, node.origin.type))
+    return len(layers)
+
+
+def _in_half(graph: Graph) -> bool:
+    """Whether anything is computed in float16, which ONNX Runtime then does (OpenVINO is told to compute in float32)."""
+    return any(v.type.dtype == np.float16 for node in graph.nodes for v in node.outputs if node.op.name != "Cast")
+
+
+class _Boundary:
+    """Inputs and outputs as the source has them, remembered before passes change the graph."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._inputs = [(v.name, v.origin or v.name, v.type) for v in graph.inputs]
+        self._outputs = [(name, v.origin or name, v.type) for name, v in zip(graph.output_names, graph.outputs)]
+
+    def described(self, layout: LayoutResult) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
+        """The same with what they have become."""
+        graph = layout.graph
+        inputs = {v.name: v.type for v in graph.inputs}
+        outputs = dict(zip(graph.output_names, (v.type for v in graph.outputs)))
+        return (tuple(describe(name, tensor, type, inputs[name], layout.inputs[name]) for name, tensor, type in self._inputs),
+                tuple(describe(name, tensor, type, outputs[name], layout.outputs[name]) for name, tensor, type in self._outputs))
+
+
+def _every(given: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:
+    """`given` with the entry for every other name spelled out."""
+    chosen = dict.fromkeys(names, given[EVERY]) if EVERY in given and EVERY not in names else {}
+    return chosen | {name: layout for name, layout in given.items() if name in names or name != EVERY}

@@ -1,0 +1,141 @@
+"""The result of a conversion."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nchw2nhwc.files import Staging
+from nchw2nhwc.interface import TensorInfo
+from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16
+from nchw2nhwc.progress import Stages
+from nchw2nhwc.source import Source
+
+if TYPE_CHECKING:
+    from nchw2nhwc.check import CheckResult, Reference
+    from nchw2nhwc.emit.tflite import FlatBuffer
+    from nchw2nhwc.ir import Array, Graph
+    from nchw2nhwc.layout import LayoutResult
+    from nchw2nhwc.report import Report
+
+__all__ = ["METADATA", "Converted", "TensorInfo"]
+
+METADATA = "nchw2nhwc.interface"
+"""The name of the metadata in a TFLite file that holds its inputs and outputs as the report describes them (JSON)."""
+
+
+class Converted:
+    """A converted model: write it with `save`, or take its bytes with `tflite`; compare it with its source with `check`.
+
+    `inputs` and `outputs` tell name, shapes, element type and layout of each, in the source's order. `layout` holds the transposes that are
+    left and why. `source_ops` is the number of ops of the source; `half` says that its runtime computes it in float16.
+    """
+
+    def __init__(self, source: Source, layout: LayoutResult, inputs: tuple[TensorInfo, ...], outputs: tuple[TensorInfo, ...], *,
+                 source_ops: int, half: bool, index_limits: Mapping[str, int], stages: Stages) -> None:
+        self.source, self.layout, self.inputs, self.outputs = source, layout, inputs, outputs
+        self.source_ops, self.half, self.stages = source_ops, half, stages
+        self.checks: dict[str, CheckResult] = {}
+        self.files: dict[str, tuple[Path, int]] = {}
+        self._limits = index_limits
+        self._made: dict[bool, FlatBuffer] = {}
+        with stages.stage("emit"):
+            self._flatbuffer(False)
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that is written: stored order, nothing left to decide."""
+        return self.layout.graph
+
+    @property
+    def report(self) -> Report:
+        """What was done so far, the same content as `--report` writes; see docs/report.md."""
+        from nchw2nhwc.report import build_report
+
+        return build_report(self)
+
+    @property
+    def result_ops(self) -> int:
+        """The number of operators in the float32 file."""
+        return sum(len(subgraph.operators) for subgraph in self._flatbuffer(False).model.subgraphs)
+
+    # ---- the result --------------------------------------------------------------------------------------------------
+    def tflite(self, float16: bool = False) -> bytes:
+        """The TFLite file's content; with `float16` its weights are float16 and its arithmetic float32.
+
+        Raises TargetError when LiteRT does not take it.
+        """
+        with self.stages.stage("write"):
+            content = self._flatbuffer(float16).tobytes()
+        self._validate(content, float16)
+        return content
+
+    def save(self, path: str | os.PathLike[str], float16: bool = False) -> None:
+        """Write the TFLite file; on any error what stood at `path` before stays as it was.
+
+        Raises OutputError, and errors as `tflite` does.
+        """
+        with Staging() as staging:
+            staging.add(Path(path))
+            self.stage_file(staging, Path(path), float16)
+            staging.commit()
+
+    def stage_file(self, staging: Staging, path: Path, float16: bool) -> None:
+        """Write the file of `path` (added to `staging` before) under its temporary name and see that LiteRT takes it.
+
+        Raises as `save` does.
+        """
+        with self.stages.stage("write"), staging.open(path) as file:
+            result = self._flatbuffer(float16)
+            result.write(file)
+        self._validate(staging.temporary(path), float16)
+        self.files[_kind(float16)] = (path, result.size)
+
+    # ---- the check -----------------------------------------------------------------------------------------------------
+    def check(self, inputs: Mapping[str, Array] | None = None, *, float16: bool = False, tolerance: float = TOLERANCE) -> CheckResult:
+        """Run source and result on the same inputs and compare their outputs.
+
+        `inputs` are arrays by input name, in the source's axis order; random ones by default. A float16 result, and any result of a source
+        that computes in float16 itself, is allowed an error of 1e-2 if `tolerance` is less.
+
+        Raises CheckError when one of them does not run or the source's runtime is not installed, OptionError and ShapeError for inputs that
+        do not fit.
+        """
+        content = self.tflite(float16)
+        with self.stages.stage("check"):
+            return self.compare(self.reference(inputs), content, float16, tolerance)
+
+    def reference(self, inputs: Mapping[str, Array] | None = None) -> Reference:
+        """What the source computes; see `check`."""
+        from nchw2nhwc.check import reference
+
+        return reference(self.source, self.inputs, self.outputs, inputs, self._limits)
+
+    def compare(self, reference: Reference, result: Path | bytes, float16: bool, tolerance: float) -> CheckResult:
+        """Compare a file of this result, or its content, with what the source computes; see `check`."""
+        outcome = reference.compare(result, max(tolerance, TOLERANCE_FLOAT16) if float16 or self.half else tolerance)
+        self.checks[_kind(float16)] = outcome
+        return outcome
+
+    # ---- inside --------------------------------------------------------------------------------------------------------
+    def _flatbuffer(self, float16: bool) -> FlatBuffer:
+        from nchw2nhwc.emit.tflite import emit
+        from nchw2nhwc.report import interface_json
+
+        if float16 not in self._made:
+            self._made[float16] = emit(self.graph, float16=float16, interface={METADATA: interface_json(self.inputs, self.outputs)})
+        return self._made[float16]
+
+    def _validate(self, result: Path | bytes, float16: bool) -> None:
+        from nchw2nhwc.emit.tflite.validate import validate
+        from nchw2nhwc.ir.mapped import release_pages
+
+        release_pages(self.graph)  # LiteRT maps the result and packs its weights: the source's do not have to stay beside them
+        with self.stages.stage("validate"):
+            validate(result, self._flatbuffer(float16))
+
+
+def _kind(float16: bool) -> str:
+    return "float16" if float16 else "float32"

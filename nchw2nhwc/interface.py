@@ -1,0 +1,46 @@
+"""The inputs and outputs of a conversion, as source and result know them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nchw2nhwc.ir import Array, DType, Shape, TensorType
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """One input or output: `result = source.transpose(perm)`.
+
+    `source_shape` is in the source's axis order, `shape` in the result's; -1 is a dimension of any size. `dtype` is the result's element
+    type. `tensor` is the source's name of the tensor (the same as `name` unless a cut renamed it) and `source_type` its element type and
+    shape there, with names for the dimensions of any size.
+    """
+
+    name: str
+    source_shape: tuple[int, ...]
+    shape: tuple[int, ...]
+    dtype: DType
+    perm: tuple[int, ...]
+    source_type: TensorType
+    tensor: str
+
+    def to_result(self, array: Array) -> Array:
+        """An array of the source's axis order and type as the result takes it."""
+        return np.ascontiguousarray(array.transpose(self.perm), dtype=self.dtype)
+
+    def to_source(self, array: Array) -> Array:
+        """An array of the result's axis order in the source's (a view)."""
+        return array.transpose(np.argsort(self.perm))
+
+
+def describe(name: str, tensor: str, source: TensorType, result: TensorType, perm: tuple[int, ...]) -> TensorInfo:
+    """The `TensorInfo` of a tensor from its types on both sides."""
+    assert tuple(source.shape[a] for a in perm) == result.shape, f"'{name}': {source} stored as {perm} is not {result}"
+    return TensorInfo(name, numbers(source.shape), numbers(result.shape), result.dtype, perm, source, tensor)
+
+
+def numbers(shape: Shape) -> tuple[int, ...]:
+    """A shape with -1 for every size that is not known."""
+    return tuple(s if isinstance(s, int) else -1 for s in shape)

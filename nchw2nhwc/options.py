@@ -1,0 +1,193 @@
+"""The options of a conversion. Every field is also a flag of the command line, made from the metadata beside it.
+
+`ConvertOptions` holds what decides the result and is what `nchw2nhwc.convert` takes; `RunOptions` holds what only a run of the command
+line has: where files go, the check, and what is printed.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import Field, dataclass, field
+from pathlib import Path
+
+from nchw2nhwc.errors import OptionError
+
+LAYOUTS = ("auto", "source", "nhwc")
+"""What the layout of an input or output can be asked to be; "nchw" is accepted as another word for "source"."""
+
+EVERY = "*"
+"""Stands for every input (or output) that is not named itself in `input_layout` (`output_layout`)."""
+
+TOLERANCE = 1e-4
+"""Largest error of a float32 result, relative to the output's largest magnitude."""
+
+TOLERANCE_FLOAT16 = 1e-2
+"""The same for a float16 result or source: weights keep 11 significant bits, each is off by up to 5e-4, and errors add up over layers."""
+
+
+@dataclass(frozen=True)
+class Flag:
+    """How a field appears on the command line: its help, the placeholder of its value and how the value's text is read.
+
+    `kind` is "switch" (no value), "value", "list" (comma-separated, repeatable) or "mapping" (NAME=VALUE, repeatable; `parse` reads VALUE).
+    """
+
+    help: str
+    kind: str = "value"
+    metavar: str = ""
+    parse: Callable[[str], object] = str
+    short: str = ""
+
+
+def _flag(help: str, *, kind: str = "value", metavar: str = "", parse: Callable[[str], object] = str,
+          short: str = "") -> Mapping[str, Flag]:
+    """Metadata of a field that is a flag."""
+    return {"flag": Flag(help, kind, metavar, parse, short)}
+
+
+def flag_of(f: Field[object]) -> Flag:
+    """The flag that belongs to a field of `ConvertOptions` or `RunOptions`."""
+    flag = f.metadata["flag"]
+    assert isinstance(flag, Flag)
+    return flag
+
+
+# ---- reading a flag's value: each raises ValueError with a message for the user -----------------------------------------
+def parse_shape(text: str) -> tuple[int, ...]:
+    """`1,3,224,224` as integers; `-1` or `?` is a dimension of any size."""
+    try:
+        sizes = tuple(-1 if part.strip() == "?" else int(part) for part in text.split(",")) if text.strip() else ()
+    except ValueError:
+        raise ValueError(f"'{text}' is not a shape; write numbers with commas between them, as in 1,3,224,224") from None
+    return check_shape(sizes, text)
+
+
+def check_shape(sizes: Sequence[int], what: str) -> tuple[int, ...]:
+    """`sizes` as a tuple when each is positive or -1; raises ValueError naming `what`."""
+    if any(s < 1 and s != -1 for s in sizes):
+        raise ValueError(f"'{what}' has a size that is not positive; -1 stands for any size")
+    return tuple(sizes)
+
+
+def parse_layout(text: str) -> str:
+    """One of `LAYOUTS`, in any case."""
+    layout = text.strip().lower()
+    layout = "source" if layout == "nchw" else layout
+    if layout not in LAYOUTS:
+        raise ValueError(f"'{text}' is not a layout; choose from {', '.join(LAYOUTS)}")
+    return layout
+
+
+def parse_batch(text: str) -> int:
+    """A batch size of at least 1, or -1 for any."""
+    try:
+        return check_shape((int(text),), text)[0]
+    except ValueError:
+        raise ValueError(f"'{text}' is not a batch size; give a positive number, or -1 for any size") from None
+
+
+def parse_tolerance(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"'{text}' is not a tolerance; give a number above 0, such as 1e-4")
+    return value
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    r"""Names with commas between them; `\,` is a comma that belongs to a name."""
+    parts = text.replace("\\,", "\0").split(",")
+    return tuple(name for part in parts if (name := part.replace("\0", ",").strip()))
+
+
+def split_pair(text: str) -> tuple[str, str]:
+    """`NAME=VALUE` as `(NAME, VALUE)`; the name may itself hold `=`."""
+    name, equals, value = text.rpartition("=")
+    if not equals or not name:
+        raise ValueError(f"'{text}' is not of the form NAME=VALUE")
+    return name, value
+
+
+@dataclass(frozen=True)
+class ConvertOptions:
+    """What decides the result of a conversion. Raises OptionError for a value that can never be right.
+
+    `bin` is a path or, for a model given as bytes, bytes. Shapes are in the source's axis order, with -1 for a dimension of any size.
+    `inputs` and `outputs` cut the model; an empty sequence keeps the model's own.
+    """
+
+    bin: str | os.PathLike[str] | bytes | None = field(default=None, metadata=_flag(
+        "weights of an IR model (default: the .bin beside the .xml)", metavar="FILE"))
+    input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=_flag(
+        "shape of an input, in the source's axis order; -1 is a dimension of any size; repeatable", kind="mapping", metavar="NAME=1,3,H,W",
+        parse=parse_shape))
+    batch: int | None = field(default=None, metadata=_flag(
+        "size of every input's first axis; -1 is any size", metavar="N", parse=parse_batch))
+    input_layout: Mapping[str, str] = field(default_factory=dict, metadata=_flag(
+        "layout of an input: auto (channels-last where it is image-like), source (as in the source) or nhwc (channels-last); "
+        f"NAME '{EVERY}' is every other input; repeatable", kind="mapping", metavar="NAME=LAYOUT", parse=parse_layout))
+    output_layout: Mapping[str, str] = field(default_factory=dict, metadata=_flag(
+        "the same for an output; auto is whichever of channels-last and source costs nothing", kind="mapping", metavar="NAME=LAYOUT",
+        parse=parse_layout))
+    keep_layout: bool = field(default=False, metadata=_flag(
+        "keep the source's axis order of all inputs and outputs that are not given a layout by name", kind="switch"))
+    inputs: Sequence[str] = field(default=(), metadata=_flag(
+        "cut the model: these tensors or layers become its inputs (comma-separated, '\\,' for a comma in a name)", kind="list",
+        metavar="NAMES"))
+    outputs: Sequence[str] = field(default=(), metadata=_flag(
+        "cut the model: these tensors or layers become its outputs", kind="list", metavar="NAMES"))
+
+    def __post_init__(self) -> None:
+        try:
+            shapes = {name: check_shape(tuple(int(s) for s in shape), name) for name, shape in self.input_shape.items()}
+            layouts = [{name: parse_layout(layout) for name, layout in given.items()} for given in (self.input_layout, self.output_layout)]
+            if self.batch is not None:
+                check_shape((self.batch,), f"batch={self.batch}")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise OptionError(str(error)) from None
+        for name, value in (("input_shape", shapes), ("input_layout", layouts[0]), ("output_layout", layouts[1]),
+                            ("inputs", _names("inputs", self.inputs)), ("outputs", _names("outputs", self.outputs))):
+            object.__setattr__(self, name, value)
+
+
+def _names(what: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Names without repetition; raises OptionError for a bare string, which would be read letter by letter."""
+    if isinstance(names, str):
+        raise OptionError(f"{what} is a sequence of names, not one string", advice=f"Write {what}=[{names!r}].")
+    result = tuple(names)
+    if len(set(result)) < len(result):
+        raise OptionError(f"{what} names '{next(n for n in result if result.count(n) > 1)}' twice")
+    return result
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run of the command line has besides the conversion itself."""
+
+    output_dir: Path = field(default=Path(), metadata=_flag(
+        "folder for the result (default: the current one); made if it is not there", metavar="DIR", parse=Path, short="-o"))
+    float16: bool = field(default=False, metadata=_flag(
+        "also write NAME_float16.tflite: float16 weights, float32 arithmetic", kind="switch"))
+    check: bool = field(default=True, metadata=_flag(
+        "run source and result on the same inputs and compare (default: on)", kind="switch"))
+    tolerance: float = field(default=TOLERANCE, metadata=_flag(
+        f"largest error relative to an output's largest magnitude (default {TOLERANCE:g}; a float16 file is allowed "
+        f"{TOLERANCE_FLOAT16:g} if that is more)", metavar="T", parse=parse_tolerance))
+    check_inputs: Path | None = field(default=None, metadata=_flag(
+        "inputs for the check, by name and in the source's axis order (default: random)", metavar="FILE.npz", parse=Path))
+    explain_layout: bool = field(default=False, metadata=_flag(
+        "print for every transpose that is left which two ops disagree, and the bytes it moves", kind="switch"))
+    report: Path | None = field(default=None, metadata=_flag("write the report as JSON", metavar="FILE.json", parse=Path))
+    quiet: bool = field(default=False, metadata=_flag("print nothing but errors", kind="switch"))
+    verbose: bool = field(default=False, metadata=_flag("print every pass, and notes about the model", kind="switch"))
+
+    def __post_init__(self) -> None:
+        if self.quiet and (self.verbose or self.explain_layout):
+            raise OptionError("--quiet prints nothing; it does not go together with --verbose or --explain-layout")
+        if not self.check and self.check_inputs:
+            raise OptionError("--check-inputs needs the check, which --no-check turns off")

@@ -1,0 +1,122 @@
+"""What a conversion did, as plain data: `Converted.report`, `--report`, and what the summary prints. Described in docs/report.md."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict
+
+from nchw2nhwc.check import CheckResult
+from nchw2nhwc.interface import TensorInfo
+
+if TYPE_CHECKING:
+    from nchw2nhwc.converted import Converted
+
+
+class TensorReport(TypedDict):
+    """`result = source.transpose(perm)`; -1 is a dimension of any size."""
+
+    name: str
+    source_shape: list[int]
+    shape: list[int]
+    perm: list[int]
+    dtype: str
+
+
+class OpsReport(TypedDict):
+    """Number of ops before and after."""
+
+    source: int
+    result: int
+
+
+class TransposesReport(TypedDict):
+    """Transposes in the result and the bytes they move in one run, dimensions of any size counted as 1; whether less is proven impossible,
+    and if not, the part of the layout's cost by which it might be less."""
+
+    count: int
+    bytes: int
+    proven_minimal: bool
+    gap: float
+
+
+class ErrorsReport(TypedDict):
+    """Errors relative to each output's largest magnitude; null for one that cannot be compared (NaN or infinity on one side)."""
+
+    outputs: dict[str, float | None]
+    max_rel_error: float | None
+    tolerance: float
+    passed: bool
+
+
+class CheckReport(ErrorsReport):
+    """The check of the float32 result; `passed` says that every file that was checked passed. `float16` is null when none was made."""
+
+    float16: ErrorsReport | None
+
+
+class FileReport(TypedDict):
+    """A file that was written."""
+
+    path: str
+    bytes: int
+
+
+class Report(TypedDict):
+    """The whole report."""
+
+    inputs: list[TensorReport]
+    outputs: list[TensorReport]
+    ops: OpsReport
+    transposes: TransposesReport
+    check: CheckReport | None
+    files: dict[str, FileReport]
+    seconds: dict[str, float]
+
+
+def build_report(converted: Converted) -> Report:
+    """The report of what has happened to `converted` so far."""
+    layout, stages = converted.layout, converted.stages
+    return {
+        "inputs": [_tensor(info) for info in converted.inputs],
+        "outputs": [_tensor(info) for info in converted.outputs],
+        "ops": {"source": converted.source_ops, "result": converted.result_ops},
+        "transposes": {"count": len(layout.transposes), "bytes": sum(t.bytes for t in layout.transposes), "proven_minimal": layout.proven,
+                       "gap": layout.gap},
+        "check": _check(converted.checks),
+        "files": {kind: {"path": str(path), "bytes": size} for kind, (path, size) in converted.files.items()},
+        "seconds": {**{name: round(s, 6) for name, s in stages.seconds.items()}, "total": round(stages.total, 6)},
+    }
+
+
+def interface_json(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> bytes:
+    """The report's `inputs` and `outputs` as compact UTF-8 JSON: what a result says about its layouts in its own metadata."""
+    content = {"inputs": [_tensor(info) for info in inputs], "outputs": [_tensor(info) for info in outputs]}
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def to_json(report: Report) -> bytes:
+    """The report as UTF-8 JSON."""
+    return (json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _tensor(info: TensorInfo) -> TensorReport:
+    return {"name": info.name, "source_shape": list(info.source_shape), "shape": list(info.shape), "perm": list(info.perm),
+            "dtype": info.dtype.name}
+
+
+def _check(checks: dict[str, CheckResult]) -> CheckReport | None:
+    if "float32" not in checks:
+        return None
+    half = checks.get("float16")
+    report = _errors(checks["float32"])
+    return {**report, "passed": all(check.passed for check in checks.values()), "float16": _errors(half) if half is not None else None}
+
+
+def _errors(check: CheckResult) -> ErrorsReport:
+    def plain(error: float) -> float | None:
+        return error if math.isfinite(error) else None
+
+    return {"outputs": {name: plain(error) for name, error in check.outputs.items()}, "max_rel_error": plain(check.max_rel_error),
+            "tolerance": check.tolerance, "passed": check.passed}

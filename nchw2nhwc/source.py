@@ -1,0 +1,101 @@
+"""Which format a model is in, and where its bytes are."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+from nchw2nhwc.errors import Location, OptionError, SourceError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Model: TypeAlias = Union[str, "os.PathLike[str]", bytes, "ModelProto"]
+"""What `convert` takes: the path of an .onnx or .xml file, the content of one, or an `onnx.ModelProto`."""
+
+_ADVICE = "Give an OpenVINO IR (.xml with its .bin) or an ONNX model (.onnx)."
+_OTHERS = {
+    ".bin": "This is the weights file of an IR model. Give the .xml; use --bin when the .bin has another name.",
+    ".mapping": "Give the .xml of the same IR model.",
+    ".tflite": "This is a TensorFlow Lite file already.",
+    ".pt": "Export the network first: torch.onnx.export(...) or openvino.convert_model(...).",
+    ".pth": "Export the network first: torch.onnx.export(...) or openvino.convert_model(...).",
+    ".pb": "Convert it to OpenVINO IR first: openvino.convert_model(...).",
+    ".pdmodel": "Convert it to ONNX (paddle2onnx) or OpenVINO IR (openvino.convert_model(...)) first.",
+}
+
+
+class Format(Enum):
+    """A source format; the value is how it is called in messages."""
+
+    ONNX = "ONNX"
+    OPENVINO = "OpenVINO IR"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model as it was given: `model` is a Path, the file's content or a ModelProto; `bin` an IR's weights (None: the file beside it)."""
+
+    format: Format
+    model: Path | bytes | ModelProto
+    bin: Path | bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """The file's name; "" for a model that is no file."""
+        return self.model.name if isinstance(self.model, Path) else ""
+
+    @property
+    def stem(self) -> str:
+        """The file's name without its suffix; "model" for a model that is no file."""
+        return self.model.stem if isinstance(self.model, Path) else "model"
+
+
+def identify(model: Model, bin: str | os.PathLike[str] | bytes | None = None) -> Source:
+    """The format of `model`, from its suffix or, for bytes and other suffixes, its first bytes.
+
+    Raises SourceError when it is neither, and OptionError when `bin` is missing or has no use.
+    """
+    weights = bin if bin is None or isinstance(bin, bytes) else Path(bin)
+    if isinstance(model, (bytes, bytearray, memoryview)):
+        content = bytes(model)
+        source = Source(_sniff(content[:4096], ""), content, weights)
+        if source.format is Format.OPENVINO and weights is None:
+            raise OptionError("an IR model given as bytes needs its weights too", advice="Pass bin=, a path or bytes.")
+    elif isinstance(model, (str, os.PathLike)):
+        path = Path(model)
+        source = Source(_format_of(path), path, weights)
+    else:
+        source = Source(Format.ONNX, model, weights)
+    if source.format is Format.ONNX and weights is not None:
+        raise OptionError("--bin goes with an OpenVINO IR model; this one is ONNX", Location(source.name))
+    return source
+
+
+def _format_of(path: Path) -> Format:
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise SourceError(f"cannot read it: {error.strerror or error}", Location(str(path)), _ADVICE) from None
+    except ValueError as error:
+        raise SourceError(f"not a file name: {error}", Location(repr(str(path))), _ADVICE) from None
+    suffix = path.suffix.lower()
+    if suffix in _OTHERS:
+        raise SourceError(f"a {suffix} file is neither OpenVINO IR nor ONNX", Location(path.name), _OTHERS[suffix])
+    if not head:
+        raise SourceError("the file is empty", Location(path.name), _ADVICE)
+    return {".xml": Format.OPENVINO, ".onnx": Format.ONNX}.get(suffix) or _sniff(head, path.name)
+
+
+def _sniff(head: bytes, name: str) -> Format:
+    """XML begins with `<`; an ONNX model with the protobuf tag of its `ir_version`, which every writer puts first."""
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<"):
+        return Format.OPENVINO
+    if head.startswith(b"\x08"):
+        return Format.ONNX
+    raise SourceError("this is neither OpenVINO IR nor ONNX", Location(name), _ADVICE)

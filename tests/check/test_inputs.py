@@ -1,0 +1,77 @@
+"""Inputs for the check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nchw2nhwc.check.inputs import BATCH, EXTENT, index_limits, load_inputs, random_inputs, validate_inputs
+from nchw2nhwc.errors import OptionError, ShapeError
+from nchw2nhwc.ir import Graph, TensorType
+from nchw2nhwc.ops.elementwise import Cast
+from nchw2nhwc.ops.indexing import Gather
+from tests.check.tensors import info
+
+
+def test_random_inputs_fit_and_repeat() -> None:
+    inputs = [info("x", (1, 3, 8, 8)), info("flag", (100,), np.bool_), info("token", (1000,), np.int64), info("mask", (100,), np.int32),
+              info("pixel", (1000,), np.uint8), info("half", (5,), np.float16), info("scalar", ())]
+    data = random_inputs(inputs, {"token": 7})
+    assert {name: (a.shape, a.dtype) for name, a in data.items()} == {i.name: (i.source_shape, i.source_type.dtype) for i in inputs}
+    assert set(np.unique(data["token"])) == set(range(7))
+    assert set(np.unique(data["mask"])) == {0, 1}
+    assert data["pixel"].max() > 200
+    assert abs(float(data["x"].std()) - 1) < 0.2
+    again = random_inputs(inputs, {"token": 7})
+    assert all(np.array_equal(a, again[name]) for name, a in data.items())
+    assert not np.array_equal(random_inputs(inputs, {}, seed=1)["x"], data["x"])
+
+
+def test_sizes_of_named_dimensions_agree() -> None:
+    data = random_inputs([info("a", ("N", 3, "H", "W")), info("b", ("N", "T")), info("c", ("T", 2))], {})
+    assert data["a"].shape == (BATCH, 3, EXTENT, EXTENT)
+    assert data["b"].shape[1] == data["c"].shape[0]
+
+
+def test_given_inputs_are_checked() -> None:
+    inputs = [info("a", ("N", 3)), info("b", ("N",), np.int64)]
+    sound = {"a": np.zeros((4, 3)), "b": np.zeros(4, np.int32)}
+    data = validate_inputs(inputs, sound)
+    assert (data["a"].dtype, data["b"].dtype) == (np.float32, np.int64)
+    with pytest.raises(OptionError, match="'c' is not an input"):
+        validate_inputs(inputs, {**sound, "c": np.zeros(1)})
+    with pytest.raises(ShapeError, match="no data for input 'b'"):
+        validate_inputs(inputs, {"a": np.zeros((4, 3))})
+    with pytest.raises(ShapeError, match=r"'b' has shape \[5\]"):
+        validate_inputs(inputs, {**sound, "b": np.zeros(5, np.int64)})
+    with pytest.raises(ShapeError, match="'a' has shape"):
+        validate_inputs(inputs, {**sound, "a": np.zeros((4, 3, 1))})
+    with pytest.raises(OptionError, match="'b' is float64, the model takes int64"):
+        validate_inputs(inputs, {**sound, "b": np.zeros(4)})
+
+
+def test_files_of_inputs(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **{"x:0/y": np.arange(3)})
+    assert np.array_equal(load_inputs(path)["x:0/y"], np.arange(3))
+    np.save(tmp_path / "one.npy", np.arange(3))
+    np.savez(tmp_path / "pickled.npz", a=np.array([{}], object))
+    (tmp_path / "garbage.npz").write_bytes(b"PK\x03\x04 and no more")
+    (tmp_path / "text.npz").write_bytes(b"hello")
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "cut.npz").write_bytes(path.read_bytes()[:-30])
+    for name in ("none.npz", "one.npy", "pickled.npz", "garbage.npz", "text.npz", "empty.npz", "cut.npz"):
+        with pytest.raises(OptionError, match="check inputs"):
+            load_inputs(tmp_path / name)
+
+
+def test_indices_are_recognised() -> None:
+    graph = Graph()
+    tokens, other = (graph.add_input(name, TensorType(np.dtype(np.int32), (4,))) for name in ("tokens", "other"))
+    (wide,) = graph.add(Cast(np.dtype(np.int64)), [tokens])
+    for rows in (9, 5):
+        graph.add(Gather(0), [graph.constant(np.zeros((rows, 2), np.float32)), wide])
+    graph.add(Cast(np.dtype(np.float32)), [other])
+    assert index_limits(graph) == {"tokens": 5}

@@ -1,0 +1,74 @@
+"""The report, and the words of the summary."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+from nchw2nhwc import Converted, convert
+from nchw2nhwc.check import CheckResult
+from nchw2nhwc.cli_summary import print_summary, size_text
+from nchw2nhwc.report import to_json
+from tests.digits import ROOT, XML
+
+
+@pytest.fixture
+def digits() -> Converted:
+    return convert(XML)
+
+
+def summary(converted: Converted, **options: str | bool) -> str:
+    stream = io.StringIO()
+    print_summary(converted, stream, **options)  # type: ignore[arg-type]
+    return stream.getvalue()
+
+
+def test_the_documented_report_has_the_keys_of_a_real_one(digits: Converted, tmp_path: Path) -> None:
+    digits.save(tmp_path / "m.tflite")
+    digits.check()
+    documented = json.loads(re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "report.md").read_text(), re.DOTALL)[0])
+    real = json.loads(to_json(digits.report))
+
+    def keys(tree: object) -> object:
+        if isinstance(tree, dict):
+            return {key: keys(value) for key, value in tree.items()}
+        return [keys(value) for value in tree] if isinstance(tree, list) else None
+
+    assert keys(real) == keys(documented)
+    for key in ("inputs", "outputs", "ops", "transposes"):
+        assert real[key] == documented[key]
+
+
+def test_errors_without_a_number_are_null(digits: Converted) -> None:
+    digits.checks["float32"] = CheckResult({"logits": math.inf}, 1e-4)
+    check = json.loads(to_json(digits.report))["check"]
+    assert (check["outputs"], check["max_rel_error"], check["passed"]) == ({"logits": None}, None, False)
+    assert "float32 FAILED, worst error not finite" in summary(digits)
+
+
+def test_a_check_passes_when_all_files_do(digits: Converted) -> None:
+    digits.checks["float32"] = CheckResult({"logits": 1e-6}, 1e-4)
+    digits.checks["float16"] = CheckResult({"logits": 1e-1}, 1e-2)
+    check = digits.report["check"]
+    assert check is not None
+    assert check["float16"] == {"outputs": {"logits": 0.1}, "max_rel_error": 0.1, "tolerance": 0.01, "passed": False}
+    assert not check["passed"]
+    text = summary(digits)
+    assert "float32 passed, worst error 1.0e-06 (0.0001 allowed); float16 FAILED, worst error 1.0e-01 (0.01 allowed)" in text
+    assert "--check-inputs" in text
+    assert "--check-inputs" not in summary(digits, random_inputs=False)
+
+
+def test_why_there_was_no_check(digits: Converted) -> None:
+    assert digits.report["check"] is None
+    assert re.search(r"^check +skipped: because$", summary(digits, skipped="because"), re.MULTILINE)
+
+
+def test_sizes_in_words() -> None:
+    assert [size_text(n) for n in (0, 999, 1000, 34_120, 5_250_000, 3_000_000_000, 4 * 10**12)] == [
+        "0 B", "999 B", "1.0 kB", "34.1 kB", "5.2 MB", "3.0 GB", "4000.0 GB"]
