@@ -137,7 +137,7 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
             staging.add(path)
         converted = run(source, _with_layer_ids(arguments, source), stages)
         for float16, path in files.items():
-            converted.stage_file(staging, path, float16)
+            converted.stage_file(staging, path, float16, xnnpack=options.check)
         skipped = _check(converted, {float16: staging.temporary(path) for float16, path in files.items()}, options, data)
         if options.report:
             with staging.open(options.report) as file:

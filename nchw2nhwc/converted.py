@@ -82,15 +82,15 @@ class Converted:
             self.stage_file(staging, Path(path), float16)
             staging.commit()
 
-    def stage_file(self, staging: Staging, path: Path, float16: bool) -> None:
+    def stage_file(self, staging: Staging, path: Path, float16: bool, *, xnnpack: bool = True) -> None:
         """Write the file of `path` (added to `staging` before) under its temporary name and see that LiteRT takes it.
 
-        Raises as `save` does.
+        `xnnpack=False` spares the time and memory of loading it with XNNPACK too. Raises as `save` does.
         """
         with self.stages.stage("write"), staging.open(path) as file:
             result = self._flatbuffer(float16)
             result.write(file)
-        self._validate(staging.temporary(path), float16)
+        self._validate(staging.temporary(path), float16, xnnpack=xnnpack)
         self.files[_kind(float16)] = (path, result.size)
 
     # ---- the check -----------------------------------------------------------------------------------------------------
@@ -128,13 +128,13 @@ class Converted:
             self._made[float16] = emit(self.graph, float16=float16, interface={METADATA: interface_json(self.inputs, self.outputs)})
         return self._made[float16]
 
-    def _validate(self, result: Path | bytes, float16: bool) -> None:
+    def _validate(self, result: Path | bytes, float16: bool, *, xnnpack: bool = True) -> None:
         from nchw2nhwc.emit.tflite.validate import validate
         from nchw2nhwc.ir.mapped import release_pages
 
         release_pages(self.graph)  # LiteRT maps the result and packs its weights: the source's do not have to stay beside them
         with self.stages.stage("validate"):
-            validate(result, self._flatbuffer(float16))
+            validate(result, self._flatbuffer(float16), xnnpack=xnnpack)
 
 
 def _kind(float16: bool) -> str:

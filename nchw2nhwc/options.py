@@ -174,7 +174,7 @@ class RunOptions:
     float16: bool = field(default=False, metadata=_flag(
         "also write NAME_float16.tflite: float16 weights, float32 arithmetic", kind="switch"))
     check: bool = field(default=True, metadata=_flag(
-        "run source and result on the same inputs and compare (default: on)", kind="switch"))
+        "load the result with XNNPACK too, run it and the source on the same inputs, and compare (default: on)", kind="switch"))
     tolerance: float = field(default=TOLERANCE, metadata=_flag(
         f"largest error relative to an output's largest magnitude (default {TOLERANCE:g}; a float16 file is allowed "
         f"{TOLERANCE_FLOAT16:g} if that is more)", metavar="T", parse=parse_tolerance))

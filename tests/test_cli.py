@@ -110,7 +110,7 @@ import signal, sys, time
 from nchw2nhwc.cli import main
 from nchw2nhwc.converted import Converted
 signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in the background may have been started with it ignored
-Converted._validate = lambda *_: (print("now", flush=True), time.sleep(60))
+Converted._validate = lambda *_, **__: (print("now", flush=True), time.sleep(60))
 sys.exit(main(sys.argv[1:]))
 """
 

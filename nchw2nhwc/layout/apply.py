@@ -52,7 +52,8 @@ class Applier:
         self._reshaped: dict[tuple[int, tuple[int, ...]], Value] = {}
         self.outputs: list[tuple[int, ...]] = []
         """Per output the permutation it comes out in."""
-        self._choices = [self._equivalent(v, perm, perms) for v, perm, perms in zip(self.graph.outputs, assignment.outputs, problem.outputs)]
+        ends = zip(self.graph.outputs, assignment.outputs, problem.outputs)
+        self._choices = [self._equivalent(value, chosen, allowed) for value, chosen, allowed in ends]
 
     def run(self) -> Graph:
         """The stored graph."""

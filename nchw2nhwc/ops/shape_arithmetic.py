@@ -79,7 +79,7 @@ def propagate(op: Op, inputs: Sequence[Value | None]) -> tuple[SizeArray, ...] |
     if type(op) in _PAIRWISE:
         return _all_known(np.asarray(np.frompyfunc(_PAIRWISE[type(op)], 2, 1)(*arrays), object))
     if isinstance(op, ReduceProd):
-        return (np.asarray(np.multiply.reduce(arrays[0], axis=op.axes, keepdims=op.keepdims), object),)
+        return (np.asarray(arrays[0].prod(axis=op.axes, keepdims=op.keepdims), object),)
     if isinstance(op, Cast):
         return (arrays[0],) if op.dtype.kind in "iu" else None
     if isinstance(op, Where):

@@ -15,16 +15,17 @@ _NODE = re.compile(r"Node number (\d+) \((\w+)\)")
 _ADVICE = "This is a defect of nchw2nhwc: please report it with the model, or cut the model before this layer with --outputs."
 
 
-def validate(result: str | os.PathLike[str] | bytes, made: FlatBuffer | None = None) -> None:
+def validate(result: str | os.PathLike[str] | bytes, made: FlatBuffer | None = None, *, xnnpack: bool = True) -> None:
     """Load a file (a path, which is memory-mapped, or its content) and allocate its tensors, without XNNPACK and then with it.
 
+    Loading with XNNPACK packs all weights and takes the memory of a whole run; `xnnpack=False` leaves it out.
     Raises TargetError when LiteRT refuses it; `made`, which the file was written from, lets the error name the layer.
     """
-    for xnnpack in (False, True):
-        message = _refusal(result, xnnpack)
+    for delegate in (False, True) if xnnpack else (False,):
+        message = _refusal(result, delegate)
         if message:
-            where, detail = _blame(message, made, xnnpack)
-            raise TargetError(f"LiteRT {'with' if xnnpack else 'without'} XNNPACK refuses the result: {detail}", where, _ADVICE)
+            where, detail = _blame(message, made, delegate)
+            raise TargetError(f"LiteRT {'with' if delegate else 'without'} XNNPACK refuses the result: {detail}", where, _ADVICE)
 
 
 def _refusal(result: str | os.PathLike[str] | bytes, xnnpack: bool) -> str:

