@@ -34,8 +34,6 @@ def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shape
         return _read(source, input_shapes or {}, batch, outputs)
     except ConversionError as error:
         raise error.at(source.where) from None
-    except UnicodeDecodeError:
-        raise SourceError("the file is damaged: a name in it is not valid text", source.where) from None
 
 
 def _read(source: Model, input_shapes: Mapping[str, Sequence[int]], batch: int | None, outputs: Sequence[str]) -> Graph:

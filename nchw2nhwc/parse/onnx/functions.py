@@ -7,6 +7,7 @@ from typing import Protocol, cast
 
 from onnx import AttributeProto, FunctionProto, NodeProto, TypeProto, defs, helper
 
+from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.parse.onnx.tensors import ELEMENT_TYPES
 
@@ -32,7 +33,7 @@ def has_definition(op: str, opset: int) -> bool:
 
 
 def definition(node: NodeProto, opset: int, operands: Sequence[Value | None]) -> FunctionProto | None:
-    """The definition of a node's operator for these operands, or None when ONNX has none."""
+    """The definition of a node's operator for these operands; None when ONNX has none. Raises SourceError where the node does not fit."""
     schema = _schema(node.op_type, opset)
     if schema is None:
         return None
@@ -43,7 +44,10 @@ def definition(node: NodeProto, opset: int, operands: Sequence[Value | None]) ->
     if not version:
         return None
     types = [b"" if value is None else _type(value).SerializeToString() for value in operands]
-    body = schema.get_context_dependent_function_with_opset_version(version, node.SerializeToString(), types)
+    try:
+        body = schema.get_context_dependent_function_with_opset_version(version, node.SerializeToString(), types)
+    except (ValueError, IndexError, RuntimeError) as error:
+        raise SourceError(f"the layer does not fit the definition of {node.op_type}: {error}") from None
     return FunctionProto.FromString(body) if body else None
 
 

@@ -87,7 +87,8 @@ def reshaped(inputs: Sequence[Input], input_shapes: Mapping[str, Sequence[int]],
     if batch is not None:
         _apply_batch(inputs, given, batch)
     fixed = _fixed(inputs, given)
-    return [Input(i.name, i.dtype, given.get(i.name, tuple(fixed.get(s, s) if isinstance(s, Dim) else s for s in i.shape))) for i in inputs]
+    shapes = {i.name: given.get(i.name, i.shape) for i in inputs}
+    return [Input(i.name, i.dtype, tuple(fixed.get(s, s) if isinstance(s, Dim) else s for s in shapes[i.name])) for i in inputs]
 
 
 def _given(declared: Input, sizes: Sequence[int]) -> Shape:
@@ -97,7 +98,7 @@ def _given(declared: Input, sizes: Sequence[int]) -> Shape:
     wrong = [s for s in sizes if s < 1 and s != DYNAMIC]
     if wrong:
         raise OptionError(f"input '{declared.name}' cannot have an axis of size {wrong[0]}", advice=SIZES)
-    return tuple(_dynamic(declared, axis) if size == DYNAMIC else size for axis, size in enumerate(sizes))
+    return tuple(_dynamic(declared, axis) if size == DYNAMIC else int(size) for axis, size in enumerate(sizes))
 
 
 def _dynamic(declared: Input, axis: int) -> Size:

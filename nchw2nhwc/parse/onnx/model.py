@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetId
 
 from nchw2nhwc.errors import Location, SourceError, UnsupportedError
 from nchw2nhwc.parse.onnx.registry import OLDEST_OPSET, newest_opset
-from nchw2nhwc.parse.onnx.tensors import TensorReader, mapped
+from nchw2nhwc.parse.onnx.tensors import TensorReader, mapped, rounded
 from nchw2nhwc.parse.onnx.wire import NOTHING_OUTLINED, outline
 
 FunctionKey: TypeAlias = tuple[str, str, str]
@@ -88,6 +88,7 @@ def _checked(proto: ModelProto, tensors: TensorReader, where: Location) -> Model
     if proto.ir_version > onnx.IR_VERSION:
         raise UnsupportedError(f"the model has IR version {proto.ir_version}; the newest that is known is {onnx.IR_VERSION}", where,
                                "Install a newer onnx package.")
+    _require_text(proto, where)
     functions: dict[FunctionKey, FunctionProto] = {}
     for function in proto.functions:
         key = domain_of(function.domain), function.name, _overload(function)
@@ -96,6 +97,36 @@ def _checked(proto: ModelProto, tensors: TensorReader, where: Location) -> Model
         functions[key] = function
     _require_finite(proto.graph, functions, where)
     return Model(proto.graph, functions, opset_versions(proto.opset_import, where), tensors, where)
+
+
+def _require_text(proto: ModelProto, where: Location) -> None:
+    """Raises SourceError where a name is not valid UTF-8: protobuf then gives bytes instead of text."""
+    bodies = [body for function in proto.functions for body in _names_of_nodes(function.node)]
+    heads = [name for f in proto.functions for name in (f.name, f.domain, _overload(f), *f.input, *f.output, *f.attribute)]
+    domains = [entry.domain for owner in (proto, *proto.functions) for entry in owner.opset_import]
+    for name in (*_names_of_graph(proto.graph), *heads, *domains, *bodies):
+        if not isinstance(name, str):
+            raise SourceError(f"the file is damaged: a name in it, {name[:80]!r}, is not valid text", where)
+
+
+def _names_of_graph(graph: GraphProto) -> Iterator[str]:
+    yield graph.name
+    for tensor in graph.initializer:
+        yield tensor.name
+    for info in (*graph.input, *graph.output):
+        yield info.name
+        yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
+    yield from _names_of_nodes(graph.node)
+
+
+def _names_of_nodes(nodes: Iterable[NodeProto]) -> Iterator[str]:
+    for node in nodes:
+        yield from (node.name, node.op_type, node.domain, _overload(node), *node.input, *node.output)
+        for attribute in node.attribute:
+            yield attribute.name
+            yield attribute.ref_attr_name
+        for graph in subgraphs(node):
+            yield from _names_of_graph(graph)
 
 
 def opset_versions(imports: Iterable[OperatorSetIdProto], where: Location) -> dict[str, int]:
@@ -152,4 +183,4 @@ def _require_finite(graph: GraphProto, functions: Mapping[FunctionKey, FunctionP
 
     total = sum(size_of(key, 0) for key in called(graph.node, functions)) if functions else 0
     if total > LARGEST_EXPANSION:
-        raise SourceError(f"the calls of local functions amount to {float(total):.3g} nodes", where)
+        raise SourceError(f"the calls of local functions amount to {rounded(total)} nodes", where)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
 
-from nchw2nhwc.errors import ConversionError, MissingOp, ShapeError, SourceError, UnsupportedError, UnsupportedOpsError
+from nchw2nhwc.errors import ConversionError, Location, MissingOp, ShapeError, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.movement import FIX_SIZES
@@ -18,7 +18,7 @@ from nchw2nhwc.parse.onnx.functions import default_attributes, definition, has_d
 from nchw2nhwc.parse.onnx.model import FunctionKey, Model, domain_of, function_key, opset_versions, subgraphs
 from nchw2nhwc.parse.onnx.order import Step, in_order, layer_name
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, LayerBuilder, find_mapping
-from nchw2nhwc.parse.onnx.tensors import MAX_ELEMENTS
+from nchw2nhwc.parse.onnx.tensors import MAX_ELEMENTS, rounded
 
 __all__ = ["Reader", "Scope", "operators"]
 
@@ -59,8 +59,12 @@ class Reader:
     def __init__(self, model: Model, graph: Graph) -> None:
         self.model, self.graph = model, graph
         self.b = LayerBuilder(graph, model.tensors)
-        self.missing: dict[str, list[str]] = {}
+        self.missing: dict[str, dict[str, None]] = {}
         """Layers by the types of ops that are not supported."""
+        self._made: set[int] = set()
+        """Identities of the values that the body at hand has given a name."""
+        self._main: tuple[Sequence[NodeProto], Scope] = (), Scope({})
+        """The nodes of the main graph that are needed, and their names."""
 
     # ---- bodies ------------------------------------------------------------------------------------------------------
     def initializers(self, graph: GraphProto, scope: Scope) -> None:
@@ -73,28 +77,30 @@ class Reader:
             if not name or name in scope.entries:
                 raise SourceError(f"initializer '{name}' is defined twice" if name else "an initializer has no name", self.model.where)
             array = self.model.tensors.array(tensor, f"initializer '{name}'")
-            scope.entries[name] = self.graph.constant(array, scope.prefix + name, origin=scope.prefix + name)
+            value = self.graph.constant(array, scope.prefix + name, origin=scope.prefix + name)
+            self._made.add(id(value))
+            scope.entries[name] = value
 
     def read(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope) -> list[Value]:
         """Add the nodes of the main graph that `outputs` need, and return their tensors.
 
         Raises UnsupportedOpsError, for all of them at once, when there are ops that are not supported."""
         steps = self._steps(nodes, outputs, scope)
-        self._note((step.node for step in steps), scope, everywhere=False)
-        if self.missing:
-            self.missing.clear()
-            self._note((step.node for step in steps), scope, everywhere=True)
-        self.raise_missing()
+        self._main = [step.node for step in steps], scope
+        self._note(*self._main, everywhere=False)
+        self._raise_missing()
         for step in steps:
             self._node(step, scope)
-        self.raise_missing()
+        self._raise_missing()
         return [self._available(scope.get(name), f"output '{name}'") for name in outputs]
 
-    def raise_missing(self) -> None:
-        """Raises UnsupportedOpsError when ops were found that are not supported."""
-        if self.missing:
-            raise UnsupportedOpsError([MissingOp(kind, len(layers), tuple(layers[:3])) for kind, layers in sorted(self.missing.items())],
-                                      self.model.where)
+    def _raise_missing(self) -> None:
+        """Raises UnsupportedOpsError when ops were found that are not supported, with those in branches that were not looked at yet."""
+        if not self.missing:
+            return
+        self._note(*self._main, everywhere=True)
+        found = [MissingOp(kind, len(layers), tuple(layers)[:3]) for kind, layers in sorted(self.missing.items())]
+        raise UnsupportedOpsError(found, self.model.where)
 
     def _steps(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope) -> list[Step]:
         steps = in_order(nodes, outputs, scope.holds, scope.entries.__contains__, self.model.where)
@@ -104,18 +110,21 @@ class Reader:
                 raise SourceError(f"output '{name}' is not defined anywhere", self.model.where)
         return steps
 
-    def _inline(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope) -> list[Entry]:
-        """Add the nodes of an inner body in the place of the current node. What they make loses its inner name to the outer one."""
-        origin = self.b.origin
-        given = {id(entry) for entry in scope.entries.values()}
+    def _inline(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope, graph: GraphProto | None = None) -> list[Entry]:
+        """Add the nodes of an inner body in the place of the current node, and the constants of `graph` where it is one.
+
+        What they make loses its inner name to the outer one."""
+        origin, around = self.b.origin, self._made
+        self._made = set()
+        if graph is not None:
+            self.initializers(graph, scope)
         for step in self._steps(nodes, outputs, scope):
             self._node(step, scope)
-        self.b.origin = origin
         results = [scope.get(name) for name in outputs]
-        made = {id(entry) for entry in scope.entries.values()} - given
         for entry in results:
-            if isinstance(entry, Value) and id(entry) in made:
+            if isinstance(entry, Value) and id(entry) in self._made:
                 entry.origin = ""
+        self.b.origin, self._made = origin, around | self._made
         return results
 
     def _available(self, entry: Entry, what: str) -> Value:
@@ -135,7 +144,7 @@ class Reader:
             results = self._results(step, scope)
             self._define(step, names, results, scope)
         except ConversionError as error:
-            self.raise_missing()
+            self._raise_missing()
             if isinstance(error, ShapeError) and not error.advice and self._is_symbolic(step.node, scope):
                 error.advice = FIX_SIZES
             raise error.at(self.b.where) from None
@@ -154,7 +163,7 @@ class Reader:
         key = function_key(node)
         if key in self.model.functions:
             return self._call(step, self.model.functions[key], operands, scope, {})
-        domain, opset = domain_of(node.domain), self._opset(node, scope)
+        domain, opset = key[0], _opset(node, scope.opsets)
         if (domain, node.op_type) == ("", "If"):
             return self._if(node, operands, scope)
         found = find_mapping(domain, node.op_type, opset)
@@ -184,12 +193,13 @@ class Reader:
         """A result under its name. What already is another tensor of the source gets an Identity, unless it is a constant."""
         elements = prod(s for s in value.shape if isinstance(s, int))
         if elements > MAX_ELEMENTS:
-            raise SourceError(f"tensor '{source}' would have {float(elements):.3g} elements")
+            raise SourceError(f"tensor '{source}' would have {rounded(elements)} elements")
         if value.origin:
             if value.is_const:
                 return value
             value = self.b.add1(Identity(), value)
         value.name, value.origin = name, source
+        self._made.add(id(value))
         return value
 
     # ---- calls and conditions ----------------------------------------------------------------------------------------
@@ -218,16 +228,14 @@ class Reader:
         if len(operands) != 1 or operands[0] is None or branches.keys() != {"then_branch", "else_branch"}:
             raise SourceError("an If needs a condition, a then_branch and an else_branch")
         if operands[0].const is None:
-            self.missing.setdefault("If", []).append(self.b.origin.layer)
+            self.missing.setdefault("If", {})[self.b.origin.layer] = None
             for branch in branches.values():
                 self._note(branch.node, self._inside(scope), everywhere=True)
             return None
         taken = branches["then_branch" if self.b.number(operands[0], "the condition") else "else_branch"]
         if taken.input:
             raise SourceError("a branch of an If has operands of its own")
-        body = self._inside(scope)
-        self.initializers(taken, body)
-        return self._inline(taken.node, [v.name for v in taken.output], body)
+        return self._inline(taken.node, [v.name for v in taken.output], self._inside(scope), taken)
 
     def _inside(self, scope: Scope) -> Scope:
         """The scope of a subgraph of the current node."""
@@ -240,7 +248,7 @@ class Reader:
         The branches of an If are looked at only when `everywhere`: one of them may never be needed."""
         seen: set[FunctionKey] = set()
         for kind, layer in self._unmapped(nodes, scope.opsets, scope.prefix, seen, everywhere):
-            self.missing.setdefault(kind, []).append(layer)
+            self.missing.setdefault(kind, {})[layer] = None
 
     def _unmapped(self, nodes: Iterable[NodeProto], opsets: Mapping[str, int], prefix: str, seen: set[FunctionKey],
                   everywhere: bool) -> Iterator[tuple[str, str]]:
@@ -254,7 +262,7 @@ class Reader:
                     yield from self._unmapped(function.node, inner, f"{layer}/", seen, everywhere)
                 continue
             is_if = key[:2] == ("", "If")
-            opset = opsets.get(key[0], 0)
+            opset = _opset(node, opsets)
             if not is_if and find_mapping(key[0], node.op_type, opset) is None and not self._is_defined(node, opset):
                 yield _missing_name(node, opset), layer
             if everywhere or not is_if:
@@ -267,17 +275,20 @@ class Reader:
         entries = [scope.get(name) for name in node.input if name]
         return any(isinstance(entry, Value) and not entry.type.is_static for entry in entries)
 
-    def _opset(self, node: NodeProto, scope: Scope) -> int:
-        opset = scope.opsets.get(domain_of(node.domain))
-        if opset is None:
-            raise SourceError(f"the model imports no operator set of the domain '{node.domain}', which the layer uses")
-        return opset
-
     @staticmethod
     def _is_defined(node: NodeProto, opset: int) -> bool:
         """Whether an op without a mapping can be read through its standard definition."""
         domain = domain_of(node.domain)
         return not domain and (domain, node.op_type) not in MAPPINGS and has_definition(node.op_type, opset)
+
+
+def _opset(node: NodeProto, opsets: Mapping[str, int]) -> int:
+    """The version of the operator set that a node's op belongs to; 0 where none is imported of a domain that is not known anyway."""
+    domain = domain_of(node.domain)
+    if domain not in opsets and (domain, node.op_type) in MAPPINGS:
+        raise SourceError(f"the model imports no operator set of the domain '{domain}', which the layer uses",
+                          Location("", layer_name(node), type_name(node)))
+    return opsets.get(domain, 0)
 
 
 def type_name(node: NodeProto) -> str:

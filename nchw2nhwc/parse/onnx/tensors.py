@@ -124,8 +124,13 @@ def tensor_shape(dims: tuple[int, ...], what: str) -> tuple[int, ...]:
     if len(dims) > MAX_RANK:
         raise SourceError(f"{what} claims to have {len(dims)} axes; at most {MAX_RANK} are possible")
     if prod(dims) > MAX_ELEMENTS:
-        raise SourceError(f"{what} claims the shape {list(dims)}, which is {float(prod(dims)):.3g} elements")
+        raise SourceError(f"{what} claims the shape {list(dims)}, which is {rounded(prod(dims))} elements")
     return dims
+
+
+def rounded(count: int) -> str:
+    """A very large number as the power of ten below it: no float holds all of them."""
+    return f"at least 10^{len(str(count)) - 1}"
 
 
 def byte_count(dtype: DType, shape: tuple[int, ...]) -> int:

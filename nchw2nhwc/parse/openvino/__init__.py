@@ -12,9 +12,10 @@ from nchw2nhwc.parse.openvino import (
     reduction,
     resize,
     shapes,
+    slicing,
 )
 from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
-__all__ = ["activations", "arithmetic", "blocks", "convolution", "mappings", "matmul", "movement", "normalization", "pooling", "read_openvino",
-           "reduction", "resize", "shapes"]
+__all__ = ["activations", "arithmetic", "blocks", "convolution", "mappings", "matmul", "movement", "normalization", "pooling",
+           "read_openvino", "reduction", "resize", "shapes", "slicing"]

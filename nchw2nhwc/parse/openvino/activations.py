@@ -14,13 +14,13 @@ from nchw2nhwc.parse.openvino.common import one_float, reshaped, same
 from nchw2nhwc.parse.openvino.registry import Results, add_mapping, mapping
 
 _PLAIN: tuple[tuple[str, int, Op], ...] = (
-    ("Abs", 1, ew.Abs()), ("Acos", 1, ew.Acos()), ("Acosh", 3, ew.Acosh()), ("Asin", 1, ew.Asin()), ("Asinh", 3, ew.Asinh()),
-    ("Atan", 1, ew.Atan()), ("Atanh", 3, ew.Atanh()), ("BitwiseNot", 13, ew.BitwiseNot()), ("Ceiling", 1, ew.Ceil()), ("Cos", 1, ew.Cos()),
-    ("Cosh", 1, ew.Cosh()), ("Erf", 1, ew.Erf()), ("Exp", 1, ew.Exp()), ("Floor", 1, ew.Floor()), ("HSigmoid", 5, ew.HardSigmoid(1 / 6, 0.5)),
-    ("HSwish", 4, ew.HardSwish()), ("IsNaN", 10, ew.IsNaN()), ("Log", 1, ew.Log()), ("LogicalNot", 1, ew.LogicalNot()), ("Mish", 4, ew.Mish()),
-    ("Negative", 1, ew.Neg()), ("ReLU", 1, ew.Relu()), ("Sigmoid", 1, ew.Sigmoid()), ("Sign", 1, ew.Sign()), ("Sin", 1, ew.Sin()),
-    ("Sinh", 1, ew.Sinh()), ("SoftPlus", 4, ew.Softplus()), ("SoftSign", 9, ew.Softsign()), ("Sqrt", 1, ew.Sqrt()), ("Tan", 1, ew.Tan()),
-    ("Tanh", 1, ew.Tanh()),
+    ("Abs", 1, ew.Abs()), ("Acos", 1, ew.Acos()), ("Acosh", 4, ew.Acosh()), ("Asin", 1, ew.Asin()), ("Asinh", 4, ew.Asinh()),
+    ("Atan", 1, ew.Atan()), ("Atanh", 4, ew.Atanh()), ("BitwiseNot", 13, ew.BitwiseNot()), ("Ceiling", 1, ew.Ceil()), ("Cos", 1, ew.Cos()),
+    ("Cosh", 1, ew.Cosh()), ("Erf", 1, ew.Erf()), ("Exp", 1, ew.Exp()), ("Floor", 1, ew.Floor()),
+    ("HSigmoid", 5, ew.HardSigmoid(1 / 6, 0.5)), ("HSwish", 4, ew.HardSwish()), ("IsNaN", 10, ew.IsNaN()), ("Log", 1, ew.Log()),
+    ("LogicalNot", 1, ew.LogicalNot()), ("Mish", 4, ew.Mish()), ("Negative", 1, ew.Neg()), ("ReLU", 1, ew.Relu()),
+    ("Sigmoid", 1, ew.Sigmoid()), ("Sign", 1, ew.Sign()), ("Sin", 1, ew.Sin()), ("Sinh", 1, ew.Sinh()), ("SoftPlus", 4, ew.Softplus()),
+    ("SoftSign", 9, ew.Softsign()), ("Sqrt", 1, ew.Sqrt()), ("Tan", 1, ew.Tan()), ("Tanh", 1, ew.Tanh()),
 )
 """Ops of one operand without attributes: type, opset, and what they mean."""
 
@@ -37,6 +37,7 @@ for _entry in _PLAIN:
 
 @mapping("Identity", 16)
 def identity(b: Builder, x: Value) -> Results:
+    """A tensor under another name."""
     return same(b, x)
 
 
@@ -51,16 +52,19 @@ def clamp(b: Builder, x: Value, *, min: float, max: float) -> Results:
 
 @mapping("Elu", 1)
 def elu(b: Builder, x: Value, *, alpha: float) -> Results:
+    """x where x >= 0, else alpha * (exp(x) - 1)."""
     return b.add1(ew.Elu(alpha), x)
 
 
 @mapping("Selu", 1)
 def selu(b: Builder, x: Value, alpha: Value, factor: Value) -> Results:
+    """factor * (x where x > 0, else alpha * (exp(x) - 1)), with constant alpha and factor."""
     return b.add1(ew.Selu(one_float(b, alpha, "alpha"), one_float(b, factor, "lambda")), x)
 
 
 @mapping("HardSigmoid", 1)
 def hard_sigmoid(b: Builder, x: Value, alpha: Value, beta: Value) -> Results:
+    """max(0, min(1, alpha * x + beta)), with constant alpha and beta."""
     return b.add1(ew.HardSigmoid(one_float(b, alpha, "alpha"), one_float(b, beta, "beta")), x)
 
 
@@ -74,11 +78,13 @@ def swish(b: Builder, x: Value, beta: Value | None = None) -> Results:
 
 @mapping("Gelu", 2)
 def gelu_erf(b: Builder, x: Value) -> Results:
+    """By the error function."""
     return b.add1(ew.Gelu(), x)
 
 
 @mapping("Gelu", 7)
 def gelu(b: Builder, x: Value, *, approximation_mode: Literal["erf", "tanh"] = "erf") -> Results:
+    """By the error function or its approximation with tanh."""
     return b.add1(ew.Gelu(approximate=approximation_mode == "tanh"), x)
 
 
@@ -92,27 +98,32 @@ def prelu(b: Builder, x: Value, slope: Value) -> Results:
 
 
 @mapping("Round", 5)
-def round(b: Builder, x: Value, *, mode: Literal["half_to_even", "half_away_from_zero"] = "half_to_even") -> Results:
+def rounded(b: Builder, x: Value, *, mode: Literal["half_to_even", "half_away_from_zero"] = "half_to_even") -> Results:
+    """To the nearest integer; halves to the even one or away from zero."""
     return b.add1(ew.Round(mode), x)
 
 
 @mapping("IsInf", 10)
 def is_inf(b: Builder, x: Value, *, detect_negative: bool = True, detect_positive: bool = True) -> Results:
+    """Infinite, of the signs that are looked for."""
     return b.add1(ew.IsInf(detect_negative, detect_positive), x)
 
 
 @mapping("IsFinite", 10)
 def is_finite(b: Builder, x: Value) -> Results:
+    """Neither infinite nor NaN."""
     return b.add1(ew.LogicalNot(), b.add1(LogicalOr(), b.add1(ew.IsInf(), x), b.add1(ew.IsNaN(), x)))
 
 
 @mapping("Convert", 1)
 def convert(b: Builder, x: Value, *, destination_type: DType) -> Results:
+    """Another element type: floats are truncated to integers, everything but 0 is true."""
     return cast(b, x, destination_type)
 
 
 @mapping("ConvertLike", 1)
 def convert_like(b: Builder, x: Value, like: Value) -> Results:
+    """The element type of the second operand."""
     return cast(b, x, like.type.dtype)
 
 

@@ -16,15 +16,16 @@ from nchw2nhwc.parse.openvino.activations import cast
 from nchw2nhwc.parse.openvino.common import reshaped
 from nchw2nhwc.parse.openvino.registry import Results, add_mapping, mapping
 
+F32: DType = np.dtype(np.float32)
 AutoBroadcast: TypeAlias = Literal["numpy", "none", "pdpd", "explicit"]
 
 _PLAIN: tuple[tuple[str, int, Op], ...] = (
     ("Add", 1, bi.Add()), ("Subtract", 1, bi.Sub()), ("Multiply", 1, bi.Mul()), ("Power", 1, bi.Pow()), ("Maximum", 1, bi.Maximum()),
     ("Minimum", 1, bi.Minimum()), ("Mod", 1, bi.FMod()), ("FloorMod", 1, bi.Mod()), ("SquaredDifference", 1, bi.SquaredDifference()),
     ("Equal", 1, bi.Equal()), ("NotEqual", 1, bi.NotEqual()), ("Less", 1, bi.Less()), ("LessEqual", 1, bi.LessEqual()),
-    ("Greater", 1, bi.Greater()), ("GreaterEqual", 1, bi.GreaterEqual()), ("LogicalAnd", 1, bi.LogicalAnd()), ("LogicalOr", 1, bi.LogicalOr()),
-    ("LogicalXor", 1, bi.LogicalXor()), ("Xor", 1, bi.LogicalXor()), ("BitwiseAnd", 13, bi.BitwiseAnd()), ("BitwiseOr", 13, bi.BitwiseOr()),
-    ("BitwiseXor", 13, bi.BitwiseXor()),
+    ("Greater", 1, bi.Greater()), ("GreaterEqual", 1, bi.GreaterEqual()), ("LogicalAnd", 1, bi.LogicalAnd()),
+    ("LogicalOr", 1, bi.LogicalOr()), ("LogicalXor", 1, bi.LogicalXor()), ("Xor", 1, bi.LogicalXor()), ("BitwiseAnd", 13, bi.BitwiseAnd()),
+    ("BitwiseOr", 13, bi.BitwiseOr()), ("BitwiseXor", 13, bi.BitwiseXor()),
 )
 """Ops of two operands whose only attribute is how they broadcast: type, opset, and what they mean."""
 
@@ -67,14 +68,16 @@ def _moved(b: Builder, x: Value, other: Value, axis: int) -> Value:
 
 
 @mapping("Divide", 1)
-def divide(b: Builder, x: Value, y: Value, *, auto_broadcast: AutoBroadcast = "numpy", auto_broadcast_axis: int = 0, m_pythondiv: bool = True) -> Results:
+def divide(b: Builder, x: Value, y: Value, *, auto_broadcast: AutoBroadcast = "numpy", auto_broadcast_axis: int = 0,
+           m_pythondiv: bool = True) -> Results:
     """`m_pythondiv`: the quotient of integers is rounded down, as Python's // does, else towards zero."""
     op = bi.FloorDiv() if m_pythondiv and kind_of(x.type.dtype) == "integer" else bi.Div()
     return b.add1(op, *aligned(b, auto_broadcast, auto_broadcast_axis, x, y))
 
 
 @mapping("Select", 1)
-def select(b: Builder, condition: Value, then: Value, otherwise: Value, *, auto_broadcast: AutoBroadcast = "numpy", auto_broadcast_axis: int = 0) -> Results:
+def select(b: Builder, condition: Value, then: Value, otherwise: Value, *, auto_broadcast: AutoBroadcast = "numpy",
+           auto_broadcast_axis: int = 0) -> Results:
     """With "pdpd" the second operand is the one that the other two are broadcast to."""
     then, condition, otherwise = aligned(b, auto_broadcast, auto_broadcast_axis, then, condition, otherwise)
     return b.add1(bi.Where(), condition, then, otherwise)
@@ -83,6 +86,7 @@ def select(b: Builder, condition: Value, then: Value, otherwise: Value, *, auto_
 @mapping("FakeQuantize", 1)
 def fake_quantize(b: Builder, x: Value, input_low: Value, input_high: Value, output_low: Value, output_high: Value, *, levels: int,
                   auto_broadcast: AutoBroadcast = "numpy", auto_broadcast_axis: int = 0) -> Results:
+    """Rounds to one of `levels` values between the input bounds and maps those to the output bounds."""
     bounds = aligned(b, auto_broadcast, auto_broadcast_axis, x, input_low, input_high, output_low, output_high)
     return b.add1(bi.FakeQuantize(levels), *bounds)
 
@@ -90,8 +94,9 @@ def fake_quantize(b: Builder, x: Value, input_low: Value, input_high: Value, out
 # ---- element types ---------------------------------------------------------------------------------------------------------
 @mapping("ConvertPromoteTypes", 14)
 def convert_promote_types(b: Builder, x: Value, y: Value, *, promote_unsafe: bool = False, pytorch_scalar_promotion: bool = False,
-                          u64_integer_promotion_target: DType = np.dtype(np.float32)) -> Results:
-    """Both operands in the element type that they have in common. `promote_unsafe` only permits what loses precision, so it changes nothing."""
+                          u64_integer_promotion_target: DType = F32) -> Results:
+    """Both operands in the element type that they have in common; of a scalar and a tensor the tensor's, when that is asked for and both
+    are of one kind. `promote_unsafe` only permits what may lose precision, so it changes nothing here."""
     one, two = x.type.dtype, y.type.dtype
     if pytorch_scalar_promotion and (x.rank == 0) != (y.rank == 0) and _priority(one) == _priority(two):
         dtype = one if x.rank else two

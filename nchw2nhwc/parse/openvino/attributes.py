@@ -91,8 +91,9 @@ def _parser(hint: object) -> Callable[[str], object]:
         return _choice(get_args(hint))
     if get_origin(hint) is Union or type(hint).__name__ == "UnionType":
         (hint,) = (h for h in get_args(hint) if h is not type(None))
-    plain: dict[object, Callable[[str], object]] = {int: integer, float: number, bool: boolean, str: str, Ints: integers, DType: element_type}
-    return plain[hint]
+    readers: dict[object, Callable[[str], object]] = {int: integer, float: number, bool: boolean, str: str, Ints: integers,
+                                                      DType: element_type}
+    return readers[hint]
 
 
 @cache

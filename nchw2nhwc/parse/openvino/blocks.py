@@ -16,11 +16,13 @@ from nchw2nhwc.parse.openvino.registry import Results, mapping
 
 @mapping("DepthToSpace", 1)
 def depth_to_space(b: Builder, x: Value, *, mode: Literal["blocks_first", "depth_first"], block_size: int = 1) -> Results:
+    """Blocks of channels become blocks of every spatial axis; "blocks_first" is DCR, "depth_first" CRD."""
     return b.add1(DepthToSpace(_block(block_size), "DCR" if mode == "blocks_first" else "CRD"), x)
 
 
 @mapping("SpaceToDepth", 1)
 def space_to_depth(b: Builder, x: Value, *, mode: Literal["blocks_first", "depth_first"], block_size: int = 1) -> Results:
+    """The inverse of DepthToSpace."""
     return b.add1(SpaceToDepth(_block(block_size), "DCR" if mode == "blocks_first" else "CRD"), x)
 
 

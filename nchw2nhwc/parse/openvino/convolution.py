@@ -18,7 +18,8 @@ AutoPad: TypeAlias = Literal["explicit", "notset", "same_upper", "same_lower", "
 
 
 def require_spatial(x: Value, least: int = 1, **lists: Sequence[int]) -> None:
-    """Raises SourceError unless `x` has a batch, a channel and spatial axes, and every list one entry of at least `least` for each of those."""
+    """Raises SourceError unless `x` has a batch, a channel and spatial axes, and every list one entry of at least `least` for each of
+    those."""
     if x.rank < 3:
         raise SourceError(f"{x.type} has no spatial axes after batch and channels")
     for name, entries in lists.items():
@@ -69,6 +70,7 @@ def _kernel(w: Value, x: Value, leading: int) -> Ints:
 @mapping("Convolution", 1)
 def convolution(b: Builder, x: Value, w: Value, *, strides: Ints, dilations: Ints, pads_begin: Ints = (), pads_end: Ints = (),
                 auto_pad: AutoPad = "explicit") -> Results:
+    """Weights (O, I, kernel...)."""
     return _convolution(b, x, w, 1, _kernel(w, x, 2), strides, dilations, pads_begin, pads_end, auto_pad)
 
 
@@ -89,8 +91,8 @@ def _groups(groups: Size) -> int:
     return number
 
 
-def _convolution(b: Builder, x: Value, w: Value, groups: int, kernel: Ints, strides: Ints, dilations: Ints, pads_begin: Ints, pads_end: Ints,
-                 auto_pad: str) -> Value:
+def _convolution(b: Builder, x: Value, w: Value, groups: int, kernel: Ints, strides: Ints, dilations: Ints, pads_begin: Ints,
+                 pads_end: Ints, auto_pad: str) -> Value:
     require_spatial(x, strides=strides, dilations=dilations)
     begin, end = padding(x, reach_of(kernel, dilations), strides, pads_begin, pads_end, auto_pad)
     return b.add1(Conv(strides, dilations, begin, end, groups), x, w)
@@ -112,7 +114,8 @@ def group_convolution_backprop(b: Builder, x: Value, w: Value, output_shape: Val
     kernel = _kernel(w, x, 3)
     groups, channels, *rest = w.shape
     merged = reshaped(b, w, (groups * channels, *rest))
-    return _transposed(b, x, merged, _groups(groups), kernel, output_shape, strides, dilations, pads_begin, pads_end, auto_pad, output_padding)
+    return _transposed(b, x, merged, _groups(groups), kernel, output_shape, strides, dilations, pads_begin, pads_end, auto_pad,
+                       output_padding)
 
 
 def _transposed(b: Builder, x: Value, w: Value, groups: int, kernel: Ints, output_shape: Value | None, strides: Ints, dilations: Ints,

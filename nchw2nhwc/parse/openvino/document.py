@@ -127,7 +127,7 @@ def _parse(source: str | os.PathLike[str] | bytes, file: str) -> etree._Element:
         root = etree.fromstring(content, parser)
     except etree.XMLSyntaxError as error:
         raise SourceError(f"the file is no well-formed XML: {error.msg}", Location(file), _NOT_AN_IR) from None
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise SourceError("the file declares a document type (DTD), which an IR never does", Location(file), _NOT_AN_IR)
     return root
 
@@ -145,12 +145,10 @@ def _version(root: etree._Element, file: str) -> int:
     if root.tag != "net":
         raise SourceError(f"the file is no OpenVINO IR: its root element is <{root.tag}>, not <net>", Location(file), _NOT_AN_IR)
     version = _integer(root, "version", Location(file))
-    if version < 10:
-        raise UnsupportedError(f"the file is an IR of version {version}; versions 10 and 11 are supported", Location(file),
-                               "Convert the original model again with a newer Model Optimizer (2020.1 or later), or with openvino.convert_model.")
-    if version > 11:
-        raise UnsupportedError(f"the file is an IR of version {version}; versions 10 and 11 are supported", Location(file),
-                               "Write it again with openvino.save_model of OpenVINO 2024 to 2026.")
+    if version not in (10, 11):
+        advice = ("Convert the original model again with a newer Model Optimizer (2020.1 or later) or with openvino.convert_model."
+                  if version < 10 else "Write it again with openvino.save_model of an older OpenVINO.")
+        raise UnsupportedError(f"the file is an IR of version {version}; versions 10 and 11 are supported", Location(file), advice)
     return version
 
 
@@ -193,7 +191,8 @@ def _layer(element: etree._Element, file: str) -> Layer:
 def _ports(element: etree._Element | None, where: Location) -> Iterator[Port]:
     seen: set[int] = set()
     for child in () if element is None else element.iterchildren("port"):
-        port = Port(_integer(child, "id", where), tuple(_dim(dim, where) for dim in child.iterchildren("dim")), split_names(child.get("names") or ""))
+        dims = tuple(_dim(dim, where) for dim in child.iterchildren("dim"))
+        port = Port(_integer(child, "id", where), dims, split_names(child.get("names") or ""))
         if port.id in seen:
             raise SourceError(f"two ports have the id {port.id}", where)
         seen.add(port.id)

@@ -69,8 +69,8 @@ def decode(content: Bytes, element: Element, shape: tuple[int, ...]) -> Array:
     if element.bits < 8:
         return _unpack(content, element, prod(shape)).reshape(shape)
     if element.name == "boolean":
-        return (content != 0).reshape(shape)
-    array = content.view(element.dtype)
+        return np.not_equal(content, 0).reshape(shape)
+    array: Array = content.view(element.dtype)
     return (array if array.flags.aligned else array.copy()).reshape(shape)
 
 
@@ -80,7 +80,7 @@ def _unpack(content: Bytes, element: Element, count: int) -> Array:
     if element.high_first:
         shifts = shifts[::-1]
     mask = np.uint8((1 << element.bits) - 1)
-    numbers = ((content[:, None] >> shifts) & mask).reshape(-1)[:count]
+    numbers: Bytes = ((content[:, None] >> shifts) & mask).reshape(-1)[:count]
     if element.name == "i4":
-        return ((numbers ^ 8).astype(np.int8) - np.int8(8)).astype(element.dtype)
-    return numbers.astype(element.dtype) if element.dtype.kind == "u" or element.name in ("u2", "u4") else numbers.view(element.dtype)
+        return np.asarray((numbers ^ 8).astype(np.int8) - np.int8(8), element.dtype)
+    return numbers.view(element.dtype) if element.name.startswith("f") else np.asarray(numbers, element.dtype)

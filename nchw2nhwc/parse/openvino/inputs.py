@@ -15,19 +15,20 @@ _RANGE = re.compile(r"[0-9]*\.\.[0-9]*", re.ASCII)
 
 
 def tensor_name(document: Document, layer: Layer, k: int) -> str:
-    """What the source calls result `k` of a layer: IR 11 names tensors; otherwise it is the layer's name, with the result's number behind it
-    where there are several, as OpenVINO has it."""
+    """What the source calls result `k` of a layer: IR 11 names tensors; otherwise it is the layer's name, with the number of the result
+    behind it where there are several, as OpenVINO has it."""
     names = layer.results[k].names if document.version >= 11 else ()
     return names[0] if names else layer.name if len(layer.results) == 1 else f"{layer.name}.{k}"
 
 
-def input_types(document: Document, input_shapes: Mapping[str, Sequence[int]] | None, batch: int | None) -> tuple[dict[str, TensorType], bool]:
+def input_types(document: Document, input_shapes: Mapping[str, Sequence[int]] | None,
+                batch: int | None) -> tuple[dict[str, TensorType], bool]:
     """The type of every input by its name, in the order of the file, and whether it is another than the file declares.
 
     `input_shapes` gives sizes by an input's tensor or layer name; -1 leaves a size open. `batch` is the size of axis 0 of every input of
     at least two axes that is not among those; -1 leaves it open, the same one for all ("N"). Sizes that are open are named dimensions,
-    "{input}_{axis}". Raises SourceError for a shape that cannot be read, UnsupportedError for an open number of axes, OptionError for shapes
-    and names that do not fit.
+    "{input}_{axis}". Raises SourceError for a shape that cannot be read, UnsupportedError for an open number of axes, OptionError for
+    shapes and names that do not fit.
     """
     declared: dict[str, TensorType] = {}
     aliases: dict[str, str] = {}
@@ -57,7 +58,8 @@ def _declared(document: Document, layer: Layer) -> tuple[str, TensorType]:
     for attribute in ("element_type", "shape"):
         if attribute not in layer.data:
             raise SourceError(f"attribute '{attribute}' is missing")
-    shape = [_size(part.strip(), name, axis) for axis, part in enumerate(layer.data["shape"].split(","))] if layer.data["shape"].strip() else []
+    parts = layer.data["shape"].split(",") if layer.data["shape"].strip() else []
+    shape = [_size(part.strip(), name, axis) for axis, part in enumerate(parts)]
     if port.dims and (len(port.dims) != len(shape) or any(d not in (-1, s) for d, s in zip(port.dims, shape) if isinstance(s, int))):
         raise SourceError(f"its shape is [{layer.data['shape']}], but its port declares {list(port.dims)}")
     return name, TensorType(element_of(layer.data["element_type"].strip()).dtype, tuple(shape))

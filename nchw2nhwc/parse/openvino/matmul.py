@@ -22,7 +22,8 @@ _TERM = re.compile(r"[A-Za-z]*")
 
 @mapping("MatMul", 1)
 def matmul(b: Builder, x: Value, y: Value, *, transpose_a: bool = False, transpose_b: bool = False) -> Results:
-    """An operand of one axis is a row on the left and a column on the right; its transpose flag does not count, and the result lacks that axis."""
+    """An operand of one axis is a row on the left and a column on the right; its transpose flag does not count, and the result lacks that
+    axis."""
     if not x.rank or not y.rank:
         raise SourceError(f"a product of {x.type} and {y.type}")
     left = reshaped(b, x, (1, *x.shape)) if x.rank == 1 else x
@@ -63,13 +64,14 @@ def einsum(b: Builder, *xs: Value, equation: str) -> Results:
     left, arrow, result = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if not all(_TERM.fullmatch(t) for t in (*terms, result)):
-        raise UnsupportedError(f"Einsum '{equation[:60]}'", b.where)
+        raise UnsupportedError(f"Einsum '{equation[:60]}'")
     if not arrow:
         result = "".join(sorted(c for c in set(left) if c.isalpha() and left.count(c) == 1))
-    if len(terms) != len(xs) or any(len(t) != x.rank for t, x in zip(terms, xs)) or len(set(result)) < len(result) or not set(result) <= set(left):
+    fits = len(terms) == len(xs) and all(len(t) == x.rank for t, x in zip(terms, xs))
+    if not fits or len(set(result)) < len(result) or not set(result) <= set(left):
         raise SourceError(f"Einsum '{equation[:60]}' does not fit {', '.join(str(x.type) for x in xs)}")
     if any(len(set(t)) < len(t) for t in terms):
-        raise UnsupportedError(f"Einsum '{equation[:60]}' takes a diagonal", b.where)
+        raise UnsupportedError(f"Einsum '{equation[:60]}' takes a diagonal")
     value, term = xs[0], terms[0]
     for k, (other, labels) in enumerate(zip(xs[1:], terms[1:]), 1):
         needed = set(result).union(*terms[k + 1:])

@@ -17,17 +17,22 @@ from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import axes_of, axis_of, one_float, one_int, require_rank, same
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 
+MAX_PAD = 2**31
+"""More padding than any axis can have."""
+
 MAX_PARTS = 4096
 """More results of one split, or more classes of one one-hot, than any network has."""
 
 
 @mapping("Concat", 1)
 def concat(b: Builder, x: Value, *xs: Value, axis: int) -> Results:
+    """The operands one after the other along `axis`."""
     return b.add1(Concat(axis_of(axis, x.rank)), x, *xs) if xs else same(b, x)
 
 
 @mapping("Split", 1)
 def split(b: Builder, x: Value, axis: Value, *, num_splits: int) -> Results:
+    """`num_splits` equal parts."""
     along = axis_of(one_int(b, axis, "the axis of a split"), x.rank)
     size = static(x.shape[along], "the size of an axis that is split")
     if not 1 <= num_splits <= MAX_PARTS or size % num_splits:
@@ -61,8 +66,8 @@ def pad(b: Builder, x: Value, pads_begin: Value, pads_end: Value, pad_value: Val
         pad_mode: Literal["constant", "edge", "reflect", "symmetric"]) -> Results:
     """Negative pads (from opset 12 on) cut off instead."""
     begin, end = b.ints(pads_begin, "the padding"), b.ints(pads_end, "the padding")
-    if len(begin) != x.rank or len(end) != x.rank:
-        raise SourceError(f"pads {list(begin)}, {list(end)} need one entry for each axis of {x.type}")
+    if len(begin) != x.rank or len(end) != x.rank or max(map(abs, (*begin, *end)), default=0) > MAX_PAD:
+        raise SourceError(f"pads {list(begin)}, {list(end)} do not fit the axes of {x.type}")
     value = 0.0 if pad_value is None else one_float(b, pad_value, "the value that is padded with")
     result = x
     if max((*begin, *end), default=0) > 0:
@@ -89,6 +94,7 @@ def tile(b: Builder, x: Value, repeats: Value) -> Results:
 # ---- by index ------------------------------------------------------------------------------------------------------------------
 @mapping("Gather", 1)
 def gather_1(b: Builder, x: Value, indices: Value, axis: Value) -> Results:
+    """Without batch axes."""
     return gather(b, x, indices, axis)
 
 
@@ -96,7 +102,7 @@ def gather_1(b: Builder, x: Value, indices: Value, axis: Value) -> Results:
 def gather(b: Builder, x: Value, indices: Value, axis: Value, *, batch_dims: int = 0) -> Results:
     """Negative indices (from opset 8 on) count from the end."""
     if axis_of(batch_dims, indices.rank + 1, "attribute 'batch_dims'") != 0:
-        raise UnsupportedError(f"Gather with {batch_dims} batch axes", b.where)
+        raise UnsupportedError(f"Gather with {batch_dims} batch axes")
     along = axis_of(one_int(b, axis, "the axis of a gather"), x.rank)
     require_rank((*x.shape, *indices.shape))
     size = x.shape[along]
@@ -108,6 +114,7 @@ def gather(b: Builder, x: Value, indices: Value, axis: Value, *, batch_dims: int
 
 @mapping("OneHot", 1)
 def one_hot_1(b: Builder, indices: Value, depth: Value, on: Value, off: Value, *, axis: int) -> Results:
+    """A negative index is none."""
     return one_hot(b, indices, depth, on, off, axis=axis, negative_indices_mode="ignore_negative")
 
 
@@ -132,6 +139,7 @@ def one_hot(b: Builder, indices: Value, depth: Value, on: Value, off: Value, *, 
 # ---- along axes ----------------------------------------------------------------------------------------------------------------
 @mapping("Reverse", 1)
 def reverse(b: Builder, x: Value, axes: Value, *, mode: Literal["index", "mask"]) -> Results:
+    """The elements in the opposite order along the axes given by number ("index") or by one flag for each axis ("mask")."""
     numbers = b.ints(axes, "the axes of a reverse")
     if mode == "mask" and len(numbers) != x.rank:
         raise SourceError(f"a mask of {len(numbers)} axes for {x.type}")

@@ -23,6 +23,7 @@ def batch_norm_1(b: Builder, gamma: Value, beta: Value, x: Value, mean: Value, v
 
 @mapping("BatchNormInference", 5)
 def batch_norm(b: Builder, x: Value, gamma: Value, beta: Value, mean: Value, variance: Value, *, epsilon: float) -> Results:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, for each channel."""
     return b.add1(BatchNorm(epsilon), x, gamma, beta, mean, variance)
 
 
@@ -40,8 +41,9 @@ def lrn(b: Builder, x: Value, axes: Value, *, alpha: float, beta: float, bias: f
     if along == (1,):
         return b.add1(LRN(reach, alpha * reach / size, beta, bias), x)
     if not along or along[0] < 2:
-        raise UnsupportedError(f"LRN over axes {list(along)}; over the channel axis or over spatial axes alone is supported", b.where)
-    kernel, pads, ones = (tuple(n if axis in along else other for axis in range(2, x.rank)) for n, other in ((reach, 1), (reach // 2, 0), (1, 1)))
+        raise UnsupportedError(f"LRN over axes {list(along)}; over the channel axis or over spatial axes alone is supported")
+    kernel, pads = (tuple(n if axis in along else other for axis in range(2, x.rank)) for n, other in ((reach, 1), (reach // 2, 0)))
+    ones = (1,) * len(kernel)
     squares = b.add1(Mul(), x, x)
     means = b.add1(AvgPool(kernel, ones, ones, pads, pads, count_include_pad=True), squares)
     factor = b.const(alpha * (reach / size) ** len(along), x.type.dtype)
@@ -57,6 +59,7 @@ def grn(b: Builder, x: Value, *, bias: float) -> Results:
 
 @mapping("NormalizeL2", 1)
 def normalize_l2(b: Builder, x: Value, axes: Value, *, eps: float, eps_mode: Literal["add", "max"]) -> Results:
+    """x / sqrt(sum of x^2 over `axes`, plus `eps` or at least `eps`)."""
     return b.add1(NormalizeL2(axes_of(b.ints(axes, "the axes of NormalizeL2"), x.rank), eps, eps_mode), x)
 
 
@@ -71,6 +74,7 @@ def mvn_1(b: Builder, x: Value, *, eps: float, across_channels: bool = True, nor
 @mapping("MVN", 6)
 def mvn(b: Builder, x: Value, axes: Value, *, eps: float, eps_mode: Literal["inside_sqrt", "outside_sqrt"],
         normalize_variance: bool = True) -> Results:
+    """x less its mean over `axes`, and divided by the standard deviation when `normalize_variance`."""
     over = axes_of(b.ints(axes, "the axes of an MVN"), x.rank)
     return b.add1(MVN(over, eps, eps_mode == "inside_sqrt", normalize_variance), x)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
+import ml_dtypes
 
 from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import DType, Size, Value
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.kinds import integer_range
+from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
 from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
@@ -23,6 +23,7 @@ from nchw2nhwc.parse.openvino.registry import Results, mapping
 @mapping("MaxPool", 1)
 def max_pool_1(b: Builder, x: Value, *, kernel: Ints, strides: Ints, pads_begin: Ints = (), pads_end: Ints = (),
                rounding_type: Literal["floor", "ceil"] = "floor", auto_pad: AutoPad = "explicit") -> Results:
+    """Without dilations."""
     return _max_pool(b, x, kernel, strides, (1,) * len(kernel), pads_begin, pads_end, rounding_type, auto_pad)
 
 
@@ -39,10 +40,15 @@ def _max_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints
     reach = reach_of(kernel, dilations)
     begin, end = padding(x, reach, strides, pads_begin, pads_end, auto_pad)
     end, ceil = _rounded(x, reach, strides, begin, end, rounding)
-    if any(_only_padding(size, r, stride, before, after) for size, r, stride, before, after in zip(x.shape[2:], reach, strides, begin, end)):
-        lowest = float(np.finfo(x.type.dtype).min) if x.type.dtype.kind == "f" else float(integer_range(x.type.dtype)[0])
-        x, begin, end = b.add1(Pad((0, 0, *begin), (0, 0, *end), value=lowest), x), (0,) * len(kernel), (0,) * len(kernel)
+    if any(map(_only_padding, x.shape[2:], reach, strides, begin, end)):
+        x = b.add1(Pad((0, 0, *begin), (0, 0, *end), value=_lowest(x.type.dtype)), x)
+        begin = end = (0,) * len(kernel)
     return b.add1(MaxPool(kernel, strides, dilations, begin, end, ceil_mode=ceil), x)
+
+
+def _lowest(dtype: DType) -> float:
+    """The smallest finite number of an element type, which is OpenVINO's maximum of no elements."""
+    return float(integer_range(dtype)[0]) if kind_of(dtype) == "integer" else float(ml_dtypes.finfo(dtype).min)  # type: ignore[no-untyped-call]
 
 
 def _only_padding(size: Size, reach: int, stride: int, before: int, after: int) -> bool:
@@ -53,12 +59,15 @@ def _only_padding(size: Size, reach: int, stride: int, before: int, after: int) 
 @mapping("AvgPool", 1, 14)
 def avg_pool_1(b: Builder, x: Value, *, kernel: Ints, strides: Ints, exclude_pad: bool, pads_begin: Ints = (), pads_end: Ints = (),
                rounding_type: Literal["floor", "ceil", "ceil_torch"] = "floor", auto_pad: AutoPad = "explicit") -> Results:
+    """Without dilations; "ceil_torch" from opset 14 on."""
     return _avg_pool(b, x, kernel, strides, (1,) * len(kernel), exclude_pad, pads_begin, pads_end, rounding_type, auto_pad)
 
 
 @mapping("AvgPool", 16)
 def avg_pool(b: Builder, x: Value, *, kernel: Ints, strides: Ints, exclude_pad: bool, dilations: Ints = (), pads_begin: Ints = (),
-             pads_end: Ints = (), rounding_type: Literal["floor", "ceil", "ceil_torch"] = "floor", auto_pad: AutoPad = "explicit") -> Results:
+             pads_end: Ints = (), rounding_type: Literal["floor", "ceil", "ceil_torch"] = "floor",
+             auto_pad: AutoPad = "explicit") -> Results:
+    """With dilations."""
     return _avg_pool(b, x, kernel, strides, dilations or (1,) * len(kernel), exclude_pad, pads_begin, pads_end, rounding_type, auto_pad)
 
 
@@ -72,7 +81,8 @@ def _avg_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints
     return b.add1(AvgPool(kernel, strides, dilations, begin, end, ceil_mode=ceil, count_include_pad=counted), x)
 
 
-def _rounded(x: Value, reach: Sequence[int], strides: Ints, begin: Ints, end: Ints, rounding: str, counted: bool = False) -> tuple[Ints, bool]:
+def _rounded(x: Value, reach: Sequence[int], strides: Ints, begin: Ints, end: Ints, rounding: str,
+             counted: bool = False) -> tuple[Ints, bool]:
     """Padding after each axis, and whether the number of windows is rounded up with the last one beginning inside of the data.
 
     Plain "ceil" is more: the last window begins anywhere, and all of it counts (`counted`) in a mean over padding. Where that makes a
@@ -89,6 +99,7 @@ def _rounded(x: Value, reach: Sequence[int], strides: Ints, begin: Ints, end: In
 
 @mapping("AdaptiveAvgPool", 8)
 def adaptive_avg_pool(b: Builder, x: Value, output_shape: Value) -> Results:
+    """To one element a channel it is a mean over the spatial axes."""
     sizes = _output_sizes(b, x, output_shape)
     return b.add1(ReduceMean(tuple(range(2, x.rank)), True) if set(sizes) == {1} else AdaptiveAvgPool(sizes), x)
 

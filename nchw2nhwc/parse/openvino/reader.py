@@ -29,8 +29,8 @@ def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[st
     """The graph of an OpenVINO IR (version 10 or 11), in the source's order of axes.
 
     `xml` and `bin` are paths or the files' content; without `bin` the file beside the .xml is used. `input_shapes` replaces the sizes of
-    inputs, by tensor or layer name, with -1 for one that is known only at run time; `batch` that of axis 0 of all other inputs with at least
-    two axes. The .bin is mapped: constants are views of it wherever possible. Inputs and outputs are named as in the source.
+    inputs, by tensor or layer name, with -1 for one that is known only at run time; `batch` that of axis 0 of all other inputs with at
+    least two axes. The .bin is mapped: constants are views of it wherever possible. Inputs and outputs are named as in the source.
 
     Raises SourceError, UnsupportedError, UnsupportedOpsError (one for all op types that are not known), ShapeError or OptionError.
     """
@@ -124,7 +124,7 @@ class Reader:
         if self.check_shapes and declared and (len(declared) != value.rank or any(
                 isinstance(s, int) and d not in (-1, s) for d, s in zip(declared, value.shape))):
             raise SourceError(f"its result is {value.type}, but the file declares {list(declared)} for it", where,
-                              "The file was changed after it was written; write it again, or give the shapes of the inputs with --input-shape.")
+                              "The file was changed after it was written: write it again, or set the inputs' shapes with --input-shape.")
         return value
 
     def _add_output(self, layer: Layer) -> None:

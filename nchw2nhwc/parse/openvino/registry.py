@@ -42,7 +42,8 @@ _MAPPINGS: dict[str, list[Mapping]] = {}
 
 
 def mapping(type: str, *since: int) -> Callable[[_Function], _Function]:
-    """Register a function for layers of a type. `since` are the opsets that introduced or changed it with the same meaning to the function."""
+    """Register a function for layers of a type. `since` are the opsets that introduced the type or changed it, as far as the function
+    serves them all."""
     def register(function: _Function) -> _Function:
         add_mapping(type, since, function)
         return function

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
-from nchw2nhwc.ir import Size, Value
+from nchw2nhwc.ir import Size, Value, product
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.parse.builder import Builder
@@ -32,13 +32,14 @@ class Target(NamedTuple):
 
 @dataclass(frozen=True)
 class Method:
-    """How elements are computed, in the source's words."""
+    """How elements are computed, in the source's words; `antialias` and `pillow` are the two ways to filter what shrinks."""
 
     mode: str
     coordinates: str = "half_pixel"
     nearest: str = "round_prefer_floor"
     antialias: bool = False
     coefficient: float = -0.75
+    pillow: bool = False
 
 
 @mapping("Interpolate", 1)
@@ -79,12 +80,13 @@ def interpolate_11(b: Builder, x: Value, sizes_or_scales: Value, axes: Value | N
     method = Method(mode, coordinate_transformation_mode, nearest_mode, antialias and mode == "linear", cube_coeff)
     if mode.endswith("_pillow"):
         targets = {axis: Target(target.size, None) for axis, target in targets.items()}
-        method = Method("linear" if mode == "bilinear_pillow" else "cubic", antialias=True, coefficient=cube_coeff)
+        method = Method("linear" if mode == "bilinear_pillow" else "cubic", coefficient=cube_coeff, pillow=True)
     return _interpolate(b, x, targets, method, pads_begin, pads_end)
 
 
 # ---- targets -------------------------------------------------------------------------------------------------------------------
-def _targets(b: Builder, x: Value, operand: Value, axes: Value | None, by_size: bool, pads_begin: Ints, pads_end: Ints) -> dict[int, Target]:
+def _targets(b: Builder, x: Value, operand: Value, axes: Value | None, by_size: bool, pads_begin: Ints,
+             pads_end: Ints) -> dict[int, Target]:
     """What each of the axes becomes, from their sizes or scales in the order of `axes` (None: all). Raises SourceError."""
     along = range(x.rank) if axes is None else [axis_of(axis, x.rank) for axis in b.ints(axes, "the axes of an Interpolate")]
     if by_size:
@@ -139,20 +141,24 @@ def _passes(x: Value, targets: Mapping[int, Target], method: Method) -> list[tup
         return []
     if method.mode == "area":
         raise UnsupportedError("Interpolate of mode 'area'")
-    shrinks = {axis: _shrinks(x.shape[axis], target) for axis, target in targets.items()} if method.nearest == "simple" or method.antialias else {}
-    if method.mode == "nearest" and method.nearest == "simple":
-        groups = [({a: t for a, t in targets.items() if shrinks[a] is down}, rounding) for down, rounding in ((False, "floor"), (True, "ceil"))]
-        return [(part, replace(method, nearest=rounding)) for part, rounding in groups if part]
-    if method.mode == "linear" and method.antialias and method.coordinates != "half_pixel" and len(set(shrinks.values())) > 1:
-        raise UnsupportedError("Interpolate with antialias that shrinks one axis and enlarges another")
-    return [(dict(targets), method)]
+    if not method.antialias and (method.mode, method.nearest) != ("nearest", "simple"):
+        return [(dict(targets), method)]
+    shrinks = {axis: _shrinks(x.shape[axis], target) for axis, target in targets.items()}
+    if method.antialias:
+        if len(set(shrinks.values())) > 1:
+            raise UnsupportedError("Interpolate with antialias that shrinks one axis and enlarges another")
+        return [(dict(targets), method)]
+    groups = [({axis: target for axis, target in targets.items() if shrinks[axis] is down}, rounding)
+              for down, rounding in ((False, "floor"), (True, "ceil"))]
+    return [(part, replace(method, nearest=rounding)) for part, rounding in groups if part]
 
 
 def _shrinks(size: Size, target: Target) -> bool:
     if target.scale is not None:
         return target.scale < 1
     if not isinstance(size, int) or not isinstance(target.size, int):
-        raise UnsupportedError(f"whether '{size}' to '{target.size}' shrinks an axis is not known", advice="Give fixed sizes with --input-shape NAME=...")
+        raise UnsupportedError(f"whether '{size}' to '{target.size}' shrinks an axis is not known",
+                               advice="Give fixed sizes with --input-shape NAME=...")
     return target.size < size
 
 
@@ -162,15 +168,17 @@ def _resized(b: Builder, x: Value, targets: Mapping[int, Target], method: Method
     others = [axis for axis in range(x.rank) if axis not in spatial]
     perm = (*others, *spatial)
     moved = b.transpose(x, perm)
-    front = (1,) * (2 - len(others)) if len(others) < 2 else ()
-    merged = b.reshape(moved, (*front, *moved.shape))
+    front = moved.shape[:len(others)]
+    merged = b.reshape(moved, (product(front[:-1]), front[-1] if front else 1, *moved.shape[len(others):]))
     new = [targets.get(axis, Target(x.shape[axis], 1.0)) for axis in spatial]
     scales = tuple(t.scale for t in new if t.scale is not None)
     given = len(scales) == len(new) and any(t.scale is not None for t in targets.values())
-    op = Resize(tuple(t.size for t in new), scales if given else None, method.mode.removesuffix("_onnx"), method.coordinates, method.nearest,
-                method.coefficient, exclude_outside=method.antialias, antialias=method.antialias)
+    nearest = method.nearest if method.mode == "nearest" else "round_prefer_floor"
+    filtered = method.antialias or method.pillow
+    op = Resize(tuple(t.size for t in new), scales if given else None, method.mode.removesuffix("_onnx"), method.coordinates, nearest,
+                method.coefficient, exclude_outside=filtered, antialias=filtered)
     result = b.add1(op, merged)
-    return b.transpose(b.reshape(result, result.shape[len(front):]), tuple(np.argsort(perm).tolist()))
+    return b.transpose(b.reshape(result, (*front, *result.shape[2:])), tuple(perm.index(axis) for axis in range(x.rank)))
 
 
 def _neutral(method: Method) -> bool:

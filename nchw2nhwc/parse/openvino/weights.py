@@ -29,7 +29,8 @@ class Weights:
         if self._content is None:
             self._content = self._open()
         if offset + size > self._content.size:
-            raise SourceError(f"its data is bytes {offset} to {offset + size} of {self.name}, which has only {self._content.size}", advice=_ADVICE)
+            raise SourceError(f"its data is bytes {offset} to {offset + size} of {self.name}, which has only {self._content.size}",
+                              advice=_ADVICE)
         return self._content[offset:offset + size]
 
     def _open(self) -> Bytes:

@@ -20,12 +20,14 @@ def weights(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
 
 
-def conv(x: object, shape: tuple[int, ...], strides: list[int], begin: list[int], end: list[int], dilations: list[int], auto_pad: str = "explicit") -> object:
+def conv(x: object, shape: tuple[int, ...], strides: list[int], begin: list[int], end: list[int], dilations: list[int],
+         auto_pad: str = "explicit") -> object:
     return op1.convolution(x, weights(*shape), strides, begin, end, dilations, auto_pad)
 
 
 def deconv(x: object, shape: tuple[int, ...], strides: list[int], output_shape: list[int] | None = None, begin: list[int] | None = None,
-           end: list[int] | None = None, dilations: list[int] | None = None, auto_pad: str = "explicit", extra: list[int] | None = None) -> object:
+           end: list[int] | None = None, dilations: list[int] | None = None, auto_pad: str = "explicit",
+           extra: list[int] | None = None) -> object:
     zeros = [0] * len(strides)
     wanted = None if output_shape is None else np.asarray(output_shape, np.int64)
     fn = op1.group_convolution_backprop_data if len(shape) > len(strides) + 2 else op1.convolution_backprop_data
@@ -38,23 +40,30 @@ CASES = [
     case("2D strided, uneven padding", lambda x: conv(x, (5, 4, 3, 2), [2, 3], [0, 1], [2, 0], [1, 1]), IMAGE, ops="Conv"),
     case("2D dilated", lambda x: conv(x, (5, 4, 3, 2), [1, 1], [2, 1], [2, 0], [2, 3]), IMAGE, ops="Conv"),
     case("3D", lambda x: conv(x, (2, 3, 3, 1, 2), [1, 2, 1], [1, 0, 0], [1, 0, 1], [1, 1, 1]), (1, 3, 4, 5, 6), ops="Conv"),
-    *(case(f"2D {auto}, strides {strides}", lambda x, auto=auto, strides=strides: conv(x, (5, 4, 3, 4), strides, [7, 7], [7, 7], [1, 1], auto),
+    *(case(f"2D {auto}, strides {strides}", lambda x, auto=auto,
+           strides=strides: conv(x, (5, 4, 3, 4), strides, [7, 7], [7, 7], [1, 1], auto),
            IMAGE, ops="Conv") for auto in ("same_upper", "same_lower", "valid") for strides in ([1, 1], [2, 3])),
     case("2D same_upper dilated", lambda x: conv(x, (5, 4, 3, 4), [1, 2], [0, 0], [0, 0], [2, 2], "same_upper"), IMAGE, ops="Conv"),
     case("weights that are computed", lambda x, w: op1.convolution(x, w, [1, 1], [0, 0], [0, 0], [1, 1]), IMAGE, (2, 4, 3, 3), ops="Conv"),
     case("depthwise", lambda x: op1.group_convolution(x, weights(4, 1, 1, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1]), IMAGE, ops="Conv"),
     case("groups", lambda x: op1.group_convolution(x, weights(2, 3, 2, 3, 2), [2, 1], [1, 0], [1, 0], [1, 2]), IMAGE, ops="Conv"),
-    case("groups same_lower", lambda x: op1.group_convolution(x, weights(2, 3, 2, 2, 2), [2, 1], [0, 0], [0, 0], [1, 1], "same_lower"), IMAGE, ops="Conv"),
+    case("groups same_lower", lambda x: op1.group_convolution(x, weights(2, 3, 2, 2, 2), [2, 1], [0, 0], [0, 0], [1, 1], "same_lower"),
+         IMAGE, ops="Conv"),
     case("transposed", lambda x: deconv(x, (3, 5, 3, 3), [2, 2]), WIDE, ops="ConvTranspose"),
     case("transposed 1D", lambda x: deconv(x, (3, 5, 4), [3], begin=[1], end=[2]), (2, 3, 6), ops="ConvTranspose"),
-    case("transposed, padded, output padding", lambda x: deconv(x, (3, 5, 3, 4), [2, 3], begin=[1, 0], end=[0, 2], extra=[1, 2]), WIDE, ops="ConvTranspose"),
-    case("transposed, dilated", lambda x: deconv(x, (3, 5, 3, 2), [2, 1], begin=[1, 1], end=[1, 1], dilations=[2, 3]), WIDE, ops="ConvTranspose"),
+    case("transposed, padded, output padding", lambda x: deconv(x, (3, 5, 3, 4), [2, 3], begin=[1, 0], end=[0, 2], extra=[1, 2]), WIDE,
+         ops="ConvTranspose"),
+    case("transposed, dilated", lambda x: deconv(x, (3, 5, 3, 2), [2, 1], begin=[1, 1], end=[1, 1], dilations=[2, 3]), WIDE,
+         ops="ConvTranspose"),
     case("transposed, groups", lambda x: deconv(x, (3, 1, 2, 4, 4), [2, 2], begin=[1, 1], end=[1, 1]), WIDE, ops="ConvTranspose"),
-    case("transposed, valid", lambda x: deconv(x, (3, 5, 3, 3), [2, 2], begin=[1, 1], end=[1, 1], auto_pad="valid"), WIDE, ops="ConvTranspose"),
+    case("transposed, valid", lambda x: deconv(x, (3, 5, 3, 3), [2, 2], begin=[1, 1], end=[1, 1], auto_pad="valid"), WIDE,
+         ops="ConvTranspose"),
     case("transposed, same without a shape", lambda x: deconv(x, (3, 5, 3, 3), [2, 2], auto_pad="same_upper"), WIDE, ops="ConvTranspose"),
-    *(case(f"transposed, {auto} to a shape of {sizes}", lambda x, auto=auto, sizes=sizes: deconv(x, (3, 5, 4, 3), [2, 2], sizes, auto_pad=auto), WIDE,
+    *(case(f"transposed, {auto} to a shape of {sizes}", lambda x, auto=auto,
+           sizes=sizes: deconv(x, (3, 5, 4, 3), [2, 2], sizes, auto_pad=auto), WIDE,
            ops="ConvTranspose") for auto in ("same_upper", "same_lower") for sizes in ([14, 20], [13, 19], [15, 18])),
-    case("transposed, groups to a shape", lambda x: deconv(x, (3, 1, 2, 3, 3), [2, 2], [14, 20], auto_pad="same_upper"), WIDE, ops="ConvTranspose"),
+    case("transposed, groups to a shape", lambda x: deconv(x, (3, 1, 2, 3, 3), [2, 2], [14, 20], auto_pad="same_upper"), WIDE,
+         ops="ConvTranspose"),
 ]
 
 

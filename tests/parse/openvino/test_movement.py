@@ -13,8 +13,10 @@ import openvino.opset16 as op16
 import pytest
 
 from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
+from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.parse.openvino import read_openvino
 from tests.parse.openvino.harness import Case, Input, agree, case, i32, model_of, saved
+from tests.parse.openvino.ir_text import Written
 
 X = Input((2, 3, 4, 5))
 
@@ -54,11 +56,15 @@ CASES = [
     case("Gather-7 by a scalar", lambda x: op7.gather(x, np.int64(1), np.int64(2)), ops="Gather"),
     case("Gather-8 from the end", lambda x: op8.gather(x, i64(-1, 0), np.int64(-2)), ops="Gather"),
     case("Gather by a matrix that is computed", lambda x, i: op8.gather(x, i, np.int64(1)), X, i32(2, 2, low=0, high=3), ops="Gather"),
-    case("OneHot", lambda i: op1.one_hot(i, np.int64(4), np.float32(2), np.float32(-1), 1), i32(2, 3, low=-1, high=6), ops="Reshape Equal Where"),
-    case("OneHot-16", lambda i: op16.one_hot(i, np.int64(4), np.float32(2), np.float32(-1), 1), i32(2, 3, low=-1, high=6), ops="Reshape Equal Where"),
-    case("OneHot-16 from the end", lambda i: op16.one_hot(i, np.int64(4), np.float32(2), np.float32(-1), -1, "normalize"), i32(2, 3, low=-5, high=6),
+    case("OneHot", lambda i: op1.one_hot(i, np.int64(4), np.float32(2), np.float32(-1), 1), i32(2, 3, low=-1, high=6),
+         ops="Reshape Equal Where"),
+    case("OneHot-16", lambda i: op16.one_hot(i, np.int64(4), np.float32(2), np.float32(-1), 1), i32(2, 3, low=-1, high=6),
+         ops="Reshape Equal Where"),
+    case("OneHot-16 from the end", lambda i: op16.one_hot(i, np.int64(4), np.float32(2), np.float32(-1), -1, "normalize"),
+         i32(2, 3, low=-5, high=6),
          ops="Reshape Equal Equal LogicalOr Where"),
-    case("OneHot last", lambda i: op1.one_hot(i, np.int64(4), np.float32(1), np.float32(0), -1), i32(5, low=0, high=4), ops="Reshape Equal Where"),
+    case("OneHot last", lambda i: op1.one_hot(i, np.int64(4), np.float32(1), np.float32(0), -1), i32(5, low=0, high=4),
+         ops="Reshape Equal Where"),
     case("Roll", lambda x: op7.roll(x, i64(1), i64(2)), ops="Split Concat"),
     case("Roll of two axes", lambda x: op7.roll(x, i64(-1, 7), i64(-1, 1)), ops="Split Concat Split Concat"),
     case("Roll of one axis twice", lambda x: op7.roll(x, i64(2, 1, 2), i64(3, 2, 3)), ops="Split Concat Split Concat"),
@@ -86,3 +92,14 @@ def test_pads_that_are_computed(tmp_path: Path) -> None:
     path = saved(model_of(case("x", lambda x, p: op1.pad(x, p, p, "edge"), X, i32(4, low=0))), tmp_path)
     with pytest.raises(UnsupportedError, match="the padding is computed at run time"):
         read_openvino(path)
+
+
+@pytest.mark.parametrize(("axes", "mode", "expected"), [
+    (i64(1, -1), "index", (slice(None), slice(None, None, -1), slice(None, None, -1))),
+    (np.array([True, False, True]), "mask", (slice(None, None, -1), slice(None), slice(None, None, -1))),
+    (np.array([False, False, False]), "mask", (slice(None),)), (i64(), "index", (slice(None),))])
+def test_reverse(axes: np.ndarray[tuple[int, ...], np.dtype[np.int64]], mode: str, expected: tuple[slice, ...]) -> None:
+    """OpenVINO has no plugin that runs it."""
+    x = np.arange(24.0, dtype=np.float32).reshape(2, 3, 4)
+    graph = read_openvino(*Written("Reverse", [x.shape, axes], x.shape, {"mode": mode}).files())
+    np.testing.assert_array_equal(run(graph, {"in0": x})["op"], x[expected])

@@ -13,6 +13,7 @@ import openvino.opset12 as op12
 import pytest
 
 from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.ops.norm import LRN
 from nchw2nhwc.parse.openvino import read_openvino
 from tests.parse.openvino.harness import Case, agree, case, model_of, saved
 
@@ -41,7 +42,8 @@ CASES = [
     case("GroupNormalization", lambda x: op12.group_normalization(x, np.linspace(0.5, 1.5, 6, dtype=np.float32),
                                                                   np.linspace(-1, 1, 6, dtype=np.float32), 2, 1e-3),
          (2, 6, 3, 4), ops="Reshape MVN Reshape Mul Add", tolerance=1e-5),
-    case("GroupNormalization of single channels", lambda x: op12.group_normalization(x, GAMMA, BETA, 3, 1e-3), ops="MVN Mul Add", tolerance=1e-5),
+    case("GroupNormalization of single channels", lambda x: op12.group_normalization(x, GAMMA, BETA, 3, 1e-3), ops="MVN Mul Add",
+         tolerance=1e-5),
     case("GroupNormalization of one group", lambda x: op12.group_normalization(x, GAMMA, BETA, 1, 1e-3), ops="MVN Mul Add", tolerance=1e-5),
 ]
 
@@ -49,6 +51,12 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
     agree(case, tmp_path)
+
+
+def test_the_bias_of_an_lrn(tmp_path: Path) -> None:
+    """OpenVINO's CPU plugin computes with 1 whatever the bias is, so there is nothing to compare with."""
+    (node,) = read_openvino(saved(model_of(case("x", lambda x: op1.lrn(x, i64(1), 0.2, 0.75, 1.5, 5))), tmp_path)).nodes
+    assert node.op == LRN(5, 0.2, 0.75, 1.5)
 
 
 def test_lrn_over_channels_and_space_at_once(tmp_path: Path) -> None:

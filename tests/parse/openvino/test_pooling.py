@@ -35,16 +35,21 @@ CASES = [
     *(case(f"MaxPool-14 {rounding}, {begin} {end}", lambda x, rounding=rounding, begin=begin, end=end:
            op14.max_pool(x, [2, 2], [1, 1], begin, end, [3, 3], rounding).output(0), IMAGE, ops="MaxPool")
       for rounding in ROUNDINGS for begin, end in (([0, 0], [0, 0]), ([1, 1], [1, 1]))),
-    case("MaxPool-14 whose last window begins past the data", lambda x: op14.max_pool(x, [3, 3], [1, 1], [0, 0], [0, 0], [1, 1], "ceil").output(0),
+    case("MaxPool-14 whose last window begins past the data", lambda x: op14.max_pool(x, [3, 3], [1, 1], [0, 0], [0, 0], [1, 1],
+                                                                                      "ceil").output(0),
          (1, 2, 9, 11), ops="Pad MaxPool"),
     *(case(f"AvgPool-1 {rounding}, {begin} {end}, {'excluded' if exclude else 'counted'}",
-           lambda x, rounding=rounding, begin=begin, end=end, exclude=exclude: op1.avg_pool(x, [2, 2], begin, end, [3, 3], exclude, rounding), IMAGE,
-           ops="AvgPool") for rounding in ROUNDINGS[:2] for begin, end in (([0, 0], [0, 0]), ([1, 0], [1, 1]), ([1, 1], [1, 1])) for exclude in (False, True)),
+           lambda x, rounding=rounding, begin=begin, end=end, exclude=exclude: op1.avg_pool(x, [2, 2], begin, end, [3, 3], exclude,
+                                                                                            rounding), IMAGE,
+           ops="AvgPool") for rounding in ROUNDINGS[:2] for begin, end in (([0, 0], [0, 0]), ([1, 0], [1, 1]), ([1, 1],
+                                                                           [1, 1])) for exclude in (False, True)),
     *(case(f"AvgPool-1 {auto}, {'excluded' if exclude else 'counted'}",
-           lambda x, auto=auto, exclude=exclude: op1.avg_pool(x, [2, 2], [0, 0], [0, 0], [3, 2], exclude, "floor", auto), IMAGE, ops="AvgPool")
+           lambda x, auto=auto, exclude=exclude: op1.avg_pool(x, [2, 2], [0, 0], [0, 0], [3, 2], exclude, "floor",
+                                                              auto), IMAGE, ops="AvgPool")
       for auto in ("same_upper", "same_lower", "valid") for exclude in (False, True)),
     *(case(f"AvgPool-14 ceil_torch, {begin} {end}, {'excluded' if exclude else 'counted'}",
-           lambda x, begin=begin, end=end, exclude=exclude: op14.avg_pool(x, [2, 3], begin, end, [2, 2], exclude, "ceil_torch"), IMAGE, ops="AvgPool")
+           lambda x, begin=begin, end=end, exclude=exclude: op14.avg_pool(x, [2, 3], begin, end, [2, 2], exclude,
+                                                                          "ceil_torch"), IMAGE, ops="AvgPool")
       for begin, end in (([0, 0], [0, 0]), ([1, 1], [1, 1])) for exclude in (False, True)),
     case("AdaptiveAvgPool", lambda x: op8.adaptive_avg_pool(x, i64(4, 3)), IMAGE, ops="AdaptiveAvgPool"),
     case("AdaptiveAvgPool to one", lambda x: op8.adaptive_avg_pool(x, i64(1, 1)), IMAGE, ops="ReduceMean"),

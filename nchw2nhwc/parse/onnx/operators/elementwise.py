@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import ml_dtypes
 import numpy as np
 
 import nchw2nhwc.ops.elementwise as ops
@@ -118,9 +119,12 @@ def is_inf(b: LayerBuilder, x: Value, *, detect_negative: bool = True, detect_po
 
 @onnx_op("Cast", 6, 9, 13, 19, 21, 23, 24, 25, 28)
 def cast(b: LayerBuilder, x: Value, *, to: DType, saturate: bool = True, round_mode: str = "up") -> Value:
-    """`saturate` and `round_mode` speak of float8 results only, where only the defaults are what numpy computes."""
-    if to.name.startswith("float8") and (not saturate or round_mode != "up"):
-        raise UnsupportedError(f"a Cast to {to.name} with saturate={int(saturate)}, round_mode='{round_mode}' is not supported", b.where)
+    """`saturate` (values beyond the range become the largest ones) speaks of float8 results only, `round_mode` of exponents only."""
+    if to.name == "float8_e8m0fnu" and x.type.dtype != to:
+        raise UnsupportedError(f"a Cast to {to.name} is not supported", b.where)
+    if to.name.startswith("float8") and saturate and x.type.dtype != to:
+        largest = float(ml_dtypes.finfo(to).max)  # type: ignore[no-untyped-call]
+        x = b.add1(ops.Clip(-largest, largest), x)
     return b.cast(x, to)
 
 

@@ -175,10 +175,10 @@ def split_18(b: LayerBuilder, x: Value, split: Value | None = None, *, axis: int
 def _split(b: LayerBuilder, x: Value, axis: int, sizes: Ints | None) -> Sequence[Value]:
     if sizes is None:
         count = len(b.wanted)
-        share = exact_div(x.shape[axis], count)
-        if share is None:
+        size = static(x.shape[axis], f"the size of axis {axis}, which is to be split,")
+        if size % count:
             raise b.damaged(f"axis {axis} of {x.type} cannot be split into {count} equal parts")
-        sizes = (static(share, f"the size of axis {axis}, which is to be split,"),) * count
+        sizes = (size // count,) * count
     if len(sizes) != len(b.wanted):
         raise b.damaged(f"there are {len(b.wanted)} results, but {len(sizes)} sizes")
     return (x,) if len(sizes) == 1 and sizes[0] == x.shape[axis] else b.add(Split(axis, sizes), x)
