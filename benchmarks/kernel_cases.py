@@ -77,6 +77,7 @@ UNARY: dict[str, tuple[Callable[[Array], Array], Options | None]] = {
 @maker("ABS:5 NEG EXP:2 LOG:2 SQRT:2 RSQRT:3 FLOOR CEIL ROUND SIGN:2 SIN COS LOGISTIC TANH RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1 ELU "
        "HARD_SWISH LEAKY_RELU GELU SQUARE LOGICAL_NOT")
 def unary(code: str, dtype: DType, rank: int) -> Case | None:
+    """One operand."""
     function, opts = UNARY[code]
     x = values(dtype, shape_of(rank))
     if code in ("LOG", "SQRT", "RSQRT"):
@@ -125,6 +126,7 @@ def binary(code: str, dtype: DType, rank: int) -> Case | None:
 
 @maker("SELECT_V2:2")
 def select(code: str, dtype: DType, rank: int) -> Case:
+    """The condition and the second choice are broadcast along alternate axes."""
     shape = shape_of(rank)
     c = values(np.dtype(bool), tuple(1 if k % 2 else n for k, n in enumerate(shape)))
     a, b = values(dtype, shape), values(dtype, tuple(n if k % 2 else 1 for k, n in enumerate(shape)), seed=1)
@@ -139,6 +141,7 @@ REDUCE: dict[str, Callable[..., Array]] = {
 
 @maker("MEAN:3 SUM:2 REDUCE_MAX:3 REDUCE_MIN:3 REDUCE_PROD:2 REDUCE_ANY REDUCE_ALL")
 def reduce(code: str, dtype: DType, rank: int) -> Case | None:
+    """Over every other axis."""
     if rank == 0 or (dtype.kind == "b") != (code in ("REDUCE_ANY", "REDUCE_ALL")):
         return None
     x, axes = values(dtype, shape_of(rank)), tuple(range(0, rank, 2))
@@ -150,6 +153,7 @@ def reduce(code: str, dtype: DType, rank: int) -> Case | None:
 
 @maker("ARG_MAX:3 ARG_MIN:3")
 def arg(code: str, dtype: DType, rank: int) -> Case | None:
+    """Along a middle axis."""
     if rank == 0:
         return None
     x, axis = values(dtype, shape_of(rank)), rank // 2
@@ -160,6 +164,7 @@ def arg(code: str, dtype: DType, rank: int) -> Case | None:
 
 @maker("SOFTMAX:3 LOG_SOFTMAX:2")
 def softmax(code: str, dtype: DType, rank: int) -> Case | None:
+    """Along the last axis."""
     if rank == 0 or dtype.kind != "f":
         return None
     x = values(dtype, shape_of(rank))
@@ -171,6 +176,7 @@ def softmax(code: str, dtype: DType, rank: int) -> Case | None:
 
 @maker("CUMSUM")
 def cumsum(code: str, dtype: DType, rank: int) -> Case | None:
+    """Along a middle axis."""
     if rank == 0 or dtype.kind == "b":
         return None
     x, axis = values(dtype, shape_of(rank)), rank // 2
@@ -190,6 +196,7 @@ def _paddings(rank: int) -> Array:
 @maker("TRANSPOSE:7 RESHAPE SLICE:6 STRIDED_SLICE:7 REVERSE_V2:3 PAD:5 PADV2:5 MIRROR_PAD:3 TILE:3 BROADCAST_TO:3 CONCATENATION:4 "
        "SPLIT:4 SPLIT_V:2 GATHER:4 PACK:4 SHAPE")
 def movement(code: str, dtype: DType, rank: int) -> Case | None:
+    """Every axis, or every other one, is moved, cut, padded or repeated."""
     x, ints = values(dtype, shape_of(rank)), lambda *v: np.array(v, np.int32)
     if rank == 0 and code not in ("RESHAPE", "PACK"):
         return None
@@ -241,6 +248,7 @@ def movement(code: str, dtype: DType, rank: int) -> Case | None:
 # ---- fixed ranks ---------------------------------------------------------------------------------------------------------
 @maker("BATCH_MATMUL:4 FULLY_CONNECTED:5")
 def matmul(code: str, dtype: DType, rank: int) -> Case | None:
+    """With batches of the second operand broadcast along every other axis."""
     if rank < 2 or dtype.kind == "b":
         return None
     shape = (*shape_of(rank)[:-2], 4, 3)
@@ -254,6 +262,7 @@ def matmul(code: str, dtype: DType, rank: int) -> Case | None:
 @maker("MAX_POOL_2D:3 AVERAGE_POOL_2D:3 RESIZE_BILINEAR:4 RESIZE_NEAREST_NEIGHBOR:4 DEPTH_TO_SPACE:2 SPACE_TO_DEPTH:2 "
        "LOCAL_RESPONSE_NORMALIZATION")
 def image(code: str, dtype: DType, rank: int) -> Case | None:
+    """Over an image of 4 x 6 elements."""
     if rank != 4 or dtype.kind == "b":
         return None
     x = values(dtype, (2, 4, 6, 4))

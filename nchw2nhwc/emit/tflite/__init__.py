@@ -1,7 +1,7 @@
 """TensorFlow Lite: a stored graph as a FlatBuffer, without TensorFlow.
 
-`native` says which nodes need no decomposition, `target_passes` what still has to be done to a stored graph, `emit` makes the file and `validate`
-loads it in LiteRT.
+`native` says which nodes need no decomposition, `passes.target_passes` what still has to be done to a stored graph, `emit` makes the file
+and `validate.validate` loads it in LiteRT.
 """
 
 from nchw2nhwc.emit.tflite.emit import emit

@@ -27,8 +27,8 @@ _LARGEST_SIZE = 1 << 16
 def emit(graph: Graph, *, float16: bool = False, interface: Mapping[str, bytes] | None = None) -> FlatBuffer:
     """The TFLite file of a stored graph (channels-last, after the target passes).
 
-    `float16` stores weights in half precision. `interface` goes into the file as its metadata, by name. Raises TargetError, before anything is written, that lists
-    every layer which TFLite cannot express.
+    `float16` stores weights in half precision. `interface` goes into the file as its metadata, by name. Raises TargetError, before
+    anything is written, that lists every layer which TFLite cannot express.
     """
     e = Emitter(graph, load_sizes(graph), float16)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]

@@ -9,25 +9,16 @@ import numpy as np
 from nchw2nhwc.emit.tflite.constants import Pool
 from nchw2nhwc.emit.tflite.float16 import is_stored_as_float16
 from nchw2nhwc.emit.tflite.kernels import KERNELS
-from nchw2nhwc.emit.tflite.model import DATA_OPERANDS, TYPES, Operator, Options, Subgraph, Tensor, options
+from nchw2nhwc.emit.tflite.model import DATA_OPERANDS, TYPES, Operator, Options, Subgraph, Tensor, options, type_number
 from nchw2nhwc.emit.tflite.versions import version_of
 from nchw2nhwc.errors import Location, TargetError
 from nchw2nhwc.ir import Array, Dim, DType, Graph, Node, Shape, Value, evaluate
 
 FLOAT32, INT32, INT64, BOOL = (np.dtype(t) for t in (np.float32, np.int32, np.int64, np.bool_))
 
-_NUMBERS = {"FLOAT32": 0, "FLOAT16": 1, "INT32": 2, "UINT8": 3, "INT64": 4, "BOOL": 6, "INT16": 7, "INT8": 9, "FLOAT64": 10, "UINT64": 12,
-            "UINT32": 15, "UINT16": 16, "BFLOAT16": 18}
-"""`TensorType` of the schema."""
-
 _WIDER: Mapping[str, tuple[str, ...]] = {
     "bool": ("int8", "int32"), "int8": ("int32",), "uint8": ("int32",), "int16": ("int32",), "uint16": ("int32",), "uint32": ("int64",)}
 """Types that hold all values of a type, nearest first. Arithmetic in them wraps to the same result when it is cast back."""
-
-
-def type_number(dtype: DType) -> int:
-    """The schema's number for an element type."""
-    return _NUMBERS[TYPES[dtype]]
 
 
 def carrier(code: str, dtype: DType) -> DType | None:
@@ -54,6 +45,9 @@ class Emitter:
         self.prefix = ""
         self.size_tensors: dict[Dim, int] = {}
         self.shape_tensors: dict[int, int] = {}
+        self.shown: dict[Dim, tuple[int, int]] = {}
+        """Where each symbolic size can be read: a tensor that has been computed, and its axis."""
+        self._shapes: list[Shape] = []
         self._values: dict[int, int] = {}
         self._constants: dict[tuple[int, DType, tuple[int, ...]], int] = {}
         self._widened: dict[int, int] = {}
@@ -67,7 +61,9 @@ class Emitter:
 
     def input(self, value: Value) -> int:
         """A tensor for an input of the graph."""
-        return self._of_value(value)
+        tensor = self._of_value(value)
+        self._show(tensor)
+        return tensor
 
     def of(self, value: Value) -> int:
         """The tensor of a value that has been computed, or of a constant."""
@@ -107,6 +103,7 @@ class Emitter:
         return self.const(np.array(values, np.int32))
 
     def tensor(self, index: int) -> Tensor:
+        """What is known of a tensor."""
         return self.subgraph.tensors[index]
 
     # ---- operators -------------------------------------------------------------------------------------------------
@@ -159,6 +156,13 @@ class Emitter:
         operands = [None if i < 0 else self.tensor(i) for i in inputs]
         version = version_of(code, operands, [self.tensor(i) for i in outputs], opts)
         self.subgraph.operators.append(Operator(code, version, tuple(inputs), tuple(outputs), opts, self.where))
+        for i in outputs:
+            self._show(i)
+
+    def _show(self, tensor: int) -> None:
+        for axis, size in enumerate(self._shapes[tensor]):
+            if isinstance(size, Dim):
+                self.shown.setdefault(size, (tensor, axis))
 
     def _of_value(self, value: Value) -> int:
         if id(value) not in self._values:
@@ -167,17 +171,18 @@ class Emitter:
 
     def _twin(self, tensor: int, dtype: DType) -> int:
         like = self.tensor(tensor)
-        return self._push(Tensor(self._unique(like.name), dtype, like.shape, like.signature))
+        return self._push(Tensor(self._unique(like.name), dtype, like.shape, like.signature), self._shapes[tensor])
 
     def _add(self, name: str, dtype: DType, shape: Shape) -> int:
         if dtype not in TYPES:
             raise TargetError(f"TFLite has no element type {dtype.name}", self.where)
         fixed = tuple(evaluate(s, self.sizes) for s in shape)
         signature = tuple(-1 if isinstance(s, Dim) else s for s in shape)
-        return self._push(Tensor(self._unique(name), dtype, fixed, signature if signature != fixed else None))
+        return self._push(Tensor(self._unique(name), dtype, fixed, signature if signature != fixed else None), tuple(shape))
 
-    def _push(self, tensor: Tensor) -> int:
+    def _push(self, tensor: Tensor, shape: Shape) -> int:
         self.subgraph.tensors.append(tensor)
+        self._shapes.append(shape)
         return len(self.subgraph.tensors) - 1
 
     def _weights(self, array: Array, name: str) -> int:
@@ -195,7 +200,7 @@ class Emitter:
             raise TargetError(f"TFLite has no element type {stored.name}", self.where)
         key = (self.pool.add(array, stored), stored, array.shape)
         if key not in self._constants:
-            self._constants[key] = self._push(Tensor(self._unique(name), stored, array.shape, buffer=key[0]))
+            self._constants[key] = self._push(Tensor(self._unique(name), stored, array.shape, buffer=key[0]), array.shape)
         return self._constants[key]
 
     def _unique(self, wanted: str) -> str:

@@ -1,4 +1,4 @@
-"""What LiteRT's kernels take. Written by `benchmarks/kernel_limits.py`; do not edit."""
+"""What the kernels of LiteRT 2.3.0 take. Written by `benchmarks/kernel_limits.py`; do not edit."""
 
 from __future__ import annotations
 

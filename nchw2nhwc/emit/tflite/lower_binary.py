@@ -25,8 +25,9 @@ direct({
     binary.PRelu: ("PRELU", ""), binary.Less: ("LESS", "Less"), binary.LessEqual: ("LESS_EQUAL", "LessEqual"),
     binary.Greater: ("GREATER", "Greater"), binary.GreaterEqual: ("GREATER_EQUAL", "GreaterEqual"),
     binary.Equal: ("EQUAL", "Equal"), binary.NotEqual: ("NOT_EQUAL", "NotEqual"),
-    binary.LogicalAnd: ("LOGICAL_AND", "LogicalAnd"), binary.LogicalOr: ("LOGICAL_OR", "LogicalOr"), binary.LogicalXor: ("NOT_EQUAL", "NotEqual"),
-    binary.BitwiseAnd: ("LOGICAL_AND", "LogicalAnd"), binary.BitwiseOr: ("LOGICAL_OR", "LogicalOr")})
+    binary.LogicalAnd: ("LOGICAL_AND", "LogicalAnd"), binary.LogicalOr: ("LOGICAL_OR", "LogicalOr"),
+    binary.LogicalXor: ("NOT_EQUAL", "NotEqual"), binary.BitwiseAnd: ("LOGICAL_AND", "LogicalAnd"),
+    binary.BitwiseOr: ("LOGICAL_OR", "LogicalOr")})
 
 
 def refused_activation(node: Node, activation: Activation) -> str:
@@ -71,6 +72,7 @@ def _powers(node: Node, op: binary.Pow) -> str:
 
 @lowering(binary.Pow, _powers)
 def power(e: Emitter, node: Node, op: binary.Pow) -> None:
+    """POW, or the operator that a constant exponent has of its own."""
     a, b = node.input(0), node.input(1)
     code = _POWERS.get(_exponent(node))
     if code is not None:
@@ -91,6 +93,7 @@ def atan2(e: Emitter, node: Node, op: binary.Atan2) -> None:
 
 @lowering(binary.BitwiseXor, lambda node, op: "" if node.input(0).type.dtype == BOOL else kernel("BITWISE_XOR")(node, op))
 def bitwise_xor(e: Emitter, node: Node, op: binary.BitwiseXor) -> None:
+    """Of booleans NOT_EQUAL."""
     if node.input(0).type.dtype == BOOL:
         e.op("NOT_EQUAL", e.operands(node), [e.out(node)], options("NotEqualOptions"))
     else:
@@ -99,4 +102,5 @@ def bitwise_xor(e: Emitter, node: Node, op: binary.BitwiseXor) -> None:
 
 @lowering(binary.Where, lambda node, op: refused_type("SELECT_V2", node.input(1).type.dtype))
 def where(e: Emitter, node: Node, op: binary.Where) -> None:
+    """SELECT_V2."""
     e.op("SELECT_V2", e.operands(node), [e.out(node)], options("SelectV2Options"))

@@ -48,6 +48,7 @@ direct({
 
 @lowering(elementwise.Identity)
 def identity(e: Emitter, node: Node, op: elementwise.Identity) -> None:
+    """No operator: the result is the operand."""
     e.alias(node, e.of(node.input(0)))
 
 
@@ -76,12 +77,14 @@ lowering(elementwise.Round, _rounds)(_rounding("ROUND"))
 
 @lowering(elementwise.Reciprocal, kernel("DIV"))
 def reciprocal(e: Emitter, node: Node, op: elementwise.Reciprocal) -> None:
+    """DIV of 1."""
     x = node.input(0)
     e.op("DIV", [e.const(np.ones((), x.type.dtype)), e.of(x)], [e.out(node)], options("DivOptions"))
 
 
 @lowering(elementwise.Relu, lambda node, op: kernel("RELU" if is_float(node) else "MAXIMUM")(node, op))
 def relu(e: Emitter, node: Node, op: elementwise.Relu) -> None:
+    """RELU, which takes floats only; of integers MAXIMUM with 0."""
     x = node.input(0)
     if is_float(node):
         e.op("RELU", [e.of(x)], [e.out(node)])
@@ -95,6 +98,7 @@ _CLIPS: Mapping[tuple[float | None, float | None], str] = {(0.0, None): "RELU", 
 
 @lowering(elementwise.Clip, kernel("MAXIMUM"))
 def clip(e: Emitter, node: Node, op: elementwise.Clip) -> None:
+    """The operator that the bounds have of their own, else MAXIMUM and MINIMUM with them."""
     x, dtype = node.input(0), node.input(0).type.dtype
     low, high = (None if b is None or not np.isfinite(b) else b for b in (op.min, op.max))
     if is_float(node) and (low, high) in _CLIPS:
@@ -114,21 +118,25 @@ def clip(e: Emitter, node: Node, op: elementwise.Clip) -> None:
 
 @lowering(elementwise.LeakyRelu, kernel("LEAKY_RELU"))
 def leaky_relu(e: Emitter, node: Node, op: elementwise.LeakyRelu) -> None:
+    """LEAKY_RELU."""
     e.op("LEAKY_RELU", e.operands(node), [e.out(node)], options("LeakyReluOptions", alpha=op.alpha))
 
 
 @lowering(elementwise.Elu, lambda node, op: kernel("ELU")(node, op) if op.alpha == 1 else "ELU has no alpha but 1")
 def elu(e: Emitter, node: Node, op: elementwise.Elu) -> None:
+    """ELU."""
     e.op("ELU", e.operands(node), [e.out(node)])
 
 
 @lowering(elementwise.Gelu, kernel("GELU"))
 def gelu(e: Emitter, node: Node, op: elementwise.Gelu) -> None:
+    """GELU."""
     e.op("GELU", e.operands(node), [e.out(node)], options("GeluOptions", approximate=op.approximate))
 
 
 @lowering(elementwise.IsNaN, kernel("NOT_EQUAL"))
 def is_nan(e: Emitter, node: Node, op: elementwise.IsNaN) -> None:
+    """NaN is not equal to itself."""
     x = e.of(node.input(0))
     e.op("NOT_EQUAL", [x, x], [e.out(node)], options("NotEqualOptions"))
 
@@ -139,6 +147,7 @@ def _detects(node: Node, op: elementwise.IsInf) -> str:
 
 @lowering(elementwise.IsInf, _detects)
 def is_inf(e: Emitter, node: Node, op: elementwise.IsInf) -> None:
+    """EQUAL to infinity, of |x| if the sign does not matter."""
     value = node.input(0)
     x, sign = e.of(value), 1 if op.detect_positive else -1
     if op.detect_negative and op.detect_positive:
@@ -148,6 +157,7 @@ def is_inf(e: Emitter, node: Node, op: elementwise.IsInf) -> None:
 
 @lowering(elementwise.BitwiseNot, lambda node, op: "" if node.input(0).type.dtype in (BOOL, INT64) else kernel("BITWISE_XOR")(node, op))
 def bitwise_not(e: Emitter, node: Node, op: elementwise.BitwiseNot) -> None:
+    """LOGICAL_NOT of booleans, BITWISE_XOR with all ones of integers."""
     x, dtype = e.of(node.input(0)), node.input(0).type.dtype
     if dtype == BOOL:
         e.op("LOGICAL_NOT", [x], [e.out(node)], options("LogicalNotOptions"))
@@ -164,6 +174,7 @@ def _casts(node: Node, op: elementwise.Cast) -> str:
 
 @lowering(elementwise.Cast, _casts)
 def cast(e: Emitter, node: Node, op: elementwise.Cast) -> None:
+    """CAST; no operator if the type stays."""
     x = node.input(0)
     if x.type.dtype == op.dtype:
         e.alias(node, e.of(x))

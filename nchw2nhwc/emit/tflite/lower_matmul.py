@@ -13,11 +13,14 @@ from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 
 @lowering(MatMul, kernel("BATCH_MATMUL"))
 def matmul(e: Emitter, node: Node, op: MatMul) -> None:
+    """BATCH_MATMUL."""
     e.op("BATCH_MATMUL", e.operands(node), [e.out(node)], options("BatchMatMulOptions", adjX=op.adjoint_a, adjY=op.adjoint_b))
 
 
 @lowering(FullyConnected, lambda node, op: refused_activation(node, op.activation) or kernel("FULLY_CONNECTED")(node, op))
 def fully_connected(e: Emitter, node: Node, op: FullyConnected) -> None:
+    """FULLY_CONNECTED."""
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    opts = options("FullyConnectedOptions", fusedActivationFunction=FUSED[op.activation], keepNumDims=op.keep_num_dims and node.input(0).rank != 2)
+    keep = op.keep_num_dims and node.input(0).rank != 2
+    opts = options("FullyConnectedOptions", fusedActivationFunction=FUSED[op.activation], keepNumDims=keep)
     e.op("FULLY_CONNECTED", [e.of(node.input(0)), e.of(node.input(1)), -1 if bias is None else e.of(bias)], [e.out(node)], opts)

@@ -35,11 +35,13 @@ def _reshape(e: Emitter, node: Node, op: movement.Reshape) -> None:
 
 @lowering(movement.Transpose, kernel("TRANSPOSE"))
 def transpose(e: Emitter, node: Node, op: movement.Transpose) -> None:
+    """TRANSPOSE."""
     e.op("TRANSPOSE", [e.of(node.input(0)), e.ints(op.perm)], [e.out(node)], options("TransposeOptions"))
 
 
 @lowering(movement.Expand, kernel("BROADCAST_TO"))
 def expand(e: Emitter, node: Node, op: movement.Expand) -> None:
+    """BROADCAST_TO."""
     if not op.shape:
         e.alias(node, e.of(node.input(0)))
         return
@@ -48,15 +50,18 @@ def expand(e: Emitter, node: Node, op: movement.Expand) -> None:
 
 @lowering(movement.Tile, kernel("TILE"))
 def tile(e: Emitter, node: Node, op: movement.Tile) -> None:
+    """TILE."""
     e.op("TILE", [e.of(node.input(0)), e.ints(op.repeats)], [e.out(node)], options("TileOptions"))
 
 
 # ---- slices ------------------------------------------------------------------------------------------------------------
-def strided_slice(e: Emitter, source: int, target: int, begins: Sequence[Size | None], ends: Sequence[Size | None], steps: Sequence[int]) -> None:
+def strided_slice(e: Emitter, source: int, target: int, begins: Sequence[Size | None], ends: Sequence[Size | None],
+                  steps: Sequence[int]) -> None:
     """numpy's basic slicing; None is an open end."""
     masks = [sum(1 << k for k, v in enumerate(side) if v is None) for side in (begins, ends)]
     operands = [sizes_tensor(e, [0 if v is None else v for v in side]) for side in (begins, ends)]
-    e.op("STRIDED_SLICE", [source, *operands, e.ints(steps)], [target], options("StridedSliceOptions", beginMask=masks[0], endMask=masks[1]))
+    opts = options("StridedSliceOptions", beginMask=masks[0], endMask=masks[1])
+    e.op("STRIDED_SLICE", [source, *operands, e.ints(steps)], [target], opts)
 
 
 @lowering(movement.Slice, kernel("STRIDED_SLICE"))
@@ -73,11 +78,13 @@ def slice_(e: Emitter, node: Node, op: movement.Slice) -> None:
 
 @lowering(movement.Concat, kernel("CONCATENATION"))
 def concat(e: Emitter, node: Node, op: movement.Concat) -> None:
+    """CONCATENATION."""
     e.op("CONCATENATION", e.operands(node), [e.out(node)], options("ConcatenationOptions", axis=op.axis))
 
 
 @lowering(movement.Split, kernel("SPLIT_V"))
 def split(e: Emitter, node: Node, op: movement.Split) -> None:
+    """SPLIT into equal parts, which XNNPACK takes, or SPLIT_V."""
     x, outs = e.of(node.input(0)), [e.out(node, k) for k in range(len(node.outputs))]
     axis = e.const(op.axis, INT32)
     if len(set(op.sizes)) == 1:
@@ -99,6 +106,7 @@ def _pads(node: Node, op: movement.Pad) -> str:
 
 @lowering(movement.Pad, _pads)
 def pad(e: Emitter, node: Node, op: movement.Pad) -> None:
+    """PAD with zeros, which XNNPACK takes, PADV2 with another value, MIRROR_PAD, or pieces of the data put together."""
     x, dtype = node.input(0), node.input(0).type.dtype
     if op.mode in ("edge", "wrap"):
         _pad_with_slices(e, node, op)

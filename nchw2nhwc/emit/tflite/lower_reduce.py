@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, INT64, Emitter, refused_type
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import reshape
@@ -76,16 +75,19 @@ def _along_last(e: Emitter, node: Node, op: reduce.AlongAxis, code: str) -> None
 
 @lowering(reduce.Softmax, kernel("SOFTMAX"))
 def softmax(e: Emitter, node: Node, op: reduce.Softmax) -> None:
+    """SOFTMAX."""
     _along_last(e, node, op, "SOFTMAX")
 
 
 @lowering(reduce.LogSoftmax, kernel("LOG_SOFTMAX"))
 def log_softmax(e: Emitter, node: Node, op: reduce.LogSoftmax) -> None:
+    """LOG_SOFTMAX."""
     _along_last(e, node, op, "LOG_SOFTMAX")
 
 
 @lowering(reduce.CumSum, kernel("CUMSUM"))
 def cumsum(e: Emitter, node: Node, op: reduce.CumSum) -> None:
+    """CUMSUM."""
     opts = options("CumsumOptions", exclusive=op.exclusive, reverse=op.reverse)
     e.op("CUMSUM", [e.of(node.input(0)), e.const(op.axis, INT32)], [e.out(node)], opts)
 

@@ -1,8 +1,8 @@
 """Lowerings of resizing and of rearrangements between depth and space.
 
-LiteRT's resizing kernels know two flags, `align_corners` and `half_pixel_centers`. Whether a Resize is one of theirs is decided by comparing
-what it computes, element by element of every axis, with what the kernel would; with symbolic sizes, where that cannot be done, only
-the combinations that are equal by definition count.
+LiteRT's resizing kernels know two flags, `align_corners` and `half_pixel_centers`. Whether a Resize is one of theirs is decided by
+comparing what it computes, element by element of every axis, with what the kernel would; with symbolic sizes, where that cannot be done,
+only the combinations that are equal by definition count.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import numpy as np
 from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
+from nchw2nhwc.emit.tflite.lower_windowed import spatial
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
-from nchw2nhwc.ir import Array, Node
+from nchw2nhwc.ir import Array, Node, exact_div
 from nchw2nhwc.ops.resize import Resize, interpolation_matrix
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
 
@@ -32,7 +33,8 @@ class Flags:
 _CODES = {"linear": "RESIZE_BILINEAR", "nearest": "RESIZE_NEAREST_NEIGHBOR"}
 _LINEAR = {"asymmetric": Flags(), "half_pixel": Flags(half_pixel_centers=True), "align_corners": Flags(align_corners=True)}
 _NEAREST = {("asymmetric", "floor"): Flags(), ("half_pixel", "round_prefer_ceil"): Flags(half_pixel_centers=True),
-            ("tf_half_pixel_for_nn", "floor"): Flags(half_pixel_centers=True), ("align_corners", "round_prefer_ceil"): Flags(align_corners=True)}
+            ("tf_half_pixel_for_nn", "floor"): Flags(half_pixel_centers=True),
+            ("align_corners", "round_prefer_ceil"): Flags(align_corners=True)}
 """Modes that are a kernel's by definition, if the scale is result size / operand size."""
 
 
@@ -56,18 +58,25 @@ def kernel_matrix(before: int, after: int, mode: str, flags: Flags) -> Array:
 
 def flags_of(node: Node, op: Resize) -> Flags | None:
     """The flags under which the kernel computes this Resize; None if none do."""
-    x = node.input(0)
-    spatial = x.shape[1:-1] if op.channels_last else x.shape[2:]
-    axes = [(k, before, after) for k, (before, after) in enumerate(zip(spatial, op.sizes)) if before != after or op.scales is not None]
-    known = [(k, before, after) for k, before, after in axes if isinstance(before, int) and isinstance(after, int)]
-    if len(known) < len(axes):
-        exact = op.scales is None or all(before * int(scale) == after and scale == int(scale) for before, after, scale in zip(spatial, op.sizes, op.scales))
-        named = _LINEAR.get(op.coordinate_mode) if op.mode == "linear" else _NEAREST.get((op.coordinate_mode, op.nearest_mode))
-        return named if exact and not op.antialias else None
+    spatial_axes = list(enumerate(zip(spatial(node.input(0), op.channels_last), op.sizes)))
+    known = [(k, before, after) for k, (before, after) in spatial_axes if isinstance(before, int) and isinstance(after, int)]
+    if len(known) < len(spatial_axes):
+        return _by_definition(node, op)
     choices = (Flags(), Flags(half_pixel_centers=True), Flags(align_corners=True))
     wanted = [(before, after, interpolation_matrix(before, after, op, k)) for k, before, after in known]
     return next((f for f in choices if all(np.allclose(kernel_matrix(before, after, op.mode, f), matrix, rtol=0, atol=1e-5)
                                            for before, after, matrix in wanted)), None)
+
+
+def _by_definition(node: Node, op: Resize) -> Flags | None:
+    """The same for symbolic sizes. "pytorch_half_pixel" differs from "half_pixel" in results of one element only."""
+    factors = [exact_div(after, before) for before, after in zip(spatial(node.input(0), op.channels_last), op.sizes)]
+    if op.antialias or op.exclude_outside or (op.scales is not None and tuple(op.scales) != tuple(factors)):
+        return None
+    if op.mode == "nearest":
+        return _NEAREST.get((op.coordinate_mode, op.nearest_mode))
+    grows = all(isinstance(f, int) and f > 1 for f in factors)
+    return _LINEAR.get("half_pixel" if op.coordinate_mode == "pytorch_half_pixel" and grows else op.coordinate_mode)
 
 
 def _resizes(node: Node, op: Resize) -> str:
@@ -76,12 +85,14 @@ def _resizes(node: Node, op: Resize) -> str:
     if op.mode == "linear" and node.input(0).type.dtype.kind != "f":
         return "RESIZE_BILINEAR does not take integers"
     if flags_of(node, op) is None:
-        return f"{_CODES[op.mode]} has no coordinate mode '{op.coordinate_mode}'" + (f" with '{op.nearest_mode}'" if op.mode == "nearest" else "")
+        rounding = f" with '{op.nearest_mode}'" if op.mode == "nearest" else ""
+        return f"{_CODES[op.mode]} has no coordinate mode '{op.coordinate_mode}'{rounding}"
     return kernel(_CODES[op.mode])(node, op)
 
 
 @lowering(Resize, _resizes)
 def resize(e: Emitter, node: Node, op: Resize) -> None:
+    """RESIZE_BILINEAR or RESIZE_NEAREST_NEIGHBOR."""
     flags = flags_of(node, op)
     assert flags is not None
     table = "ResizeBilinearOptions" if op.mode == "linear" else "ResizeNearestNeighborOptions"
@@ -100,9 +111,11 @@ def _blocks(code: str, node: Node, op: DepthToSpace | SpaceToDepth) -> str:
 
 @lowering(DepthToSpace, lambda node, op: _blocks("DEPTH_TO_SPACE", node, op))
 def depth_to_space(e: Emitter, node: Node, op: DepthToSpace) -> None:
+    """DEPTH_TO_SPACE."""
     e.op("DEPTH_TO_SPACE", e.operands(node), [e.out(node)], options("DepthToSpaceOptions", blockSize=op.block))
 
 
 @lowering(SpaceToDepth, lambda node, op: _blocks("SPACE_TO_DEPTH", node, op))
 def space_to_depth(e: Emitter, node: Node, op: SpaceToDepth) -> None:
+    """SPACE_TO_DEPTH."""
     e.op("SPACE_TO_DEPTH", e.operands(node), [e.out(node)], options("SpaceToDepthOptions", blockSize=op.block))

@@ -1,7 +1,8 @@
-"""Sizes that are known only when the model runs, as tensors computed from the shapes of the graph's inputs.
+"""Sizes that are known only when the model runs, as tensors computed from the shapes of other tensors.
 
-A symbolic size is a polynomial over named dimensions (`ir.dim`); each becomes a 1-element int32 tensor, made once per file. LiteRT computes
-these while it allocates tensors, so the shapes that depend on them are known before the model runs.
+Each symbolic size becomes a 1-element int32 tensor, made once per file: read off a tensor that has it, if one has been computed before,
+else put together from the named dimensions. Reading and multiplying are what LiteRT does while it allocates tensors, so that shapes which
+need no more than that are known before the model runs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Dim, DType, Node, Size
-from nchw2nhwc.ir.dim import _Atom
+from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.ops.sizes import Sizes
 
 _FUNCTIONS = {"//": ("FLOOR_DIV", "FloorDivOptions"), "%": ("FLOOR_MOD", "FloorModOptions"), "max": ("MAXIMUM", "MaximumMinimumOptions"),
@@ -42,44 +43,39 @@ def _size(e: Emitter, size: Size) -> int:
     if not isinstance(size, Dim):
         return e.ints([size])
     if size not in e.size_tensors:
-        e.size_tensors[size] = _symbol(e, size) if size.is_symbol else _sum(e, size)
+        e.size_tensors[size] = _read(e, *e.shown[size]) if size in e.shown else _computed(e, size)
     return e.size_tensors[size]
 
 
-def _symbol(e: Emitter, size: Dim) -> int:
-    """A named dimension, read from the shape of the first input that has it."""
-    for value in e.graph.inputs:
-        if size in value.shape:
-            source, axis = e.input(value), value.shape.index(size)
-            if source not in e.shape_tensors:
-                e.shape_tensors[source] = e.run("SHAPE", [source], INT32, (value.rank,), options("ShapeOptions", outType=2))
-            ends = [e.ints([axis]), e.ints([axis + 1]), e.ints([1])]
-            return e.run("STRIDED_SLICE", [e.shape_tensors[source], *ends], INT32, (1,), options("StridedSliceOptions"))
-    raise TargetError(f"the size '{size}' is not the size of any axis of an input", e.where, "Give fixed sizes with --input-shape NAME=...")
+def _read(e: Emitter, tensor: int, axis: int) -> int:
+    """The size of an axis of a tensor."""
+    if tensor not in e.shape_tensors:
+        e.shape_tensors[tensor] = e.run("SHAPE", [tensor], INT32, (len(e.tensor(tensor).shape),), options("ShapeOptions", outType=2))
+    ends = [e.ints([axis]), e.ints([axis + 1]), e.ints([1])]
+    return e.run("STRIDED_SLICE", [e.shape_tensors[tensor], *ends], INT32, (1,), options("StridedSliceOptions"))
 
 
-def _sum(e: Emitter, size: Dim) -> int:
+def _computed(e: Emitter, size: Dim) -> int:
+    """A size put together from others. Raises TargetError for a named dimension that is the size of no axis."""
+    terms = [(coefficient, [Dim({(atom,): 1}) for atom in atoms]) for atoms, coefficient in size._terms.items()]
+    if terms == [(1, [size])]:
+        (((atom,), _),) = size._terms.items()
+        if isinstance(atom, str):
+            raise TargetError(f"the size '{size}' is not the size of any axis of an input", e.where, FIX_SIZES)
+        code, table = _FUNCTIONS[atom.fn]
+        return e.run(code, [_size(e, a) for a in atom.args], INT32, (1,), options(table))
     total: int | None = None
-    for atoms, coefficient in size._terms.items():
-        factors = [_atom(e, a) for a in atoms]
-        if coefficient != 1 or not factors:
-            factors.append(e.ints([coefficient]))
-        term = factors[0]
-        for factor in factors[1:]:
-            term = e.run("MUL", [term, factor], INT32, (1,), options("MulOptions"))
+    for coefficient, factors in terms:
+        tensors = [_size(e, f) for f in factors] + ([] if factors and coefficient == 1 else [_size(e, coefficient)])
+        term = tensors[0]
+        for tensor in tensors[1:]:
+            term = e.run("MUL", [term, tensor], INT32, (1,), options("MulOptions"))
         total = term if total is None else e.run("ADD", [total, term], INT32, (1,), options("AddOptions"))
     assert total is not None
     return total
 
 
-def _atom(e: Emitter, atom: _Atom) -> int:
-    if isinstance(atom, str):
-        return _size(e, Dim.symbol(atom))
-    code, table = _FUNCTIONS[atom.fn]
-    left, right = (_size(e, a) for a in atom.args)
-    return e.run(code, [left, right], INT32, (1,), options(table))
-
-
 @lowering(Sizes, lambda node, op: "" if op.sizes else "LiteRT has no constants without elements")
 def sizes(e: Emitter, node: Node, op: Sizes) -> None:
+    """A constant, or what `sizes_tensor` makes."""
     e.alias(node, sizes_tensor(e, op.sizes, op.dtype))

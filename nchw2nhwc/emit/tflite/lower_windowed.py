@@ -72,20 +72,22 @@ def _convolves(node: Node, op: Conv) -> str:
 
 @lowering(Conv, _convolves)
 def conv(e: Emitter, node: Node, op: Conv) -> None:
+    """CONV_2D, also in groups; DEPTHWISE_CONV_2D with one group a channel; CONV_3D."""
     x, w = node.input(0), node.input(1)
-    common = {"padding": int(_padding(e, node)), **_per_axis("stride", op.strides), **_dilations(op.dilations),
-              "fusedActivationFunction": FUSED[op.activation]}
+    common: dict[str, OptionValue] = {
+        "padding": int(_padding(e, node)), **_per_axis("stride", op.strides), **_dilations(op.dilations),
+        "fusedActivationFunction": FUSED[op.activation]}
     inputs, outputs = static(x.shape[-1], "the number of channels"), static(w.shape[0], "the number of filters")
-    bias = _bias(e, node, outputs)
     if len(op.strides) == 3:
+        code, table = "CONV_3D", "Conv3DOptions"
         filters = e.weights(w.const.transpose(1, 2, 3, 4, 0)) if w.const is not None else _transposed(e, w, (1, 2, 3, 4, 0))
-        e.op("CONV_3D", [e.of(x), filters, bias], [e.out(node)], options("Conv3DOptions", **common))
     elif op.groups == inputs and w.const is not None:
+        code, table = "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions"
         filters = e.weights(np.moveaxis(w.const, 0, -1).reshape(1, *w.const.shape[1:3], outputs))
-        e.op("DEPTHWISE_CONV_2D", [e.of(x), filters, bias], [e.out(node)],
-             options("DepthwiseConv2DOptions", **common, depthMultiplier=outputs // inputs))
+        common["depthMultiplier"] = outputs // inputs
     else:
-        e.op("CONV_2D", [e.of(x), e.of(w), bias], [e.out(node)], options("Conv2DOptions", **common))
+        code, table, filters = "CONV_2D", "Conv2DOptions", e.of(w)
+    e.op(code, [e.of(x), filters, _bias(e, node, outputs)], [e.out(node)], options(table, **common))
 
 
 def _transposed(e: Emitter, value: Value, perm: Sequence[int]) -> int:
@@ -105,18 +107,17 @@ def _transposes(node: Node, op: ConvTranspose) -> str:
     return refused_activation(node, op.activation) or kernel("TRANSPOSE_CONV" if rank == 2 else "CONV_3D_TRANSPOSE")(node, op)
 
 
-def _placed(op: ConvTranspose, reach: Sequence[int]) -> tuple[Padding, list[int]] | None:
-    """SAME or VALID if either gives the result at once, and by how much every axis is longer than the whole transpose (negative: cut).
+def _placed(op: ConvTranspose, reach: Sequence[int]) -> Padding | None:
+    """SAME or VALID if either gives the result at once.
 
-    The whole is `(in - 1) * stride + reach`. VALID starts with its first row and has up to stride - 1 empty rows behind it. SAME is
-    ceil(out / stride) = in long and cuts the smaller half of the rest in front.
+    The whole transpose is `(in - 1) * stride + reach` long. VALID starts with its first row and has up to stride - 1 empty rows behind it.
+    SAME is as long as makes ceil(out / stride) = in, and cuts the smaller half of the rest in front.
     """
     longer = [o - b - e for o, b, e in zip(op.output_padding, op.pads_begin, op.pads_end)]
     if all(b == 0 and 0 <= n < s for b, n, s in zip(op.pads_begin, longer, op.strides)):
-        return Padding.VALID, longer
-    if all(-s < r - s + n <= 0 and b == max(-n, 0) // 2 for b, n, s, r in zip(op.pads_begin, longer, op.strides, reach)):
-        return Padding.SAME, longer
-    return None
+        return Padding.VALID
+    same = all(-s < r - s + n <= 0 and b == max(-n, 0) // 2 for b, n, s, r in zip(op.pads_begin, longer, op.strides, reach))
+    return Padding.SAME if same else None
 
 
 @lowering(ConvTranspose, _transposes)
@@ -127,7 +128,7 @@ def conv_transpose(e: Emitter, node: Node, op: ConvTranspose) -> None:
     reach = [d * (k - 1) + 1 for d, k in zip(op.dilations, taps)]
     placed = _placed(op, reach)
     if placed is not None:
-        _transpose_conv(e, node, op, e.of(x), node.output.shape, e.out(node), placed[0])
+        _transpose_conv(e, node, op, e.of(x), node.output.shape, e.out(node), placed)
         return
     before = [-(min(b, 0) // s) for b, s in zip(op.pads_begin, op.strides)]
     room = [o - end for o, end in zip(op.output_padding, op.pads_end)]
@@ -148,16 +149,16 @@ def conv_transpose(e: Emitter, node: Node, op: ConvTranspose) -> None:
 
 def _transpose_conv(e: Emitter, node: Node, op: ConvTranspose, x: int, shape: Shape, target: int, padding: Padding) -> None:
     w = node.input(1)
-    bias = _bias(e, node, static(shape[-1], "the number of filters"))
+    channels = static(shape[-1], "the number of filters")
     common = {"padding": int(padding), **_per_axis("stride", op.strides), "fusedActivationFunction": FUSED[op.activation]}
     if len(op.strides) == 2:
         filters = e.of(w) if w.const is None or set(op.dilations) == {1} else e.weights(_dilated(w.const, op.dilations))
-        e.op("TRANSPOSE_CONV", [sizes_tensor(e, shape), filters, x, bias], [target], options("TransposeConvOptions", **common))
-        return
-    perm = (1, 2, 3, 0, 4)
-    filters = _transposed(e, w, perm) if w.const is None else e.weights(_dilated(w.const, op.dilations).transpose(perm))
-    opts = options("Conv3DOptions", **common, **_dilations((1, 1, 1)))
-    e.op("CONV_3D_TRANSPOSE", [sizes_tensor(e, shape), filters, x, bias], [target], opts)
+        code, opts = "TRANSPOSE_CONV", options("TransposeConvOptions", **common)
+    else:
+        perm = (1, 2, 3, 0, 4)
+        filters = _transposed(e, w, perm) if w.const is None else e.weights(_dilated(w.const, op.dilations).transpose(perm))
+        code, opts = "CONV_3D_TRANSPOSE", options("Conv3DOptions", **common)
+    e.op(code, [sizes_tensor(e, shape), filters, x, _bias(e, node, channels)], [target], opts)
 
 
 def _dilated(w: Array, dilations: Sequence[int]) -> Array:
@@ -195,11 +196,13 @@ def _averages(node: Node, op: AvgPool) -> str:
 
 @lowering(MaxPool, lambda node, op: _pools(node, op, "MAX_POOL_2D"))
 def max_pool(e: Emitter, node: Node, op: MaxPool) -> None:
+    """MAX_POOL_2D."""
     _pool(e, node, op, "MAX_POOL_2D", _padding(e, node))
 
 
 @lowering(AvgPool, _averages)
 def avg_pool(e: Emitter, node: Node, op: AvgPool) -> None:
+    """AVERAGE_POOL_2D."""
     padding = _padding(e, node)
     if padding is Padding.SAME and op.count_include_pad and any(any(w.explicit()) for w in windows(node)):
         raise TargetError("its padding counts, which that of SAME does not; the pass explicit_padding has not run", e.where)
@@ -207,6 +210,6 @@ def avg_pool(e: Emitter, node: Node, op: AvgPool) -> None:
 
 
 def _pool(e: Emitter, node: Node, op: MaxPool | AvgPool, code: str, padding: Padding) -> None:
-    opts = options("Pool2DOptions", padding=int(padding), **_per_axis("stride", op.strides), filterHeight=op.kernel[0], filterWidth=op.kernel[1],
-                   fusedActivationFunction=FUSED[op.activation])
+    opts = options("Pool2DOptions", padding=int(padding), **_per_axis("stride", op.strides), filterHeight=op.kernel[0],
+                   filterWidth=op.kernel[1], fusedActivationFunction=FUSED[op.activation])
     e.op(code, [e.of(node.input(0))], [e.out(node)], opts)

@@ -49,6 +49,8 @@ def refusal(node: Node) -> str:
     found = LOWERINGS.get(type(node.op))
     if found is None:
         return f"TFLite has no operator for {node.op.name}"
+    if any(0 in value.shape for value in node.outputs):
+        return "a result has no elements, which LiteRT cannot hold"
     return found.refuse(node, node.op)
 
 

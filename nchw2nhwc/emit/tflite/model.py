@@ -25,13 +25,17 @@ TYPES: Mapping[DType, str] = {np.dtype(key): name for key, name in (
 """The schema's name of every element type that a tensor can have here."""
 
 
+_NUMBERS = {"FLOAT32": 0, "FLOAT16": 1, "INT32": 2, "UINT8": 3, "INT64": 4, "BOOL": 6, "INT16": 7, "INT8": 9, "FLOAT64": 10, "UINT64": 12,
+            "UINT32": 15, "UINT16": 16, "BFLOAT16": 18}
+"""`TensorType` of the schema."""
+
 DATA_OPERANDS: Mapping[str, int] = {"SPLIT": 1, "SELECT_V2": 1, "TRANSPOSE_CONV": 2, "CONV_3D_TRANSPOSE": 2}
 """Where an operator's data is among its operands, if it is not the first."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """The attributes of an operator: a table of the schema such as `Conv2DOptions`, and its fields. A string is the name of an enum entry."""
+    """The attributes of an operator: a table of the schema such as `Conv2DOptions`, and its fields."""
 
     table: str
     fields: tuple[tuple[str, OptionValue], ...] = ()
@@ -40,6 +44,11 @@ class Options:
 def options(table: str, /, **fields: OptionValue) -> Options:
     """An options table; fields are spelled as the schema's Python classes spell them (`strideW`)."""
     return Options(table, tuple(fields.items()))
+
+
+def type_number(dtype: DType) -> int:
+    """The schema's number for an element type."""
+    return _NUMBERS[TYPES[dtype]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class Operator:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Options | None = None
-    origin: Location = Location()
+    origin: Location = field(default_factory=Location)
 
 
 @dataclass
@@ -91,6 +100,7 @@ class Blob:
 
     @property
     def nbytes(self) -> int:
+        """Bytes in the file."""
         return int(self.array.size) * self.dtype.itemsize
 
     def content(self) -> Array:

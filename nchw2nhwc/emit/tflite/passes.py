@@ -7,6 +7,7 @@ from nchw2nhwc.emit.tflite.rules_activation import ACTIVATION
 from nchw2nhwc.emit.tflite.rules_padding import PADDING
 from nchw2nhwc.emit.tflite.rules_rank import RANK
 from nchw2nhwc.ir import DType, Graph, Shape, Value
+from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.constants import MERGE_EQUAL
 from nchw2nhwc.passes.movement import MOVEMENT
@@ -28,7 +29,26 @@ SHARE_CONSTANTS = Pass("share_constants", _share_constants)
 """Constants of one type and content become one."""
 
 
+def _nest_concats(graph: Graph) -> int:
+    made: dict[tuple[int, tuple[Value | None, ...]], Value] = {}
+    count = 0
+    for node in graph.nodes:
+        if not isinstance(node.op, Concat):
+            continue
+        axis, parts = node.op.axis, node.inputs
+        known = next((n for n in range(len(parts) - 1, 1, -1) if (axis, parts[:n]) in made), 0)
+        if known:
+            node.set_inputs((made[axis, parts[:known]], *parts[known:]))
+            count += 1
+        made[axis, parts] = node.output
+    return count
+
+
+NEST_CONCATS = Pass("nest_concats", _nest_concats)
+"""A Concat that starts with all that another one has put together takes that one's result instead: XNNPACK takes at most 5 operands."""
+
+
 def target_passes() -> tuple[Pass, ...]:
     """The passes for a stored graph, in their order."""
     return (rule_pass("tidy", MOVEMENT), rule_pass("fuse_activations", ACTIVATION), rule_pass("explicit_padding", PADDING),
-            rule_pass("lower_rank", RANK), rule_pass("tidy_again", MOVEMENT), SHARE_CONSTANTS, MERGE_EQUAL)
+            rule_pass("lower_rank", RANK), rule_pass("tidy_again", MOVEMENT), SHARE_CONSTANTS, MERGE_EQUAL, NEST_CONCATS)

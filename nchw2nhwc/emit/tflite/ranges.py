@@ -18,8 +18,8 @@ _DEPTH = 32
 _ALWAYS = (elementwise.Relu, elementwise.Sigmoid, elementwise.Exp, elementwise.Sqrt, elementwise.Abs, elementwise.Softplus,
            elementwise.HardSigmoid, reduce.Softmax)
 _KEEPS = (movement.Reshape, movement.Transpose, movement.Slice, movement.Split, movement.Concat, movement.Expand, movement.Tile, MaxPool,
-          AvgPool, DepthToSpace, SpaceToDepth, elementwise.Identity, elementwise.Floor, elementwise.Ceil, binary.Add, binary.Mul, binary.Div,
-          binary.Minimum, reduce.ReduceMean, reduce.ReduceSum, reduce.ReduceMax, reduce.ReduceMin)
+          AvgPool, DepthToSpace, SpaceToDepth, elementwise.Identity, elementwise.Floor, elementwise.Ceil, binary.Add, binary.Mul,
+          binary.Div, binary.Minimum, reduce.ReduceMean, reduce.ReduceSum, reduce.ReduceMax, reduce.ReduceMin)
 """Ops whose results are not negative if none of their operands is."""
 
 
@@ -39,9 +39,10 @@ def is_never_negative(value: Value, depth: int = _DEPTH) -> bool:
         return op.min is not None and op.min >= 0
     if isinstance(op, binary.Maximum):
         return any(is_never_negative(node.input(k), depth - 1) for k in range(2))
-    if isinstance(op, binary.Mul) and node.input(0) is node.input(1):
-        return True
-    keeps = isinstance(op, _KEEPS) or (isinstance(op, movement.Pad) and op.value >= 0) or (isinstance(op, Resize) and op.mode in ("nearest", "linear"))
     if isinstance(op, Gather):
         return is_never_negative(node.input(0), depth - 1)
-    return isinstance(op, _ALWAYS) or (keeps and all(v is None or is_never_negative(v, depth - 1) for v in node.inputs))
+    if isinstance(op, _ALWAYS) or (isinstance(op, binary.Mul) and node.input(0) is node.input(1)):
+        return True
+    padded = isinstance(op, movement.Pad) and op.value >= 0
+    resized = isinstance(op, Resize) and op.mode in ("nearest", "linear") and op.roi is None
+    return (padded or resized or isinstance(op, _KEEPS)) and all(v is None or is_never_negative(v, depth - 1) for v in node.inputs)

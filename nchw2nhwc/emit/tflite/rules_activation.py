@@ -16,7 +16,8 @@ from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 ACTIVATION = RuleSet()
 
 _FUSING = (Conv, ConvTranspose, FullyConnected, Arithmetic, MaxPool, AvgPool)
-_CLIPS = {(0.0, None): Activation.RELU, (0.0, float("inf")): Activation.RELU, (0.0, 6.0): Activation.RELU6, (-1.0, 1.0): Activation.RELU_N1_TO_1}
+_CLIPS = {(0.0, None): Activation.RELU, (0.0, float("inf")): Activation.RELU, (0.0, 6.0): Activation.RELU6,
+          (-1.0, 1.0): Activation.RELU_N1_TO_1}
 
 
 def _fused(rw: Rewriter, value: Value, activation: Activation) -> Value:

@@ -24,7 +24,8 @@ def pad_into_same(rw: Rewriter, node: Node, op: Conv) -> Value:
     first = producer(node.input(0), Pad)
     pad = op_of(first, Pad)
     require(op.channels_last and pad.mode == "constant" and pad.value == 0, "{!r} does not pad with zeros", first)
-    require(not any((pad.pads_begin[0], pad.pads_begin[-1], pad.pads_end[0], pad.pads_end[-1])), "{!r} pads the batch or the channels", first)
+    outer = (pad.pads_begin[0], pad.pads_begin[-1], pad.pads_end[0], pad.pads_end[-1])
+    require(not any(outer), "{!r} pads the batch or the channels", first)
     begin = tuple(a + b for a, b in zip(op.pads_begin, pad.pads_begin[1:-1]))
     end = tuple(a + b for a, b in zip(op.pads_end, pad.pads_end[1:-1]))
     wider = replace(op, pads_begin=begin, pads_end=end)
@@ -43,7 +44,8 @@ def explicit_padding(rw: Rewriter, node: Node, op: Conv | MaxPool | AvgPool) -> 
     found = windows(node)
     wanted = padding_of(found)
     counted = isinstance(op, AvgPool) and op.count_include_pad
-    require(op.channels_last and (wanted is None or (counted and wanted is Padding.SAME)), "a padding of TFLite expresses that of {!r}", node)
+    require(op.channels_last, "{!r} is in source order", node)
+    require(wanted is None or (counted and wanted is Padding.SAME), "a padding of TFLite expresses that of {!r}", node)
     require(not isinstance(op, AvgPool) or counted, "{!r} does not count its padding", node)
     pads = [w.explicit() for w in found]
     x, value = node.input(0), 0.0

@@ -9,7 +9,7 @@ from nchw2nhwc.emit.tflite.kernels import KERNELS
 from nchw2nhwc.ir import Node, Shape, Value, product
 from nchw2nhwc.ops.base import Op, remap_axes
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
-from nchw2nhwc.ops.movement import Concat, Pad, Reshape
+from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Split
 from nchw2nhwc.ops.reduce import LogSoftmax, Reduce, Softmax
 from nchw2nhwc.passes.match import require
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
@@ -18,7 +18,7 @@ RANK = RuleSet()
 
 _LIMITS: tuple[tuple[type[Op], int], ...] = (
     (Pad, KERNELS["PAD"].rank), (Concat, KERNELS["CONCATENATION"].rank), (Reduce, KERNELS["MEAN"].rank), (Softmax, KERNELS["SOFTMAX"].rank),
-    (LogSoftmax, KERNELS["LOG_SOFTMAX"].rank))
+    (LogSoftmax, KERNELS["LOG_SOFTMAX"].rank), (Split, KERNELS["SPLIT"].rank))
 
 
 def _merged(shape: Sequence[object], key: Callable[[int], object]) -> list[list[int]]:
@@ -31,8 +31,8 @@ def _reshaped(rw: Rewriter, value: Value, runs: Sequence[Sequence[int]]) -> Valu
     return rw.add(Reshape(shape), value)
 
 
-@RANK.on(Pad, Concat, Reduce, Softmax, LogSoftmax)
-def merge_axes(rw: Rewriter, node: Node, op: Op) -> Value:
+@RANK.on(Pad, Concat, Reduce, Softmax, LogSoftmax, Split)
+def merge_axes(rw: Rewriter, node: Node, op: Op) -> list[Value]:
     """Axes that the op leaves alone, and reduced ones, are merged with their neighbours of the same kind."""
     x = node.input(0)
     limit = next(rank for cls, rank in _LIMITS if isinstance(op, cls))
@@ -43,8 +43,8 @@ def merge_axes(rw: Rewriter, node: Node, op: Op) -> Value:
     stored = [run[0] if run[0] in special else None for run in runs]
     if isinstance(op, Pad):
         stored = [run[0] if len(run) == 1 else None for run in runs]
-    result = rw.add(remap_axes(op, stored), *(_reshaped(rw, v, runs) for v in node.inputs if v is not None))
-    return rw.add(Reshape(node.output.shape), result)
+    results = rw.add_all(remap_axes(op, stored), *(_reshaped(rw, v, runs) for v in node.inputs if v is not None))
+    return [rw.add(Reshape(old.shape), new) for old, new in zip(node.outputs, results)]
 
 
 @RANK.on(FullyConnected)

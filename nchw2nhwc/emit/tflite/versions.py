@@ -18,14 +18,16 @@ def _by_type(text: str) -> Mapping[str, int]:
 
 
 TYPE_VERSIONS: Mapping[str, Mapping[str, int]] = {
-    "INT8": _by_type("ADD:2 SUB:2 MUL:2 MAX_POOL_2D:2 AVERAGE_POOL_2D:2 TRANSPOSE:2 SPLIT:2 SPLIT_V:2 SLICE:2 STRIDED_SLICE:2 REVERSE_V2:3 "
-                     "RESIZE_BILINEAR:2 RESIZE_NEAREST_NEIGHBOR:2 MAXIMUM:2 MINIMUM:2 PACK:2 TILE:3 EQUAL:2 NOT_EQUAL:2 LESS:2 LESS_EQUAL:2 "
-                     "GREATER:2 GREATER_EQUAL:2 PAD:2 PADV2:2 CONCATENATION:2 SOFTMAX:2 MEAN:2 MIRROR_PAD:2 REDUCE_MAX:2 REDUCE_MIN:2 SUM:2 "
-                     "REDUCE_PROD:2 SPACE_TO_DEPTH:2 DEPTH_TO_SPACE:2 SQUARED_DIFFERENCE:2 ARG_MAX:2 ARG_MIN:2 FLOOR_DIV:3 FLOOR_MOD:2 "
+    "INT8": _by_type("ADD:2 SUB:2 MUL:2 MAX_POOL_2D:2 AVERAGE_POOL_2D:2 TRANSPOSE:2 SPLIT:2 SPLIT_V:2 SLICE:2 STRIDED_SLICE:2 "
+                     "REVERSE_V2:3 RESIZE_BILINEAR:2 RESIZE_NEAREST_NEIGHBOR:2 MAXIMUM:2 MINIMUM:2 PACK:2 TILE:3 EQUAL:2 NOT_EQUAL:2 "
+                     "LESS:2 LESS_EQUAL:2 GREATER:2 GREATER_EQUAL:2 PAD:2 PADV2:2 CONCATENATION:2 SOFTMAX:2 MEAN:2 MIRROR_PAD:2 "
+                     "REDUCE_MAX:2 REDUCE_MIN:2 SUM:2 REDUCE_PROD:2 SPACE_TO_DEPTH:2 "
+                     "DEPTH_TO_SPACE:2 SQUARED_DIFFERENCE:2 ARG_MAX:2 ARG_MIN:2 FLOOR_DIV:3 FLOOR_MOD:2 "
                      "BROADCAST_TO:3 GATHER:2"),
     "UINT8": _by_type("ABS:2"),
-    "INT16": _by_type("ADD:5 MUL:7 MAX_POOL_2D:3 TRANSPOSE:5 SPLIT:4 SLICE:4 RESIZE_BILINEAR:4 RESIZE_NEAREST_NEIGHBOR:4 MAXIMUM:4 MINIMUM:4 "
-                      "PACK:3 EQUAL:4 LESS:3 GREATER_EQUAL:3 PAD:3 PADV2:3 CONCATENATION:3 MEAN:3 MIRROR_PAD:3 REDUCE_MAX:3 REDUCE_MIN:3 "
+    "INT16": _by_type("ADD:5 MUL:7 MAX_POOL_2D:3 TRANSPOSE:5 SPLIT:4 SLICE:4 RESIZE_BILINEAR:4 RESIZE_NEAREST_NEIGHBOR:4 "
+                      "MAXIMUM:4 MINIMUM:4 PACK:3 "
+                      "EQUAL:4 LESS:3 GREATER_EQUAL:3 PAD:3 PADV2:3 CONCATENATION:3 MEAN:3 MIRROR_PAD:3 REDUCE_MAX:3 REDUCE_MIN:3 "
                       "REDUCE_PROD:2 FLOOR_DIV:3 FLOOR_MOD:2 BROADCAST_TO:3 GATHER:4 ABS:4"),
     "INT32": _by_type("SPLIT:3 ABS:5 SIGN:2"),
     "INT64": _by_type("ADD:4 SUB:4 MUL:5"),
@@ -52,9 +54,9 @@ def _broadcasts_over(limit: int) -> _Rule:
 
 
 def _option(*names: str) -> _Rule:
-    """Whether one of these options is set to anything but its neutral value (0, or 1 for a dilation)."""
+    """Whether one of these options is set to anything but its neutral value (1 for a dilation, else 0)."""
     def needs(_: Sequence[Tensor | None], options: Options | None) -> bool:
-        return options is not None and any(name in names and value not in ((1,) if "Factor" in name else (0,)) for name, value in options.fields)
+        return options is not None and any(name in names and value != int(name.endswith("Factor")) for name, value in options.fields)
     return needs
 
 

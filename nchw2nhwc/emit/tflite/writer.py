@@ -19,7 +19,7 @@ from typing import IO
 import flatbuffers
 import numpy as np
 
-from nchw2nhwc.emit.tflite.model import TYPES, Model, Operator, Options, Subgraph, Tensor
+from nchw2nhwc.emit.tflite.model import Model, Operator, Options, Subgraph, Tensor, type_number
 
 ALIGNMENT = 16
 LIMIT = 2**31 - 1
@@ -173,7 +173,7 @@ class _Skeleton:
         signature = self._ints(tensor.signature) if tensor.signature is not None else 0
         s.TensorStart(b)
         s.TensorAddShape(b, shape)
-        s.TensorAddType(b, getattr(s.TensorType, TYPES[tensor.dtype]))
+        s.TensorAddType(b, type_number(tensor.dtype))
         s.TensorAddBuffer(b, tensor.buffer)
         s.TensorAddName(b, name)
         if signature:

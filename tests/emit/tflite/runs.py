@@ -81,7 +81,8 @@ def prepared(graph: Graph) -> Graph:
     return graph
 
 
-def check_file(graph: Graph, inputs: Mapping[str, Array], wanted: Sequence[Array], tolerance: float = 2e-5, *, float16: bool = False) -> bytes:
+def check_file(graph: Graph, inputs: Mapping[str, Array], wanted: Sequence[Array], tolerance: float = 2e-5, *,
+               float16: bool = False) -> bytes:
     """Emit a prepared graph, run it with XNNPACK and without, compare; returns the file."""
     content = emit(graph, float16=float16).tobytes()
     for resolver in RESOLVERS:
