@@ -75,7 +75,7 @@ def read(source: Source, options: ConvertOptions) -> Graph:
     from nchw2nhwc.parse.openvino import read_openvino
 
     assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"
-    return read_openvino(source.model, source.bin, input_shapes=options.input_shape, batch=options.batch)
+    return read_openvino(source.model, source.bin, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs)
 
 
 def _count_layers(graph: Graph) -> int:

@@ -11,8 +11,9 @@ import numpy as np
 
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo
-from nchw2nhwc.ir import Array, Dim, Graph, TensorType, evaluate
+from nchw2nhwc.ir import Array, Dim, Graph, Node, TensorType, evaluate
 from nchw2nhwc.ir.interpreter import bind_dims
+from nchw2nhwc.ops.binary import Equal
 from nchw2nhwc.ops.indexing import Gather
 
 BATCH = 2
@@ -95,7 +96,8 @@ _SAME_VALUES = ("Cast", "Reshape", "Transpose", "Identity", "Expand", "Slice", "
 
 
 def index_limits(graph: Graph) -> dict[str, int]:
-    """For every integer input that selects rows of a table (Gather): the number of rows, the smallest where there are several."""
+    """For every integer input that selects rows of a table (Gather), or is compared with each of 0, 1, 2, ... (which spells a one-hot
+    encoding): the number of rows or of those, the smallest where there are several."""
     limits: dict[str, int] = {}
     for start in graph.inputs:
         if start.type.dtype.kind not in "iu":
@@ -104,12 +106,23 @@ def index_limits(graph: Graph) -> dict[str, int]:
         while frontier:
             value = frontier.pop()
             for node, operand in value.uses:
-                if isinstance(node.op, Gather) and operand == 1:
-                    rows = node.input(0).shape[node.op.axis]
-                    if isinstance(rows, int):
-                        limits[start.name] = min(rows, limits.get(start.name, rows))
+                rows = _rows(node, operand)
+                if rows is not None:
+                    limits[start.name] = min(rows, limits.get(start.name, rows))
                 elif node.op.name in _SAME_VALUES:
                     fresh = [v for v in node.outputs if id(v) not in reached]
                     reached |= {id(v) for v in fresh}
                     frontier += fresh
     return limits
+
+
+def _rows(node: Node, operand: int) -> int | None:
+    """How many values this operand selects among; None when it selects nothing, or among any number."""
+    if isinstance(node.op, Gather) and operand == 1:
+        size = node.input(0).shape[node.op.axis]
+        return size if isinstance(size, int) else None
+    if isinstance(node.op, Equal):
+        choices = node.input(1 - operand).const
+        if choices is not None and choices.size > 1 and np.array_equal(np.sort(choices, axis=None), np.arange(choices.size)):
+            return choices.size
+    return None

@@ -90,7 +90,7 @@ def _ports(model: openvino.Model) -> dict[str, openvino.Output]:
         for k, port in enumerate(operation.outputs()):
             if len(operation.outputs()) == 1:
                 found.setdefault(layer, port)
-            found.setdefault(f"{layer}:{k}", port)
+            found.setdefault(f"{layer}.{k}", port)
     for result in model.get_results():
         found.setdefault(result.get_friendly_name(), result.input_value(0))
     return found

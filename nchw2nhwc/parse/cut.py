@@ -45,11 +45,16 @@ def _named(graph: Graph, names: Sequence[str]) -> dict[str, Value]:
         elif layers.get(name):
             found.update(layers[name])
         else:
-            close = get_close_matches(name, [*tensors, *layers], n=3)
-            raise OptionError(f"the model has no tensor or layer '{name}'",
-                              advice=f"Did you mean {' or '.join(repr(c) for c in close)}?" if close else
-                              "Tensors that depend on no input are computed while the model is read.")
+            raise unknown_name(name, (*tensors, *layers))
     return found
+
+
+def unknown_name(name: str, known: Iterable[str]) -> OptionError:
+    """The error for a name that is neither a tensor nor a layer of the model, with those of `known` that look like it."""
+    close = get_close_matches(name, known, n=3)
+    return OptionError(f"the model has no tensor or layer '{name}'",
+                       advice=f"Did you mean {' or '.join(repr(c) for c in close)}?" if close else
+                       "Tensors that depend on no input are computed while the model is read.")
 
 
 def _tensors_and_layers(graph: Graph) -> tuple[dict[str, Value], dict[str, dict[str, Value]]]:

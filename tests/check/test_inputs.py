@@ -10,6 +10,7 @@ import pytest
 from nchw2nhwc.check.inputs import BATCH, EXTENT, index_limits, load_inputs, random_inputs, validate_inputs
 from nchw2nhwc.errors import OptionError, ShapeError
 from nchw2nhwc.ir import Graph, TensorType
+from nchw2nhwc.ops.binary import Equal
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather
 from tests.check.tensors import info
@@ -75,3 +76,14 @@ def test_indices_are_recognised() -> None:
         graph.add(Gather(0), [graph.constant(np.zeros((rows, 2), np.float32)), wide])
     graph.add(Cast(np.dtype(np.float32)), [other])
     assert index_limits(graph) == {"tokens": 5}
+
+
+def test_one_hot_encodings_are_recognised() -> None:
+    graph = Graph()
+    shuffled, byte, padding, other = (graph.add_input(name, TensorType(np.dtype(np.int32), (4, 1))) for name in ("a", "b", "c", "d"))
+    graph.add(Equal(), [graph.constant(np.array([2, 0, 1], np.int32)), shuffled])
+    graph.add(Equal(), [byte, graph.constant(np.arange(257, dtype=np.int32).reshape(1, 257))])
+    graph.add(Equal(), [padding, graph.constant(np.zeros(1, np.int32))])
+    graph.add(Equal(), [padding, graph.constant(np.array([0, 2], np.int32))])
+    graph.add(Equal(), [other, padding])
+    assert index_limits(graph) == {"a": 3, "b": 257}

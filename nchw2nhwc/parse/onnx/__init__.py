@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
-from nchw2nhwc.errors import ConversionError, OptionError, SourceError
+from nchw2nhwc.errors import ConversionError, SourceError
 from nchw2nhwc.ir.graph import Graph
+from nchw2nhwc.parse.cut import unknown_name
 from nchw2nhwc.parse.onnx.interface import declared_inputs, reshaped
 from nchw2nhwc.parse.onnx.model import Model, load
 from nchw2nhwc.parse.onnx.order import layer_name
@@ -60,6 +61,6 @@ def _stops(nodes: Sequence[NodeProto], wanted: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for name in wanted:
         if name not in tensors and name not in layers:
-            raise OptionError(f"there is no tensor or layer '{name}' to stop at")
+            raise unknown_name(name, (*tensors, *layers))
         found.update(dict.fromkeys([name] if name in tensors else layers[name]))
     return list(found)

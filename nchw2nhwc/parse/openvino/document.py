@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -67,10 +67,10 @@ class Document:
         """The place of a layer, for an error."""
         return Location(self.file, layer.name, layer.type)
 
-    def order(self) -> list[Layer]:
-        """The layers that a Result needs, operands first and otherwise in the order of the file. Raises SourceError for a cycle."""
+    def order(self, ends: Iterable[Layer]) -> list[Layer]:
+        """The layers that `ends` need, operands first and otherwise in the order of the file. Raises SourceError for a cycle."""
         needed: set[int] = set()
-        pending = [layer.id for layer in self.of_type("Result")]
+        pending = [layer.id for layer in ends]
         while pending:
             layer = self.layers[pending.pop()]
             if layer.id not in needed:

@@ -9,6 +9,7 @@ from math import prod
 from nchw2nhwc.errors import ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir import Dim, Graph, TensorType, Value, product
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.cut import unknown_name
 from nchw2nhwc.parse.openvino.attributes import integer, integers
 from nchw2nhwc.parse.openvino.common import require_rank, same
 from nchw2nhwc.parse.openvino.document import Document, End, Layer, read_document
@@ -25,12 +26,14 @@ _HELD = ("Parameter", "Const", "Result")
 
 
 def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[str] | bytes | None = None, *,
-                  input_shapes: Mapping[str, Sequence[int]] | None = None, batch: int | None = None) -> Graph:
+                  input_shapes: Mapping[str, Sequence[int]] | None = None, batch: int | None = None,
+                  outputs: Sequence[str] = ()) -> Graph:
     """The graph of an OpenVINO IR (version 10 or 11), in the source's order of axes.
 
     `xml` and `bin` are paths or the files' content; without `bin` the file beside the .xml is used. `input_shapes` replaces the sizes of
     inputs, by tensor or layer name, with -1 for one that is known only at run time; `batch` that of axis 0 of all other inputs with at
-    least two axes. The .bin is mapped: constants are views of it wherever possible. Inputs and outputs are named as in the source.
+    least two axes. `outputs`: tensors or layers to stop at; what they do not need is not read, whatever it is. Default: the model's
+    Results. The .bin is mapped: constants are views of it wherever possible. Inputs and outputs are named as in the source.
 
     Raises SourceError, UnsupportedError, UnsupportedOpsError (one for all op types that are not known), ShapeError or OptionError.
     """
@@ -38,7 +41,7 @@ def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[st
     if bin is None and not isinstance(xml, bytes):
         bin = os.path.splitext(os.fspath(xml))[0] + ".bin"
     types, changed = input_types(document, input_shapes, batch)
-    return Reader(document, Weights(bin), check_shapes=not changed).read(types)
+    return Reader(document, Weights(bin), check_shapes=not changed).read(types, _stops(document, outputs))
 
 
 class Reader:
@@ -51,9 +54,11 @@ class Reader:
         self.values: dict[End, Value | None] = {}
         self.names: dict[End, str] = {}
 
-    def read(self, inputs: Mapping[str, TensorType]) -> Graph:
-        """The whole graph, for inputs of these types."""
-        order = [layer for layer in self.document.order() if layer.type not in ("Parameter", "Result")]
+    def read(self, inputs: Mapping[str, TensorType], stops: Mapping[str, End]) -> Graph:
+        """The graph for inputs of these types, up to the results `stops` (by the names of their tensors) or, without any, the Results."""
+        results = self.document.of_type("Result")
+        ends = [self.document.layers[id] for id, _ in stops.values()] or results
+        order = [layer for layer in self.document.order(ends) if layer.type not in ("Parameter", "Result")]
         _require_mapped(order, self.document)
         for layer, (name, type) in zip(self.document.of_type("Parameter"), inputs.items()):
             self.values[layer.id, 0] = self._checked(layer, self.graph.add_input(name, type))
@@ -66,7 +71,11 @@ class Reader:
                 self._add(layer)
             except ConversionError as error:
                 raise error.at(self.document.where(layer)) from None
-        for layer in self.document.of_type("Result"):
+        for name, end in stops.items():
+            value = self.values[end]
+            if value is not None:
+                self.graph.add_output(value, name)
+        for layer in () if stops else results:
             self._add_output(layer)
         self.graph.prune()
         return self.graph
@@ -140,6 +149,19 @@ class Reader:
         tensor = tensor_name(self.document, self.document.layers[end[0]], end[1])
         candidates = [*layer.output_names[:1], tensor, layer.name, *(f"{tensor}_{n}" for n in range(1, len(self.graph.outputs) + 2))]
         self.graph.add_output(value, next(name for name in candidates if name not in self.graph.output_names))
+
+
+def _stops(document: Document, wanted: Sequence[str]) -> dict[str, End]:
+    """The results that the names of tensors or layers stand for, by tensor; a layer stands for all of its results. Raises OptionError."""
+    layers = {layer.name: {tensor_name(document, layer, k): (layer.id, k) for k in range(len(layer.results))}
+              for layer in document.layers.values() if layer.type != "Result"}
+    tensors = {name: end for results in layers.values() for name, end in results.items()}
+    found: dict[str, End] = {}
+    for name in wanted:
+        if name not in tensors and name not in layers:
+            raise unknown_name(name, (*tensors, *layers))
+        found.update({name: tensors[name]} if name in tensors else layers[name])
+    return found
 
 
 def _require_mapped(layers: Iterable[Layer], document: Document) -> None:

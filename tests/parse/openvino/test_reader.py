@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nchw2nhwc.errors import ShapeError, SourceError, UnsupportedError
+from nchw2nhwc.errors import OptionError, ShapeError, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir import Graph
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.verify import verify
@@ -207,3 +207,16 @@ def test_no_bad_file_takes_long_or_much() -> None:
     assert len(lines) >= 15
     assert all(float(line.split()[0]) < 5 for line in lines), lines
     assert int(peak) < 2**30 // (1024 if sys.platform != "darwin" else 1)
+
+
+def test_reading_stops_at_named_tensors_or_layers() -> None:
+    """What lies behind them may be unknown."""
+    strange = layer(3, "Strange", "strange", inputs=[(2, 2)], outputs=[(2, 2)])
+    content = net([X, AXIS, SPLIT, strange, result(4, "r")], [(0, 0, 2, 0), (1, 0, 2, 1), (2, 2, 3, 0), (3, 1, 4, 0)], 11)
+    with pytest.raises(UnsupportedOpsError, match="Strange"):
+        read_openvino(content, ONE)
+    assert read_openvino(content, ONE, outputs=["left"]).output_names == ["left"]
+    assert read_openvino(content, ONE, outputs=["s"]).output_names == ["left", "s.1"]
+    with pytest.raises(OptionError, match="no tensor or layer 'lef'") as caught:
+        read_openvino(content, ONE, outputs=["lef"])
+    assert caught.value.advice == "Did you mean 'left'?"
