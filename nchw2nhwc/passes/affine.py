@@ -18,11 +18,13 @@ from nchw2nhwc.ops.binary import Add, Arithmetic, Div, Mul, Sub
 from nchw2nhwc.ops.elementwise import Neg
 from nchw2nhwc.ops.kinds import Doubles, wide
 from nchw2nhwc.ops.norm import BatchNorm
-from nchw2nhwc.passes.match import array, constant_operand, require, require_float, require_same_type
+from nchw2nhwc.passes.match import array, constant_operand, producer, require, require_float, require_same_type
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 _LARGEST = 1 << 22
 """Constants with more elements are left alone: they are no scales."""
+_REMEMBERED = 1 << 18
+"""The exact content of larger constants is not kept: it would take twice their memory for one rounding less."""
 AFFINE_OPS: tuple[type[Op], ...] = (Add, Sub, Mul, Div, Neg, BatchNorm)
 
 
@@ -67,12 +69,13 @@ def doubles(rw: Rewriter, value: Value) -> Doubles:
 
 
 def rounded(rw: Rewriter, content: Doubles, dtype: DType) -> Value:
-    """A constant of element type `dtype` that remembers its exact content. Raises Mismatch unless it is finite."""
+    """A constant of element type `dtype` that remembers its exact content, unless it is large. Raises Mismatch unless it is finite."""
     with np.errstate(over="ignore"):
         stored = content.astype(dtype)
     require(bool(np.isfinite(stored).all()), "a constant would not be finite")
     value = rw.constant(stored)
-    rw.doubles[id(value)] = (value, content)
+    if content.size <= _REMEMBERED:
+        rw.doubles[id(value)] = (value, content)
     return value
 
 
@@ -155,3 +158,17 @@ def spelled_out(rw: Rewriter, node: Node, op: BatchNorm) -> Value:
     affine = affine_of(rw, node)
     require(affine.ops > 0 or not rw.graph.is_output(node.output), "{!r} would be an interface twice", node.output)
     return emit(rw, affine)
+
+
+@AFFINE.on(Add, Sub)
+def common_factor(rw: Rewriter, node: Node, op: Add | Sub) -> Value:
+    """a * c + b * c with one number c and products that nobody else reads: (a + b) * c."""
+    require(op.activation is Activation.NONE, "{!r} has an activation", node)
+    left, right = (affine_of(rw, producer(node.input(k), Mul, Div)) for k in (0, 1))
+    for k in (0, 1):
+        rw.require_single_use(node.input(k))
+    if left.scale is None or right.scale is None:
+        raise Mismatch("{!r} does not add two products", node)
+    require(left.scale.size == right.scale.size == 1 and left.scale.item() == right.scale.item(), "the factors of {!r} differ", node)
+    total = rw.add(op, left.x, right.x)
+    return emit(rw, Affine(total, left.scale.reshape((1,) * total.rank)))

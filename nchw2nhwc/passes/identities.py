@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, prod
 
 import numpy as np
 
@@ -13,7 +13,8 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Binary, Div, FakeQuantize, Mul, Pow, PRelu, Sub, Where
 from nchw2nhwc.ops.elementwise import Cast, Clip, Identity, LeakyRelu, Neg, Reciprocal, Relu, Rsqrt, Sqrt
 from nchw2nhwc.ops.movement import Expand
-from nchw2nhwc.passes.match import array, op_of, producer, require, require_float, scalar
+from nchw2nhwc.ops.reduce import ReduceMean, ReduceSum
+from nchw2nhwc.passes.match import array, constant_operand, op_of, producer, require, require_float, scalar, static_sizes
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 IDENTITIES = RuleSet()
@@ -206,6 +207,23 @@ def multiplied_reciprocal(rw: Rewriter, node: Node, op: Mul) -> Value:
         if r.producer is not None and isinstance(r.producer.op, Reciprocal) and rw.single_use(r):
             return rw.add(Div(op.activation), a, r.producer.input(0))
     raise Mismatch("{!r} multiplies no Reciprocal that only it reads", node)
+
+
+@CANONICAL.on(Mul, Div)
+def divided_sum(rw: Rewriter, node: Node, op: Mul | Div) -> Value:
+    """A sum of n elements that is divided by n, or multiplied by what 1 / n is in its type, is their mean."""
+    total, factor = constant_operand(node)
+    first = producer(total, ReduceSum)
+    x, sums = first.input(0), op_of(first, ReduceSum)
+    require_float(x)
+    require(op.activation is Activation.NONE and total.type == node.output.type, "{!r} does more than scale", node)
+    require(isinstance(op, Mul) or factor is node.input(1), "{!r} divides by the sum", node)
+    count = prod(static_sizes(x, sums.axes))
+    require(bool(sums.axes) and count > 0, "{!r} adds nothing up", first)
+    wanted = np.asarray(count if isinstance(op, Div) else 1 / count, x.type.dtype)
+    require(scalar(factor) == float(wanted), "{!r} is not the mean of {} elements", node, count)
+    rw.require_single_use(total)
+    return rw.add(ReduceMean(sums.axes, sums.keepdims), x)
 
 
 @CANONICAL.on(Sub)

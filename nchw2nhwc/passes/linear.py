@@ -10,18 +10,25 @@ from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ir.types import Array
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.binary import Add, Div, Mul, PRelu
+from nchw2nhwc.ops.elementwise import LeakyRelu, Relu
 from nchw2nhwc.ops.kinds import Doubles
-from nchw2nhwc.ops.matmul import FullyConnected
+from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Pad
-from nchw2nhwc.ops.windowed import Conv, ConvTranspose
+from nchw2nhwc.ops.reduce import ReduceMean
+from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, MaxPool
 from nchw2nhwc.passes.affine import AFFINE_OPS, Affine, affine_of, doubles, rounded
+from nchw2nhwc.passes.backwards import MOVES, trace
 from nchw2nhwc.passes.match import array, op_of, producer, require
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 Linear = Conv | ConvTranspose | FullyConnected
+_HOMOGENEOUS: tuple[type[Op], ...] = (Relu, LeakyRelu, PRelu, MaxPool, AvgPool, ReduceMean)
+"""Functions with f(s x) = s f(x) for positive s that is the same for all elements of a channel."""
 _ROWS = 1 << 20
 """Elements of weights that are summed in double precision at a time."""
+
+_LARGEST_SHIFT = 1e4
 
 LINEAR = RuleSet()
 
@@ -98,25 +105,106 @@ def _response(op: Conv | FullyConnected, weights: Array, shift: Doubles) -> Doub
     return result.reshape(-1)
 
 
+def _behind(rw: Rewriter, node: Node, value: Value, scale: Doubles | None, shift: Doubles | None) -> tuple[Value, Value | None]:
+    """Weights and bias with which the layer `node` gives its result `value` scaled and shifted. Raises Mismatch where there are none."""
+    linear = _linear(node)
+    require(linear.activation is Activation.NONE, "{!r} has an activation", node)
+    axis, channels = _channel_axis(linear, value), _out_channels(linear, node.input(1))
+    scale, shift = (_per_channel(c, axis, channels) for c in (scale, shift))
+    w, bias = node.input(1), _bias(rw, node)
+    if scale is not None:
+        require(bool(np.isfinite(scale).all()), "the scale behind {!r} is not finite", node)
+        bias = None if bias is None else bias * scale
+    if shift is not None:
+        bias = shift if bias is None else bias + shift
+    stored = None if bias is None else rounded(rw, bias, value.type.dtype)
+    return w if scale is None else rw.constant(_scaled_results(linear, array(w), scale)), stored
+
+
 @LINEAR.on(*AFFINE_OPS)
 def fold_behind(rw: Rewriter, node: Node, op: Op) -> Value:
     """conv(x) * scale + shift per channel, where only this node reads conv(x)."""
     affine = affine_of(rw, node)
     first = producer(affine.x)
-    linear = _linear(first)
-    require(linear.activation is Activation.NONE, "{!r} has an activation", first)
+    _linear(first)
     rw.require_single_use(affine.x)
-    w = first.input(1)
-    axis, channels = _channel_axis(linear, affine.x), _out_channels(linear, w)
-    scale, shift = (_per_channel(c, axis, channels) for c in (affine.scale, affine.shift))
-    bias = _bias(rw, first)
-    if scale is not None:
-        require(bool(np.isfinite(scale).all()), "the scale of {!r} is not finite", node)
-        w = rw.constant(_scaled_results(linear, array(w), scale))
-        bias = None if bias is None else bias * scale
-    if shift is not None:
-        bias = shift if bias is None else bias + shift
-    return rw.add(linear, first.input(0), w, None if bias is None else rounded(rw, bias, affine.x.type.dtype))
+    return rw.add(first.op, first.input(0), *_behind(rw, first, affine.x, affine.scale, affine.shift))
+
+
+@LINEAR.on(Conv, FullyConnected)
+def fold_before_homogeneous(rw: Rewriter, node: Node, op: Linear) -> Value:
+    """A positive scale before functions with f(s x) = s f(x), such as Relu and pools: relu(x * s + t) as relu(x + t / s) * s."""
+    linear = _linear(node)
+    value, axis, path = node.input(0), _channel_axis(linear, node.input(0)), list[Node]()
+    while value.producer is not None and isinstance(value.producer.op, _HOMOGENEOUS):
+        rw.require_single_use(value)
+        path.append(value.producer)
+        axis = _axis_before(value.producer, axis)
+        value = value.producer.input(0)
+    require(bool(path), "{!r} is made by no function that keeps scales", value)
+    rw.require_single_use(value)
+    affine = _scaled_first(rw, affine_of(rw, producer(value)))
+    scale = _per_channel(affine.scale, axis, _in_channels(linear, node.input(1)))
+    assert scale is not None
+    require(bool((scale > 0).all() and np.isfinite(scale).all()), "the scale before {!r} is not positive", node)
+    result = affine.x
+    if affine.shift is not None:
+        result = rw.add(Add(), result, rounded(rw, affine.shift, value.type.dtype))
+    for each in reversed(path):
+        result = rw.add(each.op, result, *each.inputs[1:])
+    return rw.add(linear, result, rw.constant(_scaled_operand(linear, array(node.input(1)), scale)), *node.inputs[2:])
+
+
+def _axis_before(node: Node, axis: int) -> int:
+    """The axis of a node's operand that `axis` of its result is."""
+    if isinstance(node.op, ReduceMean):
+        kept = [k for k in range(node.input(0).rank) if node.op.keepdims or k not in node.op.axes]
+        require(kept[axis] not in node.op.axes, "{!r} reduces the channels", node)
+        return kept[axis]
+    if isinstance(node.op, (MaxPool, AvgPool)):
+        require(axis == 1 and node.op.activation is Activation.NONE, "{!r} pools along the channels or has an activation", node)
+    return axis
+
+
+@LINEAR.on(*AFFINE_OPS)
+def fold_behind_movement(rw: Rewriter, node: Node, op: Op) -> Value:
+    """A scale and shift behind Reshapes, Transposes and picks (one part of several) of the result of a convolution or fully connected
+    layer."""
+    affine = affine_of(rw, node)
+    require(affine.x.producer is not None and isinstance(affine.x.producer.op, MOVES), "{!r} is not moved", affine.x)
+    _fold_traced(rw, affine)
+    return affine.x
+
+
+@LINEAR.on(Mul, Div)
+def fold_behind_product(rw: Rewriter, node: Node, op: Mul | Div) -> Value:
+    """A number behind the product of two values, as attention scales its scores: into the layer that one of them comes from."""
+    affine = affine_of(rw, node)
+    product = producer(affine.x, MatMul)
+    rw.require_single_use(affine.x)
+    if affine.scale is None or affine.scale.size != 1:
+        raise Mismatch("{!r} does not scale by one number", node)
+    reasons = []
+    for value in map(product.input, (0, 1)):
+        try:
+            _fold_traced(rw, Affine(value, affine.scale.reshape((1,) * value.rank)))
+        except Mismatch as mismatch:
+            reasons.append(str(mismatch))
+        else:
+            affine.x.origin = ""
+            return affine.x
+    raise Mismatch("{}", "; ".join(reasons))
+
+
+def _fold_traced(rw: Rewriter, affine: Affine) -> None:
+    """Fold a scale and shift into the layer that its value comes from through data movement. Only that layer's constants change; what lies
+    between no longer equals tensors of the source. Raises Mismatch, with nothing changed, where it cannot be done."""
+    require(not rw.graph.is_output(affine.x), "{!r} has other readers", affine.x)
+    traced = trace(rw, affine)
+    first = producer(traced.x)
+    first.set_inputs((first.input(0), *_behind(rw, first, traced.x, traced.scale, traced.shift)))
+    for value in traced.path:
+        value.origin = ""
 
 
 @LINEAR.on(Conv, ConvTranspose, FullyConnected)
@@ -175,7 +263,11 @@ def _scaled_first(rw: Rewriter, affine: Affine) -> Affine:
     if affine.scale is None and affine.x.producer is not None:
         rw.require_single_use(affine.x)
         affine = affine_of(rw, affine.x.producer).then(affine)
-    if affine.scale is None or affine.shift is None:
+    if affine.scale is None:
         raise Mismatch("a shift before padding cannot be folded")
+    if affine.shift is None:
+        return affine
     require(bool((affine.scale != 0).all()), "a scale is 0")
-    return Affine(affine.x, affine.scale, affine.shift / affine.scale)
+    shift = affine.shift / affine.scale
+    require(bool((np.abs(shift) <= _LARGEST_SHIFT).all()), "a scale is so small that the shift would not fit into float16")
+    return Affine(affine.x, affine.scale, shift)

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
@@ -83,6 +84,39 @@ def trivial_split(rw: Rewriter, node: Node, op: Split) -> Value:
     """A Split into one part."""
     require(len(node.outputs) == 1, "{!r} has several results", node)
     return pass_through(rw, node, node.input(0))
+
+
+@MOVEMENT.on(Slice)
+def slices_of_all(rw: Rewriter, node: Node, op: Slice) -> Value:
+    """Slices of one value along one axis that together are all of it, one behind the other: a Split."""
+    x = node.input(0)
+    axes = [k for k in range(x.rank) if (op.starts[k], op.stops[k], op.steps[k]) != (None, None, 1)]
+    require(len(axes) == 1, "{!r} slices several axes", node)
+    (axis,) = axes
+    (size,) = static_sizes(x, axes)
+    parts: dict[int, tuple[int, list[Node]]] = {}
+    for user in x.users:
+        if isinstance(user.op, Slice) and all((user.op.starts[k], user.op.stops[k], user.op.steps[k]) == (None, None, 1)
+                                              for k in range(x.rank) if k != axis) and user.op.steps[axis] == 1:
+            start, stop, _ = slice(_number(user.op.starts[axis]), _number(user.op.stops[axis]), 1).indices(size)
+            parts.setdefault(start, (stop, []))[1].append(user)
+            require(parts[start][0] == stop, "slices of {!r} overlap", x)
+    starts = sorted(parts)
+    require(len(starts) > 1 and starts[0] == 0, "{!r} is sliced once", x)
+    require([parts[s][0] for s in starts] == [*starts[1:], size], "slices of {!r} overlap or leave gaps", x)
+    for _, equal in parts.values():
+        require(sum(rw.graph.is_output(n.output) for n in equal) < 2, "two outputs of the graph would be one")
+    results = rw.add_all(Split(axis, tuple(parts[s][0] - s for s in starts)), x)
+    by_node = {each: result for s, result in zip(starts, results) for each in parts[s][1]}
+    for other, result in by_node.items():
+        if other is not node:
+            rw.replace(other, [result])
+    return by_node[node]
+
+
+def _number(end: Size | None) -> int | None:
+    require(not isinstance(end, Dim), "a slice ends at a symbolic position")
+    return None if isinstance(end, Dim) else end
 
 
 @MOVEMENT.on(Pad)

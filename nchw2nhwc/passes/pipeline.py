@@ -14,20 +14,22 @@ from nchw2nhwc.passes.fully_connected import FULLY_CONNECTED
 from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES
 from nchw2nhwc.passes.linear import LINEAR
 from nchw2nhwc.passes.movement import MOVEMENT
+from nchw2nhwc.passes.parallel import PARALLEL
 from nchw2nhwc.passes.promote import PROMOTE_FLOATS
-from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, NORMS
+from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, NORMS, STACKS
 from nchw2nhwc.passes.rewrite import rule_pass
+from nchw2nhwc.passes.routing import ROUTE_CHANNELS
 
 PRUNE = Pass("prune", Graph.prune)
 """Nodes that no output needs go."""
 
-SIMPLIFY = rule_pass("simplify", FOLDING, IDENTITIES, CANONICAL, MOVEMENT)
+SIMPLIFY = rule_pass("simplify", FOLDING, IDENTITIES, CANONICAL, STACKS, MOVEMENT)
 """Constants are folded, what changes nothing goes, and what recognition looks for is spelled in one way."""
 
 RECOGNISE = rule_pass("recognise", BLOCKS, ACTIVATIONS, NORMS)
 """Ops that the source spells out in several nodes are found again."""
 
-FOLD_AFFINE = rule_pass("fold_affine", LINEAR, AFFINE)
+FOLD_AFFINE = rule_pass("fold_affine", LINEAR, PARALLEL, AFFINE)
 """Batch norms, scales and shifts go into the convolutions and fully connected layers around them, or merge with one another."""
 
 MAKE_FULLY_CONNECTED = rule_pass("fully_connected", FULLY_CONNECTED)
@@ -43,4 +45,4 @@ CLEAN = rule_pass("clean", FOLDING, IDENTITIES, MOVEMENT)
 def source_passes(native: Callable[[Node], bool]) -> tuple[Pass, ...]:
     """The passes for a target that takes the nodes that are `native` as they are; what it lacks is decomposed."""
     return (PRUNE, PROMOTE_FLOATS, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE, ORDER_CHANNELS,
-            decompose(native), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, PRUNE)
+            ROUTE_CHANNELS, decompose(native), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, PRUNE)

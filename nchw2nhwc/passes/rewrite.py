@@ -113,6 +113,10 @@ class Rewriter:
         if not self.single_use(value):
             raise Mismatch("{!r} has other readers", value)
 
+    def replace(self, node: Node, results: Sequence[Value]) -> None:
+        """Let `results` stand for the results of another node, which comes later than the one that is being rewritten; it goes."""
+        self._replace(node, list(results))
+
     # ---- for the sweep -----------------------------------------------------------------------------------------------
     def attempt(self, rule: Rule, node: Node) -> list[Node] | Mismatch:
         """Apply a rule: the nodes it made, after they have taken the place of `node`; or the reason why it does not apply."""

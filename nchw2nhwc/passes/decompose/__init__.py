@@ -1,4 +1,7 @@
-"""Ops in terms of other ops, for what a target lacks."""
+"""Ops in terms of other ops, for what a target lacks.
+
+A rule may use any op, as long as there is no circle: what it makes is looked at again.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,19 @@ from collections.abc import Callable
 
 from nchw2nhwc.ir.graph import Graph, Node
 from nchw2nhwc.passes import Pass
-from nchw2nhwc.passes.decompose import binary, convs, elementwise, movement, pools, ranks, reduce, resize
-from nchw2nhwc.passes.decompose.rules import DECOMPOSITIONS
-from nchw2nhwc.passes.rewrite import Explainer, Rewriter, sweep
+from nchw2nhwc.passes.decompose import binary, convs, elementwise, integers, movement, pools, ranks, reduce, resize
+from nchw2nhwc.passes.rewrite import Explainer, Rewriter, RuleSet, sweep
 
-__all__ = ["DECOMPOSITIONS", "binary", "convs", "decompose", "elementwise", "movement", "pools", "ranks", "reduce", "resize"]
+DECOMPOSITIONS = RuleSet(binary.RULES, ranks.RULES, elementwise.RULES, reduce.RULES, movement.RULES, pools.RULES, convs.RULES, resize.RULES,
+                         integers.RULES)
+"""Op class to rules that say the op in other ops, in the order in which they are tried."""
 
 
 def decompose(native: Callable[[Node], bool], explain: Explainer | None = None) -> Pass:
     """A pass that replaces every node that is not `native` by other ops, and those again, until all are or no rule applies."""
     def apply(graph: Graph) -> int:
-        rewriter = Rewriter(graph, "decompose")
-        return sweep(rewriter, lambda node: () if native(node) else DECOMPOSITIONS.of(node.op), explain)
+        return sweep(Rewriter(graph, "decompose"), lambda node: () if native(node) else DECOMPOSITIONS.of(node.op), explain)
     return Pass("decompose", apply)
+
+
+__all__ = ["DECOMPOSITIONS", "decompose"]

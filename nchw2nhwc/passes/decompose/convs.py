@@ -14,10 +14,11 @@ from nchw2nhwc.ops.movement import Concat, Reshape, Split
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.ops.windows import Ints
 from nchw2nhwc.passes.decompose.ranks import Folded
-from nchw2nhwc.passes.decompose.rules import DECOMPOSITIONS
 from nchw2nhwc.passes.decompose.slices import padded, reshaped, sliced
 from nchw2nhwc.passes.match import array, require, static_shape, static_sizes
-from nchw2nhwc.passes.rewrite import Rewriter
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+RULES = RuleSet()
 
 _FEW_GROUPS = 4
 """Up to this many groups become as many ops; more of them are combined in one."""
@@ -35,7 +36,7 @@ def _parts(rw: Rewriter, value: Value, axis: int, count: int) -> list[Value]:
     return list(rw.add_all(Split(axis, (size // count,) * count), value))
 
 
-@DECOMPOSITIONS.on(Conv, ConvTranspose)
+@RULES.on(Conv, ConvTranspose)
 def few_groups(rw: Rewriter, node: Node, op: Conv | ConvTranspose) -> Value:
     """One op for each group, joined."""
     require(1 < op.groups <= _FEW_GROUPS and not op.channels_last, "{!r} has one group or many", node)
@@ -45,7 +46,7 @@ def few_groups(rw: Rewriter, node: Node, op: Conv | ConvTranspose) -> Value:
     return rw.add(Concat(1), *(rw.add(replace(op, groups=1), x, w, b) for x, w, b in zip(data, weights, biases)))
 
 
-@DECOMPOSITIONS.on(Conv)
+@RULES.on(Conv)
 def planes(rw: Rewriter, node: Node, op: Conv) -> Value:
     """A grouped convolution over three axes as a sum of ones over two, one for each tap along the first axis."""
     x, w = node.input(0), node.input(1)
@@ -67,7 +68,7 @@ def planes(rw: Rewriter, node: Node, op: Conv) -> Value:
 
 
 # ---- transposed --------------------------------------------------------------------------------------------------------
-@DECOMPOSITIONS.on(ConvTranspose)
+@RULES.on(ConvTranspose)
 def block_diagonal(rw: Rewriter, node: Node, op: ConvTranspose) -> Value:
     """Many groups with large strides: one group, whose weights are zero between different groups.
 
@@ -83,7 +84,7 @@ def block_diagonal(rw: Rewriter, node: Node, op: ConvTranspose) -> Value:
     return rw.add(replace(op, groups=1), node.input(0), rw.constant(dense), _bias(node))
 
 
-@DECOMPOSITIONS.on(ConvTranspose)
+@RULES.on(ConvTranspose)
 def inserted_zeros(rw: Rewriter, node: Node, op: ConvTranspose) -> Value:
     """Grouped: zeros between the elements of x, then an ordinary convolution with the flipped kernel.
 

@@ -31,9 +31,11 @@ from nchw2nhwc.ops.elementwise import (
     Gelu,
     HardSigmoid,
     HardSwish,
+    Identity,
     IsInf,
     IsNaN,
     LeakyRelu,
+    Log,
     Mish,
     Reciprocal,
     Relu,
@@ -51,10 +53,11 @@ from nchw2nhwc.ops.elementwise import (
     Tanh,
     ThresholdedRelu,
 )
-from nchw2nhwc.passes.decompose.rules import DECOMPOSITIONS
 from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import is_float, require, require_float
-from nchw2nhwc.passes.rewrite import Rewriter
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+RULES = RuleSet()
 
 _ERF = (1.12837927, 0.102769055, -1.91829907e-4, -6.19785386e-4, 8.76375858e-5, -5.66851572e-6, 1.41854415e-7)
 """P with erf(x) = tanh(x P(x^2)): fitted here to atanh(erf(x)) / x so that the largest relative error of erf is least (9.5e-8). All of it
@@ -66,14 +69,14 @@ def _x(rw: Rewriter, node: Node) -> Term:
 
 
 # ---- activations -----------------------------------------------------------------------------------------------------
-@DECOMPOSITIONS.on(Erf)
+@RULES.on(Erf)
 def erf(rw: Rewriter, node: Node, op: Erf) -> Value:
     """tanh(x P(x^2)); see `_ERF`."""
     x = _x(rw, node)
     return (x * (x * x).polynomial(_ERF)).apply(Tanh()).value
 
 
-@DECOMPOSITIONS.on(Gelu)
+@RULES.on(Gelu)
 def gelu(rw: Rewriter, node: Node, op: Gelu) -> Value:
     """x / 2 * (1 + erf(x / sqrt 2)), or x * sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), which is the approximate form."""
     x = _x(rw, node)
@@ -83,52 +86,50 @@ def gelu(rw: Rewriter, node: Node, op: Gelu) -> Value:
     return (x * (x * (x * x * (0.044715 * c) + c)).apply(Sigmoid())).value
 
 
-@DECOMPOSITIONS.on(Swish)
+@RULES.on(Swish)
 def swish(rw: Rewriter, node: Node, op: Swish) -> Value:
     """x * sigmoid(beta x)."""
     x = _x(rw, node)
     return (x * (x if op.beta == 1 else x * op.beta).apply(Sigmoid())).value
 
 
-@DECOMPOSITIONS.on(HardSigmoid)
+@RULES.on(HardSigmoid)
 def hard_sigmoid(rw: Rewriter, node: Node, op: HardSigmoid) -> Value:
     """relu6(6 alpha x + 6 beta) / 6: that clipping is an op of its own, and for alpha = 1/6 the first product goes."""
     x, alpha, beta = _x(rw, node), 6 * op.alpha, 6 * op.beta
     return (((x if abs(alpha - 1) < 1e-6 else x * alpha) + beta).apply(Clip(0.0, 6.0)) * (1 / 6)).value
 
 
-@DECOMPOSITIONS.on(HardSwish)
+@RULES.on(HardSwish)
 def hard_swish(rw: Rewriter, node: Node, op: HardSwish) -> Value:
     """x * relu6(x + 3) / 6."""
     x = _x(rw, node)
     return (x * ((x + 3.0).apply(Clip(0.0, 6.0)) * (1 / 6))).value
 
 
-@DECOMPOSITIONS.on(Mish)
+@RULES.on(Mish)
 def mish(rw: Rewriter, node: Node, op: Mish) -> Value:
-    """x * n / (n + 2) with n = e^x (e^x + 2), as tanh(log(1 + e^x)) is when written out: one transcendental function, no cancellation.
-    From x = 20 on the quotient is 1 in float32."""
-    x = _x(rw, node)
-    power = x.at_most(20.0).exp()
-    n = power * (power + 2.0)
-    return (x * (n / (n + 2.0))).value
+    """-x * tanh(log(sigmoid(-x))): log(1 + e^x) is -log(sigmoid(-x)), which cannot overflow, and -x costs nothing behind a convolution,
+    whose weights take the sign."""
+    negative = -_x(rw, node)
+    return (negative * negative.apply(Sigmoid()).apply(Log()).apply(Tanh())).value
 
 
-@DECOMPOSITIONS.on(Softplus)
+@RULES.on(Softplus)
 def softplus(rw: Rewriter, node: Node, op: Softplus) -> Value:
     """max(x, 0) + log(1 + exp(-|x|))."""
     x = _x(rw, node)
     return (x.apply(Relu()) + (-abs(x)).exp().log1p()).value
 
 
-@DECOMPOSITIONS.on(Softsign)
+@RULES.on(Softsign)
 def softsign(rw: Rewriter, node: Node, op: Softsign) -> Value:
     """x / (1 + |x|)."""
     x = _x(rw, node)
     return (x / (abs(x) + 1.0)).value
 
 
-@DECOMPOSITIONS.on(Elu)
+@RULES.on(Elu)
 def elu(rw: Rewriter, node: Node, op: Elu) -> Value:
     """max(x, 0) + alpha * elu(min(x, 0)); with alpha = 1, max(x, 0) + 2 e^h sinh(h) where h = min(x, 0) / 2."""
     x = _x(rw, node)
@@ -139,14 +140,14 @@ def elu(rw: Rewriter, node: Node, op: Elu) -> Value:
     return (x.apply(Relu()) + half.exp() * half.apply(Sinh()) * 2.0).value
 
 
-@DECOMPOSITIONS.on(Selu)
+@RULES.on(Selu)
 def selu(rw: Rewriter, node: Node, op: Selu) -> Value:
     """gamma * (max(x, 0) + alpha * elu(min(x, 0)))."""
     x = _x(rw, node)
     return (x.apply(Relu()) * op.gamma + x.at_most(0.0).apply(Elu()) * (op.gamma * op.alpha)).value
 
 
-@DECOMPOSITIONS.on(Celu)
+@RULES.on(Celu)
 def celu(rw: Rewriter, node: Node, op: Celu) -> Value:
     """alpha * elu(x / alpha) for a positive alpha."""
     require(op.alpha > 0, "alpha is {}", op.alpha)
@@ -154,28 +155,28 @@ def celu(rw: Rewriter, node: Node, op: Celu) -> Value:
     return (x.apply(Elu()) if op.alpha == 1 else (x * (1 / op.alpha)).apply(Elu()) * op.alpha).value
 
 
-@DECOMPOSITIONS.on(ThresholdedRelu)
+@RULES.on(ThresholdedRelu)
 def thresholded_relu(rw: Rewriter, node: Node, op: ThresholdedRelu) -> Value:
     """x where x > alpha, else 0."""
     x = _x(rw, node)
     return (x > op.alpha).choose(x, rw.scalar(0.0, x.value)).value
 
 
-@DECOMPOSITIONS.on(LeakyRelu)
+@RULES.on(LeakyRelu)
 def leaky_relu(rw: Rewriter, node: Node, op: LeakyRelu) -> Value:
     """max(x, 0) + alpha * min(x, 0)."""
     x = _x(rw, node)
     return (x.apply(Relu()) + x.at_most(0.0) * op.alpha).value
 
 
-@DECOMPOSITIONS.on(PRelu)
+@RULES.on(PRelu)
 def prelu(rw: Rewriter, node: Node, op: PRelu) -> Value:
     """max(x, 0) + slope * min(x, 0)."""
     x = _x(rw, node)
     return (x.apply(Relu()) + x.at_most(0.0) * node.input(1)).value
 
 
-@DECOMPOSITIONS.on(Clip)
+@RULES.on(Clip)
 def clip(rw: Rewriter, node: Node, op: Clip) -> Value:
     """min(max(x, a), b) of floats."""
     x = _x(rw, node)
@@ -186,48 +187,48 @@ def clip(rw: Rewriter, node: Node, op: Clip) -> Value:
 
 
 # ---- trigonometric and hyperbolic functions ----------------------------------------------------------------------------
-@DECOMPOSITIONS.on(Tan)
+@RULES.on(Tan)
 def tan(rw: Rewriter, node: Node, op: Tan) -> Value:
     """sin(x) / cos(x)."""
     x = _x(rw, node)
     return (x.apply(Sin()) / x.apply(Cos())).value
 
 
-@DECOMPOSITIONS.on(Asin)
+@RULES.on(Asin)
 def asin(rw: Rewriter, node: Node, op: Asin) -> Value:
     """atan2(x, sqrt((1 - x) (1 + x)))."""
     x = _x(rw, node)
     return x.apply(Atan2(), ((1.0 - x) * (x + 1.0)).sqrt()).value
 
 
-@DECOMPOSITIONS.on(Acos)
+@RULES.on(Acos)
 def acos(rw: Rewriter, node: Node, op: Acos) -> Value:
     """atan2(sqrt((1 - x) (1 + x)), x)."""
     x = _x(rw, node)
     return ((1.0 - x) * (x + 1.0)).sqrt().apply(Atan2(), x).value
 
 
-@DECOMPOSITIONS.on(Atan)
+@RULES.on(Atan)
 def atan(rw: Rewriter, node: Node, op: Atan) -> Value:
     """atan2(x, 1)."""
     return _x(rw, node).apply(Atan2(), 1.0).value
 
 
-@DECOMPOSITIONS.on(Sinh)
+@RULES.on(Sinh)
 def sinh(rw: Rewriter, node: Node, op: Sinh) -> Value:
     """tanh(x) * cosh(x): a difference of exponentials would lose small x."""
     x = _x(rw, node)
     return (x.apply(Tanh()) * x.apply(Cosh())).value
 
 
-@DECOMPOSITIONS.on(Cosh)
+@RULES.on(Cosh)
 def cosh(rw: Rewriter, node: Node, op: Cosh) -> Value:
     """(e^x + e^-x) / 2."""
     x = _x(rw, node)
     return ((x.exp() + (-x).exp()) * 0.5).value
 
 
-@DECOMPOSITIONS.on(Asinh)
+@RULES.on(Asinh)
 def asinh(rw: Rewriter, node: Node, op: Asinh) -> Value:
     """sign(x) * log(1 + a + a * (a / (1 + sqrt(1 + a^2)))) with a = |x|."""
     x = _x(rw, node)
@@ -235,14 +236,14 @@ def asinh(rw: Rewriter, node: Node, op: Asinh) -> Value:
     return (x.apply(Sign()) * (a + a * (a / ((a * a + 1.0).sqrt() + 1.0))).log1p()).value
 
 
-@DECOMPOSITIONS.on(Acosh)
+@RULES.on(Acosh)
 def acosh(rw: Rewriter, node: Node, op: Acosh) -> Value:
     """log(1 + t + sqrt(t) sqrt(t + 2)) with t = x - 1."""
     t = _x(rw, node) - 1.0
     return (t + t.sqrt() * (t + 2.0).sqrt()).log1p().value
 
 
-@DECOMPOSITIONS.on(Atanh)
+@RULES.on(Atanh)
 def atanh(rw: Rewriter, node: Node, op: Atanh) -> Value:
     """(log(1 + x) - log(1 - x)) / 2."""
     x = _x(rw, node)
@@ -250,25 +251,25 @@ def atanh(rw: Rewriter, node: Node, op: Atanh) -> Value:
 
 
 # ---- arithmetic ------------------------------------------------------------------------------------------------------
-@DECOMPOSITIONS.on(Sigmoid)
+@RULES.on(Sigmoid)
 def sigmoid(rw: Rewriter, node: Node, op: Sigmoid) -> Value:
     """1 / (1 + exp(-x)); the exponential may overflow, its reciprocal is then 0, as it should be."""
     return (1.0 / ((-_x(rw, node)).exp() + 1.0)).value
 
 
-@DECOMPOSITIONS.on(Reciprocal)
+@RULES.on(Reciprocal)
 def reciprocal(rw: Rewriter, node: Node, op: Reciprocal) -> Value:
     """1 / x."""
     return (1.0 / _x(rw, node)).value
 
 
-@DECOMPOSITIONS.on(Rsqrt)
+@RULES.on(Rsqrt)
 def rsqrt(rw: Rewriter, node: Node, op: Rsqrt) -> Value:
     """1 / sqrt(x)."""
     return (1.0 / _x(rw, node).sqrt()).value
 
 
-@DECOMPOSITIONS.on(Round)
+@RULES.on(Round)
 def round_half_away(rw: Rewriter, node: Node, op: Round) -> Value:
     """sign(x) * (floor(|x|) + (|x| - floor(|x|) >= 1/2)); the difference is exact, a sum |x| + 1/2 is not."""
     x = _x(rw, node)
@@ -279,14 +280,16 @@ def round_half_away(rw: Rewriter, node: Node, op: Round) -> Value:
     return (x.apply(Sign()) * (whole + (a - whole >= 0.5).as_number(x))).value
 
 
-@DECOMPOSITIONS.on(Abs)
+@RULES.on(Abs)
 def integer_abs(rw: Rewriter, node: Node, op: Abs) -> Value:
-    """max(x, -x)."""
+    """max(x, -x); unsigned numbers as they are."""
     x = _x(rw, node)
+    if x.value.type.dtype.kind == "u":
+        return x.apply(Identity()).value
     return (-x).at_least(x).value
 
 
-@DECOMPOSITIONS.on(Sign)
+@RULES.on(Sign)
 def integer_sign(rw: Rewriter, node: Node, op: Sign) -> Value:
     """min(max(x, -1), 1), of integers."""
     x = _x(rw, node)
@@ -295,7 +298,7 @@ def integer_sign(rw: Rewriter, node: Node, op: Sign) -> Value:
     return x.at_least(-1).at_most(1).value
 
 
-@DECOMPOSITIONS.on(BitwiseNot)
+@RULES.on(BitwiseNot)
 def bitwise_not(rw: Rewriter, node: Node, op: BitwiseNot) -> Value:
     """-1 - x, in two's complement."""
     x = _x(rw, node)
@@ -303,14 +306,14 @@ def bitwise_not(rw: Rewriter, node: Node, op: BitwiseNot) -> Value:
     return (-1 - x).value
 
 
-@DECOMPOSITIONS.on(IsNaN)
+@RULES.on(IsNaN)
 def is_nan(rw: Rewriter, node: Node, op: IsNaN) -> Value:
     """x != x."""
     x = _x(rw, node)
     return x.apply(NotEqual(), x).value
 
 
-@DECOMPOSITIONS.on(IsInf)
+@RULES.on(IsInf)
 def is_inf(rw: Rewriter, node: Node, op: IsInf) -> Value:
     """|x|, x or -x equal to infinity; when nothing is to be detected, x > infinity, which never holds."""
     x = _x(rw, node)

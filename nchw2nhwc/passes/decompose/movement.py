@@ -7,14 +7,15 @@ import numpy as np
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.movement import Pad, Reshape, Transpose
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
-from nchw2nhwc.passes.decompose.rules import DECOMPOSITIONS
 from nchw2nhwc.passes.decompose.slices import Indices, picked
 from nchw2nhwc.passes.match import require, static_sizes
 from nchw2nhwc.passes.recognise.blocks import blocked_form
-from nchw2nhwc.passes.rewrite import Rewriter
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+RULES = RuleSet()
 
 
-@DECOMPOSITIONS.on(Pad)
+@RULES.on(Pad)
 def copied_elements(rw: Rewriter, node: Node, op: Pad) -> Value:
     """Padding by copies as constant positions along each padded axis."""
     require(op.mode != "constant", "{!r} pads with a constant", node)
@@ -27,7 +28,7 @@ def copied_elements(rw: Rewriter, node: Node, op: Pad) -> Value:
     return x
 
 
-@DECOMPOSITIONS.on(DepthToSpace, SpaceToDepth)
+@RULES.on(DepthToSpace, SpaceToDepth)
 def as_reshapes(rw: Rewriter, node: Node, op: DepthToSpace | SpaceToDepth) -> Value:
     """Reshape, Transpose, Reshape."""
     require(not op.channels_last, "{!r} is stored channels-last", node)

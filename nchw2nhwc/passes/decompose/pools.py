@@ -9,18 +9,20 @@ from math import prod
 import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.binary import Maximum, Mul, Pow
-from nchw2nhwc.ops.elementwise import Abs, Sqrt
+from nchw2nhwc.ops.elementwise import Abs, Identity, Sqrt
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.reduce import ReduceMax
 from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, Conv, LpPool, MaxPool
 from nchw2nhwc.ops.windows import Ints, adaptive_windows, elements_counted, lowest
 from nchw2nhwc.passes.decompose.matrices import along_axes
 from nchw2nhwc.passes.decompose.ranks import does_nothing
-from nchw2nhwc.passes.decompose.rules import DECOMPOSITIONS
 from nchw2nhwc.passes.decompose.slices import padded, sliced
-from nchw2nhwc.passes.match import require, require_float, static_sizes
-from nchw2nhwc.passes.rewrite import Rewriter
+from nchw2nhwc.passes.match import is_float, require, require_float, static_sizes
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+RULES = RuleSet()
 
 Pool = MaxPool | AvgPool | LpPool
 
@@ -44,7 +46,22 @@ def _cropped(rw: Rewriter, value: Value, like: Value) -> Value:
     return value
 
 
-@DECOMPOSITIONS.on(MaxPool, AvgPool)
+@RULES.on(MaxPool, AvgPool)
+def single_elements(rw: Rewriter, node: Node, op: MaxPool | AvgPool) -> Value:
+    """Windows of one element each, one for each element."""
+    require(does_nothing(op) and op.activation is Activation.NONE, "{!r} has larger windows", node)
+    return rw.add(Identity(), node.input(0))
+
+
+@RULES.on(MaxPool, AvgPool, LpPool)
+def needless_dilation(rw: Rewriter, node: Node, op: Pool) -> Value:
+    """A kernel of one element has no dilation."""
+    dilations = tuple(1 if k == 1 else d for k, d in zip(op.kernel, op.dilations))
+    require(dilations != op.dilations, "all dilations of {!r} matter", node)
+    return rw.add(replace(op, dilations=dilations), node.input(0))
+
+
+@RULES.on(MaxPool, AvgPool)
 def rounded_up(rw: Rewriter, node: Node, op: MaxPool | AvgPool) -> Value:
     """Rounding up as padding at the end, where padding does not count."""
     require(op.ceil_mode and not op.channels_last, "{!r} rounds down", node)
@@ -52,10 +69,11 @@ def rounded_up(rw: Rewriter, node: Node, op: MaxPool | AvgPool) -> Value:
     return _cropped(rw, rw.add(replace(op, pads_end=_needed_end(node, op), ceil_mode=False), node.input(0)), node.output)
 
 
-@DECOMPOSITIONS.on(MaxPool)
+@RULES.on(MaxPool)
 def dilated_maximum(rw: Rewriter, node: Node, op: MaxPool) -> Value:
-    """The maximum of slices along each dilated axis, and an ordinary pool along the others."""
-    dilated = [k for k, (kernel, d) in enumerate(zip(op.kernel, op.dilations)) if d > 1 and kernel > 1]
+    """The maximum of slices along each dilated axis (of integers: each axis), and an ordinary pool along the others."""
+    moving = [k for k in range(len(op.kernel)) if op.kernel[k] > 1 or op.strides[k] > 1]
+    dilated = [k for k in moving if not is_float(node.input(0)) or (op.dilations[k] > 1 and op.kernel[k] > 1)]
     require(bool(dilated) and not op.ceil_mode and not op.channels_last, "{!r} is not dilated", node)
     x = padded(rw, node.input(0), {k + 2: (op.pads_begin[k], op.pads_end[k]) for k in dilated}, float(lowest(node.input(0).type.dtype)))
     for k in dilated:
@@ -73,7 +91,7 @@ def dilated_maximum(rw: Rewriter, node: Node, op: MaxPool) -> Value:
     return x if does_nothing(rest) else rw.add(rest, x)
 
 
-@DECOMPOSITIONS.on(AvgPool)
+@RULES.on(AvgPool)
 def counted_mean(rw: Rewriter, node: Node, op: AvgPool) -> Value:
     """Zeros around x, a mean over whole windows, and where elements do not count, a constant factor that makes up for it."""
     x, axes = node.input(0), range(2, node.input(0).rank)
@@ -97,12 +115,11 @@ def _made_up(node: Node, op: AvgPool) -> np.ndarray[tuple[int, ...], np.dtype[np
     for size, count, kernel, stride, dilation, begin, end in windows:
         within = range(-begin, size + end) if op.count_include_pad else range(size)
         counts = np.multiply.outer(counts, elements_counted(kernel, stride, dilation, begin, count, within))
-    with np.errstate(divide="ignore"):
-        factor = prod(op.kernel) / counts
+    factor = prod(op.kernel) / np.maximum(counts, 1)
     return None if bool((factor == 1).all()) else factor
 
 
-@DECOMPOSITIONS.on(AvgPool)
+@RULES.on(AvgPool)
 def dilated_mean(rw: Rewriter, node: Node, op: AvgPool) -> Value:
     """A dilated mean over whole windows is a depthwise convolution with equal weights."""
     x = node.input(0)
@@ -114,7 +131,7 @@ def dilated_mean(rw: Rewriter, node: Node, op: AvgPool) -> Value:
     return rw.add(Conv(op.strides, op.dilations, op.pads_begin, op.pads_end, channels), x, weights)
 
 
-@DECOMPOSITIONS.on(LpPool)
+@RULES.on(LpPool)
 def p_norm(rw: Rewriter, node: Node, op: LpPool) -> Value:
     """(elements of a window * mean of |x|^p)^(1/p), with zeros around x that count."""
     x = node.input(0)
@@ -135,14 +152,14 @@ def _uniform(sizes: Ints, counts: Ints) -> tuple[Ints, Ints] | None:
         windows = adaptive_windows(size, count)
         lengths = {w.stop - w.start for w in windows}
         steps = {b.start - a.start for a, b in pairwise(windows)} or {1}
-        if len(lengths) > 1 or len(steps) > 1:
+        if len(lengths) > 1 or len(steps) > 1 or min(steps) < 1:
             return None
         kernels.append(lengths.pop())
         strides.append(steps.pop())
     return tuple(kernels), tuple(strides)
 
 
-@DECOMPOSITIONS.on(AdaptiveAvgPool, AdaptiveMaxPool)
+@RULES.on(AdaptiveAvgPool, AdaptiveMaxPool)
 def uniform_windows(rw: Rewriter, node: Node, op: AdaptiveAvgPool | AdaptiveMaxPool) -> Value:
     """Windows of one length at one distance: an ordinary pool."""
     x = node.input(0)
@@ -154,7 +171,7 @@ def uniform_windows(rw: Rewriter, node: Node, op: AdaptiveAvgPool | AdaptiveMaxP
     return rw.add((AvgPool if isinstance(op, AdaptiveAvgPool) else MaxPool)(*found, one, none, none), x)
 
 
-@DECOMPOSITIONS.on(AdaptiveAvgPool)
+@RULES.on(AdaptiveAvgPool)
 def averaging_matrices(rw: Rewriter, node: Node, op: AdaptiveAvgPool) -> Value:
     """A product with an averaging matrix along each axis."""
     x = node.input(0)
@@ -166,10 +183,11 @@ def averaging_matrices(rw: Rewriter, node: Node, op: AdaptiveAvgPool) -> Value:
         for row, window in zip(matrix, adaptive_windows(size, count)):
             row[window] = 1 / (window.stop - window.start)
         matrices[axis] = matrix
-    return along_axes(rw, x, matrices)
+    result = along_axes(rw, x, matrices)
+    return result if result is not x else rw.add(Identity(), x)
 
 
-@DECOMPOSITIONS.on(AdaptiveMaxPool)
+@RULES.on(AdaptiveMaxPool)
 def maxima_of_slices(rw: Rewriter, node: Node, op: AdaptiveMaxPool) -> Value:
     """The maximum of each window's slice, joined; axis by axis."""
     x = node.input(0)
@@ -179,5 +197,4 @@ def maxima_of_slices(rw: Rewriter, node: Node, op: AdaptiveMaxPool) -> Value:
             continue
         parts = [sliced(rw, x, axis, w.start, w.stop) for w in adaptive_windows(size, count)]
         x = rw.add(Concat(axis), *(rw.add(ReduceMax((axis,), True), part) for part in parts))
-    require(x is not node.input(0), "{!r} pools nothing", node)
-    return x
+    return x if x is not node.input(0) else rw.add(Identity(), x)

@@ -6,13 +6,15 @@ from dataclasses import dataclass, fields, replace
 
 from nchw2nhwc.ir.dim import Shape, product
 from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, Conv, ConvTranspose, LpPool, MaxPool
-from nchw2nhwc.passes.decompose.rules import DECOMPOSITIONS
 from nchw2nhwc.passes.decompose.slices import reshaped
 from nchw2nhwc.passes.match import require
-from nchw2nhwc.passes.rewrite import Mismatch, Rewriter
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+RULES = RuleSet()
 
 Windowed = Conv | ConvTranspose | MaxPool | AvgPool | LpPool | AdaptiveAvgPool | AdaptiveMaxPool | Resize
 Pool = MaxPool | AvgPool
@@ -36,7 +38,7 @@ def with_height(op: Windowed) -> Windowed:
     return replace(op, **changed)  # type: ignore[arg-type]
 
 
-@DECOMPOSITIONS.on(Conv, ConvTranspose, MaxPool, AvgPool, LpPool, AdaptiveAvgPool, AdaptiveMaxPool, Resize)
+@RULES.on(Conv, ConvTranspose, MaxPool, AvgPool, LpPool, AdaptiveAvgPool, AdaptiveMaxPool, Resize)
 def one_axis(rw: Rewriter, node: Node, op: Windowed) -> Value:
     """One spatial axis: (N, C, L) as (N, C, 1, L), weights likewise."""
     x = node.input(0)
@@ -82,7 +84,7 @@ def does_nothing(op: Pool) -> bool:
     return set(op.kernel) == set(op.strides) == {1} and not any((*op.pads_begin, *op.pads_end))
 
 
-@DECOMPOSITIONS.on(MaxPool, AvgPool)
+@RULES.on(MaxPool, AvgPool)
 def more_axes(rw: Rewriter, node: Node, op: MaxPool | AvgPool) -> Value:
     """Three or more spatial axes: first the last two, then the others with those two as one. Windows are products of intervals, and so are
     the counts that a mean is divided by, so this is exact for any padding."""
@@ -95,7 +97,7 @@ def more_axes(rw: Rewriter, node: Node, op: MaxPool | AvgPool) -> Value:
     if not does_nothing(others):
         flat = rw.add(Reshape((*x.shape[:-2], product(x.shape[-2:]))), x)
         x = rw.add(Reshape(node.output.shape), rw.add(_with_last(others), flat))
-    return x
+    return x if x is not node.input(0) else rw.add(Identity(), x)
 
 
 def _with_last(op: Pool) -> Pool:
@@ -104,7 +106,7 @@ def _with_last(op: Pool) -> Pool:
                    pads_end=(*op.pads_end, 0))
 
 
-@DECOMPOSITIONS.on(Resize)
+@RULES.on(Resize)
 def resize_more_axes(rw: Rewriter, node: Node, op: Resize) -> Value:
     """Three or more spatial axes, resized one after the other: first the last two, then the others with those two as one.
 
@@ -118,9 +120,7 @@ def resize_more_axes(rw: Rewriter, node: Node, op: Resize) -> Value:
         form, folded = Folded.away(rw, x)
         x = form.back(rw, rw.add(replace(op, sizes=op.sizes[cut:], scales=None if op.scales is None else op.scales[cut:]), folded))
     if tuple(x.shape[2:-2]) == op.sizes[:cut] and op.scales is None:
-        if x is node.input(0):
-            raise Mismatch("{!r} resizes nothing", node)
-        return x
+        return x if x is not node.input(0) else rw.add(Identity(), x)
     flat = product(x.shape[-2:])
     scales = None if op.scales is None else (*op.scales[:cut], 1.0)
     whole = rw.add(Reshape((*x.shape[:-2], flat)), x)

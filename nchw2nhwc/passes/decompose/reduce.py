@@ -26,10 +26,11 @@ from nchw2nhwc.ops.reduce import (
     ReduceSumSquare,
     Softmax,
 )
-from nchw2nhwc.passes.decompose.rules import DECOMPOSITIONS
 from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import require, require_float, static_sizes
-from nchw2nhwc.passes.rewrite import Rewriter
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+RULES = RuleSet()
 
 _LARGEST = float(np.finfo(np.float32).max)
 _BOOL = np.dtype(np.bool_)
@@ -39,13 +40,21 @@ def _x(rw: Rewriter, node: Node) -> Term:
     return Term(rw, node.input(0))
 
 
-@DECOMPOSITIONS.on(ReduceL1)
+@RULES.on(ReduceL2, ReduceLogSum, ReduceLogSumExp)
+def of_integers(rw: Rewriter, node: Node, op: ReduceL2 | ReduceLogSum | ReduceLogSumExp) -> Value:
+    """The result of the same numbers as floats, truncated."""
+    x = _x(rw, node)
+    require(x.value.type.dtype.kind in "iu", "{!r} is not of integers", x.value)
+    return x.apply(Cast(np.dtype(np.float32))).apply(op).apply(Cast(x.value.type.dtype)).value
+
+
+@RULES.on(ReduceL1)
 def l1(rw: Rewriter, node: Node, op: ReduceL1) -> Value:
     """sum(|x|)."""
     return abs(_x(rw, node)).apply(ReduceSum(op.axes, op.keepdims)).value
 
 
-@DECOMPOSITIONS.on(ReduceL2)
+@RULES.on(ReduceL2)
 def l2(rw: Rewriter, node: Node, op: ReduceL2) -> Value:
     """sqrt(sum(x^2)), of floats."""
     x = _x(rw, node)
@@ -53,14 +62,14 @@ def l2(rw: Rewriter, node: Node, op: ReduceL2) -> Value:
     return (x * x).apply(ReduceSum(op.axes, op.keepdims)).apply(Sqrt()).value
 
 
-@DECOMPOSITIONS.on(ReduceSumSquare)
+@RULES.on(ReduceSumSquare)
 def sum_square(rw: Rewriter, node: Node, op: ReduceSumSquare) -> Value:
     """sum(x * x)."""
     x = _x(rw, node)
     return (x * x).apply(ReduceSum(op.axes, op.keepdims)).value
 
 
-@DECOMPOSITIONS.on(ReduceLogSum)
+@RULES.on(ReduceLogSum)
 def log_sum(rw: Rewriter, node: Node, op: ReduceLogSum) -> Value:
     """log(sum(x)), of floats."""
     x = _x(rw, node)
@@ -68,7 +77,7 @@ def log_sum(rw: Rewriter, node: Node, op: ReduceLogSum) -> Value:
     return x.apply(ReduceSum(op.axes, op.keepdims)).apply(Log()).value
 
 
-@DECOMPOSITIONS.on(ReduceLogSumExp)
+@RULES.on(ReduceLogSumExp)
 def log_sum_exp(rw: Rewriter, node: Node, op: ReduceLogSumExp) -> Value:
     """m + log(sum(exp(x - m))) with the maximum m; an infinite one is replaced by the largest number, so that no infinities are
     subtracted."""
@@ -81,7 +90,7 @@ def log_sum_exp(rw: Rewriter, node: Node, op: ReduceLogSumExp) -> Value:
     return (total + top).value
 
 
-@DECOMPOSITIONS.on(ReduceMax, ReduceMin)
+@RULES.on(ReduceMax, ReduceMin)
 def of_booleans(rw: Rewriter, node: Node, op: ReduceMax | ReduceMin) -> Value:
     """Whether any, or whether all, hold."""
     x = _x(rw, node)
@@ -89,14 +98,14 @@ def of_booleans(rw: Rewriter, node: Node, op: ReduceMax | ReduceMin) -> Value:
     return x.apply(ReduceOr(op.axes, op.keepdims) if isinstance(op, ReduceMax) else ReduceAnd(op.axes, op.keepdims)).value
 
 
-@DECOMPOSITIONS.on(ReduceAnd, ReduceOr)
+@RULES.on(ReduceAnd, ReduceOr)
 def as_numbers(rw: Rewriter, node: Node, op: ReduceAnd | ReduceOr) -> Value:
     """The minimum, or the maximum, of 0 and 1."""
     extreme = ReduceMin(op.axes, op.keepdims) if isinstance(op, ReduceAnd) else ReduceMax(op.axes, op.keepdims)
     return _x(rw, node).apply(Cast(np.dtype(np.int32))).apply(extreme).apply(Cast(_BOOL)).value
 
 
-@DECOMPOSITIONS.on(ArgReduce)
+@RULES.on(ArgReduce)
 def last_index(rw: Rewriter, node: Node, op: ArgReduce) -> Value:
     """The last position of an extreme: n - 1 less the first one from behind."""
     x = _x(rw, node)
@@ -107,14 +116,14 @@ def last_index(rw: Rewriter, node: Node, op: ArgReduce) -> Value:
     return (size - 1 - x.apply(reverse).apply(type(op)(op.axis, op.keepdims, False, op.dtype))).value
 
 
-@DECOMPOSITIONS.on(ArgReduce)
+@RULES.on(ArgReduce)
 def position_type(rw: Rewriter, node: Node, op: ArgReduce) -> Value:
     """The position as int32, cast to the type asked for."""
     require(op.dtype != np.dtype(np.int32), "{!r} gives int32", node)
     return _x(rw, node).apply(type(op)(op.axis, op.keepdims, op.select_last_index, np.dtype(np.int32))).apply(Cast(op.dtype)).value
 
 
-@DECOMPOSITIONS.on(Softmax)
+@RULES.on(Softmax)
 def softmax(rw: Rewriter, node: Node, op: Softmax) -> Value:
     """exp(x - max(x)) / sum(exp(x - max(x)))."""
     x = _x(rw, node)
@@ -122,7 +131,7 @@ def softmax(rw: Rewriter, node: Node, op: Softmax) -> Value:
     return (power / power.apply(ReduceSum((op.axis,), True))).value
 
 
-@DECOMPOSITIONS.on(LogSoftmax)
+@RULES.on(LogSoftmax)
 def log_softmax(rw: Rewriter, node: Node, op: LogSoftmax) -> Value:
     """y - log(sum(exp(y))) with y = x - max(x)."""
     x = _x(rw, node)
@@ -131,7 +140,7 @@ def log_softmax(rw: Rewriter, node: Node, op: LogSoftmax) -> Value:
 
 
 # ---- norms -----------------------------------------------------------------------------------------------------------
-@DECOMPOSITIONS.on(BatchNorm)
+@RULES.on(BatchNorm)
 def batch_norm(rw: Rewriter, node: Node, op: BatchNorm) -> Value:
     """(x - mean) * (scale / sqrt(variance + epsilon)) + bias."""
     x = _x(rw, node)
@@ -142,7 +151,7 @@ def batch_norm(rw: Rewriter, node: Node, op: BatchNorm) -> Value:
     return ((x - mean.apply(along)) * factor.apply(along) + bias.apply(along)).value
 
 
-@DECOMPOSITIONS.on(MVN)
+@RULES.on(MVN)
 def mvn(rw: Rewriter, node: Node, op: MVN) -> Value:
     """d / sqrt(mean(d^2) + epsilon) with d = x - mean(x)."""
     x, mean = _x(rw, node), ReduceMean(op.axes, True)
@@ -155,7 +164,7 @@ def mvn(rw: Rewriter, node: Node, op: MVN) -> Value:
     return (centred / (variance.sqrt() + op.epsilon)).value
 
 
-@DECOMPOSITIONS.on(NormalizeL2)
+@RULES.on(NormalizeL2)
 def normalize_l2(rw: Rewriter, node: Node, op: NormalizeL2) -> Value:
     """x / sqrt(sum(x^2) + epsilon), or with max(sum(x^2), epsilon)."""
     x = _x(rw, node)
@@ -165,7 +174,7 @@ def normalize_l2(rw: Rewriter, node: Node, op: NormalizeL2) -> Value:
     return (x * total.apply(Rsqrt())).value
 
 
-@DECOMPOSITIONS.on(LRN)
+@RULES.on(LRN)
 def lrn(rw: Rewriter, node: Node, op: LRN) -> Value:
     """x * (bias + alpha / size * s)^-beta; the sums s over neighbouring channels are a product with a banded matrix, channels last."""
     x = _x(rw, node)

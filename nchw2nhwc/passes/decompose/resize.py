@@ -6,12 +6,14 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.resize import Resize, interpolation_matrix, nearest_indices, source_positions
 from nchw2nhwc.passes.decompose.matrices import along_axes
-from nchw2nhwc.passes.decompose.rules import DECOMPOSITIONS
 from nchw2nhwc.passes.decompose.slices import picked
 from nchw2nhwc.passes.match import require, require_float, static_sizes
-from nchw2nhwc.passes.rewrite import Rewriter
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+RULES = RuleSet()
 
 
 def _axes(node: Node) -> list[tuple[int, int, int]]:
@@ -21,18 +23,17 @@ def _axes(node: Node) -> list[tuple[int, int, int]]:
     return [(k, b, a) for k, (b, a) in enumerate(zip(before, after))]
 
 
-@DECOMPOSITIONS.on(Resize)
+@RULES.on(Resize)
 def nearest(rw: Rewriter, node: Node, op: Resize) -> Value:
     """The constant positions of the copied elements, along each axis."""
     require(op.mode == "nearest" and op.roi is None and not op.channels_last, "{!r} interpolates, or has a region of interest", node)
     x = node.input(0)
     for k, before, after in _axes(node):
         x = picked(rw, x, k + 2, nearest_indices(before, after, op, k))
-    require(x is not node.input(0), "{!r} resizes nothing", node)
-    return x
+    return x if x is not node.input(0) else rw.add(Identity(), x)
 
 
-@DECOMPOSITIONS.on(Resize)
+@RULES.on(Resize)
 def interpolated(rw: Rewriter, node: Node, op: Resize) -> Value:
     """An interpolation matrix along each axis; rows outside of a region of interest are 0, and the extrapolation value is added there."""
     x = node.input(0)
@@ -51,5 +52,4 @@ def interpolated(rw: Rewriter, node: Node, op: Resize) -> Value:
     result = along_axes(rw, x, matrices)
     if bool(outside.any()) and op.extrapolation_value:
         result = rw.add(Add(), result, rw.constant(np.where(outside, op.extrapolation_value, 0.0), x.type.dtype))
-    require(result is not x, "{!r} resizes nothing", node)
-    return result
+    return result if result is not x else rw.add(Identity(), x)

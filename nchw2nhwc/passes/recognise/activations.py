@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import inf, pi, sqrt
 
 import numpy as np
@@ -31,7 +32,7 @@ from nchw2nhwc.ops.elementwise import (
 )
 from nchw2nhwc.passes.identities import clipped
 from nchw2nhwc.passes.match import Pattern, close, op_of, other_operand, require, require_float, require_same_type, scalar
-from nchw2nhwc.passes.recognise.algebra import Product, array_product, is_polynomial, linear, polynomial, product_of
+from nchw2nhwc.passes.recognise.algebra import Polynomial, Product, array_product, is_polynomial, linear, polynomial, product_of
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 ACTIVATIONS = RuleSet()
@@ -56,8 +57,9 @@ def _finished(rw: Rewriter, pattern: Pattern, node: Node, op: Op, x: Value) -> V
 def sigmoid(rw: Rewriter, node: Node, op: Reciprocal) -> Value:
     """1 / (1 + exp(-x))."""
     pattern = Pattern(rw.graph, node)
-    x, factor = _one_plus_exp(pattern, node.input(0))
-    require(close(factor, -1), "exp is taken of {} x", factor)
+    exponent = _exponent(pattern, node.input(0))
+    x, factor, shift = linear(pattern, exponent, lambda value, a, b: close(a, -1) and b == 0)
+    require(close(factor, -1) and shift == 0, "the exponent is {} x + {}", factor, shift)
     return _finished(rw, pattern, node, Sigmoid(), x)
 
 
@@ -66,29 +68,30 @@ def divided_swish(rw: Rewriter, node: Node, op: Div) -> Value:
     """x / (1 + exp(-beta x))."""
     require(op.activation is Activation.NONE, "{!r} has an activation", node)
     pattern = Pattern(rw.graph, node)
-    x, factor = _one_plus_exp(pattern, node.input(1))
-    require(x is node.input(0), "{!r} divides something else than {!r}", node, x)
-    return _finished(rw, pattern, node, Swish(-factor), x)
+    x = node.input(0)
+    found = polynomial(pattern, _exponent(pattern, node.input(1)), x)
+    require(found.keys() == {1}, "the exponent is {}", found)
+    return _finished(rw, pattern, node, Swish(-found[1]), x)
 
 
-def _one_plus_exp(pattern: Pattern, value: Value) -> tuple[Value, float]:
-    """`(x, c)` with `value = 1 + exp(c x)`."""
-    power, a, b = linear(pattern, value)
+def _exponent(pattern: Pattern, value: Value) -> Value:
+    """e with `value = 1 + exp(e)`."""
+    power, a, b = linear(pattern, value, _from(Exp))
     require(close(a, 1) and close(b, 1), "{!r} is not 1 + exp", value)
-    x, factor, shift = linear(pattern, pattern.producer(power, Exp).input(0))
-    require(shift == 0, "exp is shifted")
-    return x, factor
+    return pattern.producer(power, Exp).input(0)
 
 
-def _hard_gate(pattern: Pattern, value: Value) -> tuple[Value, float, float, float]:
-    """`(x, a, b, h)` with `value = min(max(a x + b, 0), h)`."""
-    node = pattern.producer(value, Clip, HardSigmoid)
-    if isinstance(node.op, HardSigmoid):
-        return node.input(0), node.op.alpha, node.op.beta, 1.0
+def _from(*classes: type[Op]) -> Callable[[Value, float, float], bool]:
+    """Stops at what an op of one of these classes makes."""
+    return lambda value, a, b: _made_by(value, *classes)
+
+
+def _top(node: Node) -> float:
+    """h of min(max(x, 0), h)."""
     clip = op_of(node, Clip)
-    require(clip.min == 0 and clip.max is not None and clip.max > 0, "{!r} has other bounds", node)
-    x, a, b = linear(pattern, node.input(0))
-    return x, a, b, clip.max or 0.0
+    if clip.min != 0 or clip.max is None or clip.max <= 0:
+        raise Mismatch("{!r} has other bounds", node)
+    return clip.max
 
 
 @ACTIVATIONS.on(Clip, Mul, Div)
@@ -98,12 +101,14 @@ def hard_sigmoid(rw: Rewriter, node: Node, op: Clip | Mul | Div) -> Value:
     if isinstance(op, Clip):
         gate, number = node.output, 1.0
     else:
-        gate, number, shift = linear(pattern, node.output)
-        require(shift == 0, "the result is shifted")
-        require(_made_by(gate, Clip), "{!r} is not clipped", gate)
-    x, a, b, h = _hard_gate(pattern, gate)
+        product = product_of(pattern, node)
+        require(len(product.values) == 1 and not product.arrays, "{!r} is not scaled by a number", node)
+        gate, number = product.values[0], product.number
+    clip = pattern.producer(gate, Clip)
+    h = _top(clip)
     require(close(number * h, 1), "the largest value is {}", number * h)
-    require(x is not node.output and (a, b) != (1, 0), "nothing is scaled or shifted")
+    x, a, b = linear(pattern, clip.input(0), lambda value, a, b: False)
+    require((a, b) != (1, 0), "nothing is scaled or shifted")
     return _finished(rw, pattern, node, HardSigmoid(a / h, b / h), x)
 
 
@@ -128,8 +133,8 @@ def _gate_op(pattern: Pattern, product: Product, x: Value, gate: Value) -> Op:
     """The op that `product.number * x * gate` is."""
     number = product.number
     if _made_by(gate, Clip, HardSigmoid):
-        inner, a, b, h = _hard_gate(pattern, gate)
-        require(inner is x and close(number * h, 1) and close(a / h, 1 / 6) and close(b / h, 0.5), "{!r} is no hard sigmoid", gate)
+        found, number = _hard_gate(pattern, number, x, gate)
+        require(close(number, 1) and is_polynomial(found, {1: 1 / 6, 0: 0.5}), "{!r} is no hard sigmoid of {!r}", gate, x)
         return HardSwish()
     if _made_by(gate, Sigmoid):
         return _sigmoid_gate(pattern, number, x, gate)
@@ -137,7 +142,7 @@ def _gate_op(pattern: Pattern, product: Product, x: Value, gate: Value) -> Op:
         softplus = pattern.producer(pattern.producer(gate, Tanh).input(0), Softplus)
         require(softplus.input(0) is x and close(number, 1), "{!r} is no Mish of {!r}", gate, x)
         return Mish()
-    base, a, b = linear(pattern, gate)
+    base, a, b = linear(pattern, gate, _from(Erf, Tanh))
     require(close(a * number, 0.5) and close(b * number, 0.5), "{!r} is not (1 + ...) / 2", gate)
     if _made_by(base, Erf):
         found = polynomial(pattern, pattern.producer(base, Erf).input(0), x)
@@ -146,6 +151,16 @@ def _gate_op(pattern: Pattern, product: Product, x: Value, gate: Value) -> Op:
     found = polynomial(pattern, pattern.producer(base, Tanh).input(0), x)
     require(is_polynomial(found, _GELU_TANH), "tanh is taken of {}", found)
     return Gelu(approximate=True)
+
+
+def _hard_gate(pattern: Pattern, number: float, x: Value, gate: Value) -> tuple[Polynomial, float]:
+    """`(p, c)` with `number * gate = c * min(max(p(x), 0), 1)`."""
+    node = pattern.producer(gate, Clip, HardSigmoid)
+    if isinstance(node.op, HardSigmoid):
+        require(node.input(0) is x, "{!r} is of another value", node)
+        return {1: node.op.alpha, 0: node.op.beta}, number
+    h = _top(node)
+    return {k: c / h for k, c in polynomial(pattern, node.input(0), x).items()}, number * h
 
 
 def _sigmoid_gate(pattern: Pattern, number: float, x: Value, gate: Value) -> Op:
@@ -161,9 +176,7 @@ def _sigmoid_gate(pattern: Pattern, number: float, x: Value, gate: Value) -> Op:
 def softplus(rw: Rewriter, node: Node, op: Log) -> Value:
     """log(1 + exp(x))."""
     pattern = Pattern(rw.graph, node)
-    power, a, b = linear(pattern, node.input(0))
-    require(close(a, 1) and close(b, 1), "the logarithm is not of 1 + exp")
-    return _finished(rw, pattern, node, Softplus(), pattern.producer(power, Exp).input(0))
+    return _finished(rw, pattern, node, Softplus(), _exponent(pattern, node.input(0)))
 
 
 @ACTIVATIONS.on(Add)
@@ -176,7 +189,7 @@ def stable_softplus(rw: Rewriter, node: Node, op: Add) -> Value:
         raise Mismatch("{!r} does not add a Relu", node)
     x = pattern.producer(relu, Relu).input(0)
     inner = pattern.producer(other_operand(node, relu), Softplus)
-    magnitude, factor, shift = linear(pattern, inner.input(0))
+    magnitude, factor, shift = linear(pattern, inner.input(0), _from(Abs))
     require(close(factor, -1) and shift == 0 and pattern.producer(magnitude, Abs).input(0) is x, "{!r} is not of -|x|", inner)
     return _finished(rw, pattern, node, Softplus(), x)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -116,10 +117,13 @@ def polynomial(pattern: Pattern, value: Value, x: Value, steps: int = _MAX_STEPS
     return _clean({k: left.get(k, 0.0) + sign * right.get(k, 0.0) for k in {*left, *right}})
 
 
-def linear(pattern: Pattern, value: Value) -> tuple[Value, float, float]:
-    """`(x, a, b)` with `value = a * x + b`, where x is the first value on the way up that is not just scaled or shifted by numbers."""
+def linear(pattern: Pattern, value: Value, stop: Callable[[Value, float, float], bool]) -> tuple[Value, float, float]:
+    """`(x, a, b)` with `value = a * x + b` and numbers a and b: the first on the way up for which `stop(x, a, b)` holds, or else the last,
+    which is not scaled or shifted by a number, or has other readers."""
     a, b = 1.0, 0.0
     for _ in range(_MAX_STEPS):
+        if stop(value, a, b) or len(value.uses) > 1:
+            break
         node = value.producer
         step = _linear_step(node) if node is not None and isinstance(node.op, (Add, Sub, Mul, Div, Neg)) else None
         if node is None or step is None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from nchw2nhwc.ir.dim import Shape, product
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add, Div, Mul, SquaredDifference, Sub
-from nchw2nhwc.ops.elementwise import Clip, Rsqrt, Sqrt
+from nchw2nhwc.ops.binary import Add, Arithmetic, Div, Mul, SquaredDifference, Sub
+from nchw2nhwc.ops.elementwise import Clip, Relu, Rsqrt, Sqrt
 from nchw2nhwc.ops.kinds import Doubles
+from nchw2nhwc.ops.movement import Reshape
 from nchw2nhwc.ops.norm import MVN, NormalizeL2
 from nchw2nhwc.ops.reduce import ReduceL2, ReduceMean, ReduceSum, ReduceSumSquare
 from nchw2nhwc.passes.match import Pattern, op_of, other_operand, require, require_float, require_same_type, scalar
@@ -21,7 +25,10 @@ NORMS = RuleSet()
 
 @dataclass(frozen=True)
 class _Deviation:
-    """What a centred value is divided by: the root of the mean square of x - mean over `axes`, with epsilon in it or behind it."""
+    """What a centred value is divided by: the root of the mean square of x - mean over `axes`, with epsilon in it or behind it.
+
+    `mean` is as the variance is made of it: where it comes without the axes, x can only be centred with a Reshape of it.
+    """
 
     x: Value
     mean: Value
@@ -48,7 +55,48 @@ def _plus_number(pattern: Pattern, value: Value) -> tuple[Value, float]:
     return value, 0.0
 
 
+def _restored(pattern: Pattern, value: Value) -> Value:
+    """`value` before a Reshape, if there is one: it may put back axes that were reduced."""
+    node = value.producer
+    if node is None or not isinstance(node.op, Reshape):
+        return value
+    pattern.cover(node)
+    return node.input(0)
+
+
+def _restores(value: Value, x: Value, axes: tuple[int, ...]) -> bool:
+    """Whether `value` has the shape of x, with size 1 for the axes."""
+    return value.shape == tuple(1 if k in axes else size for k, size in enumerate(x.shape))
+
+
+def _difference_of_squares(pattern: Pattern, value: Value) -> tuple[Value, Value, tuple[int, ...]]:
+    """`(x, mean of x, axes)` with `value` the mean of x^2 less the square of the mean of x, at least 0 where a Relu says so.
+
+    In exact arithmetic this is the variance. In floating point it loses all digits that the two terms share, so MVN, which squares the
+    distances from the mean, is closer to what is meant than the source is.
+    """
+    inner = _restored(pattern, value)
+    if inner.producer is not None and isinstance(inner.producer.op, Relu):
+        pattern.cover(inner.producer)
+        inner = inner.producer.input(0)
+    difference = pattern.producer(inner, Sub)
+    means, squared = pattern.producer(difference.input(0), ReduceMean), pattern.producer(difference.input(1), Mul)
+    square, mean = pattern.producer(means.input(0), Mul), squared.input(0)
+    for node in (difference, squared, square):
+        require(isinstance(node.op, Arithmetic) and node.op.activation is Activation.NONE, "{!r} has an activation", node)
+    x, first = square.input(0), pattern.producer(mean, ReduceMean)
+    require(square.input(1) is x and squared.input(1) is mean and first.input(0) is x, "{!r} is no variance", inner)
+    axes = op_of(first, ReduceMean).axes
+    require(bool(axes) and first.op == means.op, "the mean and the variance are over different axes")
+    require(_restores(value, x, axes), "{!r} drops the axes", value)
+    return x, mean, axes
+
+
 def _variance(pattern: Pattern, value: Value, epsilon: float, inside_sqrt: bool) -> _Deviation:
+    require(epsilon >= 0, "epsilon is negative")
+    if value.producer is not None and isinstance(value.producer.op, (Reshape, Relu, Sub)):
+        x, mean, axes = _difference_of_squares(pattern, value)
+        return _Deviation(x, mean, MVN(axes, epsilon, inside_sqrt))
     square, axes = _mean_of(pattern, value)
     node = pattern.producer(square, Mul, SquaredDifference)
     if isinstance(node.op, Mul):
@@ -57,7 +105,6 @@ def _variance(pattern: Pattern, value: Value, epsilon: float, inside_sqrt: bool)
     for x, mean in ((node.input(0), node.input(1)), (node.input(1), node.input(0))):
         if mean.producer is not None and isinstance(mean.producer.op, ReduceMean) and mean.producer.input(0) is x:
             require(_mean_of(pattern, mean)[1] == axes, "the mean and the variance are over different axes")
-            require(epsilon >= 0, "epsilon is negative")
             return _Deviation(x, mean, MVN(axes, epsilon, inside_sqrt))
     raise Mismatch("{!r} is not the distance from the mean", node)
 
@@ -75,7 +122,11 @@ def _centred(pattern: Pattern, node: Node, deviation: _Deviation) -> None:
     """Raises Mismatch unless the node is x less its mean, that of the deviation."""
     op = op_of(node, Sub)
     require(op.activation is Activation.NONE, "{!r} has an activation", node)
-    require(node.input(0) is deviation.x and node.input(1) is deviation.mean, "{!r} is not x less its mean", node)
+    mean = node.input(1)
+    if mean is not deviation.mean:
+        mean = _restored(pattern, mean)
+    require(node.input(0) is deviation.x and mean is deviation.mean, "{!r} is not x less its mean", node)
+    require(_restores(node.input(1), deviation.x, deviation.op.axes), "{!r} drops the axes", node.input(1))
 
 
 @NORMS.on(Div, Mul)
@@ -87,8 +138,12 @@ def mean_variance(rw: Rewriter, node: Node, op: Div | Mul) -> Value:
     for above, below in order:
         pattern = Pattern(rw.graph, node)
         try:
-            deviation = _root(pattern, node.input(below)) if isinstance(op, Div) else _reciprocal_root(pattern, node.input(below))
             centred, factor = _scaled(pattern, node.input(above))
+            if isinstance(op, Div):
+                deviation = _root(pattern, node.input(below))
+            else:
+                root, gamma = _scaled(pattern, node.input(below))
+                deviation, factor = _reciprocal_root(pattern, root), _times(factor, gamma)
             _centred(pattern, pattern.producer(centred, Sub), deviation)
         except Mismatch as mismatch:
             reasons.append(str(mismatch))
@@ -113,6 +168,13 @@ def _scaled(pattern: Pattern, value: Value) -> tuple[Value, Doubles | None]:
     product = product_of(pattern, pattern.producer(value))
     require(len(product.values) == 1, "{!r} is not scaled by a constant", value)
     return product.values[0], array_product(product.arrays) * product.number
+
+
+def _times(a: Doubles | None, b: Doubles | None) -> Doubles | None:
+    """The product of two factors, None for a factor that is not there."""
+    if a is None or b is None:
+        return b if a is None else a
+    return np.multiply(a, b)
 
 
 @NORMS.on(Add)
@@ -148,6 +210,31 @@ def _gamma_root(pattern: Pattern, value: Value) -> tuple[_Deviation, Value | Non
         if root.producer is not None and isinstance(root.producer.op, Rsqrt):
             return _reciprocal_root(pattern, root), gamma
     raise Mismatch("{!r} does not multiply a reciprocal root", node)
+
+
+@NORMS.on(Reshape)
+def over_merged_axes(rw: Rewriter, node: Node, op: Reshape) -> Value:
+    """A normalisation between a Reshape and its inverse, over axes that the Reshape merges: group norm with one group is over all axes but
+    the batch, instance norm over the spatial ones."""
+    pattern = Pattern(rw.graph, node)
+    inner = pattern.producer(node.input(0), MVN)
+    before = pattern.producer(inner.input(0), Reshape)
+    x, norm = before.input(0), op_of(inner, MVN)
+    require_same_type(x, node)
+    pattern.require_closed()
+    return rw.add(replace(norm, axes=_unmerged(tuple(x.shape), tuple(before.output.shape), norm.axes)), x)
+
+
+def _unmerged(shape: Shape, merged: Shape, axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes of `shape` that `axes` of `merged` consist of. Raises Mismatch where an axis is cut apart."""
+    ends = [product(shape[:k]) for k in range(len(shape) + 1)]
+    found: set[int] = set()
+    for axis in axes:
+        start, stop = product(merged[:axis]), product(merged[:axis + 1])
+        require(start in ends and stop in ends, "axis {} of {} is a part of an axis of {}", axis, merged, shape)
+        found.update(k for k in range(ends.index(start), ends.index(stop)) if shape[k] != 1)
+    require(bool(found), "nothing is normalised")
+    return tuple(sorted(found))
 
 
 # ---- L2 --------------------------------------------------------------------------------------------------------------
