@@ -60,6 +60,10 @@ class RuleSet:
         """The rules for an op."""
         return self._rules.get(type(op), ())
 
+    def of_class(self, cls: type[Op]) -> tuple[Rule, ...]:
+        """The rules for all ops of a class."""
+        return self._rules.get(cls, ())
+
     @property
     def classes(self) -> tuple[type[Op], ...]:
         """The op classes that there are rules for."""

@@ -85,7 +85,7 @@ def test_fake_quantize_of_halves_and_of_a_reversed_range(levels: int, limits: tu
 
 @pytest.mark.parametrize(("op", "build"), [
     (b.FMod(), ov.mod), (b.Mod(), ov.floor_mod), (b.SquaredDifference(), ov.squared_difference),
-], ids=str)
+], ids=lambda v: getattr(v, "__name__", str(v)))
 @pytest.mark.parametrize("dtype", [F32, I32], ids=lambda t: t.name)
 def test_ops_that_onnx_lacks_agree_with_openvino(op: Op, build: object, dtype: DType) -> None:
     random = np.random.default_rng(1)

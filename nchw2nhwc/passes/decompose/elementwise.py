@@ -53,6 +53,7 @@ from nchw2nhwc.ops.elementwise import (
     Tanh,
     ThresholdedRelu,
 )
+from nchw2nhwc.ops.kinds import integer_range
 from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import is_float, require, require_float
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
@@ -178,9 +179,11 @@ def prelu(rw: Rewriter, node: Node, op: PRelu) -> Value:
 
 @RULES.on(Clip)
 def clip(rw: Rewriter, node: Node, op: Clip) -> Value:
-    """min(max(x, a), b) of floats."""
+    """min(max(x, a), b); of integers with what the bounds come to in their type."""
     x = _x(rw, node)
-    require_float(x.value)
+    if not is_float(x.value):
+        low, high = (int(v) for v in op.run(np.array(integer_range(x.value.type.dtype), x.value.type.dtype))[0])
+        return x.at_least(low).at_most(high).value
     require(op.min is not None or op.max is not None, "{!r} has no bounds", node)
     x = x if op.min is None else x.at_least(op.min)
     return (x if op.max is None else x.at_most(op.max)).value

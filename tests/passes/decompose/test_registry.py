@@ -20,6 +20,7 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.passes.constants import FOLDING
 from nchw2nhwc.passes.decompose import DECOMPOSITIONS, decompose
+from nchw2nhwc.passes.decompose.integers import in_wider_integers
 from nchw2nhwc.passes.rewrite import rule_pass
 from tests.ops.samples import op_cases
 from tests.passes.nets import assert_close
@@ -27,8 +28,8 @@ from tests.passes.nets import assert_close
 FLOAT32 = np.dtype(np.float32)
 TOLERANCE = 3e-6
 """Of the largest magnitude: some roundings of float32."""
-LOOSER = {"Mish": 1e-4}
-"""Formulas whose error is relative to the operand: the result may be far smaller."""
+LOOSER = {"Mish": 1e-4, "MVN": 1e-4}
+"""Formulas whose error is relative to the operand, or to the distance between elements: the result may be far smaller, or larger."""
 PARAMETERS = {"Conv": 1, "ConvTranspose": 1, "FullyConnected": 1, "FakeQuantize": 1, "BatchNorm": 1}
 """Ops whose operands from this one on are constants (of FakeQuantize and BatchNorm: sometimes)."""
 
@@ -83,7 +84,7 @@ def test_decomposed_is_the_same_as_the_reference(cls: type[Op]) -> None:
         for name, expected, reference in zip(graph.output_names, before.values(), wanted):
             assert_close(after[name], np.asarray(reference, expected.dtype), LOOSER.get(op.name, TOLERANCE), str(op))
     check()
-    assert seen[True], "no case was decomposed"
+    assert seen[True] or all(rule is in_wider_integers for rule in DECOMPOSITIONS.of_class(cls)), "no case was decomposed"
 
 
 LEFT: dict[str, str] = {
