@@ -17,6 +17,8 @@ from nchw2nhwc.files import Staging
 from nchw2nhwc.progress import STAGES, Bar, Lines, Progress, Silent, Stages
 
 if TYPE_CHECKING:
+    import keras
+
     from nchw2nhwc.converted import Converted
     from nchw2nhwc.ir import Array
     from nchw2nhwc.options import ConvertOptions, RunOptions
@@ -118,27 +120,34 @@ def _progress(arguments: Arguments) -> Progress:
     if options.quiet:
         return Silent()
     if sys.stderr.isatty():
-        return Bar(stages=len(STAGES) - (not options.check), verbose=options.verbose)
+        return Bar(stages=len(STAGES) - (not options.check) + bool(options.keras_targets), verbose=options.verbose)
     return Lines(verbose=options.verbose)
 
 
 def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Converted, str]:
     """Convert, check and write; returns the result and, when there was no check, why."""
     from nchw2nhwc.check.inputs import load_inputs
-    from nchw2nhwc.conversion import run
+    from nchw2nhwc.conversion import require_tensorflow, run
+    from nchw2nhwc.converted import reserve_keras
     from nchw2nhwc.report import to_json
 
     options = arguments.run
     data = load_inputs(options.check_inputs) if options.check_inputs else None
     with Staging() as staging:
         files = {float16: options.output_dir / f"{source.stem}_{'float16' if float16 else 'float32'}.tflite"
-                 for float16 in ((False, True) if options.float16 else (False,))}
+                 for float16 in ((False, True) if options.float16 else (False,)) if "tflite" in options.to}
+        if options.keras_targets:
+            require_tensorflow()
+            reserve_keras(staging, options.output_dir, source.stem, options.keras_targets)
         for path in (*files.values(), *([options.report] if options.report else [])):
             staging.add(path)
         converted = run(source, _with_layer_ids(arguments, source), stages)
         for float16, path in files.items():
             converted.stage_file(staging, path, float16, xnnpack=options.check)
-        skipped = _check(converted, {float16: staging.temporary(path) for float16, path in files.items()}, options, data)
+        model = converted.keras(options.trainable) if options.keras_targets else None
+        if model is not None:
+            converted.stage_keras(staging, options.output_dir, options.keras_targets, model)
+        skipped = _check(converted, {float16: staging.temporary(path) for float16, path in files.items()}, model, options, data)
         if options.report:
             with staging.open(options.report) as file:
                 file.write(to_json(converted.report))
@@ -146,8 +155,10 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
     return converted, skipped
 
 
-def _check(converted: Converted, files: Mapping[bool, Path], options: RunOptions, data: Mapping[str, Array] | None) -> str:
-    """Compare the files (by whether they are float16) with the source; returns why not, when there is nothing to run it with."""
+def _check(converted: Converted, files: Mapping[bool, Path], model: keras.Model | None, options: RunOptions,
+           data: Mapping[str, Array] | None) -> str:
+    """Compare the files (by whether they are float16) and the Keras model with the source; returns why not, when there is nothing to run it
+    with."""
     from nchw2nhwc.check import MissingRuntimeError
 
     if not options.check:
@@ -159,6 +170,8 @@ def _check(converted: Converted, files: Mapping[bool, Path], options: RunOptions
             return f"{missing.reason} ({missing.advice})"
         for float16, path in files.items():
             converted.compare(reference, path, float16, options.tolerance)
+        if model is not None:
+            converted.compare_keras(reference, model, options.tolerance)
     return ""
 
 

@@ -13,21 +13,25 @@ ACCEPTED: Mapping[str, tuple[str, str]] = {
     "--model_output_path": ("DIR", "the same as -o DIR"),
     "--output_no_quant_float32_tflite": ("", "no effect: the float32 file is always written"),
     "--output_float16_quant_tflite": ("", "the same as --float16"),
+    "--output_saved_model": ("", "adds saved_model to --to"),
+    "--output_h5": ("", "adds h5 to --to"),
+    "--output_weight_and_json": ("", "adds weights to --to"),
+    "--output_pb": ("", "adds pb to --to"),
     "--keep_input_tensor_in_nchw": ("", f"the same as --input-layout '{EVERY}=source'"),
     "--layerids_of_the_terminating_output": ("IDS", "like --outputs, with layer ids of the .xml"),
 }
 """Flag: (placeholder of its value, "" for a switch; help)."""
 
 _INTEGER = "not available: results are float32 or float16 (--float16); quantize the network in the framework it comes from"
-_TENSORFLOW = "not available: the result is a TensorFlow Lite file, which LiteRT runs without TensorFlow"
+_TENSORFLOW = "not available: make it from the SavedModel (--to saved_model) with the tool of its maker"
+_TARGETS = {"output_saved_model": "saved_model", "output_h5": "h5", "output_weight_and_json": "weights", "output_pb": "pb"}
 _CALIBRATION = "not needed: there is no calibration; --check-inputs FILE.npz gives the check real data"
 _ONNX = "not needed: ONNX is a source here; give the .onnx file as MODEL"
 _DEVICE = "not available: compile the .tflite file with the vendor's own compiler"
 _EXACT = "not needed: ops are converted to what computes the same, and the check shows that it does"
 
 _WHY: Mapping[str, tuple[str, ...]] = {
-    _TENSORFLOW: ("output_saved_model", "output_h5", "output_weight_and_json", "output_pb", "output_tfjs", "output_tftrt_float32",
-                  "output_tftrt_float16", "tftrt_maximum_cached_engines", "output_coreml"),
+    _TENSORFLOW: ("output_tfjs", "output_tftrt_float32", "output_tftrt_float16", "tftrt_maximum_cached_engines", "output_coreml"),
     _INTEGER: ("output_dynamic_range_quant_tflite", "output_weight_quant_tflite", "output_integer_quant_tflite",
                "output_full_integer_quant_tflite", "output_integer_quant_type", "disable_experimental_new_quantizer",
                "disable_per_channel"),
@@ -68,6 +72,11 @@ def adopt(given: dict[str, object], parser: argparse.ArgumentParser) -> tuple[st
     given.pop("output_no_quant_float32_tflite", None)
     if given.pop("output_float16_quant_tflite", False):
         given["float16"] = True
+    more = [target for flag, target in _TARGETS.items() if given.pop(flag, False)]
+    if more:
+        listed = given.get("to", ("tflite",))
+        assert isinstance(listed, tuple)
+        given["to"] = (*listed, *more)
     move("keep_input_tensor_in_nchw", "input_layout", {EVERY: "source"})
     ids = given.pop("layerids_of_the_terminating_output", None)
     if ids is not None and "outputs" in given:

@@ -56,7 +56,7 @@ def _print_rich(converted: Converted, stream: TextIO, facts: Sequence[tuple[str,
 
 def _interface(converted: Converted) -> list[Sequence[str]]:
     """A row for every input and output."""
-    checks = converted.checks.get("float32")
+    checks = converted.checks.get("float32", converted.checks.get("keras"))
     errors = checks.outputs if checks is not None else {}
     rows = [(kind, info.name, _shape(info.source_shape), _shape(info.shape), _layout(info), info.dtype.name,
              f"{errors[info.name]:.1e}" if kind == "output" and info.name in errors else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,15 @@ import numpy as np
 
 from nchw2nhwc.check.inputs import index_limits
 from nchw2nhwc.converted import Converted
+from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.options import EVERY, ConvertOptions
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
 
 if TYPE_CHECKING:
+    import keras
+
     from nchw2nhwc.ir import Graph
     from nchw2nhwc.layout import LayoutResult
 
@@ -47,10 +51,6 @@ def run(source: Source, options: ConvertOptions, stages: Stages) -> Converted:
 
     with stages.stage("read"):
         graph = read(source, options)
-        if options.inputs or options.outputs:
-            from nchw2nhwc.parse.cut import cut
-
-            cut(graph, options.inputs, options.outputs)
         ends = _Boundary(graph)
         limits, source_ops, half = index_limits(graph), _count_layers(graph), source.format is Format.ONNX and _in_half(graph)
     with stages.stage("passes"):
@@ -63,11 +63,43 @@ def run(source: Source, options: ConvertOptions, stages: Stages) -> Converted:
     for note in layout.graph.notes:
         stages.progress.step(note)
     inputs, outputs = ends.described(layout)
-    return Converted(source, layout, inputs, outputs, source_ops=source_ops, half=half, index_limits=limits, stages=stages)
+    return Converted(source, options, layout, inputs, outputs, source_ops=source_ops, half=half, index_limits=limits, stages=stages)
+
+
+def run_keras(converted: Converted, trainable: bool) -> keras.Model:
+    """The Keras model of a conversion, with the same inputs and outputs in the same layouts; see `Converted.keras`."""
+    require_tensorflow()
+    from nchw2nhwc.emit.keras import emit_keras, keras_source_passes, target_passes
+    from nchw2nhwc.layout import solve_layout
+    from nchw2nhwc.passes import run_passes
+
+    graph = read(converted.source, converted.options)
+    run_passes(graph, keras_source_passes(trainable=trainable))
+    decided = [{info.name: "source" if info.perm == tuple(range(len(info.perm))) else "nhwc" for info in infos}
+               for infos in (converted.inputs, converted.outputs)]
+    layout = solve_layout(graph, input_layouts=decided[0], output_layouts=decided[1])
+    run_passes(layout.graph, target_passes())
+    return emit_keras(layout.graph)
+
+
+def require_tensorflow() -> None:
+    """Raises OptionError when TensorFlow is not installed."""
+    if find_spec("tensorflow") is None or find_spec("keras") is None:
+        raise OptionError("TensorFlow is not installed, which Keras models, SavedModels, .h5 and .pb files are made with",
+                          advice="pip install 'nchw2nhwc[keras]'")
 
 
 def read(source: Source, options: ConvertOptions) -> Graph:
-    """The source as a graph in its own axis order. Raises SourceError, OptionError, ShapeError, UnsupportedError."""
+    """The source as a graph in its own axis order, cut as asked for. Raises SourceError, OptionError, ShapeError, UnsupportedError."""
+    graph = _parsed(source, options)
+    if options.inputs or options.outputs:
+        from nchw2nhwc.parse.cut import cut
+
+        cut(graph, options.inputs, options.outputs)
+    return graph
+
+
+def _parsed(source: Source, options: ConvertOptions) -> Graph:
     if source.format is Format.ONNX:
         from nchw2nhwc.parse.onnx import read_onnx
 

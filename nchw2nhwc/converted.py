@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.files import Staging
+from nchw2nhwc.errors import OptionError
+from nchw2nhwc.files import Staging, size_of
 from nchw2nhwc.interface import TensorInfo
-from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16
+from nchw2nhwc.options import KERAS_FILES, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Source
 
 if TYPE_CHECKING:
+    from keras import Model as KerasModel
+
     from nchw2nhwc.check import CheckResult, Reference
     from nchw2nhwc.emit.tflite import FlatBuffer
     from nchw2nhwc.ir import Array, Graph
@@ -27,15 +30,16 @@ METADATA = "nchw2nhwc.interface"
 
 
 class Converted:
-    """A converted model: write it with `save`, or take its bytes with `tflite`; compare it with its source with `check`.
+    """A converted model: write it with `save`, or take its bytes with `tflite`; compare it with its source with `check`. `keras` and
+    `save_keras` give the same network as a Keras model and in TensorFlow's formats.
 
     `inputs` and `outputs` tell name, shapes, element type and layout of each, in the source's order. `layout` holds the transposes that are
     left and why. `source_ops` is the number of ops of the source; `half` says that its runtime computes it in float16.
     """
 
-    def __init__(self, source: Source, layout: LayoutResult, inputs: tuple[TensorInfo, ...], outputs: tuple[TensorInfo, ...], *,
-                 source_ops: int, half: bool, index_limits: Mapping[str, int], stages: Stages) -> None:
-        self.source, self.layout, self.inputs, self.outputs = source, layout, inputs, outputs
+    def __init__(self, source: Source, options: ConvertOptions, layout: LayoutResult, inputs: tuple[TensorInfo, ...],
+                 outputs: tuple[TensorInfo, ...], *, source_ops: int, half: bool, index_limits: Mapping[str, int], stages: Stages) -> None:
+        self.source, self.options, self.layout, self.inputs, self.outputs = source, options, layout, inputs, outputs
         self.source_ops, self.half, self.stages = source_ops, half, stages
         self.checks: dict[str, CheckResult] = {}
         self.files: dict[str, tuple[Path, int]] = {}
@@ -93,6 +97,42 @@ class Converted:
         self._validate(staging.temporary(path), float16, xnnpack=xnnpack)
         self.files[_kind(float16)] = (path, result.size)
 
+    # ---- by way of Keras -----------------------------------------------------------------------------------------------
+    def keras(self, trainable: bool = False) -> KerasModel:
+        """The network as a Keras functional model, with `inputs` and `outputs` in their order.
+
+        `trainable` keeps batch norms as layers of their own. A dimension of any size is None; convert with `batch=-1` for a model that
+        takes any batch. Raises OptionError when TensorFlow is not installed, TargetError when Keras cannot express a layer.
+        """
+        from nchw2nhwc.conversion import run_keras
+
+        with self.stages.stage("keras"):
+            return run_keras(self, trainable)
+
+    def save_keras(self, folder: str | os.PathLike[str], to: Sequence[str] = ("keras",), *, trainable: bool = False) -> None:
+        """Write the targets `to` (the keys of `options.KERAS_FILES`) into `folder`, all or none of them, named after the source.
+
+        Raises OptionError for a target that does not exist, OutputError, and errors as `keras` does.
+        """
+        unknown = [target for target in to if target not in KERAS_FILES]
+        if unknown:
+            raise OptionError(f"there is no Keras target '{unknown[0]}'", advice=f"Choose from {', '.join(KERAS_FILES)}.")
+        with Staging() as staging:
+            reserve_keras(staging, Path(folder), self.source.stem, to)
+            self.stage_keras(staging, Path(folder), to, self.keras(trainable))
+            staging.commit()
+
+    def stage_keras(self, staging: Staging, folder: Path, to: Sequence[str], model: KerasModel) -> None:
+        """Write the files of `model` (see `reserve_keras`) under their temporary names. Raises OutputError."""
+        from nchw2nhwc.emit.keras.files import write
+
+        with self.stages.stage("write"):
+            for final, target in keras_paths(folder, self.source.stem, to).items():
+                with staging.writing(final) as temporary:
+                    write(model, temporary, [info.name for info in self.inputs], [info.name for info in self.outputs])
+                known = target if target not in self.files else f"{target}{final.suffix}"
+                self.files[known] = (final, size_of(temporary))
+
     # ---- the check -----------------------------------------------------------------------------------------------------
     def check(self, inputs: Mapping[str, Array] | None = None, *, float16: bool = False, tolerance: float = TOLERANCE) -> CheckResult:
         """Run source and result on the same inputs and compare their outputs.
@@ -119,6 +159,15 @@ class Converted:
         self.checks[_kind(float16)] = outcome
         return outcome
 
+    def compare_keras(self, reference: Reference, model: KerasModel, tolerance: float) -> CheckResult:
+        """Compare a Keras model of this conversion with what the source computes; see `check`."""
+        from nchw2nhwc.check.keras import run_keras
+
+        actual = run_keras(model, self.inputs, self.outputs, reference.data)
+        outcome = reference.judge(actual, max(tolerance, TOLERANCE_FLOAT16) if self.half else tolerance)
+        self.checks["keras"] = outcome
+        return outcome
+
     # ---- inside --------------------------------------------------------------------------------------------------------
     def _flatbuffer(self, float16: bool) -> FlatBuffer:
         from nchw2nhwc.emit.tflite import emit
@@ -139,3 +188,14 @@ class Converted:
 
 def _kind(float16: bool) -> str:
     return "float16" if float16 else "float32"
+
+
+def keras_paths(folder: Path, stem: str, to: Sequence[str]) -> dict[Path, str]:
+    """The files of Keras targets, with the target each belongs to."""
+    return {folder / f"{stem}{ending}": target for target in to for ending in KERAS_FILES[target]}
+
+
+def reserve_keras(staging: Staging, folder: Path, stem: str, to: Sequence[str]) -> None:
+    """Reserve the files of Keras targets. Raises OutputError."""
+    for path, target in keras_paths(folder, stem, to).items():
+        staging.add_named(path, folder="saved_model.pb" if target == "saved_model" else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,20 +14,23 @@ from nchw2nhwc.errors import OutputError
 
 
 class Staging:
-    """Files that are written under temporary names beside their final ones and take those names together, on `commit`.
+    """Files and folders that are written under temporary names beside their final ones and take those names together, on `commit`.
 
-    Leaving the `with` block without a commit removes the temporary files and the folders that were made for them; what stood at a final
+    Leaving the `with` block without a commit removes what is temporary and the folders that were made for it; what stood at a final
     name before stays as it was.
     """
 
     def __init__(self) -> None:
         self._staged: dict[Path, Path] = {}
+        self._rooms: list[Path] = []
         self._made: list[Path] = []
 
     def __enter__(self) -> Staging:
         return self
 
     def __exit__(self, *_: object) -> None:
+        for room in self._rooms:
+            shutil.rmtree(room, ignore_errors=True)
         for temporary in self._staged.values():
             temporary.unlink(missing_ok=True)
         for folder in reversed(self._made):
@@ -42,10 +46,31 @@ class Staging:
             if final.is_dir():
                 raise IsADirectoryError(None, "there is a folder of that name")
             self._make(final.parent)
-            temporary = final.with_name(f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+            temporary = _temporary(final)
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             self._staged[final] = temporary
         return temporary
+
+    def add_named(self, final: Path, *, folder: str = "") -> Path:
+        """Reserve `final` for a library that writes it by itself and looks at its name: the path to give it has the same name, in a
+        temporary folder, and does not exist yet.
+
+        `folder`: it becomes a folder, and one that stands there already is replaced if it is empty or holds a file of this name. Raises
+        OutputError.
+        """
+        with _clear(final):
+            if final.is_dir() and not folder:
+                raise IsADirectoryError(None, "there is a folder of that name")
+            if folder and final.exists() and not final.is_dir():
+                raise NotADirectoryError(None, "there is a file of that name")
+            if final.is_dir() and any(final.iterdir()) and not (final / folder).exists():
+                raise FileExistsError(None, f"there is a folder of that name with something else in it than {folder}")
+            self._make(final.parent)
+            room = _temporary(final)
+            room.mkdir()
+            self._rooms.append(room)
+            self._staged[final] = room / final.name
+        return self._staged[final]
 
     def temporary(self, final: Path) -> Path:
         """The temporary file of a reserved `final`."""
@@ -59,12 +84,22 @@ class Staging:
             file.flush()
             os.fsync(file.fileno())
 
+    @contextmanager
+    def writing(self, final: Path) -> Iterator[Path]:
+        """The temporary path of a reserved `final`, for a library that writes it in the block. Raises OutputError."""
+        with _clear(final):
+            yield self._staged[final]
+
     def commit(self) -> None:
         """Give every file its final name. Raises OutputError."""
         for final, temporary in list(self._staged.items()):
             with _clear(final):
+                if temporary.is_dir() and final.is_dir():
+                    os.replace(final, temporary.with_name("replaced"))
                 os.replace(temporary, final)
             del self._staged[final]
+        for room in self._rooms:
+            shutil.rmtree(room, ignore_errors=True)
         self._made.clear()
 
     def _make(self, folder: Path) -> None:
@@ -75,6 +110,15 @@ class Staging:
         for path in reversed(missing):
             path.mkdir()
             self._made.append(path)
+
+
+def _temporary(final: Path) -> Path:
+    return final.with_name(f".{final.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a file, or of all files in a folder."""
+    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file()) if path.is_dir() else path.stat().st_size
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -20,6 +20,13 @@ LAYOUTS = ("auto", "source", "nhwc")
 EVERY = "*"
 """Stands for every input (or output) that is not named itself in `input_layout` (`output_layout`)."""
 
+KERAS_FILES: Mapping[str, tuple[str, ...]] = {"keras": (".keras",), "saved_model": ("_saved_model",), "h5": (".h5",), "pb": (".pb",),
+                                              "weights": (".weights.h5", "_architecture.json")}
+"""What can be written by way of Keras, with the endings of its files (a SavedModel is a folder)."""
+
+TARGETS = ("tflite", *KERAS_FILES)
+"""What can be written."""
+
 TOLERANCE = 1e-4
 """Largest error of a float32 result, relative to the output's largest magnitude."""
 
@@ -171,6 +178,11 @@ class RunOptions:
 
     output_dir: Path = field(default=Path(), metadata=_flag(
         "folder for the result (default: the current one); made if it is not there", metavar="DIR", parse=Path, short="-o"))
+    to: Sequence[str] = field(default=("tflite",), metadata=_flag(
+        f"what to write, comma-separated: {', '.join(TARGETS)} (default tflite); all but tflite need TensorFlow", kind="list",
+        metavar="TARGETS"))
+    trainable: bool = field(default=False, metadata=_flag(
+        "Keras targets: keep batch norms as layers of their own, for training on", kind="switch"))
     float16: bool = field(default=False, metadata=_flag(
         "also write NAME_float16.tflite: float16 weights, float32 arithmetic", kind="switch"))
     check: bool = field(default=True, metadata=_flag(
@@ -191,3 +203,15 @@ class RunOptions:
             raise OptionError("--quiet prints nothing; it does not go together with --verbose or --explain-layout")
         if not self.check and self.check_inputs:
             raise OptionError("--check-inputs needs the check, which --no-check turns off")
+        unknown = [target for target in self.to if target not in TARGETS]
+        if unknown or not self.to:
+            raise OptionError(f"there is no target '{unknown[0] if unknown else ''}'", advice=f"Choose from {', '.join(TARGETS)}.")
+        if self.float16 and "tflite" not in self.to:
+            raise OptionError("--float16 is about TFLite files, which --to leaves out")
+        if self.trainable and not self.keras_targets:
+            raise OptionError("--trainable is about Keras models", advice="Add --to keras.")
+
+    @property
+    def keras_targets(self) -> tuple[str, ...]:
+        """The targets that are made by way of Keras, each once, in the order of `KERAS_FILES`."""
+        return tuple(target for target in KERAS_FILES if target in self.to)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nchw2nhwc.errors import OutputError
-from nchw2nhwc.files import Staging, write_file
+from nchw2nhwc.files import Staging, size_of, write_file
 
 
 def test_written_files_replace_old_ones(tmp_path: Path) -> None:
@@ -74,3 +74,39 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
         write_file(tmp_path / "a", b"new")
     assert (tmp_path / "a").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_named_files_and_folders_of_libraries(tmp_path: Path) -> None:
+    file, folder = tmp_path / "new" / "a.keras", tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.pb").write_text("old")
+    with Staging() as staging:
+        for final in (file, folder):
+            assert staging.add_named(final, folder="model.pb" if final is folder else "").name == final.name
+        staging.temporary(file).write_text("content")
+        staging.temporary(folder).mkdir()
+        (staging.temporary(folder) / "model.pb").write_text("new")
+        assert (folder / "model.pb").read_text() == "old"
+        staging.commit()
+    assert file.read_text() == "content"
+    assert (folder / "model.pb").read_text() == "new"
+    assert (size_of(file), size_of(folder)) == (7, 3)
+    assert sorted(os.listdir(tmp_path)) == ["model", "new"]
+
+
+def test_named_files_leave_nothing_without_a_commit(tmp_path: Path) -> None:
+    with Staging() as staging:
+        staging.add_named(tmp_path / "x" / "a.keras").write_text("half")
+        staging.add_named(tmp_path / "b", folder="model.pb").mkdir()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "thesis").write_text("")
+    (tmp_path / "file").write_text("")
+    for name, marker, message in (("model", "model.pb", "something else"), ("model", "", "a folder of that name"),
+                                  ("file", "model.pb", "a file of that name")):
+        with Staging() as staging, pytest.raises(OutputError, match=message):
+            staging.add_named(tmp_path / name, folder=marker)
+    assert sorted(os.listdir(tmp_path)) == ["file", "model"]

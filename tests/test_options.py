@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nchw2nhwc.errors import OptionError
@@ -70,3 +72,16 @@ def test_options_that_can_never_be_right() -> None:
             ConvertOptions(**wrong)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="quiet"):
         RunOptions(quiet=True, verbose=True)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"to": ("tfjs",)}, "no target 'tfjs'"), ({"to": ()}, "no target"), ({"to": ("keras",), "float16": True}, "--float16"),
+    ({"trainable": True}, "--trainable")])
+def test_targets_that_do_not_fit(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        RunOptions(**options)
+
+
+def test_keras_targets_come_in_their_own_order() -> None:
+    assert RunOptions(to=("pb", "tflite", "keras", "pb")).keras_targets == ("keras", "pb")
+    assert RunOptions().keras_targets == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nchw2nhwc.emit.common import together
 from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_binary,
     lower_elementwise,
@@ -18,7 +19,7 @@ from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS, refusal
 from nchw2nhwc.emit.tflite.model import Model
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
-from nchw2nhwc.errors import Location, TargetError
+from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Dim, Graph, evaluate
 
 _LARGEST_SIZE = 1 << 16
@@ -44,18 +45,10 @@ def emit(graph: Graph, *, float16: bool = False, interface: Mapping[str, bytes] 
         except TargetError as error:
             problems.append(error)
     if problems:
-        raise _together(problems)
+        raise together(problems, "TFLite")
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)
     return FlatBuffer(Model([e.subgraph], e.pool.blobs, dict(interface or {})))
-
-
-def _together(problems: list[TargetError]) -> TargetError:
-    """One error for all."""
-    if len(problems) == 1:
-        return problems[0]
-    lines = "".join(f"\n  layer '{p.where.layer}' ({p.where.type}): {p.reason}" for p in problems)
-    return TargetError(f"{len(problems)} layers cannot be expressed in TFLite:{lines}", Location(problems[0].where.file))
 
 
 def load_sizes(graph: Graph) -> dict[str, int]:

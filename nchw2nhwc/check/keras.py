@@ -1,0 +1,23 @@
+"""Run a Keras model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nchw2nhwc.interface import TensorInfo
+from nchw2nhwc.ir import Array
+
+if TYPE_CHECKING:
+    import keras
+
+
+def run_keras(model: keras.Model, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
+              data: Mapping[str, Array]) -> dict[str, Array]:
+    """Outputs by name, in the source's axis order, for inputs by name in the source's axis order; `model` has them in the same order."""
+    given = [info.to_result(data[info.name]) for info in inputs]
+    results = model(given if len(given) > 1 else given[0], training=False)
+    listed = results if isinstance(results, (list, tuple)) else [results]
+    return {info.name: info.to_source(np.asarray(tensor)) for info, tensor in zip(outputs, listed, strict=True)}

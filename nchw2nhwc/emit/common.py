@@ -1,0 +1,58 @@
+"""What all targets share: the table of lowerings, and how it says which nodes a target cannot express."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
+
+from nchw2nhwc.errors import Location, TargetError
+from nchw2nhwc.ir import Node
+from nchw2nhwc.ops.base import Op
+
+_E = TypeVar("_E")
+_O = TypeVar("_O", bound=Op)
+
+
+@dataclass(frozen=True)
+class Lowering(Generic[_E]):
+    """How nodes of one op class are lowered with an emitter, and why some are not."""
+
+    lower: Callable[[_E, Node, Op], None]
+    refuse: Callable[[Node, Op], str]
+
+
+def never(node: Node, op: Op) -> str:
+    """Nothing is refused."""
+    return ""
+
+
+class Lowerings(Generic[_E]):
+    """The lowerings of one target by op class."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.table: dict[type[Op], Lowering[_E]] = {}
+
+    def on(self, cls: type[_O], refuse: Callable[[Node, _O], str] = never) -> Callable[[Callable[[_E, Node, _O], None]],
+                                                                                     Callable[[_E, Node, _O], None]]:
+        """Decorator: the function is the lowering of `cls`. `refuse(node, op)` says in words why a node has no direct form, "" if it
+        has one; it must not depend on the layout, because it is asked of nodes in source order and of stored ones."""
+        def register(function: Callable[[_E, Node, _O], None]) -> Callable[[_E, Node, _O], None]:
+            assert cls not in self.table, f"{cls.__name__} has a lowering already"
+            self.table[cls] = Lowering(cast("Callable[[_E, Node, Op], None]", function), cast("Callable[[Node, Op], str]", refuse))
+            return function
+        return register
+
+    def refusal(self, node: Node) -> str:
+        """Why the target cannot express `node` as it is; "" if it can."""
+        found = self.table.get(type(node.op))
+        return f"{self.target} has no operator for {node.op.name}" if found is None else found.refuse(node, node.op)
+
+
+def together(problems: Sequence[TargetError], target: str) -> TargetError:
+    """One error for all."""
+    if len(problems) == 1:
+        return problems[0]
+    lines = "".join(f"\n  layer '{p.where.layer}' ({p.where.type}): {p.reason}" for p in problems)
+    return TargetError(f"{len(problems)} layers cannot be expressed in {target}:{lines}", Location(problems[0].where.file))

@@ -1,0 +1,67 @@
+"""A stored graph as a Keras functional model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import keras
+from keras import layers
+
+from nchw2nhwc.emit.common import together
+from nchw2nhwc.emit.keras import (  # noqa: F401  (importing these fills the table of lowerings)
+    lower_algebra,
+    lower_elementwise,
+    lower_movement,
+    lower_windowed,
+)
+from nchw2nhwc.emit.keras.emitter import Emitter
+from nchw2nhwc.emit.keras.lowering import LOWERINGS, refusal
+from nchw2nhwc.emit.keras.names import valid_name
+from nchw2nhwc.errors import Location, TargetError
+from nchw2nhwc.ir import Graph
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+
+def emit_keras(graph: Graph) -> keras.Model:
+    """The functional model of a stored graph (channels-last), in the graph's order of inputs and outputs.
+
+    Sizes that are not known are None. Layers are named after the source's. Raises TargetError that lists every layer which Keras cannot
+    express.
+    """
+    e = Emitter(graph)
+    problems: list[TargetError] = []
+    failed: set[int] = set()
+    for node in graph.nodes:
+        if any(id(v) in failed for v in node.inputs):
+            failed |= {id(v) for v in node.outputs}
+            continue
+        e.enter(node)
+        reason = refusal(node)
+        try:
+            if reason:
+                raise TargetError(reason, e.where)
+            LOWERINGS.table[type(node.op)].lower(e, node, node.op)
+        except TargetError as error:
+            problems.append(error)
+            failed |= {id(v) for v in node.outputs}
+    if problems:
+        raise together(problems, "Keras")
+    outputs = _outputs(e, graph)
+    name = valid_name(graph.name, "model")
+    return keras.Model(e.inputs[0] if len(e.inputs) == 1 else e.inputs, outputs[0] if len(outputs) == 1 else outputs, name=name)
+
+
+def _outputs(e: Emitter, graph: Graph) -> list[KerasTensor]:
+    """The outputs, each a tensor of its own that is no input: those that are not go through an Identity layer."""
+    taken = {id(t) for t in e.inputs}
+    outputs = []
+    for value, name in zip(graph.outputs, graph.output_names):
+        e.where = Location(graph.source, name, "Output")
+        tensor = e.of(value)
+        if id(tensor) in taken:
+            tensor = layers.Identity(name=e.names.take(name, "output"))(tensor)
+        taken.add(id(tensor))
+        outputs.append(tensor)
+    return outputs

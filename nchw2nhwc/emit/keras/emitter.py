@@ -1,0 +1,133 @@
+"""What lowerings build with: Keras tensors for IR values, layers and ops that are named after the source's layers, constants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import TYPE_CHECKING, TypeAlias
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from nchw2nhwc.emit.keras.names import Names
+from nchw2nhwc.errors import Location, TargetError
+from nchw2nhwc.ir import Array, Dim, Graph, Node, Shape, Value
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+    Operand: TypeAlias = KerasTensor | Array | float | int | bool
+    """A tensor, or a constant that is stored in the model's configuration."""
+
+INLINE = 1024
+"""Floating point constants with more elements are weights of a layer; others are written in the model's configuration."""
+
+
+def keras_shape(shape: Shape) -> tuple[int | None, ...]:
+    """A shape with None for every size that is not known."""
+    return tuple(None if isinstance(s, Dim) else s for s in shape)
+
+
+class Emitter:
+    """Builds the functional model of a graph, node by node: `enter` says for which node layers are being added."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.where = Location(graph.source)
+        self.names = Names()
+        self._layer, self._kind = "", ""
+        self._tensors: dict[int, KerasTensor] = {}
+        self._weights: dict[int, KerasTensor] = {}
+        self._index: KerasTensor | None = None
+        self.inputs: list[KerasTensor] = [self._input(v) for v in graph.inputs]
+
+    # ---- names and values ------------------------------------------------------------------------------------------
+    def enter(self, node: Node) -> None:
+        """What is added from here on belongs to `node`."""
+        self.where = self.graph.where(node)
+        self._kind = node.op.name.lower()
+        self._layer = node.origin.layer or self._kind
+
+    def name(self, part: str = "") -> str:
+        """A free name for a layer of the node; `part` says which one where it is not the main one."""
+        return self.names.take(f"{self._layer}_{part}" if part else self._layer, self._kind)
+
+    def of(self, value: Value) -> KerasTensor:
+        """The tensor of a value; of a constant a tensor that depends on an input only in form."""
+        if value.const is None:
+            return self._tensors[id(value)]
+        constant = self._weight(value) if value.type.dtype == np.float32 else value.const
+        return constant if isinstance(constant, keras.KerasTensor) else self.op(ops.add, self._zero(value), constant, part="constant")
+
+    def operand(self, value: Value) -> Operand:
+        """The tensor of a value; of a constant a number, an array or, when it is large, a tensor."""
+        if value.const is None:
+            return self._tensors[id(value)]
+        if value.rank == 0:
+            number = value.const.item()
+            assert isinstance(number, (bool, int, float))
+            return number
+        return self._weight(value) if value.const.size > INLINE and value.type.dtype == np.float32 else np.ascontiguousarray(value.const)
+
+    def operands(self, node: Node) -> list[Operand]:
+        """All operands of a node, none of which may be absent."""
+        return [self.operand(node.input(k)) for k in range(len(node.inputs))]
+
+    def set(self, node: Node, *tensors: KerasTensor) -> None:
+        """The results of a node. Raises TargetError unless they have the shapes and element types that they should have."""
+        for value, tensor in zip(node.outputs, tensors, strict=True):
+            shape = tuple(tensor.shape)
+            fits = len(shape) == value.rank and all(a is None or b is None or a == b for a, b in zip(shape, keras_shape(value.shape)))
+            if not fits or tensor.dtype != value.type.dtype.name:
+                raise TargetError(f"Keras gives {tensor.dtype}{list(shape)} where {value.type} is expected", self.where)
+            self._tensors[id(value)] = tensor
+
+    # ---- layers and ops --------------------------------------------------------------------------------------------
+    def layer(self, layer: layers.Layer, *inputs: Operand, weights: Sequence[Array] = ()) -> KerasTensor:
+        """The result of a layer (of several operands: that takes a list), whose weights are set."""
+        result = layer(list(inputs) if len(inputs) > 1 else inputs[0])
+        if weights:
+            layer.set_weights([np.asarray(w, np.float32) for w in weights])
+        return result
+
+    def op(self, function: Callable[..., KerasTensor], *operands: object, part: str = "", **attributes: object) -> KerasTensor:
+        """The result of a function of `keras.ops`."""
+        result = function(*operands, **attributes)
+        first = result[0] if isinstance(result, (list, tuple)) else result
+        operation = first._keras_history.operation
+        operation.name = self.name(part)
+        return result
+
+    # ---- inside ----------------------------------------------------------------------------------------------------
+    def _input(self, value: Value) -> KerasTensor:
+        name = self.names.take(value.origin or value.name, "input")
+        tensor = keras.Input(batch_shape=keras_shape(value.shape), dtype=value.type.dtype.name, name=name)
+        self._tensors[id(value)] = tensor
+        return tensor
+
+    def _weight(self, value: Value) -> KerasTensor:
+        """A constant as the only row of an Embedding: the one layer that holds any array and takes nothing of its operand's content."""
+        assert value.const is not None
+        if id(value) not in self._weights:
+            size = prod(value.const.shape)
+            table = layers.Embedding(1, size, embeddings_initializer="zeros", name=self.name("weights"))
+            row = self.layer(table, self._first(), weights=[value.const.reshape(1, size)])
+            self._weights[id(value)] = self.op(ops.reshape, row, value.const.shape, part="weights_shape")
+        return self._weights[id(value)]
+
+    def _first(self) -> KerasTensor:
+        """The index 0, int32[1], made from the first input: Keras' functional models have no tensors that depend on none."""
+        if self._index is None:
+            if not self.inputs:
+                raise TargetError("a Keras model needs an input", self.where)
+            layer, self._layer = self._layer, "constants"
+            flat = self.op(ops.reshape, self.inputs[0], (-1,), part="flat")
+            one = self.op(lambda x: x[(slice(None, 1),)], flat, part="element")
+            self._index = self.op(ops.zeros_like, one, dtype="int32", part="index")
+            self._layer = layer
+        return self._index
+
+    def _zero(self, value: Value) -> KerasTensor:
+        """0 of a value's element type, one element."""
+        return self.op(ops.cast, self._first(), value.type.dtype.name, part="zero")

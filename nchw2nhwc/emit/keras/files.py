@@ -1,0 +1,112 @@
+"""Files that are made of a Keras model: .keras, .h5, weights with the architecture as JSON, SavedModel, frozen GraphDef.
+
+Each function writes to the path it is given, whose name has to end as Keras asks for; making that whole or not at all is the caller's.
+SavedModel and GraphDef take and give tensors by the source's names.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import keras
+import tensorflow as tf
+
+from nchw2nhwc.emit.keras.names import Names
+
+SIGNATURE = "serving_default"
+"""The signature of a SavedModel."""
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what Keras and TensorFlow say of every file they write."""
+    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
+
+
+def write(model: keras.Model, path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """The file or folder that the ending of `path` stands for (see `options.KERAS_FILES`)."""
+    plain = {".weights.h5": write_weights, ".keras": write_keras, ".h5": write_h5, "_architecture.json": write_architecture}
+    named = {"_saved_model": write_saved_model, ".pb": write_frozen}
+    with _quietly():
+        for ending, function in plain.items():
+            if path.name.endswith(ending):
+                function(model, path)
+                return
+        next(function for ending, function in named.items() if path.name.endswith(ending))(model, path, inputs, outputs)
+
+
+def write_keras(model: keras.Model, path: Path) -> None:
+    """Keras' own format."""
+    model.save(path)
+
+
+def write_h5(model: keras.Model, path: Path) -> None:
+    """The older HDF5 format, architecture and weights in one file.
+
+    Keras writes classes there by name alone, which is ambiguous (the layer Add, the function Add). The architecture is therefore written
+    as in its own format, with modules, which Keras reads from HDF5 files too.
+    """
+    model.save(path)
+    with h5py.File(path, "r+") as file:
+        file.attrs["model_config"] = model.to_json().encode()
+
+
+def write_weights(model: keras.Model, path: Path) -> None:
+    """The weights alone; `path` ends with .weights.h5."""
+    model.save_weights(path)
+
+
+def write_architecture(model: keras.Model, path: Path) -> None:
+    """What `keras.models.model_from_json` reads."""
+    path.write_text(model.to_json(indent=1), encoding="utf-8")
+
+
+def write_saved_model(model: keras.Model, path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """A folder with one signature, whose inputs and outputs are called `inputs` and `outputs` as far as TensorFlow takes these names."""
+    function = serving(model, inputs, outputs)
+    module = tf.Module()
+    module.held = _variables(model)
+    module.serve = function
+    tf.saved_model.save(module, str(path), signatures={SIGNATURE: function})
+
+
+def write_frozen(model: keras.Model, path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """A GraphDef whose variables are constants; its placeholders and results are nodes called `inputs` and `outputs`."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    function = serving(model, inputs, outputs).get_concrete_function()
+    frozen = convert_variables_to_constants_v2(function).graph.as_graph_def()
+    wanted = [*(spec.name for spec in function.structured_input_signature[0]), *function.structured_outputs]
+    path.write_bytes(tf.compat.v1.graph_util.extract_sub_graph(frozen, wanted).SerializeToString())
+
+
+def serving(model: keras.Model, inputs: Sequence[str], outputs: Sequence[str]) -> tf.types.experimental.PolymorphicFunction:
+    """The model as a TensorFlow function of named tensors that gives a dictionary of named tensors; inference only."""
+    names = Names()
+    specs = [tf.TensorSpec(tensor.shape, tensor.dtype, name=names.take(name, "input"))
+             for name, tensor in zip(inputs, model.inputs, strict=True)]
+    results = [names.take(name, "output") for name in outputs]
+
+    def serve(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        given = model(list(tensors) if len(tensors) > 1 else tensors[0], training=False)
+        listed = given if isinstance(given, (list, tuple)) else [given]
+        return {valid: tf.identity(tensor, name=valid) for valid, tensor in zip(results, listed, strict=True)}
+
+    return tf.function(serve, input_signature=specs, autograph=False)
+
+
+def _variables(model: keras.Model) -> list[tf.Variable]:
+    """TensorFlow's variables behind Keras' ones, which a SavedModel has to hold."""
+    return [v.value for v in model.variables]

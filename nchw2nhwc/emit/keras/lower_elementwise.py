@@ -1,0 +1,289 @@
+"""Lowerings of ops that treat every element alike."""
+
+from __future__ import annotations
+
+from math import ceil, floor, isclose
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from nchw2nhwc.emit.keras.emitter import Emitter
+from nchw2nhwc.emit.keras.lowering import ANY, BOOL, FLOAT, INTEGER, NUMBER, lowering, taking
+from nchw2nhwc.errors import TargetError
+from nchw2nhwc.ir import Dim, Node
+from nchw2nhwc.ops import binary, elementwise
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.kinds import integer_range
+from nchw2nhwc.ops.movement import FIX_SIZES
+
+_FUNCTIONS: dict[tuple[str, ...], str] = {
+    FLOAT: "Exp=exp Log=log Sqrt=sqrt Rsqrt=rsqrt Reciprocal=reciprocal Erf=erf Sin=sin Cos=cos Tan=tan Asin=arcsin Acos=arccos "
+           "Atan=arctan Sinh=sinh Cosh=cosh Asinh=arcsinh Acosh=arccosh Atanh=arctanh IsNaN=isnan Atan2=arctan2",
+    NUMBER: "Abs=abs Neg=negative Sign=sign Mod=mod FloorDiv=floor_divide Less=less LessEqual=less_equal Greater=greater "
+            "GreaterEqual=greater_equal",
+    (*NUMBER, *BOOL): "Equal=equal NotEqual=not_equal",
+    BOOL: "LogicalNot=logical_not LogicalAnd=logical_and LogicalOr=logical_or LogicalXor=logical_xor",
+}
+"""Ops that are one function of keras.ops, by the element types it takes."""
+
+_ACTIVATIONS = "Sigmoid=sigmoid Tanh=tanh Softplus=softplus Softsign=softsign Mish=mish HardSwish=hard_swish"
+"""Ops that are activations by name."""
+
+_MERGES = {binary.Add: (layers.Add, ops.add), binary.Sub: (layers.Subtract, ops.subtract), binary.Mul: (layers.Multiply, ops.multiply),
+           binary.Maximum: (layers.Maximum, ops.maximum), binary.Minimum: (layers.Minimum, ops.minimum)}
+"""Ops that are a layer for two tensors of one shape, and a function otherwise."""
+
+
+def _class(name: str) -> type[Op]:
+    found: type[Op] = getattr(elementwise, name, None) or getattr(binary, name)
+    return found
+
+
+def _register_function(cls: type[Op], function: str, types: tuple[str, ...]) -> None:
+    @lowering(cls, taking(types))
+    def lower(e: Emitter, node: Node, op: Op) -> None:
+        e.set(node, e.op(getattr(ops, function), *e.operands(node)))
+
+
+def _register_activation(cls: type[Op], activation: str) -> None:
+    @lowering(cls, taking(FLOAT))
+    def lower(e: Emitter, node: Node, op: Op) -> None:
+        _activation(e, node, activation)
+
+
+def _register_merge(cls: type[Op]) -> None:
+    layer, function = _MERGES[cls]
+
+    @lowering(cls, taking(NUMBER))
+    def lower(e: Emitter, node: Node, op: Op) -> None:
+        a, b = node.input(0), node.input(1)
+        plain = a.const is None and b.const is None and a.shape == b.shape and a.rank > 1 and a.type.dtype == np.float32
+        if plain:
+            e.set(node, e.layer(layer(name=e.name()), e.of(a), e.of(b)))
+        else:
+            e.set(node, e.op(function, *e.operands(node)))
+
+
+for _types, _pairs in _FUNCTIONS.items():
+    for _pair in _pairs.split():
+        _register_function(_class(_pair.partition("=")[0]), _pair.partition("=")[2], _types)
+for _pair in _ACTIVATIONS.split():
+    _register_activation(_class(_pair.partition("=")[0]), _pair.partition("=")[2])
+for _cls in _MERGES:
+    _register_merge(_cls)
+
+
+def _activation(e: Emitter, node: Node, name: str) -> None:
+    e.set(node, e.layer(layers.Activation(name, name=e.name()), e.of(node.input(0))))
+
+
+# ---- bits ------------------------------------------------------------------------------------------------------------
+@lowering(elementwise.BitwiseNot, taking((*INTEGER, *BOOL)))
+def bitwise_not(e: Emitter, node: Node, op: elementwise.BitwiseNot) -> None:
+    """bitwise_not, or logical_not."""
+    e.set(node, e.op(ops.logical_not if node.output.type.dtype == np.bool_ else ops.bitwise_not, e.of(node.input(0))))
+
+
+def _register_bitwise(cls: type[Op], function: str) -> None:
+    """Keras 3.15 infers the shape of a bitwise function from its first operand alone, so both are broadcast before."""
+    @lowering(cls, taking((*INTEGER, *BOOL)))
+    def lower(e: Emitter, node: Node, op: Op) -> None:
+        if node.output.type.dtype == np.bool_:
+            e.set(node, e.op(getattr(ops, f"logical_{function}"), *e.operands(node)))
+            return
+        wide = []
+        for value in node.inputs:
+            assert value is not None
+            if value.shape == node.output.shape:
+                wide.append(e.operand(value))
+            elif any(isinstance(s, Dim) for s in node.output.shape):
+                raise TargetError("Keras broadcasts no operands of bitwise functions to sizes that are not known", e.where, FIX_SIZES)
+            else:
+                wide.append(e.op(ops.broadcast_to, e.of(value), node.output.shape, part="wide"))
+        e.set(node, e.op(getattr(ops, f"bitwise_{function}"), *wide))
+
+
+_register_bitwise(binary.BitwiseAnd, "and")
+_register_bitwise(binary.BitwiseOr, "or")
+_register_bitwise(binary.BitwiseXor, "xor")
+
+
+# ---- activations -------------------------------------------------------------------------------------------------------
+@lowering(elementwise.Relu, taking(NUMBER))
+def relu(e: Emitter, node: Node, op: elementwise.Relu) -> None:
+    """ReLU; of integers the maximum with 0."""
+    x = e.of(node.input(0))
+    e.set(node, e.layer(layers.ReLU(name=e.name()), x) if node.output.type.dtype == np.float32 else e.op(ops.maximum, x, 0))
+
+
+@lowering(elementwise.LeakyRelu, lambda node, op: taking(FLOAT)(node, op) or ("" if op.alpha >= 0 else "LeakyReLU takes no negative slope"))
+def leaky_relu(e: Emitter, node: Node, op: elementwise.LeakyRelu) -> None:
+    """LeakyReLU."""
+    e.set(node, e.layer(layers.LeakyReLU(negative_slope=op.alpha, name=e.name()), e.of(node.input(0))))
+
+
+@lowering(elementwise.Elu, taking(FLOAT))
+def elu(e: Emitter, node: Node, op: elementwise.Elu) -> None:
+    """ELU."""
+    e.set(node, e.layer(layers.ELU(alpha=op.alpha, name=e.name()), e.of(node.input(0))))
+
+
+def _standard_selu(node: Node, op: elementwise.Selu) -> str:
+    standard = elementwise.Selu()
+    usual = isclose(op.alpha, standard.alpha, rel_tol=1e-6) and isclose(op.gamma, standard.gamma, rel_tol=1e-6)
+    return taking(FLOAT)(node, op) or ("" if usual else "Keras' selu has fixed constants")
+
+
+@lowering(elementwise.Selu, _standard_selu)
+def selu(e: Emitter, node: Node, op: elementwise.Selu) -> None:
+    """Activation("selu")."""
+    _activation(e, node, "selu")
+
+
+@lowering(elementwise.Swish, lambda node, op: taking(FLOAT)(node, op) or ("" if op.beta == 1 else "Keras' swish has no beta"))
+def swish(e: Emitter, node: Node, op: elementwise.Swish) -> None:
+    """Activation("swish")."""
+    _activation(e, node, "swish")
+
+
+def _standard_hard_sigmoid(node: Node, op: elementwise.HardSigmoid) -> str:
+    usual = isclose(op.alpha, 1 / 6, rel_tol=1e-6) and op.beta == 0.5
+    return taking(FLOAT)(node, op) or ("" if usual else "Keras' hard_sigmoid is relu6(x + 3) / 6")
+
+
+@lowering(elementwise.HardSigmoid, _standard_hard_sigmoid)
+def hard_sigmoid(e: Emitter, node: Node, op: elementwise.HardSigmoid) -> None:
+    """Activation("hard_sigmoid")."""
+    _activation(e, node, "hard_sigmoid")
+
+
+@lowering(elementwise.Gelu, taking(FLOAT))
+def gelu(e: Emitter, node: Node, op: elementwise.Gelu) -> None:
+    """Activation("gelu"), which is the exact form."""
+    if op.approximate:
+        e.set(node, e.op(ops.gelu, e.of(node.input(0)), approximate=True))
+    else:
+        _activation(e, node, "gelu")
+
+
+@lowering(elementwise.Clip, taking(NUMBER))
+def clip(e: Emitter, node: Node, op: elementwise.Clip) -> None:
+    """ReLU with a maximum, where it is that, or minimum and maximum."""
+    x, dtype = e.of(node.input(0)), node.output.type.dtype
+    low, high = op.min, op.max
+    if dtype != np.float32:
+        least, most = integer_range(dtype)
+        low = None if low is None else min(max(ceil(max(low, least)), least), most)
+        high = None if high is None else min(max(floor(min(high, most)), least), most)
+    elif low == 0 and high is not None and high > 0:
+        e.set(node, e.layer(layers.ReLU(max_value=high, name=e.name()), x))
+        return
+    if low is not None:
+        x = e.op(ops.maximum, x, low, part="" if high is None else "min")
+    if high is not None:
+        x = e.op(ops.minimum, x, high)
+    e.set(node, x)
+
+
+@lowering(binary.PRelu, taking(FLOAT))
+def prelu(e: Emitter, node: Node, op: binary.PRelu) -> None:
+    """PReLU, whose slopes are weights, when they are constant and the same for the whole batch."""
+    x, slope = node.input(0), node.input(1)
+    if slope.const is None or (slope.rank == x.rank and slope.shape[0] != 1) or x.rank < 2:
+        below = e.op(ops.multiply, e.operand(x), e.operand(slope), part="slope")
+        negative = e.op(ops.less, e.operand(x), 0.0, part="negative")
+        e.set(node, e.op(ops.where, negative, below, e.operand(x)))
+        return
+    aligned = np.asarray(slope.const).reshape((1,) * (x.rank - slope.rank) + slope.const.shape)[0]
+    shared = [axis for axis, size in enumerate(aligned.shape, 1) if size == 1] or None
+    layer = layers.PReLU(shared_axes=shared, alpha_initializer="zeros", name=e.name())
+    e.set(node, e.layer(layer, e.of(x), weights=[aligned]))
+
+
+# ---- the rest ----------------------------------------------------------------------------------------------------------
+@lowering(elementwise.Identity, taking(ANY))
+def identity(e: Emitter, node: Node, op: elementwise.Identity) -> None:
+    """Nothing."""
+    e.set(node, e.of(node.input(0)))
+
+
+def _whole(cls: type[Op], function: str) -> None:
+    @lowering(cls, taking(NUMBER))
+    def lower(e: Emitter, node: Node, op: Op) -> None:
+        x = e.of(node.input(0))
+        e.set(node, e.op(getattr(ops, function), x) if node.output.type.dtype == np.float32 else x)
+
+
+_whole(elementwise.Floor, "floor")
+_whole(elementwise.Ceil, "ceil")
+
+
+def _half_to_even(node: Node, op: elementwise.Round) -> str:
+    return taking(NUMBER)(node, op) or ("" if op.mode == "half_to_even" else "Keras rounds halves to the even number")
+
+
+@lowering(elementwise.Round, _half_to_even)
+def round_(e: Emitter, node: Node, op: elementwise.Round) -> None:
+    """round, which rounds halves to even; integers as they are."""
+    x = e.of(node.input(0))
+    e.set(node, e.op(ops.round, x) if node.output.type.dtype == np.float32 else x)
+
+
+@lowering(elementwise.IsInf, lambda node, op: taking(FLOAT)(node, op) or (
+    "" if op.detect_negative and op.detect_positive else "Keras tells no signs of infinities apart"))
+def is_inf(e: Emitter, node: Node, op: elementwise.IsInf) -> None:
+    """isinf."""
+    e.set(node, e.op(ops.isinf, e.of(node.input(0))))
+
+
+@lowering(elementwise.Cast, taking(ANY))
+def cast(e: Emitter, node: Node, op: elementwise.Cast) -> None:
+    """cast; to booleans by comparing with 0."""
+    x = e.of(node.input(0))
+    e.set(node, x if op.dtype == node.input(0).type.dtype else e.op(ops.not_equal, x, 0) if op.dtype == np.bool_
+          else e.op(ops.cast, x, op.dtype.name))
+
+
+@lowering(binary.Div, taking(NUMBER))
+def div(e: Emitter, node: Node, op: binary.Div) -> None:
+    """divide; of integers the quotient of the magnitudes with the sign that the truncated one has."""
+    operands = e.operands(node)
+    if node.output.type.dtype == np.float32:
+        e.set(node, e.op(ops.divide, *operands))
+        return
+    sizes, signs = ([e.op(function, x, part=part) if isinstance(x, keras.KerasTensor) else getattr(np, part)(x) for x in operands]
+                    for function, part in ((ops.abs, "abs"), (ops.sign, "sign")))
+    whole, sign = e.op(ops.floor_divide, *sizes, part="whole"), e.op(ops.multiply, *signs, part="signs")
+    e.set(node, e.op(ops.multiply, whole, sign))
+
+
+def _power(node: Node, op: binary.Pow) -> str:
+    base, exponent = (node.input(k).type.dtype for k in (0, 1))
+    known = node.input(1).const
+    if base.kind in "iu" and (base != exponent or known is None or bool(np.less(known, 0).any())):
+        return "integers have powers with constant whole exponents that are not negative"
+    return taking(NUMBER)(node, op)
+
+
+@lowering(binary.Pow, _power)
+def power(e: Emitter, node: Node, op: binary.Pow) -> None:
+    """power, with the exponent in the base's element type."""
+    base, exponent = e.operands(node)
+    if node.input(1).type.dtype != node.output.type.dtype:
+        exponent = e.op(ops.cast, e.of(node.input(1)), node.output.type.dtype.name, part="exponent")
+    e.set(node, e.op(ops.power, base, exponent))
+
+
+@lowering(binary.SquaredDifference, taking(NUMBER))
+def squared_difference(e: Emitter, node: Node, op: binary.SquaredDifference) -> None:
+    """square of subtract."""
+    e.set(node, e.op(ops.square, e.op(ops.subtract, *e.operands(node), part="difference")))
+
+
+@lowering(binary.Where, taking(ANY))
+def where(e: Emitter, node: Node, op: binary.Where) -> None:
+    """where; a number gets its element type from the result's."""
+    condition, a, b = e.operands(node)
+    dtype = node.output.type.dtype
+    e.set(node, e.op(ops.where, condition, *(np.asarray(x, dtype) if isinstance(x, (int, float)) else x for x in (a, b))))

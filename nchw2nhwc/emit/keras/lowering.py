@@ -1,0 +1,38 @@
+"""The table of lowerings to Keras, and common reasons to refuse a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nchw2nhwc.emit.common import Lowerings
+from nchw2nhwc.emit.keras.emitter import Emitter
+from nchw2nhwc.ir import Node
+from nchw2nhwc.ops.base import Op
+
+LOWERINGS: Lowerings[Emitter] = Lowerings("Keras")
+lowering = LOWERINGS.on
+refusal = LOWERINGS.refusal
+
+FLOAT = ("float32",)
+NUMBER = ("float32", "int32", "int64")
+INTEGER = ("int32", "int64")
+BOOL = ("bool",)
+ANY = ("float32", "int32", "int64", "int16", "uint16", "int8", "uint8", "uint32", "bool")
+
+
+def taking(types: tuple[str, ...]) -> Callable[[Node, Op], str]:
+    """Refuses nodes with operands of other element types, and those with an activation, which is a layer of its own."""
+    def refuse(node: Node, op: Op) -> str:
+        for value in (*node.inputs, *node.outputs):
+            if value is not None and value.type.dtype.name not in (*types, "bool"):
+                return f"{op.name} of {value.type.dtype.name} is not available"
+        if any(v is not None and v.type.dtype.name not in types for v in node.inputs):
+            return f"{op.name} of bool is not available"
+        activation = getattr(op, "activation", "NONE")
+        return "" if activation == "NONE" else f"{op.name} with a fused activation is two layers"
+    return refuse
+
+
+def native(node: Node) -> bool:
+    """Whether Keras expresses `node`, in source order or stored, as it is; if not, it has to be decomposed first."""
+    return not refusal(node)

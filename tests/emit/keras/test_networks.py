@@ -1,0 +1,153 @@
+"""Whole small networks in Keras: results, transposes, names, formats."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+
+import keras
+
+from nchw2nhwc import convert
+from nchw2nhwc.emit.keras import emit_keras
+from nchw2nhwc.emit.keras.names import Names, valid_name
+from nchw2nhwc.errors import OptionError, OutputError, TargetError
+from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
+from nchw2nhwc.ir.interpreter import run
+from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.elementwise import Sigmoid
+from nchw2nhwc.ops.movement import Reshape
+from nchw2nhwc.options import KERAS_FILES
+from tests.digits import ONNX, XML
+from tests.emit.keras.runs import check_converted, converted, run_model
+from tests.layout.networks import NETWORKS, TRANSPOSES
+
+FLOAT = np.dtype(np.float32)
+
+READ = """
+import sys
+sys.modules["nchw2nhwc"] = None  # importing it is an ImportError from here on
+import keras, numpy as np, tensorflow as tf
+x, wanted = (np.load("data.npz")[name] for name in ("x", "y"))
+
+def check(what, y):
+    np.testing.assert_allclose(np.asarray(y), wanted, rtol=1e-4, atol=1e-4, err_msg=what)
+
+check("keras", keras.models.load_model("digits.keras").predict(x, verbose=0))
+check("h5", keras.models.load_model("digits.h5").predict(x, verbose=0))
+with open("digits_architecture.json") as file:
+    model = keras.models.model_from_json(file.read())
+model.load_weights("digits.weights.h5")
+check("weights", model.predict(x, verbose=0))
+serve = tf.saved_model.load("digits_saved_model").signatures["serving_default"]
+check("saved_model", serve(image=tf.constant(x))["logits"])
+check("saved_model, one", serve(image=tf.constant(np.concatenate([x, x])))["logits"][:len(x)])
+graph = tf.compat.v1.GraphDef()
+with open("digits.pb", "rb") as file:
+    graph.ParseFromString(file.read())
+wrapped = tf.compat.v1.wrap_function(lambda: tf.import_graph_def(graph, name=""), [])
+check("pb", wrapped.prune("image:0", "logits:0")(tf.constant(x)))
+converter = tf.lite.TFLiteConverter.from_saved_model("digits_saved_model")
+assert converter.convert()
+"""
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks(name: str) -> None:
+    graph = NETWORKS[name]()
+    shape = [2 if isinstance(s, Dim) else s for s in graph.inputs[0].shape]
+    inputs = {"image": np.random.default_rng(1).standard_normal(shape).astype(FLOAT)}
+    wanted = [run(graph, inputs)[output] for output in graph.output_names]
+    model = check_converted(graph, inputs, wanted)
+    moves = [layer for layer in model.operations if type(layer).__name__ in ("Permute", "Transpose", "Swapaxes")]
+    assert len(moves) == TRANSPOSES[name]
+    assert all(layer.name[0].isalpha() for layer in model.operations)
+
+
+def test_all_formats_in_a_process_without_this_package(tmp_path: Path) -> None:
+    result = convert(ONNX)
+    model = result.keras()
+    result.save_keras(tmp_path, list(KERAS_FILES))
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(f"digits{ending}" for endings in KERAS_FILES.values() for ending in endings)
+    x = np.random.default_rng(0).standard_normal((3, 8, 8, 1)).astype(FLOAT)
+    np.savez(tmp_path / "data.npz", x=x, y=run_model(model, [x])[0])
+    done = subprocess.run([sys.executable, "-c", READ], cwd=tmp_path, env={"PATH": "", "HOME": str(tmp_path)}, capture_output=True,
+                          text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+def test_both_sources_and_the_check() -> None:
+    for source in (ONNX, XML):
+        result = convert(source)
+        assert result.compare_keras(result.reference(), result.keras(), 1e-4).passed
+        assert [layer.name for layer in result.keras().layers if layer.name.isdigit()] == []
+
+
+def test_trainable_keeps_batch_norms_and_learns() -> None:
+    result = convert(ONNX)
+    model = result.keras(trainable=True)
+    assert result.compare_keras(result.reference(), model, 1e-4).passed
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert norms
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in result.keras().layers)
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((32, 8, 8, 1)).astype(FLOAT), rng.integers(0, 10, 32)
+    before = norms[0].moving_mean.numpy().copy()
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    losses = model.fit(x, y, batch_size=16, epochs=6, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+    assert not np.array_equal(before, norms[0].moving_mean.numpy())
+
+
+def test_large_constants_are_weights() -> None:
+    graph = Graph("net")
+    x = graph.add_input("x", TensorType(FLOAT, (1, 40, 50)))
+    table = np.random.default_rng(0).standard_normal((40, 50)).astype(FLOAT)
+    graph.add_output(graph.add1(Add(), [x, graph.constant(table)], origin=Origin("3", "Add")), "y")
+    data = {"x": np.ones((1, 40, 50), FLOAT)}
+    model = check_converted(graph, data, [1 + table[None]])
+    assert model.count_params() == table.size
+    assert len(model.to_json()) < 10_000
+    assert "add_3" in {operation.name for operation in model.operations}
+
+
+def test_outputs_that_are_inputs_or_the_same() -> None:
+    graph = Graph("net")
+    x = graph.add_input("x", TensorType(FLOAT, (2, 3)))
+    y = graph.add1(Sigmoid(), [x])
+    for name, value in (("a", x), ("b", y), ("c", y)):
+        graph.add_output(value, name)
+    data = np.zeros((2, 3), FLOAT)
+    assert [float(r[0, 0]) for r in run_model(emit_keras(graph), [data])] == [0.0, 0.5, 0.5]
+
+
+def test_what_keras_cannot_express_is_named() -> None:
+    graph = Graph("net", "net.onnx")
+    n, h, w = (Dim.symbol(s) for s in "NHW")
+    x = graph.add_input("x", TensorType(FLOAT, (n, 4, h, w)))
+    graph.add_output(graph.add1(Reshape((n * 2, 2, h, w)), [x], origin=Origin("view", "Reshape")), "y")
+    with pytest.raises(TargetError, match=r"unknown size") as caught:
+        emit_keras(converted(graph).graph)
+    assert (caught.value.where.layer, caught.value.where.type) == ("view", "Reshape")
+
+
+def test_names() -> None:
+    assert [valid_name(name, "conv") for name in ("/a/b.1", "12", "", "_x", "é")] == ["a_b.1", "conv_12", "conv", "x", "conv"]
+    names = Names()
+    assert [names.take("A", "x"), names.take("a", "x"), names.take("A", "x")] == ["A", "a_1", "A_2"]
+
+
+def test_targets_that_do_not_exist(tmp_path: Path) -> None:
+    result = convert(ONNX)
+    with pytest.raises(OptionError, match="no Keras target 'tfjs'"):
+        result.save_keras(tmp_path, ["tfjs"])
+    (tmp_path / "digits_saved_model").mkdir()
+    (tmp_path / "digits_saved_model" / "mine").write_text("")
+    with pytest.raises(OutputError, match="something else in it"):
+        result.save_keras(tmp_path, ["keras", "saved_model"])
+    assert [p.name for p in tmp_path.iterdir()] == ["digits_saved_model"]

@@ -1,0 +1,97 @@
+"""Every op computes in Keras what its reference says, as it is or decomposed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
+
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+
+from nchw2nhwc.emit.keras import native
+from nchw2nhwc.emit.keras.lowering import ANY, LOWERINGS
+from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import Pow
+from nchw2nhwc.ops.elementwise import HardSigmoid, Selu, Swish
+from nchw2nhwc.ops.matmul import FullyConnected
+from nchw2nhwc.ops.norm import MVN, BatchNorm
+from nchw2nhwc.ops.rules import Contraction, Elementwise
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
+from tests.emit.keras.runs import check_converted, check_model
+from tests.emit.tflite.runs import one_op, single, stored
+from tests.ops.samples import ALL_OPS, op_cases
+from tests.ops.sampling import Case
+
+DECOMPOSED = {
+    "no function at all": "FMod FakeQuantize",
+    "a formula over other functions": "Celu ThresholdedRelu ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum NormalizeL2 LRN",
+    "pooling that Keras lacks": "LpPool AdaptiveAvgPool AdaptiveMaxPool",
+}
+"""Ops that Keras cannot express; they are decomposed before."""
+
+_REFUSED = {name for names in DECOMPOSED.values() for name in names.split()}
+_EXAMPLES = 4
+
+
+def test_every_op_is_expressed_or_known_not_to_be() -> None:
+    assert {cls.__name__ for cls in ALL_OPS} - {cls.__name__ for cls in LOWERINGS.table} == _REFUSED
+
+
+@pytest.mark.parametrize("cls", [cls for cls in ALL_OPS if cls.__name__ not in _REFUSED and cls.__name__ != "Sizes"],
+                         ids=lambda cls: cls.__name__)
+def test_parity(cls: type[Op]) -> None:
+    """Operands besides one are constants or not; at least some of the drawn cases must be native."""
+    seen: list[bool] = []
+
+    @settings(max_examples=_EXAMPLES)
+    @given(data=st.data())
+    def compare(data: DataObject) -> None:
+        source, arrays = data.draw(op_cases(cls))
+        op, operands = stored(source, [single(x) for x in arrays])
+        fed = data.draw(st.integers(0, len(operands) - 1)) if isinstance(op.rule, (Elementwise, Contraction)) else 0
+        constant = [k != fed and data.draw(st.booleans()) for k in range(len(operands))]
+        if cls.__name__ in ("Conv", "ConvTranspose", "BatchNorm"):
+            constant = [k > 0 for k in range(len(operands))]
+        graph, inputs = one_op(op, operands, constant)
+        seen.append(native(graph.nodes[0]))
+        if seen[-1]:
+            with np.errstate(all="ignore"):
+                wanted = [np.asarray(y) for y in op.run(*operands)]
+            check_model(graph, inputs, wanted)
+
+    compare()
+    assert any(seen) or cls in _USUAL
+
+
+_USUAL: dict[type[Op], Op] = {HardSigmoid: HardSigmoid(1 / 6, 0.5), Selu: Selu(), Swish: Swish(), MVN: MVN((1, 2), 1e-5)}
+"""Ops of which Keras has only the form that everybody uses."""
+
+
+@pytest.mark.parametrize("op", _USUAL.values(), ids=lambda op: op.name)
+def test_usual_forms(op: Op) -> None:
+    x = np.linspace(-6, 6, 2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
+    graph, inputs = one_op(op, [x], [False])
+    assert native(graph.nodes[0])
+    check_model(graph, inputs, [np.asarray(y) for y in op.run(x)])
+
+
+@pytest.mark.parametrize("cls", [cls for cls in ALL_OPS if cls.__name__ != "Sizes"], ids=lambda cls: cls.__name__)
+def test_whole_pipeline(cls: type[Op]) -> None:
+    """From source order through all passes and layout; what Keras cannot express is decomposed on the way."""
+    @settings(max_examples=2)
+    @given(case=op_cases(cls))
+    def compare(case: Case) -> None:
+        op, arrays = case[0], [single(x) for x in case[1]]
+        parameters = isinstance(op, (Conv, ConvTranspose, BatchNorm, FullyConnected))
+        graph, inputs = one_op(op, arrays, [k > 0 and parameters for k in range(len(arrays))])
+        strange = any(x.dtype.name not in ANY for x in arrays) or getattr(op, "activation", Activation.NONE) is not Activation.NONE
+        if strange or (cls is Pow and arrays[0].dtype.kind == "i"):
+            return  # no parser makes fused activations, and Keras has no other element types or powers of integers
+        with np.errstate(all="ignore"):
+            wanted = [np.asarray(y) for y in op.run(*arrays)]
+        check_converted(graph, inputs, wanted)
+
+    compare()
