@@ -13,6 +13,8 @@ PEAK_BASE_MB, PEAK_FACTOR = 150, 3
 
 SPEED_GEOMEAN = 5.0
 """How many times faster than the peer a conversion must be, as the geometric mean over the networks."""
+JUDGED_PEER = "default"
+"""The way of running the peer that this is held against: as its documentation has it, without the switches it advises against."""
 
 LATENCY_RATIO = 1.0
 """Largest latency of our result relative to the peer's."""

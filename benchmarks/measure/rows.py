@@ -187,9 +187,10 @@ def summarize(rows: Sequence[Row]) -> Summary:
     variants = dict.fromkeys(peer.variant for row in rows for peer in row.peers)
     each = {variant: mean for variant in variants if (mean := _mean(row.times_faster_than(variant) for row in rows)) is not None}
     failures = [f"{row.network} ({row.set}): {text}" for row in rows for text in row.failures]
-    speed = _mean(row.times_faster for row in rows)
-    if speed is not None and speed < models.SPEED_GEOMEAN:
-        failures.append(f"conversion {speed:.2f} times as fast as the peer, at least {models.SPEED_GEOMEAN:g} needed")
+    speed, judged = _mean(row.times_faster for row in rows), each.get(models.JUDGED_PEER)
+    if judged is not None and judged < models.SPEED_GEOMEAN:
+        failures.append(f"conversion {judged:.2f} times as fast as the peer run as {models.JUDGED_PEER}, "
+                        f"at least {models.SPEED_GEOMEAN:g} needed")
     return Summary(len(rows), sum(not row.failures for row in rows), speed, each, _mean(slower), tuple(failures))
 
 

@@ -74,12 +74,12 @@ def test_the_peer_is_taken_at_its_best() -> None:
 
 def test_summary() -> None:
     rows = [good(), good(), good()]
-    rows[0].peers, rows[1].peers = [peer("fast", 1.0, 0.5)], [peer("fast", 4.0, 0.98)]
+    rows[0].peers, rows[1].peers = [peer("default", 1.0, 0.5)], [peer("default", 4.0, 0.98)]
     rows[2].failures = ["51 ops"]
     summary = summarize(rows)
     assert (summary.networks, summary.passed) == (3, 2)
     assert summary.times_faster == pytest.approx(4.0)
-    assert summary.times_faster_than == {"fast": pytest.approx(4.0)}
+    assert summary.times_faster_than == {"default": pytest.approx(4.0)}
     assert summary.latency_ratio == pytest.approx(0.7)
     assert summary.failures[0] == "net (onnx): 51 ops"
     assert "at least 5" in summary.failures[1]
