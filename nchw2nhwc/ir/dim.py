@@ -8,7 +8,6 @@ sizes of at least 1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import gcd
 from typing import TypeAlias, Union
 
 Size: TypeAlias = Union[int, "Dim"]
@@ -84,6 +83,11 @@ class Dim:
                 else:
                     found |= {s for a in atom.args if isinstance(a, Dim) for s in a.symbols}
         return frozenset(found)
+
+    @property
+    def terms(self) -> Mapping[_Monomial, int]:
+        """The products this expression is the sum of, as their factors, with the coefficient of each."""
+        return self._terms
 
     def monomial(self) -> tuple[int, tuple[str, ...]] | None:
         """`(coefficient, factors)` when this is a plain product such as `4*N*C`; factors in text form. None for a sum."""
@@ -270,8 +274,3 @@ def product(sizes: Iterable[Size]) -> Size:
 def is_static(shape: Iterable[Size]) -> bool:
     """Whether every size is a number."""
     return all(isinstance(s, int) for s in shape)
-
-
-def common_divisor(left: Size, right: Size) -> int:
-    """The largest integer that divides every coefficient of both."""
-    return gcd(*_terms_of(left).values(), *_terms_of(right).values())

@@ -206,7 +206,6 @@ def _clamped(end: Size, size: Size, low: int) -> Size:
         return size + end if _at_least(size, low - end) else size_max(size + end, low)
     if not _not_negative(end):
         raise ShapeError(f"a slice end at '{end}' may be negative", advice=FIX_SIZES)
-        raise ShapeError(f"a slice end at '{end}' may be negative", advice="Give fixed sizes with --input-shape NAME=...")
     inside = _at_least(size, end - low) if isinstance(end, int) else _not_negative(high - end)
     return end if inside else size_min(end, high)
 

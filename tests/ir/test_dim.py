@@ -10,7 +10,6 @@ from hypothesis.strategies import SearchStrategy
 from nchw2nhwc.ir.dim import (
     Dim,
     Size,
-    common_divisor,
     evaluate,
     exact_div,
     is_static,
@@ -123,11 +122,6 @@ def test_symbols_monomials_and_factors() -> None:
     assert isinstance(added, Dim)
     assert scaled.monomial() == (4, ("C", "N"))
     assert added.monomial() is None
-
-
-def test_common_divisor() -> None:
-    assert common_divisor(6 * N, 9) == 3
-    assert common_divisor(4 * N + 6, 8 * C) == 2
 
 
 def test_products_and_static_shapes() -> None:

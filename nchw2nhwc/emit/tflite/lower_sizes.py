@@ -57,9 +57,9 @@ def _read(e: Emitter, tensor: int, axis: int) -> int:
 
 def _computed(e: Emitter, size: Dim) -> int:
     """A size put together from others. Raises TargetError for a named dimension that is the size of no axis."""
-    terms = [(coefficient, [Dim({(atom,): 1}) for atom in atoms]) for atoms, coefficient in size._terms.items()]
+    terms = [(coefficient, [Dim({(atom,): 1}) for atom in atoms]) for atoms, coefficient in size.terms.items()]
     if terms == [(1, [size])]:
-        (((atom,), _),) = size._terms.items()
+        (((atom,), _),) = size.terms.items()
         if isinstance(atom, str):
             raise TargetError(f"the size '{size}' is not the size of any axis of an input", e.where, FIX_SIZES)
         code, table = _FUNCTIONS[atom.fn]
