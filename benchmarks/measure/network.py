@@ -148,13 +148,18 @@ def _run_peer(used: Peer, case: Case, result: PeerResult, folder: Path, made: di
 
 
 def _latency(case: Case, settings: Settings, first: Conversion, peers: Sequence[tuple[PeerResult, Path]], row: Row) -> None:
-    """Latency of our file and of each of the peer's, taking turns."""
+    """Latency of our file and of each of the peer's, taking turns; ours alone where one of the peer's loads but does not run."""
     shapes = {t["name"]: tuple(case.runs[0][t["name"]][a] for a in t["perm"]) for t in first.report["inputs"] if t["name"] in case.runs[0]}
     distinct = list(_distinct(peers))
     try:
         taken = latencies([Timed(str(first.file), shapes), *(Timed(str(file), {}) for file, _ in distinct)], settings.latency_seconds)
     except WorkerError as error:
-        row.latency_error = str(error)
+        if not distinct:
+            row.latency_error = str(error)
+            return
+        for result, _ in peers:
+            result.refused = str(error)
+        _latency(case, settings, first, (), row)
         return
     row.latency_ms = median(taken[0])
     for (_, results), theirs in zip(distinct, taken[1:]):
