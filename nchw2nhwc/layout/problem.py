@@ -23,8 +23,9 @@ from nchw2nhwc.layout.tensor import Layout, Tensor
 CANDIDATES = 32
 """Layouts considered per value. Where one reaches it the result may not be optimal, and the report says so."""
 
-BYTE_COST, MOVE_COST, TIE_COST = 1e-6, 4e-3, 1e-6
-"""Price of moving one byte, of one Transpose op whatever its size, and of the second choice where two cost the same."""
+BYTE_COST, MOVE_COST, TIE_COST, ORDER_COST = 1e-3, 4.0, 1e-3, 1e-5
+"""Price of moving one byte, of one Transpose op whatever its size, and of the second choice where two cost the same; and how far the
+choices of one op, and all Transposes, are apart at the most, so that every version of the solver finds the same among equal solutions."""
 
 
 @dataclass
@@ -131,7 +132,8 @@ class Problem:
         sinks = self._output_variables(program, wanted, values)
         moves: dict[tuple[int, Layout], int] = {}
         for key, groups in wanted.items():
-            moves[key] = move = program.variable(self.move_cost(values[key[0]]))
+            move = program.variable(self.move_cost(values[key[0]]) + ORDER_COST * len(moves) / len(wanted))
+            moves[key] = move
             for group in groups:
                 program.constrain([*((p, 1.0) for p in produced.get(key, ())), (move, 1.0), *((x, -1.0) for x in group)], 0.0, float("inf"))
         first = {options[0] for options in (*choices.values(), *([x for x, _ in option] for option in (*sources, *sinks)))}
@@ -161,7 +163,7 @@ class Problem:
     def _node_variables(self, program: Program, node: Node, produced: dict[tuple[int, Layout], list[int]],
                         wanted: dict[tuple[int, Layout], dict[tuple[int, ...], None]], values: dict[int, Value]) -> list[int]:
         offered = self._signatures[node]
-        xs = [program.variable(s.cost) for s in offered]
+        xs = [program.variable(s.cost + ORDER_COST * k / len(offered)) for k, s in enumerate(offered)]
         reads: dict[tuple[int, Layout], dict[int, None]] = {}
         operands = [v for v in node.inputs if v is not None]
         for x, signature in zip(xs, offered):

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import highspy
 
 _OPTIONS: dict[str, bool | int | float] = {"output_flag": False, "mip_rel_gap": 0.0, "mip_abs_gap": 1e-9, "threads": 1, "random_seed": 0}
 
@@ -64,7 +68,7 @@ class Program:
         lp.a_matrix_.index_ = np.array(self._columns, np.int32)
         lp.a_matrix_.value_ = np.array(self._values, np.float64)
         lp.integrality_ = [highspy.HighsVarType.kInteger] * columns
-        solver = highspy.Highs()  # type: ignore[no-untyped-call]
+        solver = _silent_solver()
         for option, value in _OPTIONS.items():
             solver.setOptionValue(option, value)
         solver.setOptionValue("time_limit", seconds)
@@ -77,3 +81,16 @@ class Program:
         chosen = [v > 0.5 for v in solver.getSolution().col_value]
         proven = solver.getModelStatus() == highspy.HighsModelStatus.kOptimal
         return Solution(chosen, info.objective_function_value, 0.0 if proven else max(info.mip_gap, 1e-9))
+
+
+def _silent_solver() -> highspy.Highs:
+    """A solver that has printed nothing. From 1.16 on highspy's constructor calls `enableCallbacks`, and the first call prints who made
+    HiGHS, so that `output_flag` would come too late behind it."""
+    import highspy
+
+    class Silent(highspy.Highs):
+        def enableCallbacks(self) -> None:
+            self.setOptionValue("output_flag", False)
+            super().enableCallbacks()  # type: ignore[no-untyped-call]
+
+    return Silent()  # type: ignore[no-untyped-call]

@@ -44,7 +44,7 @@ def exhaustive(problem: Problem) -> float:
 def test_solver_matches_exhaustive_search(graph: Graph) -> None:
     problem = Problem(graph, *wanted_layouts(graph, {}, {}, keep=False))
     assume(prod(len(problem.signatures(n)) for n in graph.nodes) * 2 ** len(graph.outputs) <= LARGEST_SEARCH)
-    assert problem.solve(60.0).cost == pytest.approx(exhaustive(problem), abs=1e-9)
+    assert problem.solve(60.0).cost == pytest.approx(exhaustive(problem), abs=TIE_COST / 2)  # what the order of choices adds stays below
 
 
 def test_a_program_that_is_cut_short_does_not_claim_a_proof() -> None:
