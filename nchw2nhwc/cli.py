@@ -120,7 +120,8 @@ def _progress(arguments: Arguments) -> Progress:
     if options.quiet:
         return Silent()
     if sys.stderr.isatty():
-        return Bar(stages=len(STAGES) - (not options.check) + bool(options.keras_targets), verbose=options.verbose)
+        without = (not options.check) + 2 * ("tflite" not in options.to)
+        return Bar(stages=len(STAGES) - without + bool(options.keras_targets), verbose=options.verbose)
     return Lines(verbose=options.verbose)
 
 
@@ -141,13 +142,14 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
             reserve_keras(staging, options.output_dir, source.stem, options.keras_targets)
         for path in (*files.values(), *([options.report] if options.report else [])):
             staging.add(path)
-        converted = run(source, _with_layer_ids(arguments, source), stages)
+        converted = run(source, _with_layer_ids(arguments, source), stages, options.route)
         for float16, path in files.items():
             converted.stage_file(staging, path, float16, xnnpack=options.check)
-        model = converted.keras(options.trainable) if options.keras_targets else None
-        if model is not None:
-            converted.stage_keras(staging, options.output_dir, options.keras_targets, model)
-        skipped = _check(converted, {float16: staging.temporary(path) for float16, path in files.items()}, model, options, data)
+        network = converted.keras_network(options.trainable) if options.keras_targets else None
+        if network is not None:
+            converted.stage_keras(staging, options.output_dir, options.keras_targets, network)
+        skipped = _check(converted, {float16: staging.temporary(path) for float16, path in files.items()},
+                         network.model if network is not None else None, options, data)
         if options.report:
             with staging.open(options.report) as file:
                 file.write(to_json(converted.report))

@@ -13,15 +13,14 @@ from nchw2nhwc.check.inputs import index_limits
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo, describe
-from nchw2nhwc.options import EVERY, ConvertOptions
+from nchw2nhwc.options import EVERY, ConvertOptions, Route
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
 
 if TYPE_CHECKING:
-    import keras
-
     from nchw2nhwc.ir import Graph
     from nchw2nhwc.layout import LayoutResult
+    from nchw2nhwc.passes import Pass
 
 
 def convert(model: Model, **options: object) -> Converted:
@@ -38,48 +37,64 @@ def convert(model: Model, **options: object) -> Converted:
     return run(identify(model, chosen.bin), chosen, Stages())
 
 
-def run(source: Source, options: ConvertOptions, stages: Stages) -> Converted:
-    """`convert` with the stages timed and reported by `stages`. Raises ConversionError."""
-    from nchw2nhwc.emit.tflite import native
-    from nchw2nhwc.emit.tflite.passes import target_passes
-    from nchw2nhwc.layout import solve_layout
-    from nchw2nhwc.passes import run_passes
-    from nchw2nhwc.passes.pipeline import source_passes
-
-    def told(name: str, seconds: float, rewrites: int) -> None:
-        stages.progress.step(f"{name}: {rewrites} rewrite(s), {seconds:.3f} s")
-
+def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = "tflite") -> Converted:
+    """`convert` with the stages timed and reported by `stages`; the graph of `route` decides the layouts. Raises ConversionError."""
+    if route != "tflite":
+        require_tensorflow()
     with stages.stage("read"):
         graph = read(source, options)
         ends = _Boundary(graph)
         limits, source_ops, half = index_limits(graph), _count_layers(graph), source.format is Format.ONNX and _in_half(graph)
-    with stages.stage("passes"):
-        run_passes(graph, source_passes(native), told)
-    with stages.stage("layout"):
-        layout = solve_layout(graph, input_layouts=_every(options.input_layout, [v.name for v in graph.inputs]),
-                              output_layouts=_every(options.output_layout, graph.output_names), keep_layout=options.keep_layout)
-    with stages.stage("target"):
-        run_passes(layout.graph, target_passes(), told)
+    layout = _lowered(graph, route, stages, _every(options.input_layout, [v.name for v in graph.inputs]),
+                      _every(options.output_layout, graph.output_names), options.keep_layout)
     for note in layout.graph.notes:
         stages.progress.step(note)
     inputs, outputs = ends.described(layout)
-    return Converted(source, options, layout, inputs, outputs, source_ops=source_ops, half=half, index_limits=limits, stages=stages)
+    return Converted(source, options, layout, inputs, outputs, source_ops=source_ops, half=half, index_limits=limits, stages=stages,
+                     route=route)
 
 
-def run_keras(converted: Converted, trainable: bool) -> keras.Model:
-    """The Keras model of a conversion, with the same inputs and outputs in the same layouts; see `Converted.keras`."""
-    require_tensorflow()
-    from nchw2nhwc.emit.keras import emit_keras, keras_source_passes, target_passes
+def run_again(converted: Converted, route: Route) -> LayoutResult:
+    """The same source by another route, with the same inputs and outputs in the same layouts. Raises ConversionError."""
+    if route != "tflite":
+        require_tensorflow()
+    with converted.stages.stage("read"):
+        graph = read(converted.source, converted.options)
+    inputs, outputs = ({info.name: "source" if info.perm == tuple(range(len(info.perm))) else "nhwc" for info in infos}
+                       for infos in (converted.inputs, converted.outputs))
+    return _lowered(graph, route, converted.stages, inputs, outputs)
+
+
+def _lowered(graph: Graph, route: Route, stages: Stages, input_layouts: Mapping[str, str], output_layouts: Mapping[str, str],
+             keep_layout: bool = False) -> LayoutResult:
+    """A graph in source order (which is used up) as the route's target takes it."""
     from nchw2nhwc.layout import solve_layout
     from nchw2nhwc.passes import run_passes
 
-    graph = read(converted.source, converted.options)
-    run_passes(graph, keras_source_passes(trainable=trainable))
-    decided = [{info.name: "source" if info.perm == tuple(range(len(info.perm))) else "nhwc" for info in infos}
-               for infos in (converted.inputs, converted.outputs)]
-    layout = solve_layout(graph, input_layouts=decided[0], output_layouts=decided[1])
-    run_passes(layout.graph, target_passes())
-    return emit_keras(layout.graph)
+    def told(name: str, seconds: float, rewrites: int) -> None:
+        stages.progress.step(f"{name}: {rewrites} rewrite(s), {seconds:.3f} s")
+
+    before, after = _passes_of(route)
+    with stages.stage("passes"):
+        run_passes(graph, before, told)
+    with stages.stage("layout"):
+        layout = solve_layout(graph, input_layouts=input_layouts, output_layouts=output_layouts, keep_layout=keep_layout)
+    with stages.stage("target"):
+        run_passes(layout.graph, after, told)
+    return layout
+
+
+def _passes_of(route: Route) -> tuple[Sequence[Pass], Sequence[Pass]]:
+    """The passes before layout, and those after it."""
+    if route == "tflite":
+        from nchw2nhwc.emit.tflite import native
+        from nchw2nhwc.emit.tflite.passes import target_passes
+        from nchw2nhwc.passes.pipeline import source_passes
+
+        return source_passes(native), target_passes()
+    from nchw2nhwc.emit.keras import passes
+
+    return passes.keras_source_passes(trainable=route == "trainable"), passes.target_passes()
 
 
 def require_tensorflow() -> None:

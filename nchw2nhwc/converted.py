@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.files import Staging, size_of
-from nchw2nhwc.interface import TensorInfo
-from nchw2nhwc.options import KERAS_FILES, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
+from nchw2nhwc.interface import METADATA, TensorInfo
+from nchw2nhwc.options import KERAS_FILES, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions, Route
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Source
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from keras import Model as KerasModel
 
     from nchw2nhwc.check import CheckResult, Reference
+    from nchw2nhwc.emit.keras import Network
     from nchw2nhwc.emit.tflite import FlatBuffer
     from nchw2nhwc.ir import Array, Graph
     from nchw2nhwc.layout import LayoutResult
@@ -25,28 +26,34 @@ if TYPE_CHECKING:
 
 __all__ = ["METADATA", "Converted", "TensorInfo"]
 
-METADATA = "nchw2nhwc.interface"
-"""The name of the metadata in a TFLite file that holds its inputs and outputs as the report describes them (JSON)."""
-
-
 class Converted:
     """A converted model: write it with `save`, or take its bytes with `tflite`; compare it with its source with `check`. `keras` and
     `save_keras` give the same network as a Keras model and in TensorFlow's formats.
 
     `inputs` and `outputs` tell name, shapes, element type and layout of each, in the source's order. `layout` holds the transposes that are
-    left and why. `source_ops` is the number of ops of the source; `half` says that its runtime computes it in float16.
+    left and why. `source_ops` is the number of ops of the source; `half` says that its runtime computes it in float16; `route` is the
+    target whose graph decided the layouts.
     """
 
     def __init__(self, source: Source, options: ConvertOptions, layout: LayoutResult, inputs: tuple[TensorInfo, ...],
-                 outputs: tuple[TensorInfo, ...], *, source_ops: int, half: bool, index_limits: Mapping[str, int], stages: Stages) -> None:
-        self.source, self.options, self.layout, self.inputs, self.outputs = source, options, layout, inputs, outputs
-        self.source_ops, self.half, self.stages = source_ops, half, stages
+                 outputs: tuple[TensorInfo, ...], *, source_ops: int, half: bool, index_limits: Mapping[str, int], stages: Stages,
+                 route: Route = "tflite") -> None:
+        self.source, self.options, self.inputs, self.outputs = source, options, inputs, outputs
+        self.source_ops, self.half, self.stages, self.route = source_ops, half, stages, route
         self.checks: dict[str, CheckResult] = {}
         self.files: dict[str, tuple[Path, int]] = {}
         self._limits = index_limits
+        self._layouts: dict[Route, LayoutResult] = {route: layout}
         self._made: dict[bool, FlatBuffer] = {}
-        with stages.stage("emit"):
-            self._flatbuffer(False)
+        self._keras_ops = 0
+        if route == "tflite":
+            with stages.stage("emit"):
+                self._flatbuffer(False)
+
+    @property
+    def layout(self) -> LayoutResult:
+        """What was decided, with the graph that is written."""
+        return self._layouts[self.route]
 
     @property
     def graph(self) -> Graph:
@@ -62,7 +69,10 @@ class Converted:
 
     @property
     def result_ops(self) -> int:
-        """The number of operators in the float32 file."""
+        """The number of operators in the float32 file; of a conversion by way of Keras alone that of the last model's layers and functions,
+        without its inputs."""
+        if self.route != "tflite":
+            return self._keras_ops
         return sum(len(subgraph.operators) for subgraph in self._flatbuffer(False).model.subgraphs)
 
     # ---- the result --------------------------------------------------------------------------------------------------
@@ -101,13 +111,22 @@ class Converted:
     def keras(self, trainable: bool = False) -> KerasModel:
         """The network as a Keras functional model, with `inputs` and `outputs` in their order.
 
-        `trainable` keeps batch norms as layers of their own. A dimension of any size is None; convert with `batch=-1` for a model that
-        takes any batch. Raises OptionError when TensorFlow is not installed, TargetError when Keras cannot express a layer.
+        `trainable` keeps what is trained: batch norms and dropout as layers of their own, factors and shifts as weights. A dimension of any
+        size is None; convert with `batch=-1` for a model that takes any batch. Raises OptionError when TensorFlow is not installed,
+        TargetError when Keras cannot express a layer.
         """
-        from nchw2nhwc.conversion import run_keras
+        return self.keras_network(trainable).model
+
+    def keras_network(self, trainable: bool = False) -> Network:
+        """`keras` with the source's layers behind the model's."""
+        route: Route = "trainable" if trainable else "keras"
+        graph = self._layout_of(route).graph
+        from nchw2nhwc.emit.keras import emit_keras
 
         with self.stages.stage("keras"):
-            return run_keras(self, trainable)
+            network = emit_keras(graph, trainable=trainable)
+        self._keras_ops = sum(type(operation).__name__ != "InputLayer" for operation in network.model.operations)
+        return network
 
     def save_keras(self, folder: str | os.PathLike[str], to: Sequence[str] = ("keras",), *, trainable: bool = False) -> None:
         """Write the targets `to` (the keys of `options.KERAS_FILES`) into `folder`, all or none of them, named after the source.
@@ -119,17 +138,19 @@ class Converted:
             raise OptionError(f"there is no Keras target '{unknown[0]}'", advice=f"Choose from {', '.join(KERAS_FILES)}.")
         with Staging() as staging:
             reserve_keras(staging, Path(folder), self.source.stem, to)
-            self.stage_keras(staging, Path(folder), to, self.keras(trainable))
+            self.stage_keras(staging, Path(folder), to, self.keras_network(trainable))
             staging.commit()
 
-    def stage_keras(self, staging: Staging, folder: Path, to: Sequence[str], model: KerasModel) -> None:
-        """Write the files of `model` (see `reserve_keras`) under their temporary names. Raises OutputError."""
+    def stage_keras(self, staging: Staging, folder: Path, to: Sequence[str], network: Network) -> None:
+        """Write the files of `network` (see `reserve_keras`) under their temporary names. Raises OutputError."""
         from nchw2nhwc.emit.keras.files import write
+        from nchw2nhwc.report import interface_json
 
         with self.stages.stage("write"):
+            interface = interface_json(self.inputs, self.outputs)
             for final, target in keras_paths(folder, self.source.stem, to).items():
                 with staging.writing(final) as temporary:
-                    write(model, temporary, [info.name for info in self.inputs], [info.name for info in self.outputs])
+                    write(network, temporary, [info.name for info in self.inputs], [info.name for info in self.outputs], interface)
                 known = target if target not in self.files else f"{target}{final.suffix}"
                 self.files[known] = (final, size_of(temporary))
 
@@ -169,19 +190,29 @@ class Converted:
         return outcome
 
     # ---- inside --------------------------------------------------------------------------------------------------------
+    def _layout_of(self, route: Route) -> LayoutResult:
+        """The graph of a route, made when it is first needed."""
+        from nchw2nhwc.conversion import run_again
+
+        if route not in self._layouts:
+            self._layouts[route] = run_again(self, route)
+        return self._layouts[route]
+
     def _flatbuffer(self, float16: bool) -> FlatBuffer:
         from nchw2nhwc.emit.tflite import emit
         from nchw2nhwc.report import interface_json
 
         if float16 not in self._made:
-            self._made[float16] = emit(self.graph, float16=float16, interface={METADATA: interface_json(self.inputs, self.outputs)})
+            self._made[float16] = emit(self._layout_of("tflite").graph, float16=float16,
+                                       interface={METADATA: interface_json(self.inputs, self.outputs)})
         return self._made[float16]
 
     def _validate(self, result: Path | bytes, float16: bool, *, xnnpack: bool = True) -> None:
         from nchw2nhwc.emit.tflite.validate import validate
         from nchw2nhwc.ir.mapped import release_pages
 
-        release_pages(self.graph)  # LiteRT maps the result and packs its weights: the source's do not have to stay beside them
+        # LiteRT maps the result and packs its weights: the source's do not have to stay beside them.
+        release_pages(self._layout_of("tflite").graph)
         with self.stages.stage("validate"):
             validate(result, self._flatbuffer(float16), xnnpack=xnnpack)
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from nchw2nhwc.ir import Array, DType, Shape, TensorType
 
+METADATA = "nchw2nhwc.interface"
+"""The name under which a result's own metadata holds its inputs and outputs as the report describes them (JSON)."""
+
 
 @dataclass(frozen=True)
 class TensorInfo:

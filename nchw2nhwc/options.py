@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from nchw2nhwc.errors import OptionError
 
@@ -26,6 +27,9 @@ KERAS_FILES: Mapping[str, tuple[str, ...]] = {"keras": (".keras",), "saved_model
 
 TARGETS = ("tflite", *KERAS_FILES)
 """What can be written."""
+
+Route: TypeAlias = Literal["tflite", "keras", "trainable"]
+"""Whose graph is made of a source: TFLite's, Keras', or Keras' with everything kept apart that is trained."""
 
 TOLERANCE = 1e-4
 """Largest error of a float32 result, relative to the output's largest magnitude."""
@@ -182,7 +186,7 @@ class RunOptions:
         f"what to write, comma-separated: {', '.join(TARGETS)} (default tflite); all but tflite need TensorFlow", kind="list",
         metavar="TARGETS"))
     trainable: bool = field(default=False, metadata=_flag(
-        "Keras targets: keep batch norms as layers of their own, for training on", kind="switch"))
+        "Keras targets: for training on; batch norms and dropout stay layers, constant factors and shifts become weights", kind="switch"))
     float16: bool = field(default=False, metadata=_flag(
         "also write NAME_float16.tflite: float16 weights, float32 arithmetic", kind="switch"))
     check: bool = field(default=True, metadata=_flag(
@@ -215,3 +219,8 @@ class RunOptions:
     def keras_targets(self) -> tuple[str, ...]:
         """The targets that are made by way of Keras, each once, in the order of `KERAS_FILES`."""
         return tuple(target for target in KERAS_FILES if target in self.to)
+
+    @property
+    def route(self) -> Route:
+        """The route that decides the layouts: TFLite's if such a file is asked for."""
+        return "tflite" if "tflite" in self.to else "trainable" if self.trainable else "keras"

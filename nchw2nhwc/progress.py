@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
 STAGES = ("read", "passes", "layout", "target", "emit", "write", "validate", "check")
-"""The stages in order. A run without the check ends before the last one; one with Keras targets has the stage "keras" besides."""
+"""The stages in order. A run without the check ends before the last one; one with Keras targets has the stage "keras" besides, and one
+with these alone neither "emit" nor "validate"."""
 
 
 class Progress(Protocol):

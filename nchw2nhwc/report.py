@@ -51,9 +51,11 @@ class ErrorsReport(TypedDict):
 
 
 class CheckReport(ErrorsReport):
-    """The check of the float32 result; `passed` says that every file that was checked passed. `float16` is null when none was made."""
+    """The check of the float32 file or, where none was made, of the Keras model; `passed` says that all that was checked passed. `float16`
+    and `keras` are null when there was no such result."""
 
     float16: ErrorsReport | None
+    keras: ErrorsReport | None
 
 
 class FileReport(TypedDict):
@@ -107,11 +109,12 @@ def _tensor(info: TensorInfo) -> TensorReport:
 
 
 def _check(checks: dict[str, CheckResult]) -> CheckReport | None:
-    if "float32" not in checks:
+    if not checks:
         return None
-    half = checks.get("float16")
-    report = _errors(checks["float32"])
-    return {**report, "passed": all(check.passed for check in checks.values()), "float16": _errors(half) if half is not None else None}
+    first = checks.get("float32") or next(iter(checks.values()))
+    others = {kind: _errors(checks[kind]) if kind in checks else None for kind in ("float16", "keras")}
+    return {**_errors(first), "passed": all(check.passed for check in checks.values()), "float16": others["float16"],
+            "keras": others["keras"]}
 
 
 def _errors(check: CheckResult) -> ErrorsReport:

@@ -234,9 +234,19 @@ class IsNaN(Predicate):
 
 
 class Identity(Unary):
-    """x. ONNX Identity and Dropout at inference, OpenVINO Result-like pass-through ops."""
+    """x. ONNX Identity, OpenVINO Result-like pass-through ops."""
 
     kinds = ANY
+
+    def compute(self, x: Array) -> Array:
+        return x
+
+
+@dataclass(frozen=True)
+class Dropout(Unary):
+    """x, as at inference; in training the share `rate` of the elements becomes 0 and the others grow by 1 / (1 - rate). ONNX Dropout."""
+
+    rate: float = 0.5
 
     def compute(self, x: Array) -> Array:
         return x

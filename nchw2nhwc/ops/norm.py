@@ -14,17 +14,19 @@ from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.base import Op, axes_role, axis_role
 from nchw2nhwc.ops.kinds import FLOAT, check_choices, one_of, require, wide
 from nchw2nhwc.ops.reduce import check_axes
-from nchw2nhwc.ops.rules import Along, Normalization, Spatial
+from nchw2nhwc.ops.rules import Along, Normalization, SourceOrder, Spatial
 
 
 @dataclass(frozen=True)
 class BatchNorm(Op):
     """(x - mean) / sqrt(variance + epsilon) * scale + bias; the four parameters have one entry for each position along `axis`.
 
-    ONNX BatchNormalization at inference, OpenVINO BatchNormInference."""
+    `momentum` is how much of the old mean and variance a step of training keeps. ONNX BatchNormalization at inference, OpenVINO
+    BatchNormInference."""
 
     epsilon: float = 1e-5
     axis: int = field(default=1, metadata=axis_role())
+    momentum: float = 0.9
     rule = Along(data=1)
 
     def infer(self, x: TensorType, scale: TensorType, bias: TensorType, mean: TensorType, variance: TensorType) -> TensorType:
@@ -71,6 +73,32 @@ class MVN(Op):
         deviation = np.sqrt(variance + self.epsilon) if self.inside_sqrt else np.sqrt(variance) + self.epsilon
         with np.errstate(all="ignore"):
             return np.asarray(centred / deviation, x.dtype)
+
+
+@dataclass(frozen=True)
+class LayerNorm(Op):
+    """MVN (inside_sqrt, with normalized variance) times `scale` plus `bias`, which have the shape of x along `axes`.
+
+    No source op becomes this: the Keras target makes it of the three, in a graph whose layouts are fixed.
+    """
+
+    axes: tuple[int, ...] = field(metadata=axes_role())
+    epsilon: float = 1e-5
+    rule = SourceOrder()
+
+    def infer(self, x: TensorType, scale: TensorType, bias: TensorType) -> TensorType:
+        require(self, FLOAT, x, scale, bias)
+        check_axes(self, self.axes, x)
+        sizes = tuple(x.shape[a] for a in self.axes)
+        for parameter, what in ((scale, "scale"), (bias, "bias")):
+            if parameter.shape != sizes:
+                raise ShapeError(f"{what} {parameter} does not fit axes {list(self.axes)} of {x}")
+        return x
+
+    def reference(self, x: Array, scale: Array, bias: Array) -> Array:
+        normal = MVN(self.axes, self.epsilon).reference(wide(x))
+        along = tuple(size if k in self.axes else 1 for k, size in enumerate(x.shape))
+        return np.asarray(wide(normal) * wide(scale).reshape(along) + wide(bias).reshape(along), x.dtype)
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def pass_through(rw: Rewriter, node: Node, value: Value) -> Value:
 
 @IDENTITIES.on(Identity)
 def drop_identity(rw: Rewriter, node: Node, op: Identity) -> Value:
-    """Identity and Dropout."""
+    """Identity."""
     return pass_through(rw, node, node.input(0))
 
 

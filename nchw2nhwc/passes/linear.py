@@ -128,7 +128,7 @@ def fold_behind(rw: Rewriter, node: Node, op: Op) -> Value:
     first = producer(affine.x)
     _linear(first)
     rw.require_single_use(affine.x)
-    return rw.add(first.op, first.input(0), *_behind(rw, first, affine.x, affine.scale, affine.shift))
+    return rw.add_for(first, first.op, first.input(0), *_behind(rw, first, affine.x, affine.scale, affine.shift))
 
 
 @LINEAR.on(Conv, FullyConnected)

@@ -10,6 +10,7 @@ from nchw2nhwc.passes.affine import AFFINE
 from nchw2nhwc.passes.channel_order import CHANNEL_ORDER
 from nchw2nhwc.passes.constants import FOLDING, MERGE_EQUAL
 from nchw2nhwc.passes.decompose import decompose
+from nchw2nhwc.passes.decompose.elementwise import TRAINING_ONLY
 from nchw2nhwc.passes.fully_connected import FULLY_CONNECTED
 from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES
 from nchw2nhwc.passes.linear import LINEAR
@@ -22,6 +23,9 @@ from nchw2nhwc.passes.routing import ROUTE_CHANNELS
 
 PRUNE = Pass("prune", Graph.prune)
 """Nodes that no output needs go."""
+
+INFERENCE = rule_pass("inference", TRAINING_ONLY)
+"""What does nothing but in training goes."""
 
 SIMPLIFY = rule_pass("simplify", FOLDING, IDENTITIES, CANONICAL, STACKS, MOVEMENT)
 """Constants are folded, what changes nothing goes, and what recognition looks for is spelled in one way."""
@@ -44,5 +48,5 @@ CLEAN = rule_pass("clean", FOLDING, IDENTITIES, MOVEMENT)
 
 def source_passes(native: Callable[[Node], bool]) -> tuple[Pass, ...]:
     """The passes for a target that takes the nodes that are `native` as they are; what it lacks is decomposed."""
-    return (PRUNE, PROMOTE_FLOATS, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE, ORDER_CHANNELS,
+    return (PRUNE, INFERENCE, PROMOTE_FLOATS, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE, ORDER_CHANNELS,
             ROUTE_CHANNELS, decompose(native), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, PRUNE)

@@ -12,7 +12,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from nchw2nhwc.ir.graph import Graph, Node, Value
+from nchw2nhwc.ir.graph import Graph, Node, Origin, Value
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops import REGISTRY, Op
 from nchw2nhwc.passes import Pass
@@ -87,10 +87,18 @@ class Rewriter:
         (value,) = self.add_all(op, *inputs)
         return value
 
+    def add_for(self, node: Node, op: Op, *inputs: Value | None) -> Value:
+        """A new node with one result and the origin of `node`, which it absorbs besides the one that is being rewritten."""
+        (value,) = self._added(node.origin, op, inputs)
+        return value
+
     def add_all(self, op: Op, *inputs: Value | None) -> tuple[Value, ...]:
         """A new node; its results."""
         assert self._node is not None
-        outputs = self.graph.add(op, inputs, origin=self._node.origin.through(self.name))
+        return self._added(self._node.origin, op, inputs)
+
+    def _added(self, origin: Origin, op: Op, inputs: Sequence[Value | None]) -> tuple[Value, ...]:
+        outputs = self.graph.add(op, inputs, origin=origin.through(self.name))
         producer = outputs[0].producer
         assert producer is not None
         self._fresh.append(producer)

@@ -14,9 +14,9 @@ import nchw2nhwc.ops
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import REGISTRY, Op
 from nchw2nhwc.ops.binary import Div, FakeQuantize, FloorDiv, FMod, Mod, Pow, PRelu, Where
-from nchw2nhwc.ops.elementwise import Cast, Predicate
+from nchw2nhwc.ops.elementwise import Cast, Dropout, Predicate
 from nchw2nhwc.ops.kinds import ANY, FLOAT, NUMBER, kind_of
-from nchw2nhwc.ops.norm import LRN, BatchNorm
+from nchw2nhwc.ops.norm import LRN, BatchNorm, LayerNorm
 from nchw2nhwc.ops.sizes import Sizes
 from tests.ops import samples_spatial, sampling
 from tests.ops.sampling import Case, arrays, attributes, broadcasting, dtypes, restricted, sampler, shapes
@@ -122,6 +122,27 @@ def batch_norm(_: type[Op]) -> SearchStrategy[Case]:
         shape, dtype = draw(shapes()), draw(dtypes(FLOAT))
         op = BatchNorm(draw(st.sampled_from([1e-5, 0.1])), draw(st.integers(0, len(shape) - 1)))
         return op, (draw(arrays(shape, dtype)), *_parameters(draw, shape[op.axis], dtype))
+    return cases()
+
+
+@sampler(Dropout)
+def dropout(_: type[Op]) -> SearchStrategy[Case]:
+    """Of any share below 1."""
+    @st.composite
+    def cases(draw: DrawFn) -> Case:
+        return Dropout(draw(st.sampled_from([0.1, 0.5]))), (draw(arrays(draw(shapes()), draw(dtypes(FLOAT)))),)
+    return cases()
+
+
+@sampler(LayerNorm)
+def layer_norm(_: type[Op]) -> SearchStrategy[Case]:
+    """Over any axes."""
+    @st.composite
+    def cases(draw: DrawFn) -> Case:
+        shape, dtype = draw(shapes()), draw(dtypes(FLOAT))
+        op = LayerNorm(**draw(attributes(LayerNorm, len(shape))))
+        sizes = tuple(shape[a] for a in op.axes)
+        return op, (draw(arrays(shape, dtype)), draw(arrays(sizes, dtype)), draw(arrays(sizes, dtype)))
     return cases()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import keras
@@ -18,19 +20,27 @@ from nchw2nhwc.emit.keras.emitter import Emitter
 from nchw2nhwc.emit.keras.lowering import LOWERINGS, refusal
 from nchw2nhwc.emit.keras.names import valid_name
 from nchw2nhwc.errors import Location, TargetError
-from nchw2nhwc.ir import Graph
+from nchw2nhwc.ir import Graph, Origin
 
 if TYPE_CHECKING:
     from keras import KerasTensor
 
 
-def emit_keras(graph: Graph) -> keras.Model:
+@dataclass(frozen=True)
+class Network:
+    """A model, and for the names of its layers the layer of the source that each comes from."""
+
+    model: keras.Model
+    layers: Mapping[str, Origin]
+
+
+def emit_keras(graph: Graph, *, trainable: bool = False) -> Network:
     """The functional model of a stored graph (channels-last), in the graph's order of inputs and outputs.
 
-    Sizes that are not known are None. Layers are named after the source's. Raises TargetError that lists every layer which Keras cannot
-    express.
+    Sizes that are not known are None. Layers are named after the source's. `trainable` makes weights of all constants that values are
+    computed with but single numbers. Raises TargetError that lists every layer which Keras cannot express.
     """
-    e = Emitter(graph)
+    e = Emitter(graph, trainable=trainable)
     problems: list[TargetError] = []
     failed: set[int] = set()
     for node in graph.nodes:
@@ -50,7 +60,8 @@ def emit_keras(graph: Graph) -> keras.Model:
         raise together(problems, "Keras")
     outputs = _outputs(e, graph)
     name = valid_name(graph.name, "model")
-    return keras.Model(e.inputs[0] if len(e.inputs) == 1 else e.inputs, outputs[0] if len(outputs) == 1 else outputs, name=name)
+    model = keras.Model(e.inputs[0] if len(e.inputs) == 1 else e.inputs, outputs[0] if len(outputs) == 1 else outputs, name=name)
+    return Network(model, e.origins)
 
 
 def _outputs(e: Emitter, graph: Graph) -> list[KerasTensor]:

@@ -12,7 +12,7 @@ from keras import layers, ops
 
 from nchw2nhwc.emit.keras.names import Names
 from nchw2nhwc.errors import Location, TargetError
-from nchw2nhwc.ir import Array, Dim, Graph, Node, Shape, Value
+from nchw2nhwc.ir import Array, Dim, Graph, Node, Origin, Shape, Value
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 INLINE = 1024
 """Floating point constants with more elements are weights of a layer; others are written in the model's configuration."""
 
+TRAINED = 1
+"""The same for a model that is to be trained: all but numbers."""
+
 
 def keras_shape(shape: Shape) -> tuple[int | None, ...]:
     """A shape with None for every size that is not known."""
@@ -32,10 +35,13 @@ def keras_shape(shape: Shape) -> tuple[int | None, ...]:
 class Emitter:
     """Builds the functional model of a graph, node by node: `enter` says for which node layers are being added."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, *, trainable: bool = False) -> None:
         self.graph = graph
         self.where = Location(graph.source)
         self.names = Names()
+        self.origins: dict[str, Origin] = {}
+        self.inline = TRAINED if trainable else INLINE
+        self._origin = Origin()
         self._layer, self._kind = "", ""
         self._tensors: dict[int, KerasTensor] = {}
         self._weights: dict[int, KerasTensor] = {}
@@ -46,12 +52,16 @@ class Emitter:
     def enter(self, node: Node) -> None:
         """What is added from here on belongs to `node`."""
         self.where = self.graph.where(node)
+        self._origin = node.origin
         self._kind = node.op.name.lower()
         self._layer = node.origin.layer or self._kind
 
     def name(self, part: str = "") -> str:
         """A free name for a layer of the node; `part` says which one where it is not the main one."""
-        return self.names.take(f"{self._layer}_{part}" if part else self._layer, self._kind)
+        name = self.names.take(f"{self._layer}_{part}" if part else self._layer, self._kind)
+        if self._origin.layer:
+            self.origins[name] = self._origin
+        return name
 
     def of(self, value: Value) -> KerasTensor:
         """The tensor of a value; of a constant a tensor that depends on an input only in form."""
@@ -68,7 +78,8 @@ class Emitter:
             number = value.const.item()
             assert isinstance(number, (bool, int, float))
             return number
-        return self._weight(value) if value.const.size > INLINE and value.type.dtype == np.float32 else np.ascontiguousarray(value.const)
+        large = value.const.size > self.inline and value.type.dtype == np.float32
+        return self._weight(value) if large else np.ascontiguousarray(value.const)
 
     def operands(self, node: Node) -> list[Operand]:
         """All operands of a node, none of which may be absent."""
@@ -121,11 +132,12 @@ class Emitter:
         if self._index is None:
             if not self.inputs:
                 raise TargetError("a Keras model needs an input", self.where)
-            layer, self._layer = self._layer, "constants"
+            layer, origin = self._layer, self._origin
+            self._layer, self._origin = "constants", Origin()
             flat = self.op(ops.reshape, self.inputs[0], (-1,), part="flat")
             one = self.op(lambda x: x[(slice(None, 1),)], flat, part="element")
             self._index = self.op(ops.zeros_like, one, dtype="int32", part="index")
-            self._layer = layer
+            self._layer, self._origin = layer, origin
         return self._index
 
     def _zero(self, value: Value) -> KerasTensor:

@@ -7,7 +7,7 @@ SavedModel and GraphDef take and give tensors by the source's names.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +15,8 @@ import h5py
 import keras
 import tensorflow as tf
 
+from nchw2nhwc.emit.keras.emit import Network
+from nchw2nhwc.emit.keras.metadata import metadata_json, to_architecture, to_graph, to_h5, to_keras, to_saved_model
 from nchw2nhwc.emit.keras.names import Names
 
 SIGNATURE = "serving_default"
@@ -35,24 +37,28 @@ def _quietly() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def write(model: keras.Model, path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """The file or folder that the ending of `path` stands for (see `options.KERAS_FILES`)."""
-    plain = {".weights.h5": write_weights, ".keras": write_keras, ".h5": write_h5, "_architecture.json": write_architecture}
-    named = {"_saved_model": write_saved_model, ".pb": write_frozen}
+def write(network: Network, path: Path, inputs: Sequence[str], outputs: Sequence[str], interface: bytes) -> None:
+    """The file or folder that the ending of `path` stands for (see `options.KERAS_FILES`); all but weights alone hold what `interface`,
+    JSON, says of inputs and outputs (see `metadata`)."""
+    model, metadata = network.model, metadata_json(interface, network.layers)
     with _quietly():
-        for ending, function in plain.items():
-            if path.name.endswith(ending):
-                function(model, path)
-                return
-        next(function for ending, function in named.items() if path.name.endswith(ending))(model, path, inputs, outputs)
+        if path.name.endswith(".weights.h5"):
+            model.save_weights(path)
+        elif path.name.endswith("_saved_model"):
+            write_saved_model(model, path, inputs, outputs, metadata)
+        elif path.name.endswith(".pb"):
+            write_frozen(model, path, inputs, outputs, metadata)
+        else:
+            next(f for ending, f in _PLAIN.items() if path.name.endswith(ending))(model, path, metadata)
 
 
-def write_keras(model: keras.Model, path: Path) -> None:
+def write_keras(model: keras.Model, path: Path, metadata: str) -> None:
     """Keras' own format."""
     model.save(path)
+    to_keras(path, metadata)
 
 
-def write_h5(model: keras.Model, path: Path) -> None:
+def write_h5(model: keras.Model, path: Path, metadata: str) -> None:
     """The older HDF5 format, architecture and weights in one file.
 
     Keras writes classes there by name alone, which is ambiguous (the layer Add, the function Add). The architecture is therefore written
@@ -61,35 +67,39 @@ def write_h5(model: keras.Model, path: Path) -> None:
     model.save(path)
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = model.to_json().encode()
+    to_h5(path, metadata)
 
 
-def write_weights(model: keras.Model, path: Path) -> None:
-    """The weights alone; `path` ends with .weights.h5."""
-    model.save_weights(path)
-
-
-def write_architecture(model: keras.Model, path: Path) -> None:
+def write_architecture(model: keras.Model, path: Path, metadata: str) -> None:
     """What `keras.models.model_from_json` reads."""
-    path.write_text(model.to_json(indent=1), encoding="utf-8")
+    path.write_text(to_architecture(model.to_json(), metadata), encoding="utf-8")
 
 
-def write_saved_model(model: keras.Model, path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+_PLAIN: Mapping[str, Callable[[keras.Model, Path, str], None]] = {
+    ".keras": write_keras, ".h5": write_h5, "_architecture.json": write_architecture}
+"""Formats without named tensors, by ending."""
+
+
+def write_saved_model(model: keras.Model, path: Path, inputs: Sequence[str], outputs: Sequence[str], metadata: str) -> None:
     """A folder with one signature, whose inputs and outputs are called `inputs` and `outputs` as far as TensorFlow takes these names."""
     function = serving(model, inputs, outputs)
     module = tf.Module()
     module.held = _variables(model)
     module.serve = function
     tf.saved_model.save(module, str(path), signatures={SIGNATURE: function})
+    to_saved_model(path, metadata)
 
 
-def write_frozen(model: keras.Model, path: Path, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+def write_frozen(model: keras.Model, path: Path, inputs: Sequence[str], outputs: Sequence[str], metadata: str) -> None:
     """A GraphDef whose variables are constants; its placeholders and results are nodes called `inputs` and `outputs`."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     function = serving(model, inputs, outputs).get_concrete_function()
     frozen = convert_variables_to_constants_v2(function).graph.as_graph_def()
     wanted = [*(spec.name for spec in function.structured_input_signature[0]), *function.structured_outputs]
-    path.write_bytes(tf.compat.v1.graph_util.extract_sub_graph(frozen, wanted).SerializeToString())
+    graph = tf.compat.v1.graph_util.extract_sub_graph(frozen, wanted)
+    to_graph(graph, metadata)
+    path.write_bytes(graph.SerializeToString())
 
 
 def serving(model: keras.Model, inputs: Sequence[str], outputs: Sequence[str]) -> tf.types.experimental.PolymorphicFunction:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from keras import layers, ops
 
-from nchw2nhwc.emit.keras.emitter import INLINE, Emitter
+from nchw2nhwc.emit.keras.emitter import Emitter
 from nchw2nhwc.emit.keras.lower_movement import reshape
 from nchw2nhwc.emit.keras.lowering import BOOL, FLOAT, NUMBER, lowering, taking
 from nchw2nhwc.ir import Dim, Node, product
 from nchw2nhwc.ops import reduce
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
-from nchw2nhwc.ops.norm import MVN, BatchNorm
+from nchw2nhwc.ops.norm import MVN, BatchNorm, LayerNorm
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -44,7 +44,7 @@ def matmul(e: Emitter, node: Node, op: MatMul) -> None:
 def _swapped(e: Emitter, node: Node, index: int) -> KerasTensor:
     """An operand with its last two axes swapped."""
     value = node.input(index)
-    if value.const is not None and value.const.size <= INLINE:
+    if value.const is not None and value.const.size <= e.inline:
         return np.ascontiguousarray(np.swapaxes(value.const, -1, -2))
     return e.op(ops.swapaxes, e.of(value), -1, -2, part=f"operand{index}")
 
@@ -162,7 +162,7 @@ def batch_norm(e: Emitter, node: Node, op: BatchNorm) -> None:
     """BatchNormalization."""
     gamma, beta, mean, variance = (np.asarray(node.input(k).const) for k in range(1, 5))
     axis = -1 if op.axis == node.output.rank - 1 else op.axis
-    layer = layers.BatchNormalization(axis=axis, epsilon=op.epsilon, name=e.name())
+    layer = layers.BatchNormalization(axis=axis, momentum=op.momentum, epsilon=op.epsilon, name=e.name())
     e.set(node, e.layer(layer, e.of(node.input(0)), weights=[gamma, beta, mean, variance]))
 
 
@@ -174,7 +174,24 @@ def _layer_norm(node: Node, op: MVN) -> str:
 
 @lowering(MVN, _layer_norm)
 def layer_norm(e: Emitter, node: Node, op: MVN) -> None:
-    """LayerNormalization; scale and shift come behind it."""
-    axis = -1 if op.axes == (node.output.rank - 1,) else list(op.axes)
-    layer = layers.LayerNormalization(axis=axis, epsilon=op.epsilon, center=False, scale=False, name=e.name())
+    """LayerNormalization without scale and shift."""
+    layer = layers.LayerNormalization(axis=_axes(node, op), epsilon=op.epsilon, center=False, scale=False, name=e.name())
     e.set(node, e.layer(layer, e.of(node.input(0))))
+
+
+def _axes(node: Node, op: MVN | LayerNorm) -> int | list[int]:
+    """As LayerNormalization takes them."""
+    return -1 if op.axes == (node.output.rank - 1,) else list(op.axes)
+
+
+def _known_norm(node: Node, op: LayerNorm) -> str:
+    known = all(node.input(k).is_const for k in (1, 2)) and op.axes
+    return taking(FLOAT)(node, op) or ("" if known else "Keras has LayerNormalization over some axes, with weights")
+
+
+@lowering(LayerNorm, _known_norm)
+def scaled_layer_norm(e: Emitter, node: Node, op: LayerNorm) -> None:
+    """LayerNormalization."""
+    scale, bias = (np.asarray(node.input(k).const) for k in (1, 2))
+    layer = layers.LayerNormalization(axis=_axes(node, op), epsilon=op.epsilon, name=e.name())
+    e.set(node, e.layer(layer, e.of(node.input(0)), weights=[scale, bias]))

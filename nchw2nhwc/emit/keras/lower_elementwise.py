@@ -208,6 +208,12 @@ def identity(e: Emitter, node: Node, op: elementwise.Identity) -> None:
     e.set(node, e.of(node.input(0)))
 
 
+@lowering(elementwise.Dropout, taking(FLOAT))
+def dropout(e: Emitter, node: Node, op: elementwise.Dropout) -> None:
+    """Dropout."""
+    e.set(node, e.layer(layers.Dropout(op.rate, name=e.name()), e.of(node.input(0))))
+
+
 def _whole(cls: type[Op], function: str) -> None:
     @lowering(cls, taking(NUMBER))
     def lower(e: Emitter, node: Node, op: Op) -> None:

@@ -25,6 +25,7 @@ from nchw2nhwc.ops.elementwise import (
     Clip,
     Cos,
     Cosh,
+    Dropout,
     Elu,
     Erf,
     Floor,
@@ -58,7 +59,7 @@ from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import is_float, require, require_float
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
-RULES = RuleSet()
+RULES, TRAINING_ONLY = RuleSet(), RuleSet()
 
 _ERF = (1.12837927, 0.102769055, -1.91829907e-4, -6.19785386e-4, 8.76375858e-5, -5.66851572e-6, 1.41854415e-7)
 """P with erf(x) = tanh(x P(x^2)): fitted here to atanh(erf(x)) / x so that the largest relative error of erf is least (9.5e-8). All of it
@@ -67,6 +68,13 @@ happens at |x| < 4.6; beyond, the positive last coefficient lets tanh go to 1.""
 
 def _x(rw: Rewriter, node: Node) -> Term:
     return Term(rw, node.input(0))
+
+
+@RULES.on(Dropout)
+@TRAINING_ONLY.on(Dropout)
+def dropout(rw: Rewriter, node: Node, op: Dropout) -> Value:
+    """What it is at inference."""
+    return _x(rw, node).apply(Identity()).value
 
 
 # ---- activations -----------------------------------------------------------------------------------------------------

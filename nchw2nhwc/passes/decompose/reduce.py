@@ -9,7 +9,7 @@ from nchw2nhwc.ops.binary import Pow
 from nchw2nhwc.ops.elementwise import Cast, Clip, Exp, Log, Rsqrt, Sqrt
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Reshape, Slice, Transpose
-from nchw2nhwc.ops.norm import LRN, MVN, BatchNorm, NormalizeL2
+from nchw2nhwc.ops.norm import LRN, MVN, BatchNorm, LayerNorm, NormalizeL2
 from nchw2nhwc.ops.reduce import (
     ArgReduce,
     LogSoftmax,
@@ -162,6 +162,14 @@ def mvn(rw: Rewriter, node: Node, op: MVN) -> Value:
     if op.inside_sqrt:
         return (centred * (variance + op.epsilon).apply(Rsqrt())).value
     return (centred / (variance.sqrt() + op.epsilon)).value
+
+
+@RULES.on(LayerNorm)
+def layer_norm(rw: Rewriter, node: Node, op: LayerNorm) -> Value:
+    """MVN, scaled and shifted along its axes."""
+    x, scale, bias = (Term(rw, node.input(k)) for k in range(3))
+    along = Reshape(tuple(size if k in op.axes else 1 for k, size in enumerate(x.value.shape)))
+    return (x.apply(MVN(op.axes, op.epsilon)) * scale.apply(along) + bias.apply(along)).value
 
 
 @RULES.on(NormalizeL2)

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import keras
 import numpy as np
 
-from nchw2nhwc.emit.keras import emit_keras, native, target_passes
+from nchw2nhwc.emit.keras import emit_keras
+from nchw2nhwc.emit.keras.passes import keras_source_passes, target_passes
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.layout import LayoutResult, solve_layout
 from nchw2nhwc.passes import run_passes
-from nchw2nhwc.passes.pipeline import source_passes
 
 
 def run_model(model: keras.Model, inputs: Sequence[Array]) -> list[Array]:
@@ -34,7 +34,7 @@ def assert_close(results: Sequence[Array], wanted: Sequence[Array], tolerance: f
 
 def check_model(graph: Graph, inputs: Mapping[str, Array], wanted: Sequence[Array]) -> keras.Model:
     """Emit a graph, run it, compare, and compare once more after the configuration has made another model."""
-    model = emit_keras(graph)
+    model = emit_keras(graph).model
     data = [inputs[v.name] for v in graph.inputs]
     assert_close(run_model(model, data), wanted)
     again = keras.Model.from_config(model.get_config())
@@ -43,9 +43,9 @@ def check_model(graph: Graph, inputs: Mapping[str, Array], wanted: Sequence[Arra
     return model
 
 
-def converted(graph: Graph) -> LayoutResult:
+def converted(graph: Graph, *, trainable: bool = False) -> LayoutResult:
     """A graph in source order as it is emitted."""
-    run_passes(graph, source_passes(native))
+    run_passes(graph, keras_source_passes(trainable=trainable))
     layout = solve_layout(graph)
     run_passes(layout.graph, target_passes())
     return layout
@@ -54,7 +54,7 @@ def converted(graph: Graph) -> LayoutResult:
 def check_converted(graph: Graph, inputs: Mapping[str, Array], wanted: Sequence[Array], tolerance: float = 1e-4) -> keras.Model:
     """Convert a graph in source order, emit it, run it through the declared layouts and compare."""
     layout = converted(graph)
-    model = emit_keras(layout.graph)
+    model = emit_keras(layout.graph).model
     data = [np.ascontiguousarray(inputs[v.name].transpose(layout.inputs[v.name])) for v in layout.graph.inputs]
     perms = [layout.outputs[name] for name in layout.graph.output_names]
     results = [y.transpose(np.argsort(perm)) for y, perm in zip(run_model(model, data), perms, strict=True)]

@@ -13,16 +13,20 @@ pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
 import keras
 
-from nchw2nhwc import convert
+from nchw2nhwc import ConvertOptions, conversion, convert
 from nchw2nhwc.emit.keras import emit_keras
+from nchw2nhwc.emit.keras.metadata import read_metadata
 from nchw2nhwc.emit.keras.names import Names, valid_name
-from nchw2nhwc.errors import OptionError, OutputError, TargetError
+from nchw2nhwc.errors import OptionError, OutputError, SourceError, TargetError
 from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
-from nchw2nhwc.ops.binary import Add
-from nchw2nhwc.ops.elementwise import Sigmoid
+from nchw2nhwc.ops.binary import Add, Mul
+from nchw2nhwc.ops.elementwise import Dropout, Sigmoid
 from nchw2nhwc.ops.movement import Reshape
+from nchw2nhwc.ops.norm import MVN
 from nchw2nhwc.options import KERAS_FILES
+from nchw2nhwc.progress import Stages
+from nchw2nhwc.source import identify
 from tests.digits import ONNX, XML
 from tests.emit.keras.runs import check_converted, converted, run_model
 from tests.layout.networks import NETWORKS, TRANSPOSES
@@ -104,6 +108,38 @@ def test_trainable_keeps_batch_norms_and_learns() -> None:
     assert not np.array_equal(before, norms[0].moving_mean.numpy())
 
 
+def transformer_block() -> Graph:
+    """Dropout, a layer norm in three nodes, and a factor of a channel's own."""
+    graph = Graph("block")
+    rng = np.random.default_rng(0)
+    x = graph.add_input("x", TensorType(FLOAT, (2, 5, 6)))
+    kept = graph.add1(Dropout(0.25), [x], origin=Origin("drop", "Dropout"))
+    scale, bias, factor = (graph.constant(rng.uniform(0.5, 2, shape).astype(FLOAT)) for shape in ((6,), (1, 1, 6), (6,)))
+    normal = graph.add1(MVN((2,), 1e-5), [kept], origin=Origin("norm", "LayerNormalization"))
+    scaled = graph.add1(Mul(), [normal, scale], origin=Origin("norm", "LayerNormalization"))
+    shifted = graph.add1(Add(), [scaled, bias], origin=Origin("norm", "LayerNormalization"))
+    graph.add_output(graph.add1(Mul(), [graph.add1(Sigmoid(), [shifted]), factor], origin=Origin("scale", "Mul")), "y")
+    return graph
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_what_is_trained_stays(trainable: bool) -> None:
+    graph = transformer_block()
+    data = {"x": np.random.default_rng(1).standard_normal((2, 5, 6)).astype(FLOAT)}
+    wanted = run(graph, data)["y"]
+    layout = converted(graph, trainable=trainable)
+    model = emit_keras(layout.graph, trainable=trainable).model
+    (result,) = run_model(model, [data["x"]])
+    np.testing.assert_allclose(result.transpose(np.argsort(layout.outputs["y"])), wanted, rtol=1e-5, atol=1e-5)
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds.count("LayerNormalization") == 1
+    assert kinds.count("Dropout") == trainable
+    assert sum(int(np.prod(w.shape)) for w in model.trainable_weights) == (18 if trainable else 12)
+    assert model.get_layer("norm").gamma.shape == (6,)
+    if trainable:
+        assert not np.array_equal(np.asarray(model(data["x"], training=True)), result)
+
+
 def test_large_constants_are_weights() -> None:
     graph = Graph("net")
     x = graph.add_input("x", TensorType(FLOAT, (1, 40, 50)))
@@ -116,6 +152,40 @@ def test_large_constants_are_weights() -> None:
     assert "add_3" in {operation.name for operation in model.operations}
 
 
+def test_every_file_says_what_is_in_it(tmp_path: Path) -> None:
+    result = convert(ONNX)
+    result.save_keras(tmp_path, list(KERAS_FILES))
+    layers = {layer.name for layer in result.keras().layers if not isinstance(layer, keras.layers.InputLayer)}
+    source = {node.origin.layer for node in result.graph.nodes}
+    for path in sorted(tmp_path.iterdir()):
+        if path.name.endswith(".weights.h5"):
+            with pytest.raises(SourceError, match="does not say how its inputs and outputs are stored"):
+                read_metadata(path)
+            continue
+        content = read_metadata(path)
+        assert content["inputs"] == result.report["inputs"]
+        assert content["outputs"] == result.report["outputs"]
+        named = content["layers"]
+        assert isinstance(named, dict)
+        assert layers <= named.keys()
+        assert {origin["layer"] for origin in named.values()} >= source
+
+
+def test_keras_alone(tmp_path: Path) -> None:
+    """The graph of Keras decides, nothing of TFLite is made, and the report speaks of the model."""
+    result = conversion.run(identify(ONNX), ConvertOptions(), Stages(), "keras")
+    model = result.keras()
+    assert "emit" not in result.stages.seconds
+    assert result.report["ops"]["result"] == len(model.operations) - 1
+    assert result.compare_keras(result.reference(), model, 1e-4).passed
+    check = result.report["check"]
+    assert check is not None
+    assert check["keras"] is not None
+    assert check["outputs"] == check["keras"]["outputs"]
+    assert [info.perm for info in result.inputs] == [info.perm for info in convert(ONNX).inputs]
+    assert result.check().passed
+
+
 def test_outputs_that_are_inputs_or_the_same() -> None:
     graph = Graph("net")
     x = graph.add_input("x", TensorType(FLOAT, (2, 3)))
@@ -123,7 +193,7 @@ def test_outputs_that_are_inputs_or_the_same() -> None:
     for name, value in (("a", x), ("b", y), ("c", y)):
         graph.add_output(value, name)
     data = np.zeros((2, 3), FLOAT)
-    assert [float(r[0, 0]) for r in run_model(emit_keras(graph), [data])] == [0.0, 0.5, 0.5]
+    assert [float(r[0, 0]) for r in run_model(emit_keras(graph).model, [data])] == [0.0, 0.5, 0.5]
 
 
 def test_what_keras_cannot_express_is_named() -> None:

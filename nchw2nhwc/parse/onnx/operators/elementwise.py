@@ -140,7 +140,7 @@ def identity(b: LayerBuilder, x: Value) -> Value:
 
 @onnx_op("Dropout", 7, 10)
 def dropout_7(b: LayerBuilder, x: Value, *, ratio: float = 0.5) -> tuple[Value, ...]:
-    return _dropped(b, x)
+    return _dropped(b, x, ratio)
 
 
 @onnx_op("Dropout", 12, 13, 22)
@@ -148,11 +148,12 @@ def dropout(b: LayerBuilder, x: Value, ratio: Value | None = None, training_mode
             seed: int | None = None) -> tuple[Value, ...]:
     if training_mode is not None and b.number(training_mode, "training_mode"):
         raise UnsupportedError("Dropout in training mode is random", b.where, "Export the model for inference.")
-    return _dropped(b, x)
+    return _dropped(b, x, 0.5 if ratio is None else b.number(ratio, "ratio") if ratio.is_const else 0.0)
 
 
-def _dropped(b: LayerBuilder, x: Value) -> tuple[Value, ...]:
+def _dropped(b: LayerBuilder, x: Value, ratio: float) -> tuple[Value, ...]:
     """Inference keeps everything; the mask, where something reads it, says so."""
+    kept = b.add1(ops.Dropout(ratio), x) if 0 < ratio < 1 else x
     if not any(b.wanted[1:]):
-        return (x,)
-    return x, b.full(np.asarray(True), x.shape)
+        return (kept,)
+    return kept, b.full(np.asarray(True), x.shape)

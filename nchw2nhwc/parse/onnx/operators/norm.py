@@ -24,7 +24,7 @@ def batch_norm_7(b: LayerBuilder, x: Value, scale: Value, bias: Value, mean: Val
                  momentum: float = 0.9, spatial: bool = True) -> Value:
     if not spatial:
         raise UnsupportedError("BatchNormalization with spatial=0 (a mean for every position) is not supported", b.where)
-    return _batch_norm(b, x, (scale, bias, mean, var), epsilon)
+    return _batch_norm(b, x, (scale, bias, mean, var), epsilon, momentum)
 
 
 @onnx_op("BatchNormalization", 9, 14, 15)
@@ -32,11 +32,11 @@ def batch_norm(b: LayerBuilder, x: Value, scale: Value, bias: Value, mean: Value
                momentum: float = 0.9, training_mode: bool = False) -> Value:
     if training_mode:
         raise UnsupportedError("BatchNormalization in training mode is not supported", b.where, "Export the model for inference.")
-    return _batch_norm(b, x, (scale, bias, mean, var), epsilon)
+    return _batch_norm(b, x, (scale, bias, mean, var), epsilon, momentum)
 
 
-def _batch_norm(b: LayerBuilder, x: Value, parameters: tuple[Value, ...], epsilon: float) -> Value:
-    return b.add1(BatchNorm(epsilon), x, *(b.cast(p, x.type.dtype) for p in parameters))
+def _batch_norm(b: LayerBuilder, x: Value, parameters: tuple[Value, ...], epsilon: float, momentum: float) -> Value:
+    return b.add1(BatchNorm(epsilon, momentum=momentum), x, *(b.cast(p, x.type.dtype) for p in parameters))
 
 
 @onnx_op("InstanceNormalization", 6, 22)
