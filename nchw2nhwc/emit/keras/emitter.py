@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from nchw2nhwc.emit.keras.names import Names
+from nchw2nhwc.emit.keras.names import Names, short_scopes
 from nchw2nhwc.errors import Location, TargetError
 from nchw2nhwc.ir import Array, Dim, Graph, Node, Origin, Shape, Value
 
@@ -54,7 +54,7 @@ class Emitter:
         self.where = self.graph.where(node)
         self._origin = node.origin
         self._kind = node.op.name.lower()
-        self._layer = node.origin.layer or self._kind
+        self._layer = short_scopes(node.origin.layer) or self._kind
 
     def name(self, part: str = "") -> str:
         """A free name for a layer of the node; `part` says which one where it is not the main one."""

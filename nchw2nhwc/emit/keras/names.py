@@ -14,6 +14,12 @@ def valid_name(name: str, kind: str) -> str:
     return cleaned if cleaned[:1].isalpha() else f"{kind}_{cleaned}" if cleaned else kind
 
 
+def short_scopes(name: str) -> str:
+    """A layer's name without the scopes that the next one repeats, as in PyTorch's exports: `layer1/layer1.0/conv1` is `layer1.0/conv1`."""
+    parts = name.split("/")
+    return "/".join(part for part, inner in zip(parts, (*parts[1:], "")) if part != inner and not inner.startswith(f"{part}."))
+
+
 class Names:
     """Valid names, each given out once. Names that differ in case only count as equal: file systems may not tell them apart."""
 

@@ -16,7 +16,7 @@ import keras
 from nchw2nhwc import ConvertOptions, conversion, convert
 from nchw2nhwc.emit.keras import emit_keras
 from nchw2nhwc.emit.keras.metadata import read_metadata
-from nchw2nhwc.emit.keras.names import Names, valid_name
+from nchw2nhwc.emit.keras.names import Names, short_scopes, valid_name
 from nchw2nhwc.errors import OptionError, OutputError, SourceError, TargetError
 from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
@@ -208,6 +208,9 @@ def test_what_keras_cannot_express_is_named() -> None:
 
 def test_names() -> None:
     assert [valid_name(name, "conv") for name in ("/a/b.1", "12", "", "_x", "é")] == ["a_b.1", "conv_12", "conv", "x", "conv"]
+    assert short_scopes("/layer1/layer1.0/conv1/Conv") == "/layer1.0/conv1/Conv"
+    assert short_scopes("/layers/layers.0/blocks/blocks.1/mlp/mlp.0/MatMul") == "/layers.0/blocks.1/mlp.0/MatMul"
+    assert short_scopes("conv1") == "conv1"
     names = Names()
     assert [names.take("A", "x"), names.take("a", "x"), names.take("A", "x")] == ["A", "a_1", "A_2"]
 
