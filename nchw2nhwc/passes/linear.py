@@ -14,7 +14,7 @@ from nchw2nhwc.ops.binary import Add, Div, Mul, PRelu
 from nchw2nhwc.ops.elementwise import LeakyRelu, Relu
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
-from nchw2nhwc.ops.movement import Pad
+from nchw2nhwc.ops.movement import Pad, Reshape, Transpose
 from nchw2nhwc.ops.reduce import ReduceMean
 from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, MaxPool
 from nchw2nhwc.passes.affine import AFFINE_OPS, Affine, affine_of, doubles, rounded
@@ -209,9 +209,11 @@ def _fold_traced(rw: Rewriter, affine: Affine) -> None:
 
 @LINEAR.on(Conv, ConvTranspose, FullyConnected)
 def fold_before(rw: Rewriter, node: Node, op: Linear) -> Value:
-    """conv(x * scale + shift), where only this node reads the operand; the shift only where nothing is padded with zeros."""
+    """conv(x * scale + shift), where only this node reads the operand; the shift only where nothing is padded with zeros. A fully connected
+    layer may read it through Reshapes and Transposes that leave the last axis alone."""
     linear = _linear(node)
     x, pad = _past_padding(rw, node)
+    x, views = _past_views(rw, x) if isinstance(linear, FullyConnected) else (x, [])
     rw.require_single_use(x)
     affine = affine_of(rw, producer(x))
     axis = _channel_axis(linear, x)
@@ -229,8 +231,8 @@ def fold_before(rw: Rewriter, node: Node, op: Linear) -> Value:
     if scale is not None:
         require(bool(np.isfinite(scale).all()), "the scale before {!r} is not finite", node)
         w = rw.constant(_scaled_operand(linear, array(w), scale))
-    if pad is not None:
-        source = rw.add(pad, source)
+    for between in (*([] if pad is None else [pad]), *reversed(views)):
+        source = rw.add(between, source)
     return rw.add(linear, source, w, None if bias is None else rounded(rw, bias, x.type.dtype))
 
 
@@ -249,6 +251,23 @@ def _past_padding(rw: Rewriter, node: Node) -> tuple[Value, Pad | None]:
     require(pad.mode != "constant" or pad.value == 0, "{!r} pads with another number than 0", x.producer)
     rw.require_single_use(x)
     return x.producer.input(0), pad
+
+
+def _past_views(rw: Rewriter, x: Value) -> tuple[Value, list[Op]]:
+    """The value that `x` is a view of with the same last axis, and the Reshapes and Transposes between, the last one first."""
+    views: list[Op] = []
+    while x.producer is not None and x.rank and isinstance(x.producer.op, (Reshape, Transpose)):
+        before = x.producer.input(0)
+        if isinstance(x.producer.op, Reshape):
+            same = before.rank > 0 and before.shape[-1] == x.shape[-1]
+        else:
+            same = x.producer.op.perm[-1] == x.rank - 1
+        if not same:
+            break
+        rw.require_single_use(x)
+        views.append(x.producer.op)
+        x = before
+    return x, views
 
 
 def _shift_fits(linear: Linear, pad: Pad | None) -> bool:

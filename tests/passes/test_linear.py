@@ -114,6 +114,24 @@ def test_through_padding(pad: Pad, left: list[str]) -> None:
     assert check_pass(net, FOLD) == [*left, "Pad", "Conv"]
 
 
+@pytest.mark.parametrize("views", [[Transpose((1, 0, 2))], [Reshape((10, 4))], [Reshape((5, 2, 4)), Transpose((1, 0, 2)), Reshape((2, 5, 1, 4))]])
+def test_through_views_with_the_same_last_axis(views: list[Op]) -> None:
+    net = Net()
+    x = net(Add(), net(Mul(), net.input(2, 5, 4), net.random_const(4)), net.random_const(4))
+    for view in views:
+        x = net(view, x)
+    net.output(_linear(net, "fc", True, x))
+    assert check_pass(net, FOLD) == [*(view.name for view in views), "FullyConnected"]
+
+
+@pytest.mark.parametrize("view", [Transpose((0, 2, 1)), Reshape((2, 4, 5)), Reshape((2, 5, 2, 2))])
+def test_not_through_other_views(view: Op) -> None:
+    net = Net()
+    x = net(view, net(Mul(), net.input(2, 5, 4), net.random_const(4)))
+    net.output(net(FullyConnected(), x, net.random_const(3, int(str(x.shape[-1]))), net.random_const(3)))
+    check_untouched(net, FOLD)
+
+
 @pytest.mark.parametrize("pad", [Pad((0, 0, 1, 1), (0, 0, 1, 1), value=1.0), Pad((0, 1, 0, 0), (0, 0, 0, 0))])
 def test_not_through_other_padding(pad: Pad) -> None:
     net = Net()
