@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 from nchw2nhwc.errors import Location, TargetError
-from nchw2nhwc.ir import Node
+from nchw2nhwc.ir import Graph, Node
 from nchw2nhwc.ops.base import Op
 
-_E = TypeVar("_E")
+
+class NodeEmitter(Protocol):
+    """What lowerings build with, as far as all targets share it."""
+
+    where: Location
+
+    def enter(self, node: Node) -> None:
+        """What is added from here on belongs to `node`."""
+
+
+_E = TypeVar("_E", bound=NodeEmitter)
 _O = TypeVar("_O", bound=Op)
 
 
@@ -27,11 +37,16 @@ def never(node: Node, op: Op) -> str:
     return ""
 
 
-class Lowerings(Generic[_E]):
-    """The lowerings of one target by op class."""
+def takes_all(node: Node) -> str:
+    """No node is refused whatever its op is."""
+    return ""
 
-    def __init__(self, target: str) -> None:
-        self.target = target
+
+class Lowerings(Generic[_E]):
+    """The lowerings of one target by op class. `general` says why the target cannot express a node of any op, "" if it may."""
+
+    def __init__(self, target: str, general: Callable[[Node], str] = takes_all) -> None:
+        self.target, self.general = target, general
         self.table: dict[type[Op], Lowering[_E]] = {}
 
     def on(self, cls: type[_O], refuse: Callable[[Node, _O], str] = never) -> Callable[[Callable[[_E, Node, _O], None]],
@@ -47,10 +62,32 @@ class Lowerings(Generic[_E]):
     def refusal(self, node: Node) -> str:
         """Why the target cannot express `node` as it is; "" if it can."""
         found = self.table.get(type(node.op))
-        return f"{self.target} has no operator for {node.op.name}" if found is None else found.refuse(node, node.op)
+        if found is None:
+            return f"{self.target} has no operator for {node.op.name}"
+        return self.general(node) or found.refuse(node, node.op)
+
+    def lower(self, e: _E, graph: Graph) -> None:
+        """Lower all nodes of a graph. Raises TargetError that lists every layer which the target cannot express."""
+        problems: list[TargetError] = []
+        failed: set[int] = set()
+        for node in graph.nodes:
+            e.enter(node)
+            reason = self.refusal(node)
+            try:
+                if reason:
+                    raise TargetError(reason, e.where)
+                if any(id(v) in failed for v in node.inputs):
+                    failed |= {id(v) for v in node.outputs}
+                else:
+                    self.table[type(node.op)].lower(e, node, node.op)
+            except TargetError as error:
+                problems.append(error)
+                failed |= {id(v) for v in node.outputs}
+        if problems:
+            raise _together(problems, self.target)
 
 
-def together(problems: Sequence[TargetError], target: str) -> TargetError:
+def _together(problems: Sequence[TargetError], target: str) -> TargetError:
     """One error for all."""
     if len(problems) == 1:
         return problems[0]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import keras
 from keras import layers
 
-from nchw2nhwc.emit.common import together
 from nchw2nhwc.emit.keras import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_algebra,
     lower_elementwise,
@@ -17,9 +16,9 @@ from nchw2nhwc.emit.keras import (  # noqa: F401  (importing these fills the tab
     lower_windowed,
 )
 from nchw2nhwc.emit.keras.emitter import Emitter
-from nchw2nhwc.emit.keras.lowering import LOWERINGS, refusal
+from nchw2nhwc.emit.keras.lowering import LOWERINGS
 from nchw2nhwc.emit.keras.names import valid_name
-from nchw2nhwc.errors import Location, TargetError
+from nchw2nhwc.errors import Location
 from nchw2nhwc.ir import Graph, Origin
 
 if TYPE_CHECKING:
@@ -41,23 +40,7 @@ def emit_keras(graph: Graph, *, trainable: bool = False) -> Network:
     computed with but single numbers. Raises TargetError that lists every layer which Keras cannot express.
     """
     e = Emitter(graph, trainable=trainable)
-    problems: list[TargetError] = []
-    failed: set[int] = set()
-    for node in graph.nodes:
-        if any(id(v) in failed for v in node.inputs):
-            failed |= {id(v) for v in node.outputs}
-            continue
-        e.enter(node)
-        reason = refusal(node)
-        try:
-            if reason:
-                raise TargetError(reason, e.where)
-            LOWERINGS.table[type(node.op)].lower(e, node, node.op)
-        except TargetError as error:
-            problems.append(error)
-            failed |= {id(v) for v in node.outputs}
-    if problems:
-        raise together(problems, "Keras")
+    LOWERINGS.lower(e, graph)
     outputs = _outputs(e, graph)
     name = valid_name(graph.name, "model")
     model = keras.Model(e.inputs[0] if len(e.inputs) == 1 else e.inputs, outputs[0] if len(outputs) == 1 else outputs, name=name)

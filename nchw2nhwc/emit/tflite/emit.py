@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nchw2nhwc.emit.common import together
 from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_binary,
     lower_elementwise,
@@ -16,10 +15,10 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
     lower_windowed,
 )
 from nchw2nhwc.emit.tflite.emitter import Emitter
-from nchw2nhwc.emit.tflite.lowering import LOWERINGS, refusal
+from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.emit.tflite.model import Model
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
-from nchw2nhwc.errors import TargetError
+from nchw2nhwc.errors import Location, TargetError
 from nchw2nhwc.ir import Dim, Graph, evaluate
 
 _LARGEST_SIZE = 1 << 16
@@ -31,21 +30,13 @@ def emit(graph: Graph, *, float16: bool = False, interface: Mapping[str, bytes] 
     `float16` stores weights in half precision. `interface` goes into the file as its metadata, by name. Raises TargetError, before
     anything is written, that lists every layer which TFLite cannot express.
     """
+    for value in (*(v for v in graph.inputs if v.uses), *graph.outputs):
+        if 0 in value.shape:
+            raise TargetError(f"'{value.origin or value.name}' has no elements, which LiteRT cannot hold", Location(graph.source))
     e = Emitter(graph, load_sizes(graph), float16)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]
     e.subgraph.input_names = [v.origin or v.name for v in graph.inputs]
-    problems: list[TargetError] = []
-    for node in graph.nodes:
-        e.enter(node)
-        reason = refusal(node)
-        try:
-            if reason:
-                raise TargetError(reason, e.where)
-            LOWERINGS[type(node.op)].lower(e, node, node.op)
-        except TargetError as error:
-            problems.append(error)
-    if problems:
-        raise together(problems, "TFLite")
+    LOWERINGS.lower(e, graph)
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)
     return FlatBuffer(Model([e.subgraph], e.pool.blobs, dict(interface or {})))

@@ -8,16 +8,15 @@ from nchw2nhwc.ir import Node
 
 __all__ = ["LOWERINGS", "lowering", "native", "never", "refusal"]
 
-_LOWERINGS: Lowerings[Emitter] = Lowerings("TFLite")
-LOWERINGS = _LOWERINGS.table
-lowering = _LOWERINGS.on
+
+def _holds_nothing(node: Node) -> str:
+    """Why no operator can have the results of `node`."""
+    return "a result has no elements, which LiteRT cannot hold" if any(0 in value.shape for value in node.outputs) else ""
 
 
-def refusal(node: Node) -> str:
-    """Why TFLite cannot express `node` as it is; "" if it can."""
-    if type(node.op) in LOWERINGS and any(0 in value.shape for value in node.outputs):
-        return "a result has no elements, which LiteRT cannot hold"
-    return _LOWERINGS.refusal(node)
+LOWERINGS: Lowerings[Emitter] = Lowerings("TFLite", _holds_nothing)
+lowering = LOWERINGS.on
+refusal = LOWERINGS.refusal
 
 
 def native(node: Node) -> bool:

@@ -28,7 +28,7 @@ _REFUSED = {name for names in DECOMPOSED.values() for name in names.split()}
 
 
 def test_every_op_is_expressed_or_known_not_to_be() -> None:
-    assert {cls.__name__ for cls in ALL_OPS} - {cls.__name__ for cls in LOWERINGS} == _REFUSED
+    assert {cls.__name__ for cls in ALL_OPS} - {cls.__name__ for cls in LOWERINGS.table} == _REFUSED
 
 
 @pytest.mark.parametrize("cls", [cls for cls in ALL_OPS if cls.__name__ not in _REFUSED], ids=lambda cls: cls.__name__)
