@@ -97,9 +97,9 @@ def _factorize(views: Sequence[View[Rule]], tensors: Collection[Tensor]) -> None
     for view in views:
         if isinstance(view.op, Reshape):
             for before, after in reshape_blocks(view.x.shape, view.out.shape):
-                if len(before) > 1 or len(after) > 1:
-                    sides = [*_sides(view.x, before, classes), *_sides(view.out, after, classes)]
-                    blocks.append((prod(view.x.shape[a] for a in before), sides))
+                size = prod(view.x.shape[a] for a in before)
+                if size and (len(before) > 1 or len(after) > 1):  # an empty block maps as a whole only
+                    blocks.append((size, [*_sides(view.x, before, classes), *_sides(view.out, after, classes)]))
     cuts = _cut(blocks)
     everything = {id(t): t for t in (*tensors, *(t for v in views for t in v.ins))}
     for tensor in everything.values():

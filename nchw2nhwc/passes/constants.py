@@ -14,7 +14,7 @@ from nchw2nhwc.ops.norm import BatchNorm
 from nchw2nhwc.ops.sizes import Sizes
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.passes import Pass
-from nchw2nhwc.passes.match import require
+from nchw2nhwc.passes.match import require, static_shape
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 GROWTH_BYTES = 4 << 20
@@ -47,6 +47,15 @@ def fold(rw: Rewriter, node: Node, op: Op) -> tuple[Value, ...]:
     with np.errstate(all="ignore"):
         arrays = op.run(*(None if v is None else v.const for v in node.inputs))
     return tuple(rw.graph.constant(a.astype(v.type.dtype, copy=False), v.name, origin=v.origin) for a, v in zip(arrays, node.outputs))
+
+
+@FOLDING.on(Op)
+def no_elements(rw: Rewriter, node: Node, op: Op) -> tuple[Value, ...]:
+    """Operands without elements are constants: there is nothing in them to compute."""
+    empty = {id(v) for v in node.inputs if v is not None and not v.is_const and 0 in v.shape and is_static(v.shape)}
+    require(bool(empty), "every operand has elements")
+    return rw.add_all(op, *(rw.constant(np.zeros(static_shape(v), v.type.dtype)) if v is not None and id(v) in empty else v
+                            for v in node.inputs))
 
 
 def _content(value: Value | None) -> Hashable:

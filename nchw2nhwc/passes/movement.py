@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -80,10 +81,15 @@ def nested_concat(rw: Rewriter, node: Node, op: Concat) -> Value:
 
 
 @MOVEMENT.on(Split)
-def trivial_split(rw: Rewriter, node: Node, op: Split) -> Value:
-    """A Split into one part."""
-    require(len(node.outputs) == 1, "{!r} has several results", node)
-    return pass_through(rw, node, node.input(0))
+def trivial_split(rw: Rewriter, node: Node, op: Split) -> Sequence[Value]:
+    """A Split into one part, or with empty ones."""
+    filled = [k for k, size in enumerate(op.sizes) if size]
+    if len(node.outputs) == 1:
+        return [pass_through(rw, node, node.input(0))]
+    require(0 < len(filled) < len(op.sizes), "{!r} has no empty result", node)
+    parts = rw.add_all(replace(op, sizes=tuple(op.sizes[k] for k in filled)), node.input(0))
+    results = dict(zip(filled, parts))
+    return [results[k] if k in results else rw.constant(np.zeros(static_shape(v), v.type.dtype)) for k, v in enumerate(node.outputs)]
 
 
 @MOVEMENT.on(Slice)
