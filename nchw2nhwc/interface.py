@@ -31,7 +31,7 @@ class TensorInfo:
 
     def to_result(self, array: Array) -> Array:
         """An array of the source's axis order and type as the result takes it."""
-        return np.ascontiguousarray(array.transpose(self.perm), dtype=self.dtype)
+        return np.asarray(array.transpose(self.perm), self.dtype, order="C")
 
     def to_source(self, array: Array) -> Array:
         """An array of the result's axis order in the source's (a view)."""

@@ -25,7 +25,7 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence
         core = openvino.Core()
         model = _part(_read(core, source), source.name, inputs, outputs, data)
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        results = compiled.create_infer_request().infer({k: np.ascontiguousarray(data[info.name]) for k, info in enumerate(inputs)})
+        results = compiled.create_infer_request().infer({k: np.asarray(data[info.name], order="C") for k, info in enumerate(inputs)})
         return [np.array(results[compiled.output(k)]) for k in range(len(outputs))]
     except (RuntimeError, ValueError, TypeError) as error:
         raise CheckError(f"OpenVINO cannot run the model: {_last_line(error)}", Location(source.name),
