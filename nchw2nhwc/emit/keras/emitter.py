@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     Operand: TypeAlias = KerasTensor | Array | float | int | bool
     """A tensor, or a constant that is stored in the model's configuration."""
 
+ELEMENT_TYPES = ("float32", "int32", "int64", "int16", "uint16", "int8", "uint8", "uint32", "uint64", "bool")
+"""The element types that Keras' tensors and casts are used with."""
+
 INLINE = 1024
 """Floating point constants with more elements are weights of a layer; others are written in the model's configuration."""
 
@@ -67,8 +70,10 @@ class Emitter:
         """The tensor of a value; of a constant a tensor that depends on an input only in form."""
         if value.const is None:
             return self._tensors[id(value)]
-        constant = self._weight(value) if value.type.dtype == np.float32 else value.const
-        return constant if isinstance(constant, keras.KerasTensor) else self.op(ops.add, self._zero(value), constant, part="constant")
+        if value.type.dtype == np.float32 and value.const.size:
+            return self._weight(value)
+        combine = ops.logical_or if value.type.dtype == np.bool_ else ops.add
+        return self.op(combine, self._zero(value), value.const, part="constant")
 
     def operand(self, value: Value) -> Operand:
         """The tensor of a value; of a constant a number, an array or, when it is large, a tensor."""
@@ -112,6 +117,8 @@ class Emitter:
 
     # ---- inside ----------------------------------------------------------------------------------------------------
     def _input(self, value: Value) -> KerasTensor:
+        if value.type.dtype.name not in ELEMENT_TYPES:
+            raise TargetError(f"Keras has no element type {value.type.dtype.name}", Location(self.graph.source, value.name, "Input"))
         name = self.names.take(value.origin or value.name, "input")
         tensor = keras.Input(batch_shape=keras_shape(value.shape), dtype=value.type.dtype.name, name=name)
         self._tensors[id(value)] = tensor
@@ -128,18 +135,20 @@ class Emitter:
         return self._weights[id(value)]
 
     def _first(self) -> KerasTensor:
-        """The index 0, int32[1], made from the first input: Keras' functional models have no tensors that depend on none."""
+        """The index 0, int32[1], made from an input that has elements: Keras' functional models have no tensors that depend on none."""
         if self._index is None:
-            if not self.inputs:
-                raise TargetError("a Keras model needs an input", self.where)
+            source = next((x for x in self.inputs if 0 not in x.shape), None)
+            if source is None:
+                raise TargetError("a Keras model needs an input that has elements", self.where)
             layer, origin = self._layer, self._origin
             self._layer, self._origin = "constants", Origin()
-            flat = self.op(ops.reshape, self.inputs[0], (-1,), part="flat")
+            flat = self.op(ops.reshape, source, (-1,), part="flat")
             one = self.op(lambda x: x[(slice(None, 1),)], flat, part="element")
             self._index = self.op(ops.zeros_like, one, dtype="int32", part="index")
             self._layer, self._origin = layer, origin
         return self._index
 
     def _zero(self, value: Value) -> KerasTensor:
-        """0 of a value's element type, one element."""
-        return self.op(ops.cast, self._first(), value.type.dtype.name, part="zero")
+        """0 of a value's element type, one element, that adds no axes to the value."""
+        zero = self.op(ops.cast, self._first(), value.type.dtype.name, part="zero")
+        return zero if value.rank else self.op(ops.reshape, zero, (), part="zero_shape")

@@ -79,7 +79,11 @@ def fully_connected(e: Emitter, node: Node, op: FullyConnected) -> None:
 
 # ---- reductions --------------------------------------------------------------------------------------------------------
 def _register_reduction(cls: type[reduce.Reduce], function: str, types: tuple[str, ...]) -> None:
-    @lowering(cls, taking(types))
+    def refuse(node: Node, op: reduce.Reduce) -> str:
+        nothing = cls in (reduce.ReduceMax, reduce.ReduceMin) and 0 in node.input(0).shape
+        return "TensorFlow has no extremes of nothing" if nothing else taking(types)(node, op)
+
+    @lowering(cls, refuse)
     def lower(e: Emitter, node: Node, op: reduce.Reduce) -> None:
         x = node.input(0)
         pools = {reduce.ReduceMean: _GLOBAL_AVERAGE, reduce.ReduceMax: _GLOBAL_MAX}.get(cls, {})

@@ -70,9 +70,8 @@ def _conv_refusal(node: Node, op: Conv) -> str:
     sizes = (node.input(1).shape, node.input(0).shape[-1 if op.channels_last else 1])
     if not reason and any(isinstance(s, Dim) for s in (*sizes[0], sizes[1])):
         return "a convolution needs known numbers of channels"
-    bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if not reason and not node.input(1).is_const and (bias is not None or op.groups > 1):
-        return "the weights of a convolution with bias or groups are computed"
+    if not reason and not node.input(1).is_const and op.groups > 1:
+        return "the weights of a convolution with groups are computed"
     return reason
 
 
@@ -92,16 +91,18 @@ def conv(e: Emitter, node: Node, op: Conv) -> None:
                                      "padding": _NAMES[Padding.VALID if padding is None else padding]}
     if w.const is None:
         filters = e.op(ops.transpose, e.of(w), (*range(1, w.rank), 0), part="kernel")
-        y = e.op(ops.conv, data, filters, part="dense" if strided else "", **attributes)
+        last = not strided and len(node.inputs) == 2
+        y = e.op(ops.conv, data, filters, part="" if last else "product", data_format="channels_last", **attributes)
     else:
         y = _conv_layer(e, node, op, data, attributes)
-    e.set(node, _every(e, y, op.strides) if strided else y)
+    y = _every(e, y, op.strides) if strided else y
+    e.set(node, y if _own_bias(node) else _with_bias(e, node, y))
 
 
 def _conv_layer(e: Emitter, node: Node, op: Conv, data: KerasTensor, attributes: dict[str, object]) -> KerasTensor:
     """The layer with its weights."""
     w = np.asarray(node.input(1).const)
-    bias = _bias(node)
+    bias = _own_bias(node)
     kernel, channels = w.shape[1:-1], w.shape[-1] * op.groups
     options = {**attributes, "use_bias": bool(bias), "name": e.name()}
     equal = len(set(np.atleast_1d(np.asarray(attributes["strides"])).tolist())) == 1
@@ -118,18 +119,23 @@ def _conv_layer(e: Emitter, node: Node, op: Conv, data: KerasTensor, attributes:
     return e.layer(layer, data, weights=[filters, *bias])
 
 
-def _bias(node: Node) -> list[Array]:
-    """The constant bias, or nothing."""
+def _own_bias(node: Node) -> list[Array]:
+    """The bias that is a weight of the layer, as the filters then are too; or nothing."""
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    return [] if bias is None or bias.const is None else [bias.const]
+    return [] if bias is None or bias.const is None or node.input(1).const is None else [bias.const]
+
+
+def _with_bias(e: Emitter, node: Node, y: KerasTensor) -> KerasTensor:
+    """The result of a convolution without bias and the bias, if there is one."""
+    bias = node.inputs[2] if len(node.inputs) > 2 else None
+    return y if bias is None else e.op(ops.add, y, e.operand(bias), part="bias")
 
 
 def _transpose_refusal(node: Node, op: ConvTranspose) -> str:
     reason = _windowed(node, op)
     if not reason and op.groups > 1:
         return "Keras has no transposed convolution with groups"
-    computed = any(v is not None and not v.is_const for v in node.inputs[1:])
-    return reason or ("the weights of a transposed convolution are computed" if computed else "")
+    return reason or ("" if node.input(1).is_const else "the weights of a transposed convolution are computed")
 
 
 @lowering(ConvTranspose, _transpose_refusal)
@@ -139,7 +145,7 @@ def conv_transpose(e: Emitter, node: Node, op: ConvTranspose) -> None:
     Kernels are dilated with explicit zeros, because TensorFlow does not dilate them on CPUs.
     """
     w = _dilated(np.asarray(node.input(1).const), op.dilations)
-    kernel, bias = w.shape[1:-1], _bias(node)
+    kernel, bias = w.shape[1:-1], _own_bias(node)
     full = [max(k - s, 0) + s for k, s in zip(kernel, op.strides)]  # what one element reaches in Keras' result
     reach = zip(full, kernel, op.output_padding, op.pads_begin, op.pads_end)
     crops = [(begin, f - k - extra + end) for f, k, extra, begin, end in reach]
@@ -153,8 +159,7 @@ def conv_transpose(e: Emitter, node: Node, op: ConvTranspose) -> None:
         y = e.layer(_CROPS[len(kernel) - 1](_per_axis([(max(a, 0), max(b, 0)) for a, b in crops]), name=e.name("crop")), y)
     if grows:
         y = zero_padded(e, y, [(max(-a, 0), max(-b, 0)) for a, b in crops])
-        y = e.op(ops.add, y, bias[0], part="bias") if bias else y
-    e.set(node, y)
+    e.set(node, y if bias and not grows else _with_bias(e, node, y))
 
 
 def _dilated(w: Array, dilations: Sequence[int]) -> Array:

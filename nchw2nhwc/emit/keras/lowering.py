@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nchw2nhwc.emit.common import Lowerings
-from nchw2nhwc.emit.keras.emitter import Emitter
+from nchw2nhwc.emit.keras.emitter import ELEMENT_TYPES, Emitter
 from nchw2nhwc.ir import Node
 from nchw2nhwc.ops.base import Op
 
@@ -17,7 +17,7 @@ FLOAT = ("float32",)
 NUMBER = ("float32", "int32", "int64")
 INTEGER = ("int32", "int64")
 BOOL = ("bool",)
-ANY = ("float32", "int32", "int64", "int16", "uint16", "int8", "uint8", "uint32", "bool")
+ANY = ELEMENT_TYPES
 
 
 def taking(types: tuple[str, ...]) -> Callable[[Node, Op], str]:
