@@ -148,7 +148,11 @@ class Emitter:
 
     def cast_to(self, source: int, target: int) -> None:
         """Write the content of tensor `source` to `target` in that one's element type."""
-        a, b = (type_number(self.tensor(i).dtype) for i in (source, target))
+        types = [self.tensor(i).dtype for i in (source, target)]
+        for dtype in types:
+            if dtype.name not in KERNELS["CAST"].types.split():
+                raise TargetError(refused_type("CAST", dtype), self.where)
+        a, b = map(type_number, types)
         self._operator("CAST", [source], [target], options("CastOptions", inDataType=a, outDataType=b))
 
     # ---- inside ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,20 @@ import numpy as np
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Arithmetic, FakeQuantize, FMod, LogicalXor, Mod, NotEqual, SquaredDifference
+from nchw2nhwc.ops.binary import (
+    Arithmetic,
+    BitwiseAnd,
+    BitwiseOr,
+    BitwiseXor,
+    FakeQuantize,
+    FloorDiv,
+    FMod,
+    LogicalXor,
+    Mod,
+    NotEqual,
+    Pow,
+    SquaredDifference,
+)
 from nchw2nhwc.ops.elementwise import Abs, Clip, Relu, Round, Sign, Tanh
 from nchw2nhwc.ops.kinds import Doubles, wide
 from nchw2nhwc.ops.matmul import FullyConnected
@@ -53,6 +66,34 @@ def fmod(rw: Rewriter, node: Node, op: FMod) -> Value:
 def logical_xor(rw: Rewriter, node: Node, op: LogicalXor) -> Value:
     """a != b."""
     return rw.add(NotEqual(), *node.inputs)
+
+
+@RULES.on(Pow)
+def whole_exponents(rw: Rewriter, node: Node, op: Pow) -> Value:
+    """Integers to constant powers of another type, which are whole and not negative: the exponents as integers of the same type."""
+    exponents, dtype = array(node.input(1)), node.output.type.dtype
+    require(dtype.kind in "iu" and exponents.dtype != dtype, "{!r} has exponents of its own type", node)
+    numbers = wide(exponents)
+    require(bool(((numbers >= 0) & (numbers < 64) & (numbers == np.floor(numbers))).all()), "{!r} has other exponents", node)
+    return rw.add(op, node.input(0), rw.constant(numbers, dtype))
+
+
+# ---- bits --------------------------------------------------------------------------------------------------------------
+@RULES.on(BitwiseAnd)
+def bitwise_and(rw: Rewriter, node: Node, op: BitwiseAnd) -> Value:
+    """a & b by a ^ b of int32. x + y - (x ^ y) is 2 * (x & y), because a sum is what the bits are without carries, and the carries.
+    Of x = a // 2 and y = b // 2 it does not overflow, and is a & b but for the lowest bit, which is the product of those of a and b."""
+    require(node.input(0).type.dtype == np.int32, "{!r} is not of int32", node)
+    a, b = Term(rw, node.input(0)), Term(rw, node.input(1))
+    x, y = (term.apply(FloorDiv(), 2) for term in (a, b))
+    return (x + y - x.apply(BitwiseXor(), y) + (a - x * 2) * (b - y * 2)).value
+
+
+@RULES.on(BitwiseOr)
+def bitwise_or(rw: Rewriter, node: Node, op: BitwiseOr) -> Value:
+    """a | b = (a ^ b) ^ (a & b)."""
+    require(node.input(0).type.dtype == np.int32, "{!r} is not of int32", node)
+    return Term(rw, rw.add(BitwiseXor(), *node.inputs)).apply(BitwiseXor(), rw.add(BitwiseAnd(), *node.inputs)).value
 
 
 # ---- fake quantization -------------------------------------------------------------------------------------------------

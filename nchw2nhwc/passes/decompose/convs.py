@@ -14,8 +14,8 @@ from nchw2nhwc.ops.movement import Concat, Reshape, Split
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.ops.windows import Ints
 from nchw2nhwc.passes.decompose.ranks import Folded
-from nchw2nhwc.passes.decompose.slices import padded, reshaped, sliced
-from nchw2nhwc.passes.match import array, require, static_shape, static_sizes
+from nchw2nhwc.passes.decompose.slices import padded, reshaped, sliced, transposed
+from nchw2nhwc.passes.match import array, require, static_sizes
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 RULES = RuleSet()
@@ -86,16 +86,19 @@ def block_diagonal(rw: Rewriter, node: Node, op: ConvTranspose) -> Value:
 
 @RULES.on(ConvTranspose)
 def inserted_zeros(rw: Rewriter, node: Node, op: ConvTranspose) -> Value:
-    """Grouped: zeros between the elements of x, then an ordinary convolution with the flipped kernel.
+    """Grouped, or with computed weights: zeros between the elements of x, then an ordinary convolution with the flipped kernel.
 
     Source: V. Dumoulin, F. Visin, "A guide to convolution arithmetic for deep learning", section 4.
     """
-    w = array(node.input(1))
-    require(op.groups > 1 and not op.channels_last, "{!r} has one group", node)
-    static_shape(node.input(1))
-    grouped = w.reshape(op.groups, -1, *w.shape[1:]).swapaxes(1, 2)
-    flipped = np.flip(grouped, tuple(range(3, grouped.ndim))).reshape(-1, w.shape[0] // op.groups, *w.shape[2:])
-    reach = [d * (k - 1) for k, d in zip(w.shape[2:], op.dilations)]
+    w = node.input(1)
+    require((op.groups > 1 or not w.is_const) and not op.channels_last, "{!r} has one group and constant weights", node)
+    (channels, columns, *taps), groups = static_sizes(w, range(w.rank)), op.groups
+    for axis in range(2, w.rank):
+        w = sliced(rw, w, axis, None, None, -1)
+    apart = reshaped(rw, w, (groups, channels // groups, columns, *taps))
+    swapped = transposed(rw, apart, (0, 2, 1, *range(3, apart.rank)))
+    flipped = reshaped(rw, swapped, (groups * columns, channels // groups, *taps))
+    reach = [d * (k - 1) for k, d in zip(taps, op.dilations)]
     begin = [r - b for r, b in zip(reach, op.pads_begin)]
     end = [r - e + extra - (s - 1) for r, e, extra, s in zip(reach, op.pads_end, op.output_padding, op.strides)]
     x = node.input(0)
@@ -104,7 +107,7 @@ def inserted_zeros(rw: Rewriter, node: Node, op: ConvTranspose) -> Value:
         x = sliced(rw, x, k + 2, max(-begin[k], 0), min(end[k], 0) or None) if begin[k] < 0 or end[k] < 0 else x
     pads: list[Ints] = [tuple(max(p, 0) for p in side) for side in (begin, end)]
     conv = Conv((1,) * len(op.strides), op.dilations, pads[0], pads[1], op.groups)
-    return rw.add(conv, x, rw.constant(flipped), _bias(node))
+    return rw.add(conv, x, flipped, _bias(node))
 
 
 def _spread(rw: Rewriter, x: Value, axis: int, stride: int) -> Value:

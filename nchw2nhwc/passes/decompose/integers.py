@@ -22,7 +22,7 @@ WIDER: dict[str, DType] = {
     "int64": np.dtype(np.int32),
 }
 """What integer ops are computed in where a target has no kernel for their own type. int64 has no wider one: its values are sizes, positions
-and counts, which fit into 32 bits; that it happens is written to the graph's notes."""
+and counts, which fit into 32 bits; that it happens is written to the graph's notes, as for uint64."""
 
 
 def _taking_integers() -> list[type[Op]]:
@@ -38,7 +38,7 @@ def in_wider_integers(rw: Rewriter, node: Node, op: Op) -> Value:
     dtype = node.input(0).type.dtype
     require(dtype.name in WIDER, "no other integer type can stand for {}", dtype.name)
     wider = WIDER[dtype.name]
-    if dtype.itemsize > wider.itemsize:
+    if dtype.itemsize >= wider.itemsize:
         rw.graph.notes.append(f"'{node.origin.layer or node.output.name}' ({op.name}) is computed in {wider.name} instead of {dtype.name}")
     operands = [v if v is None or v.type.dtype != dtype else rw.add(Cast(wider), v) for v in node.inputs]
     result = rw.add(op, *operands)

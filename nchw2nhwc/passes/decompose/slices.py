@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from nchw2nhwc.ir.dim import Shape
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.indexing import Gather
-from nchw2nhwc.ops.movement import Pad, Reshape, Slice
+from nchw2nhwc.ops.movement import Pad, Reshape, Slice, Transpose
 from nchw2nhwc.passes.rewrite import Rewriter
 
 Indices = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
@@ -27,7 +27,12 @@ def reshaped(rw: Rewriter, x: Value, shape: Shape) -> Value:
     return _moved(rw, Reshape(shape), x)
 
 
-def _moved(rw: Rewriter, op: Slice | Reshape, x: Value) -> Value:
+def transposed(rw: Rewriter, x: Value, perm: Sequence[int]) -> Value:
+    """x with its axes in another order."""
+    return _moved(rw, Transpose(tuple(perm)), x)
+
+
+def _moved(rw: Rewriter, op: Slice | Reshape | Transpose, x: Value) -> Value:
     """`op(x)`; of a constant a constant, which may be what the op that reads it asks for."""
     return rw.add(op, x) if x.const is None else rw.constant(op.run(x.const)[0])
 
