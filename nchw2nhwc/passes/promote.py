@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Graph, Node, Value
 from nchw2nhwc.ir.types import Array, DType, TensorType
 from nchw2nhwc.ops.elementwise import Cast
@@ -38,13 +39,21 @@ def _promote_value(value: Value) -> bool:
     return True
 
 
-def _promote_node(node: Node, changed: set[int]) -> bool:
+def _require_rounding(graph: Graph, node: Node, dtype: DType) -> None:
+    """Raises UnsupportedError for a cast whose rounding is what it is for: to floats of 8 bits and fewer."""
+    if dtype.itemsize < np.dtype(np.float16).itemsize:
+        raise UnsupportedError(f"a conversion to {dtype.name} rounds its operand, which no target can express", graph.where(node),
+                               "Give the model before its quantization to narrow floats.")
+
+
+def _promote_node(graph: Graph, node: Node, changed: set[int]) -> bool:
     """Bring a node's results up to date with its operands; whether any of them changed."""
     for operand in node.inputs:
         if operand is not None and operand.is_const and _promote_value(operand):
             changed.add(id(operand))
     stale = any(id(v) in changed for v in node.inputs if v is not None)
     if isinstance(node.op, Cast) and _is_other_float(node.op.dtype):
+        _require_rounding(graph, node, node.op.dtype)
         node.op = replace(node.op, dtype=FLOAT32)
         stale = True
     if not stale:
@@ -65,7 +74,7 @@ def _apply(graph: Graph) -> int:
             changed.add(id(value))
             graph.notes.append(f"input '{value.name}' is {before.name} in the source and float32 in the result")
     before_types = [v.type.dtype for v in graph.outputs]
-    count = sum(_promote_node(node, changed) for node in graph.nodes)
+    count = sum(_promote_node(graph, node, changed) for node in graph.nodes)
     for name, value, before in zip(graph.output_names, graph.outputs, before_types):
         if value.is_const:
             count += _promote_value(value)
@@ -77,5 +86,6 @@ def _apply(graph: Graph) -> int:
 PROMOTE_FLOATS = Pass("promote_floats", _apply)
 """float16, bfloat16, float64 (and narrower floats) become float32: constants, values, casts, inputs and outputs.
 
-What changes at the interface is added to `Graph.notes`.
+What changes at the interface is added to `Graph.notes`. Raises UnsupportedError for casts to floats of 8 bits and fewer, whose rounding
+would be lost.
 """
