@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -70,16 +70,18 @@ def core() -> openvino.Core:
     return openvino.Core()
 
 
-def model_of(case: Case) -> openvino.Model:
-    """The model of a case. Its results are named "out0", "out1", ... and its inputs "in0", "in1", ..."""
-    parameters = [basic.parameter(list(i.shape), i.dtype, name=f"in{k}") for k, i in enumerate(case.inputs)]
-    for k, parameter in enumerate(parameters):
-        parameter.output(0).set_names({f"in{k}"})
-    built = case.build(*parameters)
+def model_of(case: Case, constants: Mapping[str, Array] | None = None) -> openvino.Model:
+    """The model of a case. Its results are named "out0", "out1", ... and its inputs "in0", "in1", ..., unless they are in `constants`."""
+    given = {f"in{k}": i for k, i in enumerate(case.inputs)}
+    fixed = {name: basic.constant(array) for name, array in (constants or {}).items()}
+    free = {name: basic.parameter(list(i.shape), i.dtype, name=name) for name, i in given.items() if name not in fixed}
+    for name, parameter in free.items():
+        parameter.output(0).set_names({name})
+    built = case.build(*(fixed[name] if name in fixed else free[name] for name in given))
     ends = [node.output(0) if hasattr(node, "get_friendly_name") else node
             for node in (built if isinstance(built, (list, tuple)) else [built])]
     results = [basic.result(end) for end in ends]
-    model = openvino.Model(results, parameters, "case")
+    model = openvino.Model(results, list(free.values()), "case")
     for k, result in enumerate(results):
         result.output(0).set_names({f"out{k}"})
     return model

@@ -10,24 +10,9 @@ import pytest
 
 from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino import (
-    test_activations,
-    test_arithmetic,
-    test_blocks,
-    test_convolution,
-    test_matmul,
-    test_movement,
-    test_normalization,
-    test_pooling,
-    test_reduction,
-    test_resize,
-    test_shapes,
-    test_slicing,
-)
+from tests.parse.openvino.all_cases import FAMILIES
 from tests.parse.openvino.harness import Case, model_of, saved
 
-MODULES = (test_activations, test_arithmetic, test_blocks, test_convolution, test_matmul, test_movement, test_normalization, test_pooling,
-           test_reduction, test_resize, test_shapes, test_slicing)
 WORDS = (b"-1 0 1 2 3 7 1000000000000000 9223372036854775807 -9223372036854775808 a nan inf 1.5 -3 1,1 1,2,3,4,5 ? .. ... true f16 i64 i4 "
          b"u1 boolean string opset8 opset99").split() + [b"", b"9" * 23, b"x" * 300]
 NUMBERS = [-1, 0, 1, 2, -5, 100, 10**6, 10**15, -2**63, 2**63 - 1]
@@ -60,7 +45,7 @@ def damaged(xml: bytes, weights: bytes, rng: random.Random) -> tuple[bytes, byte
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[bytes, bytes]]:
     """.xml and .bin of every third case of all families, with and without declared shapes of results."""
     folder = tmp_path_factory.mktemp("sound")
-    cases: list[Case] = [case for module in MODULES for case in module.CASES][::3]
+    cases: list[Case] = [case for family in FAMILIES.values() for case in family][::3]
     found = []
     for case in cases:
         path = saved(model_of(case), folder)

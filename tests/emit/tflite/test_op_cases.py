@@ -1,0 +1,63 @@
+"""ONNX's node tests and the OpenVINO cases as TFLite files, in LiteRT with XNNPACK and without."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+from onnx import ModelProto
+
+from nchw2nhwc import convert
+from nchw2nhwc.ir import Array
+from tests.emit.op_cases import EVERYWHERE, Exceptions, Run, all_names, complaints, onnx_cases, openvino_cases
+from tests.emit.tflite.runs import RESOLVERS, run_file
+from tests.parse.onnx.node_cases import subjects
+from tests.parse.openvino.all_cases import FAMILIES
+
+EXCEPTIONS = Exceptions(refused={
+    **EVERYWHERE,
+    "no kernel takes uint64": (
+        r"test_(?!pow)\w+_uint64(_expanded)?( constants)?", "test_pow_types_float32_uint64", r"test_bitwise_\w+_ui64\w*( constants)?",
+        r"ConvertPromoteTypes of u64( constants)?"),
+    "LiteRT holds no tensors without elements": (
+        r"test_causal_conv_with_state_kernel_size_one(_expanded)?( constants)?", "test_constantofshape_int_shape_zero",
+        "test_reduce_sum_empty_set_non_reduced_axis_zero", "test_reshape_allowzero_reordered", "test_shape_start_greater_than_end",
+        "test_slice_start_out_of_bounds", r"test_split_zero_size_splits_opset\d+", "test_tri[lu]_zero"),
+}, deviating={
+    # ADD gives the lowest number where it should give -inf, so softmax is uniform where everything is masked.
+    "plain": tuple(rf"test_attention_{name}(_expanded)?" for name in (
+        "4d_causal_padded_kv_bf16", "causal_boolmask_nan_robustness", "4d_causal_nonpad_negative_offset_structural_empty",
+        "local_window_gqa_rank4_mask")),
+})
+
+
+def tflite(model: ModelProto | Path) -> Run:
+    """The file is loaded and run with XNNPACK and without."""
+    made = convert(model)
+
+    def run(data: Mapping[str, Array]) -> dict[str, Sequence[Array]]:
+        inputs = {info.name: info.to_result(data[info.name]) for info in made.inputs}
+        content = made.tflite()
+        found = {kind: run_file(content, [inputs[v.name] for v in made.graph.inputs], kind) for kind in RESOLVERS}
+        return {kind: [info.to_source(y) for info, y in zip(made.outputs, results, strict=True)] for kind, results in found.items()}
+
+    return run
+
+
+@pytest.mark.parametrize("subject", subjects())
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_onnx(subject: str) -> None:
+    wrong = complaints(onnx_cases(subject), tflite, EXCEPTIONS)
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_openvino(family: str, tmp_path: Path) -> None:
+    wrong = complaints(openvino_cases(FAMILIES[family], tmp_path), tflite, EXCEPTIONS)
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_exception_is_about_a_case() -> None:
+    assert EXCEPTIONS.unused(all_names()) == []

@@ -1,0 +1,28 @@
+"""The OpenVINO cases of all families of ops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tests.parse.openvino import (
+    test_activations,
+    test_arithmetic,
+    test_blocks,
+    test_convolution,
+    test_matmul,
+    test_movement,
+    test_normalization,
+    test_pooling,
+    test_reduction,
+    test_resize,
+    test_shapes,
+    test_slicing,
+)
+from tests.parse.openvino.harness import Case
+
+FAMILIES: Mapping[str, Sequence[Case]] = {
+    module.__name__.rpartition(".test_")[2]: module.CASES
+    for module in (test_activations, test_arithmetic, test_blocks, test_convolution, test_matmul, test_movement, test_normalization,
+                   test_pooling, test_reduction, test_resize, test_shapes, test_slicing)
+}
+"""What the test files of this folder compare with OpenVINO, by their names."""
