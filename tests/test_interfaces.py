@@ -10,6 +10,7 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from nchw2nhwc import convert
+from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Array
 
 FLOAT, DOUBLE, HALF, INT64, UINT8, BOOL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.UINT8,
@@ -43,6 +44,7 @@ MODELS = {
          node("Flatten", ["g"], ["f"])],
         [("x", FLOAT, ["N", 3, "H", "W"])], [("f", FLOAT, None), ("c", FLOAT, None)], W),
     "a scalar": model([node("ReduceMean", ["x"], ["y"], keepdims=0)], [("x", FLOAT, [2, 3])], [("y", FLOAT, [])]),
+    "scalars in and out": model([node("Add", ["x", "y"], ["z"])], [("x", FLOAT, []), ("y", FLOAT, [])], [("z", FLOAT, [])]),
     "indices into a table": model([node("Gather", ["t", "i"], ["y"])], [("i", INT64, ["N", 7])], [("y", FLOAT, None)],
                                   {"t": RNG.standard_normal((11, 5)).astype(np.float32)}),
     "float64": model([node("Relu", ["x"], ["y"])], [("x", DOUBLE, [1, 3])], [("y", DOUBLE, None)]),
@@ -65,3 +67,14 @@ def test_whole_conversion(name: str, keep_layout: bool) -> None:
         assert not keep_layout or info.perm == tuple(range(len(info.perm)))
     result = converted.check()
     assert result.max_rel_error < 1e-5
+
+
+def test_a_scalar_stays_one() -> None:
+    converted = convert(MODELS["scalars in and out"])
+    assert converted.inputs[0].to_result(np.array(2.0)).shape == ()
+
+
+def test_interfaces_without_elements_are_refused() -> None:
+    source = model([node("Slice", ["x", "a", "a"], ["y"])], [("x", FLOAT, [2, 3])], [("y", FLOAT, None)], {"a": np.array([1], np.int64)})
+    with pytest.raises(TargetError, match="'y' has no elements"):
+        convert(source)

@@ -177,6 +177,14 @@ def test_expands_and_tiles_of_single_elements() -> None:
     assert check_pass(net, MOVE) == ["Reshape", "Exp", "Expand", "Add"]
 
 
+def test_a_split_has_no_empty_results() -> None:
+    net = Net()
+    a, nothing, b = net.all(Split(1, (1, 0, 3)), net.input(2, 4))
+    net.output(net(Concat(1), b, nothing, a))
+    check_pass(net, MOVE)
+    assert node_of(net.graph, "Split").op == Split(1, (1, 3))
+
+
 def test_slices_that_share_out_a_value_are_a_split() -> None:
     net = Net()
     x = net(Neg(), net.input(2, 6))

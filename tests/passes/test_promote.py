@@ -6,6 +6,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.ir import Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.verify import verify
 from nchw2nhwc.ops.binary import Add, Greater, Mul
@@ -71,3 +73,11 @@ def test_a_constant_output_and_one_shared_by_several_nodes() -> None:
     verify(net.graph)
     assert net.graph.outputs[2] is c
     assert c.type.dtype == np.float32
+
+
+def test_casts_to_narrow_floats_are_refused() -> None:
+    graph = Graph("net", "net.onnx")
+    x = graph.add_input("x", TensorType(np.dtype(np.float32), (2,)))
+    graph.add_output(graph.add1(Cast(np.dtype(ml_dtypes.float8_e5m2)), [x], origin=Origin("narrow", "Cast")), "y")
+    with pytest.raises(UnsupportedError, match=r"net\.onnx: layer 'narrow' \(Cast\): a conversion to float8_e5m2 rounds"):
+        PROMOTE_FLOATS(graph)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,14 +9,11 @@ from onnx import ModelProto
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
-import numpy as np
-
-from nchw2nhwc.conversion import read
-from nchw2nhwc.emit.keras import emit_keras
-from nchw2nhwc.ir import Array
+from nchw2nhwc import conversion
+from nchw2nhwc.check.keras import run_keras
 from nchw2nhwc.options import ConvertOptions
+from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import identify
-from tests.emit.keras.runs import converted, run_model
 from tests.emit.op_cases import EVERYWHERE, Exceptions, Run, all_names, complaints, onnx_cases, openvino_cases
 from tests.parse.onnx.node_cases import subjects
 from tests.parse.openvino.all_cases import FAMILIES
@@ -34,15 +30,9 @@ EXCEPTIONS = Exceptions(refused={
 
 def keras_model(model: ModelProto | Path) -> Run:
     """The model, without TFLite having a say."""
-    layout = converted(read(identify(model), ConvertOptions()))
-    graph, made = layout.graph, emit_keras(layout.graph)
-
-    def run(data: Mapping[str, Array]) -> dict[str, Sequence[Array]]:
-        inputs = [np.asarray(data[v.name].transpose(layout.inputs[v.name]), v.type.dtype, order="C") for v in graph.inputs]
-        perms = [layout.outputs[name] for name in graph.output_names]
-        return {"Keras": [y.transpose(np.argsort(perm)) for y, perm in zip(run_model(made, inputs), perms, strict=True)]}
-
-    return run
+    made = conversion.run(identify(model), ConvertOptions(), Stages(), "keras")
+    network = made.keras()
+    return lambda data: {"Keras": list(run_keras(network, made.inputs, made.outputs, data).values())}
 
 
 @pytest.mark.parametrize("subject", subjects())

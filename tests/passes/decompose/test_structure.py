@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from nchw2nhwc.ir.graph import Node
+from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import FloorDiv
+from nchw2nhwc.ops.binary import BitwiseAnd, BitwiseOr, FloorDiv
 from nchw2nhwc.ops.elementwise import Abs, Exp, Mish
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.norm import LRN, MVN
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AvgPool, Conv, ConvTranspose, DepthToSpace, MaxPool
+from nchw2nhwc.passes import run_passes
 from nchw2nhwc.passes.decompose import decompose
+from tests.emit.tflite.runs import one_op
 from tests.passes.nets import Net, check_pass, check_untouched, count_ops, node_of
 
 
@@ -30,6 +33,17 @@ def _grouped(node: Node) -> bool:
 
 def _flat_only(node: Node) -> bool:
     return isinstance(node.op, (Conv, ConvTranspose, MaxPool, AvgPool, Resize)) and node.input(0).rank != 4
+
+
+@pytest.mark.parametrize("op", [BitwiseAnd(), BitwiseOr()], ids=lambda op: op.name)
+def test_bits_of_the_largest_integers(op: Op) -> None:
+    ends = np.iinfo(np.int32)
+    edge = np.array([ends.min, ends.min + 1, -2, -1, 0, 1, 2, ends.max - 1, ends.max], np.int32)
+    a, b = np.meshgrid(edge, edge)
+    graph, inputs = one_op(op, [a, b], [False, False])
+    run_passes(graph, [decompose(_lacking(BitwiseAnd, BitwiseOr))])
+    assert {"BitwiseAnd", "BitwiseOr"}.isdisjoint(node.op.name for node in graph.nodes)
+    np.testing.assert_array_equal(run(graph, inputs)["y0"], op.run(a, b)[0])
 
 
 def test_a_target_that_takes_everything() -> None:
