@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+import pytest
 from onnx import ModelProto
 
 from nchw2nhwc.check.compare import relative_error
 from nchw2nhwc.errors import ConversionError, UnsupportedOpsError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ops.kinds import kind_of
-from tests.parse.onnx.node_cases import EXCLUDED, PRECISION, array_of, cases, prepared
+from tests.parse.onnx.node_cases import EXCLUDED, PRECISION, array_of, cases, prepared, subjects
 from tests.parse.openvino import harness
 from tests.parse.openvino.all_cases import FAMILIES
 
@@ -150,3 +151,26 @@ def _difference(case: OpCase, results: Sequence[Array]) -> str:
         if error > (case.tolerance if wanted.dtype == np.float32 else 0):
             return f"error {error:.2g}: {result.ravel()[:8]} instead of {wanted.ravel()[:8]}"
     return ""
+
+
+class OpCaseTests:
+    """The tests of a target: a subclass says how it converts and what its exceptions are."""
+
+    exceptions: Exceptions
+    target: Target
+
+    @pytest.mark.parametrize("subject", subjects())
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    def test_onnx(self, subject: str) -> None:
+        wrong = complaints(onnx_cases(subject), self.target, self.exceptions)
+        assert not wrong, "\n".join(wrong)
+
+    @pytest.mark.parametrize("family", FAMILIES)
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    def test_openvino(self, family: str, tmp_path: Path) -> None:
+        wrong = complaints(openvino_cases(FAMILIES[family], tmp_path), self.target, self.exceptions)
+        assert not wrong, "\n".join(wrong)
+
+    def test_every_exception_is_about_a_case(self) -> None:
+        unused = self.exceptions.unused(all_names())
+        assert not unused, "\n".join(unused)

@@ -14,9 +14,7 @@ from nchw2nhwc.check.keras import run_keras
 from nchw2nhwc.options import ConvertOptions
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import identify
-from tests.emit.op_cases import EVERYWHERE, Exceptions, Run, all_names, complaints, onnx_cases, openvino_cases
-from tests.parse.onnx.node_cases import subjects
-from tests.parse.openvino.all_cases import FAMILIES
+from tests.emit.op_cases import EVERYWHERE, Exceptions, OpCaseTests, Run
 
 EXCEPTIONS = Exceptions(refused={
     **EVERYWHERE,
@@ -35,19 +33,6 @@ def keras_model(model: ModelProto | Path) -> Run:
     return lambda data: {"Keras": list(run_keras(network, made.inputs, made.outputs, data).values())}
 
 
-@pytest.mark.parametrize("subject", subjects())
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_onnx(subject: str) -> None:
-    wrong = complaints(onnx_cases(subject), keras_model, EXCEPTIONS)
-    assert not wrong, "\n".join(wrong)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_openvino(family: str, tmp_path: Path) -> None:
-    wrong = complaints(openvino_cases(FAMILIES[family], tmp_path), keras_model, EXCEPTIONS)
-    assert not wrong, "\n".join(wrong)
-
-
-def test_every_exception_is_about_a_case() -> None:
-    assert EXCEPTIONS.unused(all_names()) == []
+class TestKeras(OpCaseTests):
+    exceptions = EXCEPTIONS
+    target = staticmethod(keras_model)

@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pytest
 from onnx import ModelProto
 
 from nchw2nhwc import convert
 from nchw2nhwc.ir import Array
-from tests.emit.op_cases import EVERYWHERE, Exceptions, Run, all_names, complaints, onnx_cases, openvino_cases
+from tests.emit.op_cases import EVERYWHERE, Exceptions, OpCaseTests, Run
 from tests.emit.tflite.runs import RESOLVERS, run_file
-from tests.parse.onnx.node_cases import subjects
-from tests.parse.openvino.all_cases import FAMILIES
 
 EXCEPTIONS = Exceptions(refused={
     **EVERYWHERE,
@@ -45,19 +42,6 @@ def tflite(model: ModelProto | Path) -> Run:
     return run
 
 
-@pytest.mark.parametrize("subject", subjects())
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_onnx(subject: str) -> None:
-    wrong = complaints(onnx_cases(subject), tflite, EXCEPTIONS)
-    assert not wrong, "\n".join(wrong)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-def test_openvino(family: str, tmp_path: Path) -> None:
-    wrong = complaints(openvino_cases(FAMILIES[family], tmp_path), tflite, EXCEPTIONS)
-    assert not wrong, "\n".join(wrong)
-
-
-def test_every_exception_is_about_a_case() -> None:
-    assert EXCEPTIONS.unused(all_names()) == []
+class TestTFLite(OpCaseTests):
+    exceptions = EXCEPTIONS
+    target = staticmethod(tflite)
