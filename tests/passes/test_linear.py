@@ -114,7 +114,8 @@ def test_through_padding(pad: Pad, left: list[str]) -> None:
     assert check_pass(net, FOLD) == [*left, "Pad", "Conv"]
 
 
-@pytest.mark.parametrize("views", [[Transpose((1, 0, 2))], [Reshape((10, 4))], [Reshape((5, 2, 4)), Transpose((1, 0, 2)), Reshape((2, 5, 1, 4))]])
+@pytest.mark.parametrize("views", [[Transpose((1, 0, 2))], [Reshape((10, 4))],
+                                   [Reshape((5, 2, 4)), Transpose((1, 0, 2)), Reshape((2, 5, 1, 4))]])
 def test_through_views_with_the_same_last_axis(views: list[Op]) -> None:
     net = Net()
     x = net(Add(), net(Mul(), net.input(2, 5, 4), net.random_const(4)), net.random_const(4))
