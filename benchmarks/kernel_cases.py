@@ -245,6 +245,32 @@ def movement(code: str, dtype: DType, rank: int) -> Case | None:
             return Case(code, (x,), (ints(*x.shape),), options=options("ShapeOptions", outType=2))
 
 
+@maker("GATHER_ND:3 SCATTER_ND TOPK_V2:3 REVERSE_SEQUENCE")
+def indexing(code: str, dtype: DType, rank: int) -> Case | None:
+    """Single elements by index; the best along the last axis; sequences along the first axis, of batches on the second one."""
+    x = values(dtype, shape_of(rank))
+    if rank == 0 or (rank == 1 and code == "REVERSE_SEQUENCE") or (dtype.kind == "b" and code == "TOPK_V2"):
+        return None
+    rows = np.stack(np.unravel_index(np.arange(x.size)[::2], x.shape), -1).astype(np.int32)
+    picked = x[tuple(rows.T)]
+    match code:
+        case "GATHER_ND":
+            return Case(code, (x,), (picked,), (rows,), options("GatherNdOptions"))
+        case "SCATTER_ND":
+            y = np.zeros_like(x)
+            y[tuple(rows.T)] = picked
+            return Case(code, (picked,), (y,), (rows, np.array(x.shape, np.int32)), options("ScatterNdOptions"), (1, 0, 2))
+        case "TOPK_V2":
+            order = np.argsort(-x.astype(np.float64), -1, kind="stable")[..., :2].astype(np.int32)
+            return Case(code, (x,), (np.take_along_axis(x, order, -1), order), (np.array(2, np.int32),), options("TopKV2Options"))
+        case _:
+            lengths = np.array((2, 3)[:x.shape[1]], np.int32)
+            y = x.copy()
+            for k, n in enumerate(lengths):
+                y[:n, k] = x[:n, k][::-1]
+            return Case(code, (x,), (y,), (lengths,), options("ReverseSequenceOptions", seqDim=0, batchDim=1))
+
+
 # ---- fixed ranks ---------------------------------------------------------------------------------------------------------
 @maker("BATCH_MATMUL:4 FULLY_CONNECTED:5")
 def matmul(code: str, dtype: DType, rank: int) -> Case | None:

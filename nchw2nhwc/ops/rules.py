@@ -35,9 +35,11 @@ class Spatial(Rule):
 class Along(Rule):
     """Ops that treat some axes specially (`Op.special_axes`): those are stored whole and in order, all others in any order, the
     same one for all data operands and results. `data` is how many leading operands are data (None: all); others are "same".
+    `last`: the axis, of which there is one, is stored last.
     """
 
     data: int | None = 1
+    last: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.shape_arithmetic import LIMIT, as_numbers, known, propagate
 from nchw2nhwc.ops.sizes import Sizes
 
+LARGEST = 1 << 24
+"""Elements of the largest tensor that is computed while the graph is built, because an operand has to be known."""
+
 
 class Builder:
     """Adds nodes to a graph on behalf of one source layer at a time (`layer` sets which)."""
@@ -22,6 +25,7 @@ class Builder:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.origin = Origin()
+        self._computed: dict[int, Array] = {}
 
     def layer(self, name: str, type: str) -> None:
         """Nodes added from here on come from this source layer."""
@@ -82,11 +86,13 @@ class Builder:
 
     # ---- reading operands that have to be known ----------------------------------------------------------------------
     def array(self, value: Value, what: str) -> Array:
-        """The content of a constant operand. Raises UnsupportedError, naming `what`, when it is computed at run time."""
-        if value.const is None:
+        """The content of an operand that is constant, or computed from constants. Raises UnsupportedError, naming `what`, when it depends
+        on an input."""
+        content = self._content(value)
+        if content is None:
             raise UnsupportedError(f"{what} is computed at run time; it has to be a constant", self.where,
                                    "Give fixed sizes with --input-shape NAME=..., or cut the model with --inputs/--outputs.")
-        return value.const
+        return content
 
     def ints(self, value: Value, what: str) -> tuple[int, ...]:
         """A constant integer operand, flattened. Raises UnsupportedError as `array` does."""
@@ -112,6 +118,30 @@ class Builder:
             arrays = op.run(*(None if v is None else v.const for v in inputs))
         wanted = [*names, *("",) * len(arrays)]
         return tuple(self.const(a.astype(t.dtype, copy=False), name=name) for a, t, name in zip(arrays, types, wanted))
+
+    def _content(self, value: Value) -> Array | None:
+        """What a value is, if it follows from constants alone and no step on the way has more than `LARGEST` elements."""
+        pending = [value]
+        while pending:
+            each = pending[-1]
+            node = each.producer
+            if each.const is not None or id(each) in self._computed:
+                pending.pop()
+                continue
+            elements = product(each.shape)
+            if node is None or isinstance(elements, Dim) or elements > LARGEST:
+                return None
+            operands = [v for v in node.inputs if v is not None]
+            open_ones = [v for v in operands if v.const is None and id(v) not in self._computed]
+            if open_ones:
+                pending += open_ones
+                continue
+            if not operands:
+                return None
+            with np.errstate(all="ignore"):
+                results = node.op.run(*(None if v is None else self._content(v) for v in node.inputs))
+            self._computed.update({id(v): np.asarray(a, v.type.dtype) for v, a in zip(node.outputs, results)})
+        return value.const if value.const is not None else self._computed[id(value)]
 
     def _numbers(self, value: Value, content: np.ndarray[tuple[int, ...], np.dtype[np.object_]]) -> Value:
         numbers = as_numbers(content, value.type.dtype)

@@ -14,7 +14,7 @@ import onnx
 from onnx import helper
 
 from nchw2nhwc.ir.types import Array
-from nchw2nhwc.ops import binary, norm, reduce
+from nchw2nhwc.ops import binary, indexing, norm, reduce
 from nchw2nhwc.ops import elementwise as ew
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
@@ -184,3 +184,42 @@ def _lrn(op: norm.LRN, operands: tuple[Array, ...]) -> Call | None:
     if op.size % 2 == 0 or x.ndim != 4 or x.dtype != np.float32:
         return None
     return Call("LRN", operands, {"size": op.size, "alpha": op.alpha, "beta": op.beta, "bias": op.bias})
+
+
+@counterpart(indexing.GatherElements)
+def _gather_elements(op: indexing.GatherElements, operands: tuple[Array, ...]) -> Call:
+    return Call("GatherElements", operands, {"axis": op.axis})
+
+
+@counterpart(indexing.GatherND)
+def _gather_nd(op: indexing.GatherND, operands: tuple[Array, ...]) -> Call:
+    return Call("GatherND", (operands[0], operands[1].astype(np.int64)), {"batch_dims": op.batch_dims})
+
+
+@counterpart(indexing.ScatterElements)
+def _scatter_elements(op: indexing.ScatterElements, operands: tuple[Array, ...]) -> Call:
+    return Call("ScatterElements", operands, {"axis": op.axis, "reduction": op.reduction})
+
+
+@counterpart(indexing.ScatterND)
+def _scatter_nd(op: indexing.ScatterND, operands: tuple[Array, ...]) -> Call | None:
+    """ONNX Runtime combines no half-precision numbers."""
+    data, indices, updates = operands
+    if data.dtype == np.float16 and op.reduction != "none":
+        return None
+    return Call("ScatterND", (data, indices.astype(np.int64), updates), {"reduction": op.reduction})
+
+
+@counterpart(indexing.TopK)
+def _top_k(op: indexing.TopK, operands: tuple[Array, ...]) -> Call | None:
+    if op.dtype != np.int64:
+        return None
+    return Call("TopK", (*operands, np.asarray([op.k], np.int64)), {"axis": op.axis, "largest": int(op.largest)})
+
+
+@counterpart(indexing.ReverseSequence)
+def _reverse_sequence(op: indexing.ReverseSequence, operands: tuple[Array, ...]) -> Call | None:
+    """ONNX has the first two axes only."""
+    if {op.batch_axis, op.time_axis} != {0, 1}:
+        return None
+    return Call("ReverseSequence", (operands[0], operands[1].astype(np.int64)), {"batch_axis": op.batch_axis, "time_axis": op.time_axis})

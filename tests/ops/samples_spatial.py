@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from math import prod
 
-import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.kinds import ANY, FLOAT, NUMBER
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
@@ -238,21 +236,7 @@ def split(_: type[Op]) -> SearchStrategy[Case]:
     return cases()
 
 
-# ---- indexing and matrix products ----------------------------------------------------------------------------------------
-@sampler(Gather)
-def gather(_: type[Op]) -> SearchStrategy[Case]:
-    """Indices of rank 0 to 2, negative ones among them."""
-    @st.composite
-    def cases(draw: DrawFn) -> Case:
-        shape = draw(shapes())
-        axis, rank = draw(st.integers(0, len(shape) - 1)), draw(st.integers(0, 2))
-        size = shape[axis]
-        wanted = draw(st.lists(st.integers(-size, size - 1), min_size=2 ** rank, max_size=2 ** rank))
-        indices = np.asarray(wanted, draw(st.sampled_from([np.int32, np.int64]))).reshape((2,) * rank)
-        return Gather(axis), (draw(arrays(shape, draw(dtypes(ANY)))), indices)
-    return cases()
-
-
+# ---- matrix products ---------------------------------------------------------------------------------------------------
 @sampler(MatMul)
 def matmul(_: type[Op]) -> SearchStrategy[Case]:
     """Batch axes that broadcast; M, K and N often equal."""

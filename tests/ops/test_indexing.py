@@ -10,7 +10,7 @@ from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Dim
 from nchw2nhwc.ir.types import TensorType
 from nchw2nhwc.ops.indexing import Gather
-from tests.ops import samples_spatial  # noqa: F401  (registers the samplers)
+from tests.ops import samples_indexing  # noqa: F401  (registers the samplers)
 from tests.ops.onnx_oracle import run_onnxruntime
 from tests.ops.sampling import Case, strategy
 

@@ -12,6 +12,7 @@ from keras import layers
 from nchw2nhwc.emit.keras import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_algebra,
     lower_elementwise,
+    lower_indexing,
     lower_movement,
     lower_windowed,
 )

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from keras import layers, ops
 
-from nchw2nhwc.emit.keras.emitter import Emitter, keras_shape
+from nchw2nhwc.emit.keras.emitter import Emitter
 from nchw2nhwc.emit.keras.lowering import ANY, lowering, taking
 from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Dim, Node, Shape, Size
 from nchw2nhwc.ops import movement
-from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import FIX_SIZES, shape_text
 from nchw2nhwc.ops.sizes import Sizes
 
@@ -145,17 +144,3 @@ def pad(e: Emitter, node: Node, op: movement.Pad) -> None:
         e.set(node, e.op(ops.pad, e.of(x), widths, mode="constant", constant_values=value))
     else:
         e.set(node, e.op(ops.pad, e.of(x), widths, mode=op.mode))
-
-
-# ---- indexing ----------------------------------------------------------------------------------------------------------
-@lowering(Gather, taking(ANY))
-def gather(e: Emitter, node: Node, op: Gather) -> None:
-    """Embedding, when rows of a constant table are looked up; otherwise take. Both count negative indices from the end."""
-    data, indices = node.input(0), node.input(1)
-    table = data.const
-    rows = table is not None and table.ndim == 2 and table.dtype == np.float32 and op.axis == 0
-    if rows and indices.const is None and indices.rank:
-        layer = layers.Embedding(*keras_shape(data.shape), embeddings_initializer="zeros", name=e.name())
-        e.set(node, e.layer(layer, e.of(indices), weights=[np.asarray(table)]))
-        return
-    e.set(node, e.op(ops.take, e.operand(data), e.operand(indices), axis=op.axis))

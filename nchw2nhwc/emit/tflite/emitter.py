@@ -106,6 +106,10 @@ class Emitter:
         """What is known of a tensor."""
         return self.subgraph.tensors[index]
 
+    def shape_of(self, index: int) -> Shape:
+        """The shape of a tensor with its symbolic sizes."""
+        return self._shapes[index]
+
     # ---- operators -------------------------------------------------------------------------------------------------
     def op(self, code: str, inputs: Sequence[int], outputs: Sequence[int], opts: Options | None = None) -> None:
         """Add an operator (-1: an operand that is left out).

@@ -13,7 +13,6 @@ from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.ir import Dim, Node, Shape, Size, Value
 from nchw2nhwc.ops import movement
-from nchw2nhwc.ops.indexing import Gather
 
 
 # ---- shapes ------------------------------------------------------------------------------------------------------------
@@ -148,22 +147,3 @@ def _piece(e: Emitter, like: Value, source: int, shape: Sequence[Size], axis: in
     others = [None] * axis, [None] * (len(shape) - axis - 1)
     strided_slice(e, source, target, [*others[0], begin, *others[1]], [*others[0], end, *others[1]], [1] * len(shape))
     return target
-
-
-# ---- indexing ----------------------------------------------------------------------------------------------------------
-def _gathers(node: Node, op: Gather) -> str:
-    return kernel("GATHER")(node, op) or ("" if node.input(1).is_const else refused_type("FLOOR_MOD", node.input(1).type.dtype))
-
-
-@lowering(Gather, _gathers)
-def gather(e: Emitter, node: Node, op: Gather) -> None:
-    """The kernel takes no negative indices: constant ones are wrapped here, others when the model runs."""
-    data, indices = node.input(0), node.input(1)
-    size = data.shape[op.axis]
-    constant = None if indices.const is None else np.asarray(indices.const, np.int64)
-    if constant is not None and (isinstance(size, int) or constant.min(initial=0) >= 0):
-        where = e.const(np.asarray(constant if isinstance(size, Dim) else constant % size, np.int32))
-    else:
-        modulus = e.const(np.asarray(size, indices.type.dtype)) if isinstance(size, int) else sizes_tensor(e, (size,), indices.type.dtype)
-        where = e.run("FLOOR_MOD", [e.of(indices), modulus], indices.type.dtype, indices.shape, options("FloorModOptions"))
-    e.op("GATHER", [e.of(data), where], [e.out(node)], options("GatherOptions", axis=op.axis))

@@ -74,6 +74,10 @@ class _Special:
             for p in range(len(tokens) + 1):
                 yield (*tokens[:p], missing[0], *tokens[p:])
 
+    def at_end(self, tokens: _Tokens) -> _Tokens:
+        """`tokens` with the special axes moved to the end."""
+        return (*(t for t in tokens if t >= 0), *(t for t in tokens if t < 0))
+
     def template(self, tensor: Tensor, frame: Frame, order: _Tokens) -> tuple[_Tokens, ...] | None:
         """`frame` with special axes as groups of their own token; None when it does not store them as single axes.
 
@@ -129,7 +133,8 @@ class AlongFamily(Family[Along]):
             for layout in () if tensor.fixed else tensor.candidates:
                 tokens = special.tokens(tensor, layout)
                 if tokens is not None:
-                    found.update(dict.fromkeys(special.completions(tokens)))
+                    complete = special.completions(tokens)
+                    found.update(dict.fromkeys(map(special.at_end, complete) if view.rule.last else complete))
         rest = tuple(t.source for t in view.ins[len(data) :])
         for tokens in found:
             yield Signature((*(special.layout(t, tokens) for t in data), *rest), tuple(special.layout(t, tokens) for t in view.outs))
@@ -145,7 +150,7 @@ class AlongFamily(Family[Along]):
         for tensor, frame in known:
             template = None if frame is None else special.template(tensor, frame, order)
             if template is not None:
-                options.append(template)
+                options.append(self._with_axis_last(template) if view.rule.last else template)
 
         def price(template: Sequence[_Tokens]) -> int:
             want = [special.frame(t, template) for t in special.tensors]
@@ -157,6 +162,13 @@ class AlongFamily(Family[Along]):
         rest = tuple(t.frame(range(t.rank)) for t in view.ins[len(data) :])
         return Placement(remap_axes(view.op, stored), (*frames[: len(data)], *rest), tuple(frames[len(data) :]))
 
+    @staticmethod
+    def _with_axis_last(template: tuple[_Tokens, ...]) -> tuple[_Tokens, ...]:
+        """The template with the group of the special axis at its end, whatever axes of size 1 there were."""
+        others = [g for g in template if not g or g[0] >= 0]
+        while others and not others[-1]:
+            others.pop()
+        return (*others, *(g for g in template if g and g[0] < 0))
 
 
 class GatherFamily(Family[GatherAxis]):

@@ -16,6 +16,7 @@ from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Pow
 from nchw2nhwc.ops.elementwise import HardSigmoid, Selu, Swish
+from nchw2nhwc.ops.indexing import TopK
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.norm import MVN, BatchNorm
 from nchw2nhwc.ops.rules import Contraction, Elementwise
@@ -26,7 +27,7 @@ from tests.ops.samples import ALL_OPS, op_cases
 from tests.ops.sampling import Case
 
 DECOMPOSED = {
-    "no function at all": "FMod FakeQuantize",
+    "no function at all": "FMod FakeQuantize GatherND ReverseSequence",
     "a formula over other functions": "Celu ThresholdedRelu ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum NormalizeL2 LRN",
     "pooling that Keras lacks": "LpPool AdaptiveAvgPool AdaptiveMaxPool",
 }
@@ -66,7 +67,8 @@ def test_parity(cls: type[Op]) -> None:
     assert any(seen) or cls in _USUAL
 
 
-_USUAL: dict[type[Op], Op] = {HardSigmoid: HardSigmoid(1 / 6, 0.5), Selu: Selu(), Swish: Swish(), MVN: MVN((1, 2), 1e-5)}
+_USUAL: dict[type[Op], Op] = {HardSigmoid: HardSigmoid(1 / 6, 0.5), Selu: Selu(), Swish: Swish(), MVN: MVN((1, 2), 1e-5),
+                             TopK: TopK(2, 3)}
 """Ops of which Keras has only the form that everybody uses."""
 
 

@@ -13,6 +13,7 @@ from nchw2nhwc.emit.tflite.passes import target_passes
 from nchw2nhwc.ir import Array, Graph, Origin, TensorType
 from nchw2nhwc.ir.verify import verify
 from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.indexing import TopK
 from nchw2nhwc.ops.reduce import LogSoftmax, Softmax
 from nchw2nhwc.ops.rules import Spatial
 from nchw2nhwc.passes import run_passes
@@ -45,7 +46,7 @@ def single(x: Array) -> Array:
 
 
 def stored(op: Op, operands: Sequence[Array]) -> tuple[Op, list[Array]]:
-    """An op instance in source form as layout leaves it: channels last, softmax along the last axis."""
+    """An op instance in source form as layout leaves it: channels last, softmax and top-k along the last axis."""
     arrays = list(operands)
     if isinstance(op.rule, Spatial):
         for k, form in enumerate(op.rule.operands):
@@ -54,7 +55,7 @@ def stored(op: Op, operands: Sequence[Array]) -> tuple[Op, list[Array]]:
             elif form in ("data", "filter"):
                 arrays[k] = np.moveaxis(arrays[k], 1, -1)
         return replace(op, channels_last=True), arrays  # type: ignore[call-arg]
-    if isinstance(op, (Softmax, LogSoftmax)):
+    if isinstance(op, (Softmax, LogSoftmax, TopK)):
         arrays[0] = np.moveaxis(arrays[0], op.axis, -1)
         return replace(op, axis=arrays[0].ndim - 1), arrays
     return op, arrays

@@ -6,6 +6,7 @@ from nchw2nhwc.parse.onnx.operators import (
     einsum,
     elementwise,
     generate,
+    indexing,
     logic,
     matmul,
     movement,
@@ -16,5 +17,5 @@ from nchw2nhwc.parse.onnx.operators import (
     windowed,
 )
 
-__all__ = ["arithmetic", "contrib", "einsum", "elementwise", "generate", "logic", "matmul", "movement", "norm", "reduction", "resize",
-           "shape", "windowed"]
+__all__ = ["arithmetic", "contrib", "einsum", "elementwise", "generate", "indexing", "logic", "matmul", "movement", "norm", "reduction",
+           "resize", "shape", "windowed"]

@@ -8,7 +8,6 @@ from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Shape, Size, exact_div, product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import broadcast_shapes, static
-from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import FIX_SIZES, Concat, Expand, Pad, Slice, Split, Tile
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
@@ -27,11 +26,6 @@ def concat(b: LayerBuilder, *xs: Value, axis: int) -> Value:
     if not xs:
         raise b.damaged("there is no operand")
     return xs[0] if len(xs) == 1 else b.add1(Concat(b.axis(axis, xs[0].rank)), *xs)
-
-
-@onnx_op("Gather", 1, 11, 13)
-def gather(b: LayerBuilder, x: Value, indices: Value, *, axis: int = 0) -> Value:
-    return b.add1(Gather(b.axis(axis, x.rank)), x, indices)
 
 
 @onnx_op("DepthToSpace", 1, 11, 13, 28)

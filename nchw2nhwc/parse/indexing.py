@@ -1,0 +1,71 @@
+"""What the mappings of both sources make of ops that pick elements by index, where the sources allow more than the ops of the catalogue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ir.types import Array, DType
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.indexing import GatherElements, GatherND, ScatterElements
+from nchw2nhwc.ops.movement import Concat, Slice
+from nchw2nhwc.parse.builder import Builder
+
+
+def gather_elements(b: Builder, data: Value, indices: Value, axis: int) -> Value:
+    """GatherElements; along the other axes there may be fewer indices than elements, which then come first."""
+    for k in range(min(data.rank, indices.rank)):
+        if k != axis and data.shape[k] != indices.shape[k]:
+            data = _part(b, data, k, 0, static(indices.shape[k], f"the number of indices along axis {k}"))
+    return b.add1(GatherElements(axis), data, indices)
+
+
+def scatter_elements(b: Builder, op: ScatterElements, data: Value, indices: Value, updates: Value) -> Value:
+    """ScatterElements; along the other axes there may be fewer indices than elements: those behind them stay. Raises ShapeError."""
+    axis = next((k for k in range(min(data.rank, indices.rank)) if k != op.axis and data.shape[k] != indices.shape[k]), None)
+    if axis is None:
+        return b.add1(op, data, indices, updates)
+    count, size = (static(v.shape[axis], f"the size of axis {axis}") for v in (indices, data))
+    if count > size:
+        raise ShapeError(f"there are more indices than elements along axis {axis}: {indices.type} for {data.type}")
+    changed = scatter_elements(b, op, _part(b, data, axis, 0, count), indices, updates)
+    return b.add1(Concat(axis), changed, _part(b, data, axis, count, size))
+
+
+def _part(b: Builder, x: Value, axis: int, start: int, stop: int) -> Value:
+    axes = range(x.rank)
+    starts, stops = (tuple(end if k == axis else None for k in axes) for end in (start, stop))
+    return b.add1(Slice(starts, stops, (1,) * x.rank), x)
+
+
+def batched_gather(b: Builder, data: Value, indices: Value, axis: int, batch_dims: int) -> Value:
+    """Gather along `axis`, whose first `batch_dims` axes belong to `data` and `indices` alike: GatherND of rows of one index each."""
+    if axis < batch_dims:
+        raise ShapeError(f"axis {axis} is one of the {batch_dims} batch axes")
+    between = range(batch_dims, axis)
+    order = (*range(batch_dims), axis, *between, *range(axis + 1, data.rank))
+    rows = b.reshape(indices, (*indices.shape, 1))
+    found = b.add1(GatherND(batch_dims), b.transpose(data, order), rows)
+    # found: batch, indices, between, behind; the axes of the indices belong behind those in between.
+    given, first = range(batch_dims, indices.rank), indices.rank
+    behind = range(first + len(between), found.rank)
+    return b.transpose(found, (*range(batch_dims), *range(first, first + len(between)), *given, *behind))
+
+
+def nonzero(x: Array, dtype: DType) -> Array:
+    """The positions of all elements that are not 0, one a column."""
+    return np.asarray(np.stack(np.nonzero(np.atleast_1d(x))), dtype)
+
+
+def unique(x: Array, axis: int | None, sort: bool) -> tuple[Array, Array, Array, Array]:
+    """The different elements (or slices along `axis`), where each is first, which one each element is, and how many there are of each.
+
+    In ascending order, or in that of their first occurrence."""
+    found, first, inverse, counts = np.unique(x, return_index=True, return_inverse=True, return_counts=True, axis=axis)
+    inverse = inverse.reshape(-1)
+    if not sort:
+        order = np.argsort(first)
+        rank = np.argsort(order)
+        found, first, inverse, counts = np.take(found, order, axis or 0), first[order], rank[inverse], counts[order]
+    return found, first, inverse, counts

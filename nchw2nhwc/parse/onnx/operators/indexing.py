@@ -1,0 +1,113 @@
+"""Operators that pick elements by index, or order them by value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nchw2nhwc.ir.dim import product
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.indexing import REDUCTIONS, Gather, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
+from nchw2nhwc.parse import indexing
+from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
+
+INT64 = np.dtype(np.int64)
+
+
+@onnx_op("Gather", 1, 11, 13)
+def gather(b: LayerBuilder, x: Value, indices: Value, *, axis: int = 0) -> Value:
+    return b.add1(Gather(b.axis(axis, x.rank)), x, indices)
+
+
+@onnx_op("GatherElements", 11, 13)
+def gather_elements(b: LayerBuilder, x: Value, indices: Value, *, axis: int = 0) -> Value:
+    return indexing.gather_elements(b, x, indices, b.axis(axis, x.rank))
+
+
+@onnx_op("GatherND", 11)
+def gather_nd_11(b: LayerBuilder, x: Value, indices: Value) -> Value:
+    return b.add1(GatherND(), x, indices)
+
+
+@onnx_op("GatherND", 12, 13)
+def gather_nd(b: LayerBuilder, x: Value, indices: Value, *, batch_dims: int = 0) -> Value:
+    return b.add1(GatherND(batch_dims), x, indices)
+
+
+# ---- the other way round ---------------------------------------------------------------------------------------------
+@onnx_op("Scatter", 9, 11)
+@onnx_op("ScatterElements", 11, 13)
+def scatter_elements_11(b: LayerBuilder, x: Value, indices: Value, updates: Value, *, axis: int = 0) -> Value:
+    return scatter_elements(b, x, indices, updates, axis=axis)
+
+
+@onnx_op("ScatterElements", 16, 18)
+def scatter_elements(b: LayerBuilder, x: Value, indices: Value, updates: Value, *, axis: int = 0, reduction: str = "none") -> Value:
+    op = ScatterElements(b.axis(axis, x.rank), _reduction(b, reduction))
+    return indexing.scatter_elements(b, op, x, indices, updates)
+
+
+@onnx_op("ScatterND", 11, 13)
+def scatter_nd_11(b: LayerBuilder, x: Value, indices: Value, updates: Value) -> Value:
+    return b.add1(ScatterND(), x, indices, updates)
+
+
+@onnx_op("ScatterND", 16, 18)
+def scatter_nd(b: LayerBuilder, x: Value, indices: Value, updates: Value, *, reduction: str = "none") -> Value:
+    return b.add1(ScatterND(_reduction(b, reduction)), x, indices, updates)
+
+
+def _reduction(b: LayerBuilder, reduction: str) -> str:
+    if reduction not in REDUCTIONS:
+        raise b.damaged(f"there is no reduction '{reduction}'")
+    return reduction
+
+
+# ---- by value, and by length -----------------------------------------------------------------------------------------
+@onnx_op("TopK", 1)
+def top_k_1(b: LayerBuilder, x: Value, *, k: int, axis: int = -1) -> Sequence[Value]:
+    return _top_k(b, x, k, axis)
+
+
+@onnx_op("TopK", 10)
+def top_k_10(b: LayerBuilder, x: Value, k: Value, *, axis: int = -1) -> Sequence[Value]:
+    return _top_k(b, x, b.integer(k, "K"), axis)
+
+
+@onnx_op("TopK", 11, 24)
+def top_k(b: LayerBuilder, x: Value, k: Value, *, axis: int = -1, largest: bool = True, sorted: bool = True) -> Sequence[Value]:
+    """Without `sorted` any order will do, so the same one as with it."""
+    return _top_k(b, x, b.integer(k, "K"), axis, largest)
+
+
+def _top_k(b: LayerBuilder, x: Value, k: int, axis: int, largest: bool = True) -> Sequence[Value]:
+    return b.add(TopK(b.axis(axis, x.rank), k, largest), x)
+
+
+@onnx_op("ReverseSequence", 10, 28)
+def reverse_sequence(b: LayerBuilder, x: Value, sequence_lens: Value, *, batch_axis: int = 1, time_axis: int = 0) -> Value:
+    return b.add1(ReverseSequence(b.axis(batch_axis, x.rank), b.axis(time_axis, x.rank)), x, sequence_lens)
+
+
+# ---- results whose size depends on the data: of constants only -------------------------------------------------------
+@onnx_op("NonZero", 9, 13)
+def nonzero(b: LayerBuilder, x: Value) -> Value:
+    return b.const(indexing.nonzero(b.array(x, "the operand, which decides the size of the result,"), INT64))
+
+
+@onnx_op("Unique", 11, 28)
+def unique(b: LayerBuilder, x: Value, *, axis: int | None = None, sorted: bool = True) -> Sequence[Value]:
+    along = None if axis is None else b.axis(axis, x.rank)
+    array = b.array(x, "the operand, which decides the size of the result,")
+    found, *numbers = indexing.unique(array, along, sorted)
+    return [b.const(found), *(b.const(n, INT64) for n in numbers)]
+
+
+@onnx_op("Compress", 9, 11, 28)
+def compress(b: LayerBuilder, x: Value, condition: Value, *, axis: int | None = None) -> Value:
+    """The elements for which the condition holds; without an axis of the flattened operand."""
+    kept = np.flatnonzero(b.array(condition, "the condition, which decides the size of the result,"))
+    along = 0 if axis is None else b.axis(axis, x.rank)
+    data = b.reshape(x, (product(x.shape),)) if axis is None else x
+    return b.add1(Gather(along), data, b.const(kept, INT64))

@@ -1,0 +1,148 @@
+"""Gathering, scattering and ordering in terms of simpler picks, comparisons and reductions."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from nchw2nhwc.ir.dim import Size, product
+from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import Add, Equal, Less, Maximum, Minimum, Mod, Mul, Where
+from nchw2nhwc.ops.elementwise import BitwiseNot, Cast, Neg
+from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
+from nchw2nhwc.ops.kinds import integer_range
+from nchw2nhwc.ops.movement import Expand, Reshape
+from nchw2nhwc.ops.reduce import Reduce, ReduceMax, ReduceMin, ReduceProd, ReduceSum
+from nchw2nhwc.passes.decompose.slices import reshaped
+from nchw2nhwc.passes.decompose.term import Term
+from nchw2nhwc.passes.match import is_float, require, static_sizes
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+RULES = RuleSet()
+
+LARGEST_COMPARISON = 1 << 26
+"""Most pairs of an index and a place that are compared, where nothing better is known."""
+INT64 = np.dtype(np.int64)
+
+
+def _as_int64(rw: Rewriter, indices: Value) -> Term:
+    """Indices in a type that holds products of sizes."""
+    if indices.const is not None:
+        return Term(rw, rw.constant(indices.const, INT64))
+    return Term(rw, indices if indices.type.dtype == INT64 else rw.add(Cast(INT64), indices))
+
+
+def row_positions(rw: Rewriter, indices: Value, sizes: tuple[int, ...]) -> Term:
+    """Rows of indices into axes of these sizes as positions in row-major order, never negative; the shape is that without the last axis."""
+    strides = np.array([prod(sizes[k + 1:]) for k in range(len(sizes))], np.int64)
+    if indices.const is not None:
+        return Term(rw, rw.constant((indices.const.astype(np.int64) % np.array(sizes) * strides).sum(-1)))
+    wrapped = _as_int64(rw, indices).apply(Mod(), rw.constant(np.array(sizes, np.int64)))
+    if len(sizes) == 1:
+        return wrapped.apply(Reshape(indices.shape[:-1]))
+    return wrapped.apply(Mul(), rw.constant(strides)).apply(ReduceSum((indices.rank - 1,), False))
+
+
+# ---- gathering ---------------------------------------------------------------------------------------------------------
+def _depth(node: Node) -> int:
+    """How many axes each row of indices (operand 1) addresses."""
+    (depth,) = static_sizes(node.input(1), (node.input(1).rank - 1,))
+    return depth
+
+
+@RULES.on(GatherND)
+def picked_rows(rw: Rewriter, node: Node, op: GatherND) -> Value:
+    """Gather of rows, with the indexed axes and batch axes of known sizes as one."""
+    data, indices, batch = node.input(0), node.input(1), op.batch_dims
+    depth = _depth(node)
+    sizes, lead = static_sizes(data, range(batch, batch + depth)), static_sizes(data, range(batch))
+    where = row_positions(rw, indices, sizes)
+    if batch:
+        first = np.arange(prod(lead)).reshape(*lead, *(1,) * (indices.rank - 1 - batch)) * prod(sizes)
+        where = where.apply(Add(), rw.constant(first))
+    flat = reshaped(rw, data, (product(data.shape[:batch + depth]), *data.shape[batch + depth:]))
+    return rw.add(Gather(0), flat, where.value)
+
+
+@RULES.on(GatherND)
+def picked_elements(rw: Rewriter, node: Node, op: GatherND) -> Value:
+    """GatherElements of single elements, with all axes behind those of the batch as one; the batch may have any size."""
+    data, indices, batch = node.input(0), node.input(1), op.batch_dims
+    depth = _depth(node)
+    sizes, rest = (static_sizes(data, range(*ends)) for ends in ((batch, batch + depth), (batch + depth, data.rank)))
+    count = product(indices.shape[batch:-1])
+    lead = data.shape[:batch]
+    where = row_positions(rw, indices, sizes).apply(Reshape((*lead, count, 1)))
+    elements = (where * prod(rest)).apply(Add(), rw.constant(np.arange(prod(rest)))).apply(Reshape((*lead, count * prod(rest))))
+    flat = reshaped(rw, data, (*lead, prod(sizes) * prod(rest)))
+    return rw.add(Reshape(node.output.shape), rw.add(GatherElements(batch), flat, elements.value))
+
+
+# ---- scattering --------------------------------------------------------------------------------------------------------
+@RULES.on(ScatterND)
+def scattered_elements(rw: Rewriter, node: Node, op: ScatterND) -> Value:
+    """ScatterElements along the indexed axes as one."""
+    data, indices, updates = (node.input(k) for k in range(3))
+    depth = _depth(node)
+    sizes = static_sizes(data, range(depth))
+    count, rest = product(indices.shape[:-1]), data.shape[depth:]
+    where = row_positions(rw, indices, sizes).apply(Reshape((count, *(1,) * len(rest)))).value
+    wide = where if not rest else rw.add(Expand((count, *rest)), where)
+    flat, pieces = reshaped(rw, data, (prod(sizes), *rest)), reshaped(rw, updates, (count, *rest))
+    return rw.add(Reshape(data.shape), rw.add(ScatterElements(0, op.reduction), flat, wide, pieces))
+
+
+@RULES.on(ScatterElements)
+def compared_positions(rw: Rewriter, node: Node, op: ScatterElements) -> Value:
+    """Every index is compared with every place along the axis; what is meant for one place is reduced. Exact for any indices: of several
+    updates the last one counts if there is no reduction."""
+    data, indices, updates, axis = node.input(0), node.input(1), node.input(2), op.axis
+    (size, count), rank = (static_sizes(v, (axis,))[0] for v in (data, indices)), data.rank
+    known = prod(s for k, s in enumerate(data.shape) if k != axis and isinstance(s, int))
+    require(size * count * known <= LARGEST_COMPARISON, "{!r} would compare {} pairs", node, size * count * known)
+    apart = (*indices.shape[:axis + 1], 1, *indices.shape[axis + 1:])
+    places = rw.constant(np.arange(size).reshape(size, *(1,) * (rank - axis - 1)))
+    wrapped = _as_int64(rw, indices).apply(Mod(), rw.constant(np.asarray(size, np.int64)))
+    meant = wrapped.apply(Reshape(apart)).apply(Equal(), places)
+    if op.reduction == "none":
+        order = rw.constant(np.arange(count).reshape(count, *(1,) * (rank - axis)))
+        last = meant.apply(Where(), order, rw.constant(np.asarray(-1, np.int64))).apply(ReduceMax((axis,), False))
+        chosen = rw.add(GatherElements(axis), updates, last.at_least(0).value)
+        return (last >= 0).choose(chosen, data).value
+    combine, reduction, neutral = _combination(op.reduction, data)
+    offered = meant.apply(Where(), reshaped(rw, updates, apart), rw.scalar(neutral, data))
+    return rw.add(combine, data, offered.apply(reduction((axis,), False)).value)
+
+
+def _combination(reduction: str, data: Value) -> tuple[Op, type[Reduce], float]:
+    """The op for two elements, the reduction for many, and the element that changes nothing."""
+    low, high = (-np.inf, np.inf) if is_float(data) else integer_range(data.type.dtype)
+    found: dict[str, tuple[Op, type[Reduce], float]] = {
+        "add": (Add(), ReduceSum, 0), "mul": (Mul(), ReduceProd, 1), "max": (Maximum(), ReduceMax, low),
+        "min": (Minimum(), ReduceMin, high)}
+    return found[reduction]
+
+
+# ---- by value, and by length -------------------------------------------------------------------------------------------
+@RULES.on(TopK)
+def smallest(rw: Rewriter, node: Node, op: TopK) -> tuple[Value, Value]:
+    """The largest in the opposite order: of floats by their negative, of integers by all bits inverted, which cannot overflow."""
+    require(not op.largest, "{!r} finds the largest", node)
+    x = node.input(0)
+    mirror = Neg() if is_float(x) else BitwiseNot()
+    values, positions = rw.add_all(TopK(op.axis, op.k, True, op.dtype), rw.add(mirror, x))
+    return rw.add(mirror, values), positions
+
+
+@RULES.on(ReverseSequence)
+def reversed_positions(rw: Rewriter, node: Node, op: ReverseSequence) -> Value:
+    """GatherElements at the positions n - 1 - t before the length n, at t behind it."""
+    x, lengths = node.input(0), node.input(1)
+    (steps,) = static_sizes(x, (op.time_axis,))
+    time = Term(rw, rw.constant(np.arange(steps).reshape([steps if k == op.time_axis else 1 for k in range(x.rank)])))
+    per_batch: tuple[Size, ...] = tuple(s if k == op.batch_axis else 1 for k, s in enumerate(x.shape))
+    length = _as_int64(rw, lengths).apply(Reshape(per_batch))
+    where = time.apply(Less(), length).choose(length - 1 - time, time)
+    return rw.add(GatherElements(op.time_axis), x, where.apply(Expand(x.shape)).value)
