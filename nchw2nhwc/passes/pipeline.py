@@ -13,6 +13,7 @@ from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.decompose.elementwise import TRAINING_ONLY
 from nchw2nhwc.passes.fully_connected import FULLY_CONNECTED
 from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES
+from nchw2nhwc.passes.indexing import INDEXING
 from nchw2nhwc.passes.linear import LINEAR
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.parallel import PARALLEL
@@ -27,7 +28,7 @@ PRUNE = Pass("prune", Graph.prune)
 INFERENCE = rule_pass("inference", TRAINING_ONLY)
 """What does nothing but in training goes."""
 
-SIMPLIFY = rule_pass("simplify", FOLDING, IDENTITIES, CANONICAL, STACKS, MOVEMENT)
+SIMPLIFY = rule_pass("simplify", FOLDING, IDENTITIES, CANONICAL, STACKS, MOVEMENT, INDEXING)
 """Constants are folded, what changes nothing goes, and what recognition looks for is spelled in one way."""
 
 RECOGNISE = rule_pass("recognise", BLOCKS, ACTIVATIONS, NORMS)
@@ -42,7 +43,7 @@ MAKE_FULLY_CONNECTED = rule_pass("fully_connected", FULLY_CONNECTED)
 ORDER_CHANNELS = rule_pass("order_channels", CHANNEL_ORDER)
 """Pixel shuffles take the order of channels that all targets know, where a convolution can provide it."""
 
-CLEAN = rule_pass("clean", FOLDING, IDENTITIES, MOVEMENT)
+CLEAN = rule_pass("clean", FOLDING, IDENTITIES, MOVEMENT, INDEXING)
 """As `SIMPLIFY`, without undoing what was spelled for a target."""
 
 

@@ -5,6 +5,7 @@ from nchw2nhwc.parse.openvino import (
     arithmetic,
     blocks,
     convolution,
+    indexing,
     matmul,
     movement,
     normalization,
@@ -17,5 +18,5 @@ from nchw2nhwc.parse.openvino import (
 from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
-__all__ = ["activations", "arithmetic", "blocks", "convolution", "mappings", "matmul", "movement", "normalization", "pooling",
-           "read_openvino", "reduction", "resize", "shapes", "slicing"]
+__all__ = ["activations", "arithmetic", "blocks", "convolution", "indexing", "mappings", "matmul", "movement", "normalization",
+           "pooling", "read_openvino", "reduction", "resize", "shapes", "slicing"]

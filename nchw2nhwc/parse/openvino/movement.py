@@ -1,16 +1,12 @@
-"""Ops that move elements about: concat, split, transpose, pad, tile, gather, reverse, roll."""
+"""Ops that move elements about: concat, split, transpose, pad, tile, reverse, roll."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-import numpy as np
-
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import Value
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.binary import Equal, LogicalOr, Where
-from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Pad, Slice, Split, Tile, Transpose
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Ints
@@ -21,7 +17,7 @@ MAX_PAD = 2**31
 """More padding than any axis can have."""
 
 MAX_PARTS = 4096
-"""More results of one split, or more classes of one one-hot, than any network has."""
+"""More results of one split than any network has."""
 
 
 @mapping("Concat", 1)
@@ -89,51 +85,6 @@ def tile(b: Builder, x: Value, repeats: Value) -> Results:
     times = (*(1,) * (x.rank - len(times)), *times)
     source = b.reshape(x, (*(1,) * lacking, *x.shape))
     return same(b, x) if set(times) <= {1} and source is x else b.add1(Tile(times), source)
-
-
-# ---- by index ------------------------------------------------------------------------------------------------------------------
-@mapping("Gather", 1)
-def gather_1(b: Builder, x: Value, indices: Value, axis: Value) -> Results:
-    """Without batch axes."""
-    return gather(b, x, indices, axis)
-
-
-@mapping("Gather", 7, 8)
-def gather(b: Builder, x: Value, indices: Value, axis: Value, *, batch_dims: int = 0) -> Results:
-    """Negative indices (from opset 8 on) count from the end."""
-    if axis_of(batch_dims, indices.rank + 1, "attribute 'batch_dims'") != 0:
-        raise UnsupportedError(f"Gather with {batch_dims} batch axes")
-    along = axis_of(one_int(b, axis, "the axis of a gather"), x.rank)
-    require_rank((*x.shape, *indices.shape))
-    size = x.shape[along]
-    if indices.const is not None and isinstance(size, int) and indices.const.size and not \
-            -size <= int(indices.const.min()) <= int(indices.const.max()) < size:
-        raise SourceError(f"indices {int(indices.const.min())} to {int(indices.const.max())} do not fit axis {along} of {x.type}")
-    return b.add1(Gather(along), x, indices)
-
-
-@mapping("OneHot", 1)
-def one_hot_1(b: Builder, indices: Value, depth: Value, on: Value, off: Value, *, axis: int) -> Results:
-    """A negative index is none."""
-    return one_hot(b, indices, depth, on, off, axis=axis, negative_indices_mode="ignore_negative")
-
-
-@mapping("OneHot", 16)
-def one_hot(b: Builder, indices: Value, depth: Value, on: Value, off: Value, *, axis: int,
-            negative_indices_mode: Literal["ignore_negative", "normalize"] = "ignore_negative") -> Results:
-    """`on` where the position along a new axis is the index, else `off`; an index that does not exist gives `off` everywhere. "normalize":
-    negative indices count from the end."""
-    count = one_int(b, depth, "the depth of a one-hot")
-    if not 1 <= count <= MAX_PARTS:
-        raise SourceError(f"a one-hot of depth {count}")
-    along = axis_of(axis, indices.rank + 1)
-    require_rank((*indices.shape, 1))
-    column = b.reshape(indices, (*indices.shape[:along], 1, *indices.shape[along:]))
-    places = np.arange(count, dtype=np.int64).reshape(-1, *[1] * (indices.rank - along))
-    found = b.add1(Equal(), column, b.const(places, indices.type.dtype))
-    if negative_indices_mode == "normalize":
-        found = b.add1(LogicalOr(), found, b.add1(Equal(), column, b.const(places - count, indices.type.dtype)))
-    return b.add1(Where(), found, on, off)
 
 
 # ---- along axes ----------------------------------------------------------------------------------------------------------------

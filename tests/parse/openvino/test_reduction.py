@@ -10,12 +10,9 @@ import openvino.opset3 as op3
 import openvino.opset4 as op4
 import openvino.opset5 as op5
 import openvino.opset8 as op8
-import openvino.opset11 as op11
 import pytest
 
-from nchw2nhwc.errors import UnsupportedError
-from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino.harness import Case, Input, agree, boolean, case, i32, model_of, saved
+from tests.parse.openvino.harness import Case, agree, boolean, case, i32
 
 REDUCTIONS = {"ReduceSum": op1.reduce_sum, "ReduceMean": op1.reduce_mean, "ReduceMax": op1.reduce_max, "ReduceMin": op1.reduce_min,
               "ReduceProd": op1.reduce_prod, "ReduceL1": op4.reduce_l1, "ReduceL2": op4.reduce_l2}
@@ -38,18 +35,9 @@ CASES = [
     case("LogSoftmax", lambda x: op5.log_softmax(x, -2), ops="LogSoftmax"),
     case("CumSum", lambda x: op3.cum_sum(x, np.int64(-1)), ops="CumSum"),
     case("CumSum exclusive and reverse", lambda x: op3.cum_sum(x, np.int64(1), True, True), ops="CumSum"),
-    case("TopK-1 max", lambda x: op1.topk(x, np.int64(1), 1, "max", "value").outputs(), ops="ReduceMax ArgMax"),
-    case("TopK-3 min", lambda x: op3.topk(x, np.int64(1), -1, "min", "index", "i64").outputs(), ops="ReduceMin ArgMin"),
-    case("TopK-11 positions alone", lambda x: op11.topk(x, np.int64(1), 2, "max", "none").output(1), Input((2, 3, 9)), ops="ArgMax"),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
     agree(case, tmp_path)
-
-
-def test_top_k_of_several_is_not_supported(tmp_path: Path) -> None:
-    path = saved(model_of(case("x", lambda x: op3.topk(x, np.int64(2), 1, "max", "value").outputs())), tmp_path)
-    with pytest.raises(UnsupportedError, match="TopK of 2 elements"):
-        read_openvino(path)

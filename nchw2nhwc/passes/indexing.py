@@ -1,0 +1,153 @@
+"""Gathers and scatters whose constant indices say something simpler: slices, concatenations, gathers along one axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import Add, Maximum, Minimum, Mul
+from nchw2nhwc.ops.elementwise import Identity
+from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, Positions, ScatterElements, ScatterND
+from nchw2nhwc.ops.movement import Concat, Reshape, Slice
+from nchw2nhwc.passes.match import array, require, static_shape, static_sizes
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+INDEXING = RuleSet()
+
+_COMBINE: dict[str, Op] = {"add": Add(), "mul": Mul(), "max": Maximum(), "min": Minimum()}
+
+Span = tuple[int, int]
+"""The first position along an axis, and the one behind the last."""
+
+
+def _from_front(node: Node, sizes: Sequence[int]) -> Positions:
+    """The constant indices of a node (operand 1), counted from the front."""
+    return np.asarray(array(node.input(1)), np.int64) % np.array(sizes, np.int64)
+
+
+def _along(node: Node, axis: int) -> Positions:
+    """Constant indices, one for every element, that depend on the position along `axis` alone: a row of them, none of them negative."""
+    indices = _from_front(node, static_sizes(node.input(0), (axis,)))
+    first = indices[tuple(slice(None) if k == axis else slice(1) for k in range(indices.ndim))]
+    require(first.size > 0 and bool((indices == first).all()), "the indices of {!r} differ along other axes", node)
+    return first.reshape(-1)
+
+
+# ---- gathering -------------------------------------------------------------------------------------------------------
+@INDEXING.on(GatherElements)
+def equal_indices(rw: Rewriter, node: Node, op: GatherElements) -> Value:
+    """The same indices at every position of the other axes: a Gather."""
+    return rw.add(Gather(op.axis), node.input(0), rw.constant(_along(node, op.axis)))
+
+
+@INDEXING.on(GatherND)
+def rows_of_one(rw: Rewriter, node: Node, op: GatherND) -> Value:
+    """One index a row, and no batch: a Gather along the first axis."""
+    indices = node.input(1)
+    require(op.batch_dims == 0 and indices.shape[-1] == 1, "{!r} has batch axes or several indices a row", node)
+    return rw.add(Gather(0), node.input(0), rw.add(Reshape(indices.shape[:-1]), indices))
+
+
+# ---- scattering ------------------------------------------------------------------------------------------------------
+@INDEXING.on(ScatterElements, ScatterND)
+def no_updates(rw: Rewriter, node: Node, op: ScatterElements | ScatterND) -> Value:
+    """Nothing is changed."""
+    require(0 in node.input(2).shape, "{!r} has updates", node)
+    return rw.add(Identity(), node.input(0))
+
+
+@INDEXING.on(ScatterElements)
+def equal_places(rw: Rewriter, node: Node, op: ScatterElements) -> Value:
+    """The same indices, all in a row, at every position of the other axes: the updates take the place of a slice."""
+    require(op.reduction == "none", "{!r} combines elements", node)
+    row, data = _along(node, op.axis), node.input(0)
+    require(bool((np.diff(row) == 1).all()), "the indices of {!r} are not in a row", node)
+    return _replaced(rw, data, node.input(2), {op.axis: (int(row[0]), int(row[-1]) + 1)})
+
+
+@INDEXING.on(ScatterElements)
+def repeated_places(rw: Rewriter, node: Node, op: ScatterElements) -> Value:
+    """Constant indices that name places repeatedly: as rows of indices into the flattened data, for `last_ones`."""
+    data = node.input(0)
+    shape = static_shape(data)
+    indices = _from_front(node, shape[op.axis:op.axis + 1])
+    ordered = np.sort(indices, op.axis)
+    require(op.reduction == "none" and bool((np.diff(ordered, axis=op.axis) == 0).any()), "{!r} names no place twice", node)
+    where = list(np.indices(indices.shape, sparse=True))
+    where[op.axis] = indices
+    rows = np.ravel_multi_index(np.broadcast_arrays(*where), shape).reshape(-1, 1)
+    flat, updates = (rw.add(Reshape((prod(static_shape(v)),)), v) for v in (data, node.input(2)))
+    return rw.add(Reshape(shape), rw.add(ScatterND(), flat, rw.constant(rows), updates))
+
+
+def _rows(node: Node) -> Positions:
+    """The rows of constant indices of a ScatterND, one after the other, none of them negative."""
+    depth = array(node.input(1)).shape[-1]
+    return _from_front(node, static_sizes(node.input(0), range(depth))).reshape(-1, depth)
+
+
+def _flat(node: Node, rows: Positions) -> Positions:
+    """Rows of indices as positions in row-major order."""
+    return np.asarray(np.ravel_multi_index(tuple(rows.T), static_sizes(node.input(0), range(rows.shape[1]))), np.int64)
+
+
+@INDEXING.on(ScatterND)
+def box(rw: Rewriter, node: Node, op: ScatterND) -> Value:
+    """Constant rows that name every place of a box, in order: the updates take the place of a slice."""
+    require(op.reduction == "none", "{!r} combines elements", node)
+    rows, data, updates = _rows(node), node.input(0), node.input(2)
+    require(len(rows) > 0, "{!r} has no updates", node)
+    first, behind = rows.min(0), rows.max(0) + 1
+    shape = tuple(int(s) for s in behind - first)
+    require(prod(shape) == len(rows), "the indices of {!r} are no box", node)
+    wanted = np.indices(shape).reshape(len(shape), -1).T + first
+    require(np.array_equal(rows, wanted), "the indices of {!r} are no box in order", node)
+    spans = {k: (int(a), int(b)) for k, (a, b) in enumerate(zip(first, behind))}
+    return _replaced(rw, data, rw.add(Reshape((*shape, *data.shape[len(shape):])), updates), spans)
+
+
+@INDEXING.on(ScatterND)
+def last_ones(rw: Rewriter, node: Node, op: ScatterND) -> Value:
+    """Constant rows that name a place repeatedly: the last update counts."""
+    require(op.reduction == "none", "{!r} combines elements", node)
+    rows = _rows(node)
+    _, first_from_behind = np.unique(_flat(node, rows)[::-1], return_index=True)
+    kept = np.sort(len(rows) - 1 - first_from_behind)
+    require(len(kept) < len(rows), "{!r} names no place twice", node)
+    updates, depth = node.input(2), rows.shape[1]
+    pieces = rw.add(Reshape((len(rows), *node.input(0).shape[depth:])), updates)
+    return rw.add(op, node.input(0), rw.constant(rows[kept]), rw.add(Gather(0), pieces, rw.constant(kept)))
+
+
+@INDEXING.on(ScatterND)
+def distinct_places(rw: Rewriter, node: Node, op: ScatterND) -> Value:
+    """A reduction at constant places, each named once: what is there is gathered, combined and put back."""
+    require(op.reduction != "none", "{!r} does not combine elements", node)
+    rows = _rows(node)
+    require(len(np.unique(_flat(node, rows))) == len(rows), "{!r} names a place twice", node)
+    data, indices, updates = (node.input(k) for k in range(3))
+    combined = rw.add(_COMBINE[op.reduction], rw.add(GatherND(), data, indices), updates)
+    return rw.add(replace(op, reduction="none"), data, indices, combined)
+
+
+def _replaced(rw: Rewriter, data: Value, new: Value, spans: dict[int, Span]) -> Value:
+    """`data` with `new` in the place of a slice along the axes of `spans`."""
+    partial = {axis: span for axis, span in spans.items() if span != (0, data.shape[axis])}
+    if not partial:
+        return rw.add(Identity(), new)
+    (axis, (start, stop)), *rest = partial.items()
+    if rest:
+        new = _replaced(rw, _part(rw, data, axis, start, stop), new, dict(rest))
+    before = [_part(rw, data, axis, 0, start)] if start else []
+    behind = [_part(rw, data, axis, stop, None)] if stop != data.shape[axis] else []
+    return rw.add(Concat(axis), *before, new, *behind)
+
+
+def _part(rw: Rewriter, x: Value, axis: int, start: int, stop: int | None) -> Value:
+    starts, stops = (tuple(end if k == axis else None for k in range(x.rank)) for end in (start, stop))
+    return rw.add(Slice(starts, stops, (1,) * x.rank), x)

@@ -1,0 +1,115 @@
+"""Gathers and scatters whose constant indices say something simpler."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nchw2nhwc.ir.types import Array
+from nchw2nhwc.ops.elementwise import Neg
+from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ScatterElements, ScatterND
+from nchw2nhwc.passes.indexing import INDEXING
+from nchw2nhwc.passes.rewrite import rule_pass
+from tests.passes.nets import Net, check_pass, check_untouched, node_of
+
+SIMPLER = rule_pass("indexing", INDEXING)
+
+
+def grid(*ranges: range) -> Array:
+    """Every place of a box, one a row."""
+    return np.stack(np.meshgrid(*ranges, indexing="ij"), -1)
+
+
+def scattered(indices: Array, depth_shape: tuple[int, ...], reduction: str = "none", shape: tuple[int, ...] = (2, 5, 3)) -> Net:
+    """-ScatterND(-x, indices, -updates), so that what goes is inside."""
+    net = Net()
+    x, updates = net(Neg(), net.input(*shape)), net(Neg(), net.input(*indices.shape[:-1], *depth_shape))
+    return net.output(net(Neg(), net(ScatterND(reduction), x, net.const(indices, np.int64), updates)))
+
+
+# ---- gathering -------------------------------------------------------------------------------------------------------
+def test_equal_indices_are_a_gather() -> None:
+    net = Net()
+    indices = np.broadcast_to(np.array([2, -1, 0])[:, None], (2, 3, 4))
+    net.output(net(GatherElements(1), net.input(2, 5, 4), net.const(indices, np.int64)))
+    assert check_pass(net, SIMPLER) == ["Gather"]
+    assert node_of(net.graph, "Gather").input(1).const.tolist() == [2, 4, 0]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("indices", [np.array([[0, 1], [1, 1]]), None])
+def test_other_indices_stay(indices: Array | None) -> None:
+    net = Net()
+    where = net.input(2, 2, dtype=np.int64) if indices is None else net.const(indices, np.int64)
+    check_untouched(net.output(net(GatherElements(1), net.input(2, 2), where)), SIMPLER)
+
+
+def test_rows_of_one_index() -> None:
+    net = Net()
+    net.output(net(GatherND(), net.input(9, 3), net.input(2, 4, 1, dtype=np.int64)))
+    assert check_pass(net, SIMPLER) == ["Reshape", "Gather"]
+    assert node_of(net.graph, "Gather").op == Gather(0)
+
+
+def test_rows_of_several_indices_stay() -> None:
+    net = Net()
+    net.output(net(GatherND(), net.input(9, 9), net.input(4, 2, dtype=np.int64)),
+               net(GatherND(1), net.input(2, 9), net.input(2, 4, 1, dtype=np.int64)))
+    check_untouched(net, SIMPLER)
+
+
+# ---- scattering ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("indices", "rest", "expected"), [
+    (grid(range(2), range(1, 4)), (3,), "Reshape Slice Slice Concat"),
+    (grid(range(2), range(5), range(2)), (), "Reshape Slice Concat"),
+    (grid(range(2), range(-2, 0)), (3,), "Reshape Slice Concat"),
+    (grid(range(1, 2), range(2), range(1, 2)), (), "Reshape Slice Slice Slice Slice Slice Concat Concat Slice Concat"),
+    (grid(range(2)), (5, 3), "Reshape Identity"),
+    (np.array([[1]]), (5, 3), "Reshape Slice Concat")])
+def test_boxes_are_slices(indices: Array, rest: tuple[int, ...], expected: str) -> None:
+    """`x[a:b, c:d] = updates`, as exporters spell it."""
+    found = check_pass(scattered(indices, rest), SIMPLER)
+    assert sorted(op for op in found if op != "Neg") == sorted(expected.split())
+
+
+@pytest.mark.parametrize("indices", [grid(range(2), range(0, 5, 2)), grid(range(2), range(3))[:, ::-1], np.array([[0, 0], [1, 1]])])
+def test_other_places_stay(indices: Array) -> None:
+    check_untouched(scattered(indices, (3,)), SIMPLER)
+
+
+def test_of_several_updates_the_last_one_counts() -> None:
+    net = scattered(np.array([[0, 1], [1, 2], [0, -4], [1, 1]]), (3,))
+    assert check_pass(net, SIMPLER) == ["Neg", "Neg", "Reshape", "Gather", "ScatterND", "Neg"]
+    assert node_of(net.graph, "ScatterND").input(1).const.tolist() == [[1, 2], [0, 1], [1, 1]]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("reduction", "combine"), [("add", "Add"), ("mul", "Mul"), ("max", "Maximum"), ("min", "Minimum")])
+def test_a_reduction_at_distinct_places(reduction: str, combine: str) -> None:
+    net = scattered(np.array([[0, 1], [1, 1], [-1, -1]]), (3,), reduction)
+    assert check_pass(net, SIMPLER) == ["Neg", "Neg", "GatherND", combine, "ScatterND", "Neg"]
+    check_untouched(scattered(np.array([[0, 1], [0, -4]]), (3,), reduction), SIMPLER)
+
+
+@pytest.mark.parametrize(("row", "expected"), [
+    ([1, 2], "Slice Slice Concat"), ([-1], "Slice Concat"), ([0, 1, 2, 3], "Identity"), ([2, 1], "ScatterElements"),
+    ([1, 1], "Reshape Reshape Reshape Gather ScatterND Reshape")])
+def test_elements_in_a_row(row: list[int], expected: str) -> None:
+    net = Net()
+    indices = np.broadcast_to(np.array(row)[:, None], (2, len(row), 3))
+    x, updates = net(Neg(), net.input(2, 4, 3)), net(Neg(), net.input(2, len(row), 3))
+    net.output(net(Neg(), net(ScatterElements(1), x, net.const(indices, np.int64), updates)))
+    if expected == "ScatterElements":
+        check_untouched(net, SIMPLER)
+    else:
+        assert sorted(op for op in check_pass(net, SIMPLER) if op != "Neg") == sorted(expected.split())
+
+
+def test_nothing_to_scatter() -> None:
+    net = scattered(np.zeros((0, 2), np.int64), (3,), "add")
+    assert check_pass(net, SIMPLER) == ["Neg", "Identity", "Neg"]
+
+
+def test_places_that_are_computed_stay() -> None:
+    net = Net()
+    net.output(net(ScatterND(), net.input(9), net.input(4, 1, dtype=np.int64), net.input(4)),
+               net(ScatterElements(0), net.input(9), net.input(4, dtype=np.int64), net.input(4)))
+    check_untouched(net, SIMPLER)
