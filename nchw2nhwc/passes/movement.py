@@ -111,6 +111,7 @@ def slices_of_all(rw: Rewriter, node: Node, op: Slice) -> Value:
     require(len(starts) > 1 and starts[0] == 0, "{!r} is sliced once", x)
     require([parts[s][0] for s in starts] == [*starts[1:], size], "slices of {!r} overlap or leave gaps", x)
     for _, equal in parts.values():
+        require(all(other is node or rw.comes_later(other) for other in equal), "another slice of {!r} comes first", x)
         require(sum(rw.graph.is_output(n.output) for n in equal) < 2, "two outputs of the graph would be one")
     results = rw.add_all(Split(axis, tuple(parts[s][0] - s for s in starts)), x)
     by_node = {each: result for s, result in zip(starts, results) for each in parts[s][1]}

@@ -78,6 +78,7 @@ class Rewriter:
         self.doubles: dict[int, tuple[Value, Array]] = {}
         self._fresh: list[Node] = []
         self._dead: set[Node] = set()
+        self._passed: set[Node] = set()
         self._scalars: dict[tuple[DType, float], Value] = {}
         self._node: Node | None = None
 
@@ -125,8 +126,13 @@ class Rewriter:
         if not self.single_use(value):
             raise Mismatch("{!r} has other readers", value)
 
+    def comes_later(self, node: Node) -> bool:
+        """Whether this sweep has still to visit `node`: what takes the place of the node that is being rewritten is then made before it."""
+        return node not in self._passed
+
     def replace(self, node: Node, results: Sequence[Value]) -> None:
-        """Let `results` stand for the results of another node, which comes later than the one that is being rewritten; it goes."""
+        """Let `results` stand for the results of another node, which `comes_later` than the one that is being rewritten; it goes."""
+        assert self.comes_later(node), f"{self.name}: {node!r} comes before {self._node!r}"
         self._replace(node, list(results))
 
     # ---- for the sweep -----------------------------------------------------------------------------------------------
@@ -165,12 +171,17 @@ class Rewriter:
             each.set_inputs(())
             doomed.extend(producers)
 
+    def passed(self, node: Node) -> None:
+        """No rule applies to `node` any more in this sweep."""
+        self._passed.add(node)
+
     def is_dead(self, node: Node) -> bool:
         """Whether the node has been taken out during this sweep."""
         return node in self._dead
 
     def finish(self, order: Sequence[Node]) -> None:
         """Bring the graph's nodes into `order` and drop the dead."""
+        self._passed = set()
         if not self._dead and len(order) == len(self.graph):
             return
         kept = [n for n in order if n not in self._dead]
@@ -200,6 +211,7 @@ def sweep(rewriter: Rewriter, rules: Callable[[Node], Sequence[Rule]], explain: 
                 explain(node, getattr(rule, "__name__", ""), str(made))
         else:
             order.append(node)
+            rewriter.passed(node)
         assert count < limit, f"{rewriter.name} does not come to rest at {node!r}"
     rewriter.finish(order)
     return count

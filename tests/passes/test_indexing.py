@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from nchw2nhwc.ir.types import Array
+from nchw2nhwc.ops.binary import Mul
 from nchw2nhwc.ops.elementwise import Neg
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ScatterElements, ScatterND
+from nchw2nhwc.ops.movement import Slice
 from nchw2nhwc.passes.indexing import INDEXING
+from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.rewrite import rule_pass
 from tests.passes.nets import Net, check_pass, check_untouched, node_of
 
@@ -113,3 +116,12 @@ def test_places_that_are_computed_stay() -> None:
     net.output(net(ScatterND(), net.input(9), net.input(4, 1, dtype=np.int64), net.input(4)),
                net(ScatterElements(0), net.input(9), net.input(4, dtype=np.int64), net.input(4)))
     check_untouched(net, SIMPLER)
+
+
+def test_a_part_that_is_computed_in_place() -> None:
+    """`x[..., :2] *= 3`: the part that is read comes before the scatter that makes the rest a slice, too."""
+    net = Net()
+    x = net(Neg(), net.input(2, 5))
+    part = net(Mul(), net(Slice((None, None), (None, 2), (1, 1)), x), 3.0)
+    net.output(net(ScatterND(), x, net.const(grid(range(2), range(2)), np.int64), part))
+    assert check_pass(net, rule_pass("indexing", MOVEMENT, INDEXING)) == ["Neg", "Split", "Mul", "Concat"]
