@@ -88,7 +88,7 @@ class Builder:
     def array(self, value: Value, what: str) -> Array:
         """The content of an operand that is constant, or computed from constants. Raises UnsupportedError, naming `what`, when it depends
         on an input."""
-        content = self._content(value)
+        content = self.content(value)
         if content is None:
             raise UnsupportedError(f"{what} is computed at run time; it has to be a constant", self.where,
                                    "Give fixed sizes with --input-shape NAME=..., or cut the model with --inputs/--outputs.")
@@ -119,7 +119,7 @@ class Builder:
         wanted = [*names, *("",) * len(arrays)]
         return tuple(self.const(a.astype(t.dtype, copy=False), name=name) for a, t, name in zip(arrays, types, wanted))
 
-    def _content(self, value: Value) -> Array | None:
+    def content(self, value: Value) -> Array | None:
         """What a value is, if it follows from constants alone and no step on the way has more than `LARGEST` elements."""
         pending = [value]
         while pending:
@@ -139,7 +139,7 @@ class Builder:
             if not operands:
                 return None
             with np.errstate(all="ignore"):
-                results = node.op.run(*(None if v is None else self._content(v) for v in node.inputs))
+                results = node.op.run(*(None if v is None else self.content(v) for v in node.inputs))
             self._computed.update({id(v): np.asarray(a, v.type.dtype) for v, a in zip(node.outputs, results)})
         return value.const if value.const is not None else self._computed[id(value)]
 

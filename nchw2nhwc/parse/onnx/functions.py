@@ -32,8 +32,25 @@ def has_definition(op: str, opset: int) -> bool:
     return schema is not None and (schema.has_function or schema.has_context_dependent_function)
 
 
+def resolved(node: NodeProto, given: Mapping[str, AttributeProto]) -> NodeProto:
+    """The node with the attributes that it takes from the function call around it (`given`) as its own; the others that refer to one are
+    absent."""
+    if not any(a.ref_attr_name for a in node.attribute):
+        return node
+    result = NodeProto()
+    result.CopyFrom(node)
+    del result.attribute[:]
+    for attribute in node.attribute:
+        found = given.get(attribute.ref_attr_name) if attribute.ref_attr_name else attribute
+        if found is not None:
+            result.attribute.add().CopyFrom(found)
+            result.attribute[-1].name = attribute.name
+    return result
+
+
 def definition(node: NodeProto, opset: int, operands: Sequence[Value | None]) -> FunctionProto | None:
-    """The definition of a node's operator for these operands; None when ONNX has none. Raises SourceError where the node does not fit."""
+    """The definition of a node's operator for its own attributes and these operands; None when ONNX has none. Raises SourceError where the
+    node does not fit."""
     schema = _schema(node.op_type, opset)
     if schema is None:
         return None

@@ -14,7 +14,7 @@ from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.parse.onnx import operators
-from nchw2nhwc.parse.onnx.functions import default_attributes, definition, has_definition
+from nchw2nhwc.parse.onnx.functions import default_attributes, definition, has_definition, resolved
 from nchw2nhwc.parse.onnx.model import FunctionKey, Model, domain_of, function_key, opset_versions, subgraphs
 from nchw2nhwc.parse.onnx.order import Step, in_order, layer_name
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, LayerBuilder, find_mapping
@@ -171,7 +171,7 @@ class Reader:
             mapping, self.b.version = found
             self.b.wanted = step.wanted
             return mapping.apply(self.b, node, operands, scope.attributes)
-        body = definition(node, opset, operands) if self._is_defined(node, opset) else None
+        body = definition(resolved(node, scope.attributes), opset, operands) if self._is_defined(node, opset) else None
         if body is not None:
             return self._call(step, body, operands, scope, default_attributes(node.op_type, opset))
         self._note([node], scope, everywhere=True)

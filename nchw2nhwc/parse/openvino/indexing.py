@@ -29,9 +29,6 @@ MAX_CLASSES = 4096
 LARGEST_EYE = 1 << 24
 """Elements of the largest identity matrix that is stored."""
 
-_DECIDES = "the operand, which decides the size of the result,"
-
-
 # ---- gathering -----------------------------------------------------------------------------------------------------------------
 @mapping("Gather", 1)
 def gather_1(b: Builder, x: Value, indices: Value, axis: Value) -> Results:
@@ -228,7 +225,7 @@ def eye(b: Builder, rows: Value, columns: Value, diagonal: Value, batch: Value |
 @mapping("NonZero", 3)
 def nonzero(b: Builder, x: Value, *, output_type: DType = I64) -> Results:
     """The positions of all elements that are not 0, one a column."""
-    return b.const(indexing.nonzero(b.array(x, _DECIDES), output_type))
+    return b.const(indexing.nonzero(indexing.deciding(b, x, "the operand"), output_type))
 
 
 @mapping("Unique", 10)
@@ -236,5 +233,5 @@ def unique(b: Builder, x: Value, axis: Value | None = None, *, sorted: bool = Tr
            count_element_type: DType = I64) -> Results:
     """The different elements (or slices along an axis), where each is first, which one each is, and how many there are."""
     along = None if axis is None else axis_of(one_int(b, axis, "the axis of a unique"), x.rank)
-    found, first, inverse, counts = indexing.unique(b.array(x, _DECIDES), along, sorted)
+    found, first, inverse, counts = indexing.unique(indexing.deciding(b, x, "the operand"), along, sorted)
     return b.const(found), b.const(first, index_element_type), b.const(inverse, index_element_type), b.const(counts, count_element_type)

@@ -93,13 +93,13 @@ def reverse_sequence(b: LayerBuilder, x: Value, sequence_lens: Value, *, batch_a
 # ---- results whose size depends on the data: of constants only -------------------------------------------------------
 @onnx_op("NonZero", 9, 13)
 def nonzero(b: LayerBuilder, x: Value) -> Value:
-    return b.const(indexing.nonzero(b.array(x, "the operand, which decides the size of the result,"), INT64))
+    return b.const(indexing.nonzero(indexing.deciding(b, x, "the operand"), INT64))
 
 
 @onnx_op("Unique", 11, 28)
 def unique(b: LayerBuilder, x: Value, *, axis: int | None = None, sorted: bool = True) -> Sequence[Value]:
     along = None if axis is None else b.axis(axis, x.rank)
-    array = b.array(x, "the operand, which decides the size of the result,")
+    array = indexing.deciding(b, x, "the operand")
     found, *numbers = indexing.unique(array, along, sorted)
     return [b.const(found), *(b.const(n, INT64) for n in numbers)]
 
@@ -107,7 +107,7 @@ def unique(b: LayerBuilder, x: Value, *, axis: int | None = None, sorted: bool =
 @onnx_op("Compress", 9, 11, 28)
 def compress(b: LayerBuilder, x: Value, condition: Value, *, axis: int | None = None) -> Value:
     """The elements for which the condition holds; without an axis of the flattened operand."""
-    kept = np.flatnonzero(b.array(condition, "the condition, which decides the size of the result,"))
+    kept = np.flatnonzero(indexing.deciding(b, condition, "the condition"))
     along = 0 if axis is None else b.axis(axis, x.rank)
     data = b.reshape(x, (product(x.shape),)) if axis is None else x
     return b.add1(Gather(along), data, b.const(kept, INT64))
