@@ -9,7 +9,7 @@ from nchw2nhwc.ir.graph import Graph, Node, Origin, Value
 from nchw2nhwc.ir.types import Array
 from nchw2nhwc.layout.families import Placement, family_of
 from nchw2nhwc.layout.problem import Assignment, Problem
-from nchw2nhwc.layout.tensor import Frame, Layout, Tensor, flat, to_sizes
+from nchw2nhwc.layout.tensor import Frame, Layout, Tensor, axis_of, flat, to_sizes
 from nchw2nhwc.ops.movement import Reshape, Transpose
 
 PASS = "layout"
@@ -30,11 +30,17 @@ class Move:
 
 @dataclass(frozen=True)
 class Stored:
-    """How a stored tensor relates to the source tensor: `source.reshape(factors).transpose(order).reshape(stored shape)`."""
+    """How a stored tensor relates to the source tensor: `source.reshape(factors).transpose(order).reshape(stored shape)`.
+
+    `source` is "" where the source has no such tensor, or it is already stored in another order. `axes` tells the axis of each factor in
+    the source order of `rank` axes.
+    """
 
     source: str
     factors: tuple[int, ...]
     order: tuple[int, ...]
+    axes: tuple[int, ...]
+    rank: int
 
 
 class Applier:
@@ -128,10 +134,13 @@ class Applier:
             stored.origin = value.origin
 
     def _produce(self, value: Value, tensor: Tensor, frame: Frame, stored: Value) -> None:
-        layout = flat(frame)
-        self._frames[id(value), layout] = (stored, frame)
+        self._frames[id(value), flat(frame)] = (stored, frame)
+        self._record(stored, value.origin, tensor, flat(frame))
+
+    def _record(self, stored: Value, source: str, tensor: Tensor, layout: Layout) -> None:
         order = {f: k for k, f in enumerate(tensor.source)}
-        self.stored[stored.name] = Stored(value.origin, tuple(tensor.size(f) for f in tensor.source), tuple(order[f] for f in layout))
+        self.stored[stored.name] = Stored(source, tuple(tensor.size(f) for f in tensor.source), tuple(order[f] for f in layout),
+                                          tuple(axis_of(f) for f in tensor.source), tensor.rank)
 
     def _output(self, value: Value, perm: tuple[int, ...]) -> Value:
         if value.const is not None:
@@ -167,6 +176,7 @@ class Applier:
             origin = self._origin(value)
             op = Reshape(to_sizes(shape, self.numbers))
             self._reshaped[key] = self.result.add1(op, (stored,), origin=origin, name=f"{value.name}/reshape")
+            self._record(self._reshaped[key], "", tensor, flat(want))
         return self._reshaped[key]
 
     def _origin(self, value: Value) -> Origin:
@@ -188,6 +198,7 @@ class Applier:
         pieces, result, perm = _plan(have, want, layout)
         moved = self._reshape(value, tensor, stored, have, pieces)
         moved = self.result.add1(Transpose(perm), (moved,), origin=self._origin(value), name=f"{value.name}/transpose")
+        self._record(moved, "", tensor, layout)
         readers = tuple(n for n in value.users if any(v is value and la == layout for v, la in zip(
             (v for v in n.inputs if v is not None), self.assignment.signatures[n].ins)))
         self.moves.append(Move(value, before, layout, readers, moved))

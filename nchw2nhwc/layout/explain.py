@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from nchw2nhwc.ir.graph import Node
 from nchw2nhwc.layout.apply import Move
-from nchw2nhwc.layout.tensor import Layout, Tensor, axis_of
-
-_LETTERS = {3: "ncl", 4: "nchw", 5: "ncdhw"}
+from nchw2nhwc.layout.tensor import Layout, Tensor, axis_of, factor_names
 
 
 def layout_text(tensor: Tensor, layout: Layout) -> str:
     """A layout as axis letters (n, c, h, w by position) with factor numbers where an axis is cut: `n h1 w1 h2 w2 c`."""
-    letters = _LETTERS.get(tensor.rank) or [f"a{k}" for k in range(tensor.rank)]
-    parts = []
-    for f in layout:
-        axis = axis_of(f)
-        parts.append(letters[axis] + (str((f & 255) + 1) if len(tensor.axis(axis)) > 1 else ""))
-    return " ".join(parts)
+    names = dict(zip(tensor.source, factor_names(tensor.rank, [axis_of(f) for f in tensor.source])))
+    return " ".join(names[f] for f in layout)
 
 
 def _node_text(node: Node) -> str:

@@ -152,6 +152,16 @@ def channels_last_perm(rank: int) -> tuple[int, ...]:
     return (0, *range(2, rank), 1) if rank > 2 else source_perm(rank)
 
 
+_LETTERS = {3: "ncl", 4: "nchw", 5: "ncdhw"}
+
+
+def factor_names(rank: int, axes: Sequence[int]) -> list[str]:
+    """The factors of a tensor, given by their axes in source order, in letters: n, c, h, w by position, with numbers where an axis is cut,
+    and a0, a1, ... for a rank without letters of its own."""
+    letters = _LETTERS.get(rank) or [f"a{k}" for k in range(rank)]
+    return [letters[axis] + (str(axes[:k].count(axis) + 1) if axes.count(axis) > 1 else "") for k, axis in enumerate(axes)]
+
+
 # ---- frames --------------------------------------------------------------------------------------------------------------
 
 
