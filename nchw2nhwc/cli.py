@@ -121,7 +121,7 @@ def _progress(arguments: Arguments) -> Progress:
         return Silent()
     if sys.stderr.isatty():
         without = (not options.check) + 2 * ("tflite" not in options.to)
-        return Bar(stages=len(STAGES) - without + bool(options.keras_targets), verbose=options.verbose)
+        return Bar(stages=len(STAGES) - without + bool(options.keras_targets) + bool(options.html), verbose=options.verbose)
     return Lines(verbose=options.verbose)
 
 
@@ -140,7 +140,7 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
         if options.keras_targets:
             require_tensorflow()
             reserve_keras(staging, options.output_dir, source.stem, options.keras_targets)
-        for path in (*files.values(), *([options.report] if options.report else [])):
+        for path in (*files.values(), *filter(None, (options.report, options.html))):
             staging.add(path)
         converted = run(source, _with_layer_ids(arguments, source), stages, options.route)
         for float16, path in files.items():
@@ -150,6 +150,9 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
             converted.stage_keras(staging, options.output_dir, options.keras_targets, network)
         skipped = _check(converted, {float16: staging.temporary(path) for float16, path in files.items()},
                          network.model if network is not None else None, options, data)
+        if options.html:
+            result = files.get(False)
+            converted.stage_html(staging, options.html, unchecked=skipped, result=staging.temporary(result) if result else None)
         if options.report:
             with staging.open(options.report) as file:
                 file.write(to_json(converted.report))

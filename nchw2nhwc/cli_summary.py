@@ -9,10 +9,9 @@ from typing import TextIO
 
 from nchw2nhwc.check import CheckResult
 from nchw2nhwc.converted import Converted
-from nchw2nhwc.interface import TensorInfo
+from nchw2nhwc.interface import layout_name
 
 _HEADER = ("", "name", "source", "result", "layout", "type", "error")
-_CHANNELS_LAST = {3: "NWC", 4: "NHWC", 5: "NDHWC"}
 
 
 def print_summary(converted: Converted, stream: TextIO, *, skipped: str = "", random_inputs: bool = True, explain: bool = False) -> None:
@@ -58,7 +57,7 @@ def _interface(converted: Converted) -> list[Sequence[str]]:
     """A row for every input and output."""
     checks = converted.checks.get("float32", converted.checks.get("keras"))
     errors = checks.outputs if checks is not None else {}
-    rows = [(kind, info.name, _shape(info.source_shape), _shape(info.shape), _layout(info), info.dtype.name,
+    rows = [(kind, info.name, _shape(info.source_shape), _shape(info.shape), layout_name(info), info.dtype.name,
              f"{errors[info.name]:.1e}" if kind == "output" and info.name in errors else "")
             for kind, infos in (("input", converted.inputs), ("output", converted.outputs)) for info in infos]
     return list(rows)
@@ -66,16 +65,6 @@ def _interface(converted: Converted) -> list[Sequence[str]]:
 
 def _shape(sizes: Sequence[int]) -> str:
     return f"[{', '.join('?' if s < 0 else str(s) for s in sizes)}]"
-
-
-def _layout(info: TensorInfo) -> str:
-    """A declared permutation in words."""
-    rank = len(info.perm)
-    if info.perm == tuple(range(rank)):
-        return "as in the source"
-    if info.perm == (0, *range(2, rank), 1):
-        return _CHANNELS_LAST.get(rank, "channels last")
-    return f"axes {','.join(map(str, info.perm))}"
 
 
 def _facts(converted: Converted, skipped: str, random_inputs: bool) -> list[tuple[str, str]]:

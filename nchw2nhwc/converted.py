@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nchw2nhwc.check import CheckResult, Reference
     from nchw2nhwc.emit.keras import Network
     from nchw2nhwc.emit.tflite import FlatBuffer
+    from nchw2nhwc.html.model import LayerErrors
     from nchw2nhwc.ir import Array, Graph
     from nchw2nhwc.layout import LayoutResult
     from nchw2nhwc.report import Report
@@ -42,6 +44,9 @@ class Converted:
         self.source_ops, self.half, self.stages, self.route = source_ops, half, stages, route
         self.checks: dict[str, CheckResult] = {}
         self.files: dict[str, tuple[Path, int]] = {}
+        self.sample: Reference | None = None
+        """What the source computed when the result was last checked."""
+        self._keras_outputs: Mapping[str, Array] = {}
         self._limits = index_limits
         self._layouts: dict[Route, LayoutResult] = {route: layout}
         self._made: dict[bool, FlatBuffer] = {}
@@ -73,7 +78,14 @@ class Converted:
         without its inputs."""
         if self.route != "tflite":
             return self._keras_ops
-        return sum(len(subgraph.operators) for subgraph in self._flatbuffer(False).model.subgraphs)
+        return self.operator_counts().total()
+
+    def operator_counts(self) -> Counter[str]:
+        """How many operators of each kind the float32 file has, by the TFLite schema's names; of a conversion by way of Keras alone how
+        many ops the graph has that its layers are made from."""
+        if self.route != "tflite":
+            return Counter(node.op.name for node in self.graph.nodes)
+        return Counter(operator.code for subgraph in self._flatbuffer(False).model.subgraphs for operator in subgraph.operators)
 
     # ---- the result --------------------------------------------------------------------------------------------------
     def tflite(self, float16: bool = False) -> bytes:
@@ -172,7 +184,8 @@ class Converted:
         """What the source computes; see `check`."""
         from nchw2nhwc.check import reference
 
-        return reference(self.source, self.inputs, self.outputs, inputs, self._limits)
+        self.sample = reference(self.source, self.inputs, self.outputs, inputs, self._limits)
+        return self.sample
 
     def compare(self, reference: Reference, result: Path | bytes, float16: bool, tolerance: float) -> CheckResult:
         """Compare a file of this result, or its content, with what the source computes; see `check`."""
@@ -186,8 +199,41 @@ class Converted:
 
         actual = run_keras(model, self.inputs, self.outputs, reference.data)
         outcome = reference.judge(actual, max(tolerance, TOLERANCE_FLOAT16) if self.half else tolerance)
-        self.checks["keras"] = outcome
+        self.checks["keras"], self._keras_outputs = outcome, actual
         return outcome
+
+    def run(self, result: Path | None = None) -> Mapping[str, Array]:
+        """The outputs of the float32 file (`result`, where it is written already) by name and in the source's axis order, for the inputs of
+        the last check; of a conversion by way of Keras alone those that were checked. Raises CheckError."""
+        from nchw2nhwc.check.litert import run_litert
+
+        assert self.sample is not None, "nothing has been checked"
+        if self.route != "tflite":
+            return self._keras_outputs
+        return run_litert(result or self._flatbuffer(False).tobytes(), self.inputs, self.outputs, self.sample.data)
+
+    # ---- the page ----------------------------------------------------------------------------------------------------------
+    def save_html(self, path: str | os.PathLike[str], layers: LayerErrors | None = None) -> None:
+        """Write the report as one HTML page that works offline: what was done so far, both graphs, and, when they are given, the errors of
+        `layers` inside the network. Thumbnails are shown after a `check`. See docs/report.md.
+
+        Raises OutputError, and errors as `nchw2nhwc.convert` does when the source can no longer be read.
+        """
+        with Staging() as staging:
+            staging.add(Path(path))
+            self.stage_html(staging, Path(path), layers=layers, unchecked="" if self.checks else "not asked for")
+            staging.commit()
+
+    def stage_html(self, staging: Staging, path: Path, *, layers: LayerErrors | None = None, unchecked: str = "",
+                   result: Path | None = None) -> None:
+        """Write the page of `path` (added to `staging` before) under its temporary name; see `save_html` and `html.model.collect`."""
+        from nchw2nhwc.html.model import collect
+        from nchw2nhwc.html.page import render
+
+        with self.stages.stage("html"):
+            page = render(collect(self, layers=layers, unchecked=unchecked, result=result))
+            with staging.open(path) as file:
+                file.write(page)
 
     # ---- inside --------------------------------------------------------------------------------------------------------
     def _layout_of(self, route: Route) -> LayoutResult:

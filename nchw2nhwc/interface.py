@@ -38,6 +38,19 @@ class TensorInfo:
         return array.transpose(np.argsort(self.perm))
 
 
+_CHANNELS_LAST = {3: "NWC", 4: "NHWC", 5: "NDHWC"}
+
+
+def layout_name(info: TensorInfo) -> str:
+    """A declared layout in words."""
+    rank = len(info.perm)
+    if info.perm == tuple(range(rank)):
+        return "as in the source"
+    if info.perm == (0, *range(2, rank), 1):
+        return _CHANNELS_LAST.get(rank, "channels last")
+    return f"axes {','.join(map(str, info.perm))}"
+
+
 def describe(name: str, tensor: str, source: TensorType, result: TensorType, perm: tuple[int, ...]) -> TensorInfo:
     """The `TensorInfo` of a tensor from its types on both sides."""
     assert tuple(source.shape[a] for a in perm) == result.shape, f"'{name}': {source} stored as {perm} is not {result}"

@@ -199,6 +199,9 @@ class RunOptions:
     explain_layout: bool = field(default=False, metadata=_flag(
         "print for every transpose that is left which two ops disagree, and the bytes it moves", kind="switch"))
     report: Path | None = field(default=None, metadata=_flag("write the report as JSON", metavar="FILE.json", parse=Path))
+    html: Path | None = field(default=None, metadata=_flag(
+        "write the report as a web page that works offline: both graphs, transposes and why, errors, sizes", metavar="FILE.html",
+        parse=Path))
     quiet: bool = field(default=False, metadata=_flag("print nothing but errors", kind="switch"))
     verbose: bool = field(default=False, metadata=_flag("print every pass, and notes about the model", kind="switch"))
 

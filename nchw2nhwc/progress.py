@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STAGES = ("read", "passes", "layout", "target", "emit", "write", "validate", "check")
 """The stages in order. A run without the check ends before the last one; one with Keras targets has the stage "keras" besides, and one
-with these alone neither "emit" nor "validate"."""
+with these alone neither "emit" nor "validate"; one with the HTML report has "html"."""
 
 
 class Progress(Protocol):

@@ -112,12 +112,13 @@ def _check(checks: dict[str, CheckResult]) -> CheckReport | None:
     if not checks:
         return None
     first = checks.get("float32") or next(iter(checks.values()))
-    others = {kind: _errors(checks[kind]) if kind in checks else None for kind in ("float16", "keras")}
-    return {**_errors(first), "passed": all(check.passed for check in checks.values()), "float16": others["float16"],
+    others = {kind: errors_report(checks[kind]) if kind in checks else None for kind in ("float16", "keras")}
+    return {**errors_report(first), "passed": all(check.passed for check in checks.values()), "float16": others["float16"],
             "keras": others["keras"]}
 
 
-def _errors(check: CheckResult) -> ErrorsReport:
+def errors_report(check: CheckResult) -> ErrorsReport:
+    """The outcome of one check."""
     def plain(error: float) -> float | None:
         return error if math.isfinite(error) else None
 
