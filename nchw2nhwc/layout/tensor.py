@@ -39,6 +39,11 @@ def on_axis(factor: Factor, axis: int) -> Factor:
     return (factor & ((1 << _BITS) - 1)) | (axis << _BITS)
 
 
+def run_of(layout: Layout, axis: int) -> Layout:
+    """The factors of one axis in the order in which a layout stores them."""
+    return tuple(f for f in layout if axis_of(f) == axis)
+
+
 class Numbers:
     """Symbolic sizes as numbers and back: every indivisible expression stands for one prime, so products divide as they should."""
 

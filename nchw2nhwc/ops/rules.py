@@ -83,5 +83,15 @@ class GatherAxis(Rule):
 
 
 @dataclass(frozen=True)
+class Recurrence(Rule):
+    """Recurrent layers: steps and batch in either order (attribute `batch_first`), the batch's and the features' factors each in any inner
+    order (the weights' columns follow the features); units whole and in order.
+
+    Operands are the sequence, its weights (gates, features), the recurrent weights, the biases, and initial states (batch, units); results
+    the sequence of hidden states, and states.
+    """
+
+
+@dataclass(frozen=True)
 class SourceOrder(Rule):
     """No better signature is known: operands and results as in the source."""

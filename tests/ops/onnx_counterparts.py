@@ -14,7 +14,7 @@ import onnx
 from onnx import helper
 
 from nchw2nhwc.ir.types import Array
-from nchw2nhwc.ops import binary, indexing, norm, reduce
+from nchw2nhwc.ops import binary, indexing, norm, recurrent, reduce
 from nchw2nhwc.ops import elementwise as ew
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
@@ -33,6 +33,8 @@ class Call:
     operands: tuple[Array | None, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     opset: int = 20
+    widened: bool = False
+    """Whether results have axes of size 1 that ours lack."""
 
     @property
     def is_valid(self) -> bool:
@@ -223,3 +225,26 @@ def _reverse_sequence(op: indexing.ReverseSequence, operands: tuple[Array, ...])
     if {op.batch_axis, op.time_axis} != {0, 1}:
         return None
     return Call("ReverseSequence", (operands[0], operands[1].astype(np.int64)), {"batch_axis": op.batch_axis, "time_axis": op.time_axis})
+
+
+@counterpart(recurrent.RNN, recurrent.GRU, recurrent.LSTM)
+def _recurrent(op: recurrent.Recurrent, operands: tuple[Array, ...]) -> Call | None:
+    """Biases of x and of the state are apart in ONNX, and all but the sequence has an axis of directions. ONNX Runtime computes in float32
+    with steps first."""
+    if op.batch_first or operands[0].dtype != np.float32:
+        return None
+    x, w, r, b, *states = operands
+    units = r.shape[1]
+    if getattr(op, "linear_before_reset", False):
+        both = (b[:3 * units], np.concatenate([np.zeros(2 * units, b.dtype), b[3 * units:]]))
+    else:
+        both = (b, np.zeros_like(b))
+    attributes: dict[str, Any] = {"hidden_size": units, "direction": "reverse" if op.reverse else "forward",
+                                  "activations": [a.name for a in op.activations]}
+    for name in ("alpha", "beta"):
+        given = [getattr(a, name) for a in op.activations if hasattr(a, name)]
+        attributes |= {f"activation_{name}": given} if given else {}
+    attributes |= {} if op.clip is None else {"clip": op.clip}
+    attributes |= {name: int(getattr(op, name)) for name in ("linear_before_reset", "input_forget") if hasattr(op, name)}
+    lifted = [v[None] for v in (w, r, np.concatenate(both))]
+    return Call(op.name, (x, *lifted, None, *(s[None] for s in states)), attributes, 14, widened=True)

@@ -8,6 +8,7 @@ from nchw2nhwc.layout.families.along import AlongFamily, GatherFamily
 from nchw2nhwc.layout.families.base import AxisTie, Family, Placement, Signature, View
 from nchw2nhwc.layout.families.contraction import ContractionFamily
 from nchw2nhwc.layout.families.elementwise import ElementwiseFamily, NormalizationFamily
+from nchw2nhwc.layout.families.recurrence import RecurrenceFamily
 from nchw2nhwc.layout.families.reduction import LastFamily, ReductionFamily
 from nchw2nhwc.layout.families.spatial import SourceOrderFamily, SpatialFamily
 from nchw2nhwc.layout.families.views import RenameFamily
@@ -27,6 +28,7 @@ _FAMILIES: dict[type[Rule], object] = {
     rules.Rename: RenameFamily(),
     rules.Contraction: ContractionFamily(),
     rules.Spatial: SpatialFamily(),
+    rules.Recurrence: RecurrenceFamily(),
     rules.SourceOrder: SourceOrderFamily(),
 }
 

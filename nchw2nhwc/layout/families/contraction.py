@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice, product
 
 from nchw2nhwc.layout.families.base import AxisTie, Family, Placement, Signature, View, reshapes, source_placement, source_signature
-from nchw2nhwc.layout.tensor import Factor, Frame, Layout, Tensor, axis_of, on_axis, refine, rename, shift
+from nchw2nhwc.layout.tensor import Factor, Frame, Layout, Tensor, axis_of, on_axis, refine, rename, run_of, shift
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.rules import Contraction
 
@@ -16,10 +16,6 @@ _ORDERS = 4
 
 _ADJOINT_COST = 0.25
 """Price of an adjoint operand, in transposes of it: kernels without that mode copy the operand first."""
-
-
-def _run(layout: Layout, axis: int) -> Layout:
-    return tuple(f for f in layout if axis_of(f) == axis)
 
 
 def _without(layout: Layout, *axes: int) -> Layout:
@@ -55,8 +51,8 @@ class ContractionFamily(Family[Contraction]):
     def _fully_connected(self, view: View[Contraction]) -> Iterator[Signature]:
         x, w, out = view.ins[0], view.ins[1], view.out
         k, m = x.rank - 1, out.rank - 1
-        seen = [(_without(la, k), _run(la, k), out.axis(m)) for la in x.candidates]
-        seen += [(_without(la, m), x.axis(k), _run(la, m)) for la in out.candidates]
+        seen = [(_without(la, k), run_of(la, k), out.axis(m)) for la in x.candidates]
+        seen += [(_without(la, m), x.axis(k), run_of(la, m)) for la in out.candidates]
         leads, inners, lasts = ({s[i]: None for s in seen} for i in range(3))
         for lead, inner, last in product(leads, islice(inners, _ORDERS), islice(lasts, _ORDERS)):
             weights = (*(on_axis(f, 0) for f in last), *(on_axis(f, 1) for f in inner))
@@ -77,7 +73,7 @@ class ContractionFamily(Family[Contraction]):
         batches.setdefault(out.order(range(rows)))
 
         def orders(*places: tuple[Tensor, int]) -> Iterable[tuple[int, ...]]:
-            found = {tuple(f & 255 for f in _run(la, axis)): None for t, axis in places if not t.fixed for la in t.candidates}
+            found = {tuple(f & 255 for f in run_of(la, axis)): None for t, axis in places if not t.fixed for la in t.candidates}
             found.setdefault(tuple(range(len(places[0][0].axis(places[0][1])))))
             return islice(found, _ORDERS)
 
@@ -120,7 +116,7 @@ class ContractionFamily(Family[Contraction]):
                                wish: Sequence[Frame | None]) -> Placement:
         x, out = view.x, view.out
         inner = set(x.axis(x.rank - 1))
-        last = _run(signature.outs[0], out.rank - 1)
+        last = run_of(signature.outs[0], out.rank - 1)
         frame = refine(actual[0] or x.plain_frame(signature.ins[0]), inner)
         split = next((k for k, g in enumerate(frame) if g and g[0] in inner), len(frame))
         lead, rest = frame[:split], frame[split:]
@@ -134,7 +130,7 @@ class ContractionFamily(Family[Contraction]):
         kept_result: Frame = (*lead, last)
         shape = None if wish[0] is None else out.stored_shape(wish[0])
         keep = len(rest) == 1 and len(lead) >= 1 and (shape is None or shape != out.stored_shape(flat_result) or len(kept_result) == 2)
-        weights: Frame = (_run(signature.ins[1], 0), _run(signature.ins[1], 1))
+        weights: Frame = (run_of(signature.ins[1], 0), run_of(signature.ins[1], 1))
         bias = tuple((la,) for la in signature.ins[2:])
         return Placement(replace(op, keep_num_dims=keep), (frame, weights, *bias), (kept_result if keep else flat_result,))
 
@@ -143,12 +139,12 @@ class ContractionFamily(Family[Contraction]):
         a, b, out, m = view.ins[0], view.ins[1], view.out, _Axes(view)
         rows, columns = out.rank - 2, out.rank - 1
         (la, lb), lo = signature.ins[:2], signature.outs[0]
-        flipped = bool(_run(lo, rows) and _run(lo, columns)) and axis_of(lo[-1]) == rows
+        flipped = bool(run_of(lo, rows) and run_of(lo, columns)) and axis_of(lo[-1]) == rows
         adjoint_a = _swapped(la, m.a_rows, m.a_inner)
         adjoint_b = _swapped(lb, m.b_inner, m.b_columns)
-        parts = ((a, _run(la, m.a_inner), _run(la, m.a_rows)) if adjoint_a else (a, _run(la, m.a_rows), _run(la, m.a_inner)),
-                 (b, _run(lb, m.b_columns), _run(lb, m.b_inner)) if adjoint_b else (b, _run(lb, m.b_inner), _run(lb, m.b_columns)))
-        result = (_run(lo, columns), _run(lo, rows)) if flipped else (_run(lo, rows), _run(lo, columns))
+        parts = ((a, run_of(la, m.a_inner), run_of(la, m.a_rows)) if adjoint_a else (a, run_of(la, m.a_rows), run_of(la, m.a_inner)),
+                 (b, run_of(lb, m.b_columns), run_of(lb, m.b_inner)) if adjoint_b else (b, run_of(lb, m.b_inner), run_of(lb, m.b_columns)))
+        result = (run_of(lo, columns), run_of(lo, rows)) if flipped else (run_of(lo, rows), run_of(lo, columns))
         batch = self._batch(view, signature, actual, wish)
         frames = tuple((*_batch_frame(batch, out, t), *tail) for t, *tail in parts)
         op = MatMul(adjoint_a, adjoint_b)
