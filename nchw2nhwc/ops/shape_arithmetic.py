@@ -85,6 +85,8 @@ def propagate(op: Op, inputs: Sequence[Value | None]) -> tuple[SizeArray, ...] |
     if isinstance(op, Where):
         decided = is_static(arrays[0].ravel().tolist())
         return (np.where(arrays[0].astype(bool), arrays[1], arrays[2]),) if decided else None
+    if isinstance(op, Expand) and not is_static(op.shape):
+        return None
     if isinstance(op, _STRUCTURAL):
         if isinstance(op, Gather):
             arrays[1] = arrays[1].astype(np.int64)

@@ -137,6 +137,7 @@ def test_symbols_stand_for_any_number(numbers: list[int], op: Op) -> None:
     (Div(), [symbolic(N), constant([0])]),
     (Mod(), [symbolic(N), constant([-2])]),
     (Where(), [symbolic(N), symbolic(H), constant([1])]),
+    (Expand((N,)), [symbolic(H)]),
 ], ids=lambda v: str(v) if isinstance(v, Op) else "")
 def test_content_stays_unknown(op: Op, inputs: list[Value]) -> None:
     assert propagate(op, inputs) is None

@@ -32,9 +32,10 @@ Function = TypeVar("Function", bound=Callable[..., Results])
 LARGEST_CONSTANT = 1 << 24
 """Elements of the largest constant that is made from an op such as EyeLike."""
 
+Strings: TypeAlias = tuple[str, ...]
+
 SparseTensor: TypeAlias = bool
-Strings: TypeAlias = bool
-"""Annotations of attributes that cannot be expressed; a mapping only sees whether they are there."""
+"""Annotation of attributes that cannot be expressed; a mapping only sees whether they are there."""
 
 OLDEST_OPSET = 7
 """The first operator set with numpy's broadcasting."""
@@ -116,9 +117,10 @@ class LayerBuilder(Builder):
 
 
 # ---- attributes ------------------------------------------------------------------------------------------------------
-def _text(b: LayerBuilder, a: AttributeProto) -> str:
+def _texts(b: LayerBuilder, a: AttributeProto) -> Strings:
+    """The strings of an attribute that is one or has several."""
     try:
-        return a.s.decode()
+        return tuple(s.decode() for s in ((a.s,) if a.type == AttributeProto.STRING else a.strings))
     except UnicodeDecodeError:
         raise b.damaged(f"attribute '{a.name}' is not valid text") from None
 
@@ -134,12 +136,12 @@ _READERS: Mapping[str, tuple[AttributeProto.AttributeType, Callable[[LayerBuilde
     "bool": (AttributeProto.INT, _flag),
     "DType": (AttributeProto.INT, lambda b, a: element_type(a.i, f"attribute '{a.name}'")),
     "float": (AttributeProto.FLOAT, lambda b, a: a.f),
-    "str": (AttributeProto.STRING, _text),
+    "str": (AttributeProto.STRING, lambda b, a: _texts(b, a)[0]),
     "Ints": (AttributeProto.INTS, lambda b, a: tuple(a.ints)),
     "Floats": (AttributeProto.FLOATS, lambda b, a: tuple(a.floats)),
     "Array": (AttributeProto.TENSOR, lambda b, a: b.tensors.array(a.t, f"attribute '{a.name}'")),
     "SparseTensor": (AttributeProto.SPARSE_TENSOR, lambda b, a: True),
-    "Strings": (AttributeProto.STRINGS, lambda b, a: True),
+    "Strings": (AttributeProto.STRINGS, _texts),
 }
 """How an attribute annotated so in a mapping's signature is stored and read. What cannot be expressed is read as being there."""
 

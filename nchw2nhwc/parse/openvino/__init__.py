@@ -10,6 +10,7 @@ from nchw2nhwc.parse.openvino import (
     movement,
     normalization,
     pooling,
+    recurrent,
     reduction,
     resize,
     shapes,
@@ -19,4 +20,4 @@ from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
 __all__ = ["activations", "arithmetic", "blocks", "convolution", "indexing", "mappings", "matmul", "movement", "normalization",
-           "pooling", "read_openvino", "reduction", "resize", "shapes", "slicing"]
+           "pooling", "read_openvino", "recurrent", "reduction", "resize", "shapes", "slicing"]

@@ -11,11 +11,12 @@ from nchw2nhwc.parse.onnx.operators import (
     matmul,
     movement,
     norm,
+    recurrent,
     reduction,
     resize,
     shape,
     windowed,
 )
 
-__all__ = ["arithmetic", "contrib", "einsum", "elementwise", "generate", "indexing", "logic", "matmul", "movement", "norm", "reduction",
-           "resize", "shape", "windowed"]
+__all__ = ["arithmetic", "contrib", "einsum", "elementwise", "generate", "indexing", "logic", "matmul", "movement", "norm",
+           "recurrent", "reduction", "resize", "shape", "windowed"]
