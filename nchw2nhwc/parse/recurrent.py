@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+import numpy as np
+
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.graph import Value
@@ -81,7 +83,7 @@ def require_whole(lengths: Value | None, steps: Size) -> None:
 def element_of(b: Builder, value: Value, axis: int, index: int) -> Value:
     """`value` at one place of an axis, which goes; a view of a constant."""
     if value.const is not None:
-        return b.const(value.const.take(index, axis) if axis else value.const[index])
+        return b.const(np.asarray(value.const.take(index, axis) if axis else value.const[index]))
     return b.add1(Gather(axis), value, b.const(index, "int64"))
 
 

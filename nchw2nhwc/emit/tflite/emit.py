@@ -10,6 +10,7 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
     lower_indexing,
     lower_matmul,
     lower_movement,
+    lower_recurrent,
     lower_reduce,
     lower_resize,
     lower_sizes,
@@ -40,7 +41,7 @@ def emit(graph: Graph, *, float16: bool = False, interface: Mapping[str, bytes] 
     LOWERINGS.lower(e, graph)
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)
-    return FlatBuffer(Model([e.subgraph], e.pool.blobs, dict(interface or {})))
+    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(interface or {})))
 
 
 def load_sizes(graph: Graph) -> dict[str, int]:

@@ -35,12 +35,15 @@ def refused_type(code: str, dtype: DType) -> str:
 
 
 class Emitter:
-    """Builds the one subgraph of a graph, node by node: `enter` says for which node operators are being added."""
+    """Builds one subgraph, node by node: `enter` says for which node operators are being added. The first one of a file is that of the
+    graph; `branch` begins others, which operators of this one call."""
 
     def __init__(self, graph: Graph, sizes: Mapping[str, int], float16: bool) -> None:
         self.graph, self.sizes, self.float16 = graph, sizes, float16
         self.pool = Pool()
         self.subgraph = Subgraph(graph.name or "main")
+        self.subgraphs = [self.subgraph]
+        """All subgraphs of the file."""
         self.where = Location(graph.source)
         self.prefix = ""
         self.size_tensors: dict[Dim, int] = {}
@@ -52,6 +55,23 @@ class Emitter:
         self._constants: dict[tuple[int, DType, tuple[int, ...]], int] = {}
         self._widened: dict[int, int] = {}
         self._names: dict[str, int] = {}
+        self.kept: list[Graph] = []
+        """Graphs made for the occasion: their values are known by identity, which must not be given to others."""
+
+    def branch(self, part: str) -> Emitter:
+        """An emitter for another subgraph of the same file, called after the current node and `part`."""
+        other = Emitter(self.graph, self.sizes, self.float16)
+        other.pool, other.subgraphs, other.where, other.prefix = self.pool, self.subgraphs, self.where, self.prefix
+        other.subgraph.name = f"{self.prefix}/{part}"
+        self.subgraphs.append(other.subgraph)
+        return other
+
+    def parameter(self, caller: Emitter, tensor: int) -> int:
+        """Another input of this subgraph, for a tensor of the subgraph that calls it."""
+        like = caller.tensor(tensor)
+        index = self._push(Tensor(self._unique(like.name), like.dtype, like.shape, like.signature), caller.shape_of(tensor))
+        self.subgraph.inputs.append(index)
+        return index
 
     # ---- tensors ---------------------------------------------------------------------------------------------------
     def enter(self, node: Node) -> None:
@@ -84,7 +104,11 @@ class Emitter:
 
     def alias(self, node: Node, tensor: int) -> None:
         """Say that the only result of `node` is a tensor that exists."""
-        self._values[id(node.output)] = tensor
+        self.let(node.output, tensor)
+
+    def let(self, value: Value, tensor: int) -> None:
+        """Say that a value is a tensor that exists."""
+        self._values[id(value)] = tensor
 
     def temp(self, dtype: DType, shape: Shape) -> int:
         """A tensor for a value that only the operators of this node know."""

@@ -76,4 +76,5 @@ def _prefix(model: Model, count: int) -> Model:
     read = {i for op in operators for i in op.inputs}
     outputs = [i for op in operators for i in op.outputs if i not in read]
     names = [graph.tensors[i].name for i in outputs]
-    return replace(model, subgraphs=[replace(graph, operators=operators, outputs=outputs, output_names=names)])
+    first = replace(graph, operators=operators, outputs=outputs, output_names=names)
+    return replace(model, subgraphs=[first, *model.subgraphs[1:]])

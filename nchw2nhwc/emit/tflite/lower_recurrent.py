@@ -1,0 +1,166 @@
+"""Lowerings of recurrent layers: a loop whose body is one step.
+
+What the data gives to the gates is computed for all steps at once, before the loop. The loop carries the index of the step, what the gates
+were given, the hidden states after each step, and the states; all have three axes, so that nothing is reshaped within it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from nchw2nhwc.emit.tflite.emitter import BOOL, FLOAT32, INT32, Emitter
+from nchw2nhwc.emit.tflite.lower_movement import reshape
+from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
+from nchw2nhwc.emit.tflite.lowering import LOWERINGS, lowering, native, refusal
+from nchw2nhwc.emit.tflite.model import options
+from nchw2nhwc.errors import TargetError
+from nchw2nhwc.ir import Array, Dim, Graph, Node, Origin, Shape, Value
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
+from nchw2nhwc.passes.decompose import decompose
+from nchw2nhwc.passes.decompose.recurrent import LONGEST_UNROLLED, after_step, given_to_gates
+
+
+class Formula:
+    """A graph of a few nodes on behalf of another graph's node, whose inputs are its operands in a new form."""
+
+    def __init__(self, e: Emitter, origin: Origin) -> None:
+        self.graph, self.origin = Graph(origin.layer, e.graph.source), origin
+
+    def operand(self, like: Value, shape: Shape | None = None) -> Value:
+        """A constant, or an input of this element type."""
+        if like.const is not None and shape is None:
+            return like
+        return self.graph.add_input(like.name, like.type if shape is None else like.type.with_shape(shape))
+
+    def add(self, op: Op, *inputs: Value | None) -> Value:
+        """A node with one result."""
+        return self.graph.add1(op, inputs, origin=self.origin)
+
+    def add_all(self, op: Op, *inputs: Value | None) -> tuple[Value, ...]:
+        """A node; its results."""
+        return self.graph.add(op, inputs, origin=self.origin)
+
+    def constant(self, array: Array) -> Value:
+        """A constant."""
+        return self.graph.constant(np.asarray(array), f"{self.origin.layer}/const")
+
+    def emit(self, e: Emitter, tensors: Sequence[int], results: Sequence[Value]) -> list[int]:
+        """Add the operators of the formula, given the tensors of its inputs; the tensors of its results."""
+        for value in results:
+            self.graph.add_output(value, value.name)
+        for value, tensor in zip(self.graph.inputs, tensors, strict=True):
+            e.let(value, tensor)
+        decompose(native)(self.graph)
+        for node in self.graph.nodes:
+            if refusal(node):
+                raise TargetError(refusal(node), e.where)
+            LOWERINGS[type(node.op)].lower(e, node, node.op)
+        e.kept.append(self.graph)
+        return [e.of(value) for value in self.graph.outputs]
+
+
+def _refused(node: Node, op: Recurrent) -> str:
+    if any(v is not None and v.type.dtype != FLOAT32 for v in node.inputs):
+        return f"{op.name} takes float32 alone"
+    steps = op.steps(node.input(0).type)
+    return "a sequence of a few steps is no loop" if isinstance(steps, int) and steps <= LONGEST_UNROLLED else ""
+
+
+def recurrent(e: Emitter, node: Node, op: Recurrent) -> None:
+    """WHILE."""
+    loop = _Loop(e, node, op)
+    before = Formula(e, node.origin)
+    x, w, b = (node.input(k) for k in (0, 1, 3))
+    given = given_to_gates(before, op, before.operand(x), before.operand(w), before.operand(b), loop.units)
+    loop.given = before.emit(e, [e.of(v) for v in (x, w, b) if v.const is None], [given])[0]
+    loop.emit()
+
+
+for _cls in (RNN, GRU, LSTM):
+    lowering(_cls, _refused)(recurrent)
+
+
+class _Loop:
+    """One layer as a loop; `given` is the tensor of what the data gives to the gates."""
+
+    def __init__(self, e: Emitter, node: Node, op: Recurrent) -> None:
+        self.e, self.node, self.op = e, node, op
+        x = node.input(0)
+        self.axis = 1 if op.batch_first else 0
+        self.units = int(str(node.input(2).shape[1]))
+        self.steps, self.batch = op.steps(x.type), x.shape[1 - self.axis]
+        self.given = -1
+        self.used = [bool(v.uses) or e.graph.is_output(v) for v in node.outputs]
+        self.computed = [v for v in (node.input(2), node.input(3)) if v.const is None]
+
+    def step_shape(self, size: int) -> Shape:
+        """The shape of one step of a sequence."""
+        return (self.batch, 1, size) if self.axis else (1, self.batch, size)
+
+    def emit(self) -> None:
+        """Add the loop and what prepares it."""
+        e, last = self.e, isinstance(self.steps, Dim)
+        end = sizes_tensor(e, (self.steps,))
+        first = e.run("SUB", [end, e.ints([1])], INT32, (1,), options("SubOptions")) if last and self.op.reverse else e.ints(
+            [int(str(self.steps)) - 1 if self.op.reverse else 0])
+        carried = [first, end, self.given]
+        if self.used[0]:
+            zero, shape = e.const(np.zeros((1, 1, 1), np.float32)), self.node.outputs[0].shape
+            carried.append(e.run("BROADCAST_TO", [zero, sizes_tensor(e, shape)], FLOAT32, shape, options("BroadcastToOptions")))
+        carried += [*self._initial(), *(e.of(v) for v in self.computed)]
+        body, condition = self._body(carried), self._condition(carried)
+        results = [e.temp(e.tensor(t).dtype, e.shape_of(t)) for t in carried]
+        if self.used[0]:
+            results[3] = e.out(self.node)
+        opts = options("WhileOptions", condSubgraphIndex=condition, bodySubgraphIndex=body)
+        e.op("WHILE", carried, results, opts)
+        states = results[3 + self.used[0]:]
+        for k in range(1, len(self.node.outputs)):
+            if self.used[k]:
+                reshape(e, states[k - 1], e.out(self.node, k), self.node.outputs[k].shape)
+
+    def _initial(self) -> list[int]:
+        """The initial states as steps."""
+        e, shape = self.e, self.step_shape(self.units)
+        given = self.node.inputs[4:]
+        if not given:
+            zero = e.const(np.zeros((1, 1, 1), np.float32))
+            zeros = e.run("BROADCAST_TO", [zero, sizes_tensor(e, shape)], FLOAT32, shape, options("BroadcastToOptions"))
+            return [zeros] * self.op.states
+        found = []
+        for k in range(4, 4 + len(given)):
+            found.append(e.temp(FLOAT32, shape))
+            reshape(e, e.of(self.node.input(k)), found[-1], shape)
+        return found
+
+    def _condition(self, carried: Sequence[int]) -> int:
+        """The subgraph that says whether there is another step; its number."""
+        e = self.e.branch("condition")
+        index, end, *_ = [e.parameter(self.e, t) for t in carried]
+        if self.op.reverse:
+            more = e.run("GREATER_EQUAL", [index, e.ints([0])], BOOL, (1,), options("GreaterEqualOptions"))
+        else:
+            more = e.run("LESS", [index, end], BOOL, (1,), options("LessOptions"))
+        e.subgraph.outputs = [more]
+        return self.e.subgraphs.index(e.subgraph)
+
+    def _body(self, carried: Sequence[int]) -> int:
+        """The subgraph of one step; its number."""
+        e, op = self.e.branch("step"), self.op
+        inputs = [e.parameter(self.e, t) for t in carried]
+        index, given, states = inputs[0], inputs[2], inputs[3 + self.used[0]:]
+        now = e.run("GATHER", [given, index], FLOAT32, self.step_shape(op.gates * self.units), options("GatherOptions", axis=self.axis))
+        formula, like, shape = Formula(e, self.node.origin), self.node.outputs[1], self.step_shape(self.units)
+        step = formula.operand(like, self.step_shape(op.gates * self.units))
+        before = tuple(formula.operand(like, shape) for _ in range(op.states))
+        after = after_step(formula, op, step, formula.operand(self.node.input(2)), formula.operand(self.node.input(3)), before)
+        results = formula.emit(e, [now, *states], after)
+        outputs = [e.run("ADD", [index, e.ints([-1 if op.reverse else 1])], INT32, (1,), options("AddOptions")), *inputs[1:3]]
+        if self.used[0]:
+            place = e.run("MUL", [index, e.ints([int(k == self.axis) for k in range(3)])], INT32, (3,), options("MulOptions"))
+            outputs.append(e.run("DYNAMIC_UPDATE_SLICE", [inputs[3], results[0], place], FLOAT32, e.shape_of(inputs[3])))
+        e.subgraph.outputs = [*outputs, *results, *states[op.states:]]
+        return self.e.subgraphs.index(e.subgraph)
