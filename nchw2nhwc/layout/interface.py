@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from nchw2nhwc.errors import OptionError
+from nchw2nhwc.ir.dim import Shape
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.layout.tensor import channels_last_perm, source_perm
+from nchw2nhwc.ops.movement import Reshape
 from nchw2nhwc.ops.rules import Along, Elementwise, Normalization, Spatial
 
 CHOICES = ("auto", "source", "nhwc")
@@ -51,7 +53,8 @@ def _rank(value: Value, choice: str) -> int:
 
 
 def spatial_inputs(graph: Graph) -> set[int]:
-    """Inputs (by id) that are channels-first data: they reach a spatial op's data operand with their axes still in the same places."""
+    """Inputs (by id) that are channels-first data: they reach a spatial op's data operand with their axes still in the same places, spatial
+    axes of size 1 aside (kernels have a convolution over one axis as one over two)."""
     reaches: set[int] = set()
     for node in reversed(graph.nodes):
         rule, operands = node.op.rule, [v for v in node.inputs if v is not None]
@@ -60,4 +63,11 @@ def spatial_inputs(graph: Graph) -> set[int]:
         elif isinstance(rule, (Elementwise, Along, Normalization)) and any(id(v) in reaches for v in node.outputs):
             data = operands[: rule.data] if isinstance(rule, Along) else operands
             reaches |= {id(v) for v in data if v.rank == node.outputs[0].rank}
+        elif isinstance(node.op, Reshape) and id(node.output) in reaches and _same_but_for_ones(operands[0].shape, node.output.shape):
+            reaches.add(id(operands[0]))
     return {id(v) for v in graph.inputs if id(v) in reaches}
+
+
+def _same_but_for_ones(before: Shape, after: Shape) -> bool:
+    """Whether two shapes have the same batch and channels, and spatial axes that differ by some of size 1."""
+    return len(before) > 2 and before[:2] == after[:2] and [s for s in before[2:] if s != 1] == [s for s in after[2:] if s != 1]
