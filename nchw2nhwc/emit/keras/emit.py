@@ -14,6 +14,7 @@ from nchw2nhwc.emit.keras import (  # noqa: F401  (importing these fills the tab
     lower_elementwise,
     lower_indexing,
     lower_movement,
+    lower_recurrent,
     lower_windowed,
 )
 from nchw2nhwc.emit.keras.emitter import Emitter

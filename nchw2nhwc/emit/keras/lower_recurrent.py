@@ -1,0 +1,104 @@
+"""Lowerings of recurrent layers."""
+
+from __future__ import annotations
+
+from math import isclose
+from typing import TYPE_CHECKING
+
+import numpy as np
+from keras import layers, ops
+
+from nchw2nhwc.emit.keras.emitter import Emitter
+from nchw2nhwc.emit.keras.lowering import FLOAT, lowering, taking
+from nchw2nhwc.ir import Array, Node
+from nchw2nhwc.ops import elementwise
+from nchw2nhwc.ops.elementwise import Unary
+from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+_PLAIN: dict[type[Unary], str] = {elementwise.Sigmoid: "sigmoid", elementwise.Tanh: "tanh", elementwise.Relu: "relu",
+                                  elementwise.Softsign: "softsign", elementwise.Softplus: "softplus"}
+_ADJUSTED: dict[Unary, str] = {elementwise.HardSigmoid(1 / 6, 0.5): "hard_sigmoid", elementwise.LeakyRelu(0.2): "leaky_relu",
+                               elementwise.Elu(1.0): "elu"}
+"""Activations of which Keras has the form with these parameters."""
+
+IFGO = (0, 2, 3, 1)
+"""Where the gates of a Keras LSTM are among ours."""
+
+
+def _activation(op: Unary) -> str:
+    """Keras' name of an activation; "" if it has none."""
+    for known, name in _ADJUSTED.items():
+        if type(op) is type(known) and all(isclose(getattr(op, f), v, rel_tol=1e-6) for f, v in vars(known).items()):
+            return name
+    return _PLAIN.get(type(op), "")
+
+
+def _refused(node: Node, op: Recurrent) -> str:
+    strange = [a for a in op.activations if not _activation(a)]
+    if any(node.input(k).const is None for k in (1, 2, 3)):
+        return "the weights of a recurrent layer are computed"
+    if op.clip is not None:
+        return f"the {op.name} layer of Keras has no limits for its gates"
+    if strange:
+        return f"the {op.name} layer of Keras has no activation {strange[0]}"
+    if isinstance(op, LSTM) and op.input_forget:
+        return "the LSTM layer of Keras has no coupled gates"
+    if isinstance(op, LSTM) and _activation(op.activations[1]) != _activation(op.activations[2]):
+        return "the LSTM layer of Keras has one activation for the new content of a cell and for its output"
+    return taking(FLOAT)(node, op)
+
+
+def _by_gate(weights: Array, order: tuple[int, ...]) -> Array:
+    """Weights or biases with the gates along axis 0 in this order."""
+    parts = np.split(weights, len(order))
+    return np.concatenate([parts[k] for k in order])
+
+
+def _weights(node: Node, op: Recurrent) -> list[Array]:
+    """The kernel, the recurrent kernel and the biases as the layer has them. A GRU's biases of x and of the state are apart where the reset
+    gate comes after the product."""
+    w, r, b = (np.asarray(node.input(k).const) for k in (1, 2, 3))
+    order = IFGO if isinstance(op, LSTM) else tuple(range(op.gates))
+    bias = _by_gate(b, (*order, *range(op.gates, op.bias_rows)))
+    if isinstance(op, GRU) and op.linear_before_reset:
+        units = r.shape[1]
+        bias = np.stack([b[:3 * units], np.concatenate([np.zeros(2 * units, b.dtype), b[3 * units:]])])
+    return [_by_gate(w, order).T, _by_gate(r, order).T, bias]
+
+
+def _layer(e: Emitter, node: Node, op: Recurrent) -> layers.Layer:
+    """The Keras layer, which returns the sequence and the states."""
+    names = [_activation(a) for a in op.activations]
+    common = {"units": node.input(2).shape[1], "activation": names[-1], "return_sequences": True, "return_state": True,
+              "go_backwards": op.reverse, "name": e.name()}
+    if isinstance(op, RNN):
+        return layers.SimpleRNN(**common)
+    if isinstance(op, GRU):
+        return layers.GRU(recurrent_activation=names[0], reset_after=op.linear_before_reset, **common)
+    return layers.LSTM(recurrent_activation=names[0], **common)
+
+
+def recurrent(e: Emitter, node: Node, op: Recurrent) -> None:
+    """LSTM, GRU or SimpleRNN, which have the batch first, and return the hidden states in the order in which they were made."""
+    data = e.of(node.input(0))
+    layer = _layer(e, node, op)
+    if not op.batch_first:
+        data = e.op(ops.transpose, data, (1, 0, 2), part="batch_first")
+    initial = [e.of(node.input(k)) for k in range(4, len(node.inputs))]
+    y, *states = layer(data, initial_state=initial) if initial else layer(data)
+    layer.set_weights([np.asarray(w, np.float32) for w in _weights(node, op)])
+    e.set(node, _in_order(e, y, op), *states)
+
+
+def _in_order(e: Emitter, y: KerasTensor, op: Recurrent) -> KerasTensor:
+    """The sequence of hidden states with its steps and axes as the op has them."""
+    if op.reverse:
+        y = e.op(ops.flip, y, axis=1, part="in_order")
+    return y if op.batch_first else e.op(ops.transpose, y, (1, 0, 2), part="steps_first")
+
+
+for _cls in (RNN, GRU, LSTM):
+    lowering(_cls, _refused)(recurrent)
