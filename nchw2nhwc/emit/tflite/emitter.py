@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -113,6 +114,12 @@ class Emitter:
     def temp(self, dtype: DType, shape: Shape) -> int:
         """A tensor for a value that only the operators of this node know."""
         return self._add(self.prefix, dtype, shape)
+
+    def variable(self, dtype: DType, shape: Shape) -> int:
+        """A tensor that an operator reads and writes at once. It has to be written before that in every run, as others are."""
+        index = self.temp(dtype, shape)
+        self.subgraph.tensors[index] = replace(self.tensor(index), variable=True)
+        return index
 
     def const(self, array: Array | int, dtype: DType | None = None) -> int:
         """A small constant (an axis, a shape, a scalar), stored as it is."""

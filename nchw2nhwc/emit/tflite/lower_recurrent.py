@@ -1,4 +1,4 @@
-"""Lowerings of recurrent layers: a loop whose body is one step.
+"""Lowerings of recurrent layers: the kernel for the usual LSTM, and for all others a loop whose body is one step.
 
 What the data gives to the gates is computed for all steps at once, before the loop. The loop carries the index of the step, what the gates
 were given, the hidden states after each step, and the states; all have three axes, so that nothing is reshaped within it.
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nchw2nhwc.emit.tflite.emitter import BOOL, FLOAT32, INT32, Emitter
+from nchw2nhwc.emit.tflite.lower_lstm import is_kernel, is_read, lstm
 from nchw2nhwc.emit.tflite.lower_movement import reshape
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS, lowering, native, refusal
@@ -70,7 +71,10 @@ def _refused(node: Node, op: Recurrent) -> str:
 
 
 def recurrent(e: Emitter, node: Node, op: Recurrent) -> None:
-    """WHILE."""
+    """UNIDIRECTIONAL_SEQUENCE_LSTM, or WHILE."""
+    if isinstance(op, LSTM) and is_kernel(e, node, op):
+        lstm(e, node, op)
+        return
     loop = _Loop(e, node, op)
     before = Formula(e, node.origin)
     x, w, b = (node.input(k) for k in (0, 1, 3))
@@ -93,7 +97,7 @@ class _Loop:
         self.units = int(str(node.input(2).shape[1]))
         self.steps, self.batch = op.steps(x.type), x.shape[1 - self.axis]
         self.given = -1
-        self.used = [bool(v.uses) or e.graph.is_output(v) for v in node.outputs]
+        self.used = [is_read(e, v) for v in node.outputs]
         self.computed = [v for v in (node.input(2), node.input(3)) if v.const is None]
 
     def step_shape(self, size: int) -> Shape:

@@ -56,7 +56,7 @@ class Tensor:
     """One tensor of a subgraph.
 
     `shape` is what the file loads with; `signature` holds -1 for every size that may change, None when none may. `buffer` is an index into
-    the model's buffers, 0 for a tensor that is computed.
+    the model's buffers, 0 for a tensor that is computed. A variable keeps its content from one run to the next one.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Tensor:
     shape: tuple[int, ...]
     signature: tuple[int, ...] | None = None
     buffer: int = 0
+    variable: bool = False
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,7 @@ class _Skeleton:
         s.TensorAddType(b, type_number(tensor.dtype))
         s.TensorAddBuffer(b, tensor.buffer)
         s.TensorAddName(b, name)
+        s.TensorAddIsVariable(b, tensor.variable)
         if signature:
             s.TensorAddShapeSignature(b, signature)
         s.TensorAddHasRank(b, True)

@@ -1,0 +1,69 @@
+"""The kernel of an LSTM over a sequence.
+
+It keeps its states in variables, which hold their content from one run to the next one. Here operators write the initial states to these
+variables in every run, so that a run does not depend on the ones before it. The cell state after the last step cannot be read, as nothing
+says that a reader of the variable comes after the kernel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nchw2nhwc.emit.tflite.emitter import FLOAT32, Emitter
+from nchw2nhwc.emit.tflite.lower_movement import reshape, strided_slice
+from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
+from nchw2nhwc.emit.tflite.model import options
+from nchw2nhwc.ir import Node, Value
+from nchw2nhwc.ops.elementwise import Relu, Sigmoid, Tanh, Unary
+from nchw2nhwc.ops.recurrent import LSTM
+
+_FUNCTIONS: dict[tuple[Unary, ...], int] = {(Sigmoid(), Tanh(), Tanh()): 4, (Sigmoid(), Relu(), Relu()): 1}
+"""Activations that the kernel has, and the schema's number for that of cells and outputs."""
+
+_IFGO = (0, 2, 3, 1)
+"""Where the gates of the kernel's operands are among ours."""
+
+
+def is_read(e: Emitter, value: Value) -> bool:
+    """Whether anything needs a result."""
+    return bool(value.uses) or e.graph.is_output(value)
+
+
+def is_kernel(e: Emitter, node: Node, op: LSTM) -> bool:
+    """Whether the kernel computes a layer."""
+    constant = all(node.input(k).is_const for k in (1, 2, 3))
+    return constant and op.activations in _FUNCTIONS and op.clip is None and not op.input_forget and not is_read(e, node.outputs[2])
+
+
+def lstm(e: Emitter, node: Node, op: LSTM) -> None:
+    """UNIDIRECTIONAL_SEQUENCE_LSTM, between two REVERSE_V2 for one that runs backwards."""
+    x, y, axis = node.input(0), node.outputs[0], 1 if op.batch_first else 0
+    data = e.of(x)
+    if op.reverse:
+        data = e.run("REVERSE_V2", [data, e.ints([axis])], FLOAT32, x.shape, options("ReverseV2Options"))
+    w, r, b = ([e.weights(part) for part in np.split(np.asarray(node.input(k).const), 4)] for k in (1, 2, 3))
+    none = [-1] * 3
+    states = [_initial(e, node, k) for k in range(2)]
+    operands = [data, *(w[g] for g in _IFGO), *(r[g] for g in _IFGO), *none, *(b[g] for g in _IFGO), *none[:2], *states]
+    opts = options("UnidirectionalSequenceLSTMOptions", fusedActivationFunction=_FUNCTIONS[op.activations], timeMajor=axis == 0)
+    hidden = e.temp(FLOAT32, y.shape) if op.reverse or not is_read(e, y) else e.out(node, 0)
+    e.op("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, [hidden], opts)
+    if is_read(e, node.outputs[1]):
+        last = e.temp(FLOAT32, (*y.shape[:axis], 1, *y.shape[axis + 1:]))
+        strided_slice(e, hidden, last, [-1 if k == axis else None for k in range(3)], [None] * 3, [1] * 3)
+        reshape(e, last, e.out(node, 1), node.outputs[1].shape)
+    if op.reverse and is_read(e, y):
+        e.op("REVERSE_V2", [hidden, e.ints([axis])], [e.out(node, 0)], options("ReverseV2Options"))
+
+
+def _initial(e: Emitter, node: Node, index: int) -> int:
+    """The variable of a state, after the operator that writes its initial content."""
+    shape = node.outputs[1 + index].shape
+    state = e.variable(FLOAT32, shape)
+    if len(node.inputs) > 4:
+        e.op("MUL", [e.of(node.input(4 + index)), e.const(np.ones((1, 1), np.float32))], [state], options("MulOptions"))
+        return state
+    zero = e.const(np.zeros((1, 1), np.float32))
+    like = e.run("BROADCAST_TO", [zero, sizes_tensor(e, shape)], FLOAT32, shape, options("BroadcastToOptions"))
+    e.op("ZEROS_LIKE", [like], [state], options("ZerosLikeOptions"))
+    return state
