@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, floor, isclose
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -16,6 +17,11 @@ from nchw2nhwc.ops import binary, elementwise
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.kinds import integer_range
 from nchw2nhwc.ops.movement import FIX_SIZES
+
+if TYPE_CHECKING:
+    from keras import KerasTensor
+
+    from nchw2nhwc.emit.keras.emitter import Operand
 
 _FUNCTIONS: dict[tuple[str, ...], str] = {
     FLOAT: "Exp=exp Log=log Sqrt=sqrt Rsqrt=rsqrt Reciprocal=reciprocal Erf=erf Sin=sin Cos=cos Tan=tan Asin=arcsin Acos=arccos "
@@ -61,6 +67,8 @@ def _register_merge(cls: type[Op]) -> None:
         plain = a.const is None and b.const is None and a.shape == b.shape and a.rank > 1 and a.type.dtype == np.float32
         if plain:
             e.set(node, e.layer(layer(name=e.name()), e.of(a), e.of(b)))
+        elif cls is binary.Add:
+            e.set(node, _sum(e, *e.operands(node)))
         else:
             e.set(node, e.op(function, *e.operands(node)))
 
@@ -72,6 +80,24 @@ for _pair in _ACTIVATIONS.split():
     _register_activation(_class(_pair.partition("=")[0]), _pair.partition("=")[2])
 for _cls in _MERGES:
     _register_merge(_cls)
+
+
+def _sum(e: Emitter, a: Operand, b: Operand) -> KerasTensor:
+    """add, with its operands in an order, or by a subtraction, in which Keras takes neither for a bias."""
+    if _taken_for_bias(a, b):
+        a, b = b, a
+    return e.op(ops.subtract, a, e.op(ops.negative, b, part="negative")) if _taken_for_bias(a, b) else e.op(ops.add, a, b)
+
+
+def _taken_for_bias(x: Operand, bias: Operand) -> bool:
+    """Whether Keras 3.15 over TensorFlow would add the second operand along another axis of the first one than it lies along: what is left
+    of its shape without ones is taken for the biases of the last axis, or else of axis 1, whichever is of that size."""
+    shape, other = (tuple(getattr(v, "shape", ())) for v in (x, bias))
+    wide = [s for s in other if s != 1]
+    if len(wide) != 1 or wide[0] is None or len(shape) < 2 or wide[0] not in (shape[1], shape[-1]):
+        return False
+    taken = len(shape) - 1 if shape[-1] == wide[0] else 1
+    return len(shape) - len(other) + other.index(wide[0]) != taken or len(other) > len(shape)
 
 
 def _activation(e: Emitter, node: Node, name: str) -> None:

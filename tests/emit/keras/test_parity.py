@@ -19,10 +19,8 @@ from nchw2nhwc.ops.elementwise import HardSigmoid, Selu, Swish
 from nchw2nhwc.ops.indexing import TopK
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.norm import MVN, BatchNorm
-from nchw2nhwc.ops.recurrent import Recurrent
 from nchw2nhwc.ops.rules import Contraction, Elementwise
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
-from nchw2nhwc.passes.decompose.recurrent import LONGEST_UNROLLED
 from tests.emit.keras.runs import check_converted, check_model
 from tests.emit.tflite.runs import one_op, single, stored
 from tests.ops.samples import ALL_OPS, op_cases
@@ -56,7 +54,7 @@ def test_parity(cls: type[Op]) -> None:
         op, operands = stored(source, [single(x) for x in arrays])
         fed = data.draw(st.integers(0, len(operands) - 1)) if isinstance(op.rule, (Elementwise, Contraction)) else 0
         constant = [k != fed and data.draw(st.booleans()) for k in range(len(operands))]
-        if issubclass(cls, (Conv, ConvTranspose, BatchNorm, Recurrent)):
+        if cls.__name__ in ("Conv", "ConvTranspose", "BatchNorm"):
             constant = [k > 0 for k in range(len(operands))]
         graph, inputs = one_op(op, operands, constant)
         seen.append(native(graph.nodes[0]))
@@ -89,12 +87,11 @@ def test_whole_pipeline(cls: type[Op]) -> None:
     @given(case=op_cases(cls))
     def compare(case: Case) -> None:
         op, arrays = case[0], [single(x) for x in case[1]]
-        parameters = isinstance(op, (Conv, ConvTranspose, BatchNorm, FullyConnected, Recurrent))
+        parameters = isinstance(op, (Conv, ConvTranspose, BatchNorm, FullyConnected))
         graph, inputs = one_op(op, arrays, [k > 0 and parameters for k in range(len(arrays))])
         strange = any(x.dtype.name not in ANY for x in arrays) or getattr(op, "activation", Activation.NONE) is not Activation.NONE
-        strange |= isinstance(op, Recurrent) and not native(graph.nodes[0]) and max(arrays[0].shape[:2]) > LONGEST_UNROLLED
         if strange or (cls is Pow and arrays[0].dtype.kind == "i"):
-            return  # no parser makes fused activations, and Keras has no other element types, powers of integers or recurrent layers
+            return  # no parser makes fused activations, and Keras has no other element types or powers of integers
         with np.errstate(all="ignore"):
             wanted = [np.asarray(y) for y in op.run(*arrays)]
         check_converted(graph, inputs, wanted)
