@@ -90,9 +90,16 @@ class Emitter:
         """All operands of a node, none of which may be absent."""
         return [self.operand(node.input(k)) for k in range(len(node.inputs))]
 
-    def set(self, node: Node, *tensors: KerasTensor) -> None:
-        """The results of a node. Raises TargetError unless they have the shapes and element types that they should have."""
+    def is_read(self, value: Value) -> bool:
+        """Whether anything needs a result."""
+        return bool(value.uses) or self.graph.is_output(value)
+
+    def set(self, node: Node, *tensors: KerasTensor | None) -> None:
+        """The results of a node, None for one that nothing reads. Raises TargetError unless they have the shapes and element types that
+        they should have."""
         for value, tensor in zip(node.outputs, tensors, strict=True):
+            if tensor is None:
+                continue
             shape = tuple(tensor.shape)
             fits = len(shape) == value.rank and all(a is None or b is None or a == b for a, b in zip(shape, keras_shape(value.shape)))
             if not fits or tensor.dtype != value.type.dtype.name:

@@ -70,10 +70,10 @@ def _weights(node: Node, op: Recurrent) -> list[Array]:
 
 
 def _layer(e: Emitter, node: Node, op: Recurrent) -> layers.Layer:
-    """The Keras layer, which returns the sequence and the states."""
+    """The Keras layer, which returns the states, and the sequence where it is read."""
     names = [_activation(a) for a in op.activations]
-    common = {"units": node.input(2).shape[1], "activation": names[-1], "return_sequences": True, "return_state": True,
-              "go_backwards": op.reverse, "name": e.name()}
+    common = {"units": node.input(2).shape[1], "activation": names[-1], "return_sequences": e.is_read(node.outputs[0]),
+              "return_state": True, "go_backwards": op.reverse, "name": e.name()}
     if isinstance(op, RNN):
         return layers.SimpleRNN(**common)
     if isinstance(op, GRU):
@@ -90,7 +90,7 @@ def recurrent(e: Emitter, node: Node, op: Recurrent) -> None:
     initial = [e.of(node.input(k)) for k in range(4, len(node.inputs))]
     y, *states = layer(data, initial_state=initial) if initial else layer(data)
     layer.set_weights([np.asarray(w, np.float32) for w in _weights(node, op)])
-    e.set(node, _in_order(e, y, op), *states)
+    e.set(node, _in_order(e, y, op) if e.is_read(node.outputs[0]) else None, *states)
 
 
 def _in_order(e: Emitter, y: KerasTensor, op: Recurrent) -> KerasTensor:

@@ -14,11 +14,12 @@ from nchw2nhwc.emit.keras import native
 from nchw2nhwc.emit.keras.lowering import ANY, LOWERINGS
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Pow
+from nchw2nhwc.ops.binary import Add, Pow
 from nchw2nhwc.ops.elementwise import HardSigmoid, Selu, Swish
 from nchw2nhwc.ops.indexing import TopK
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.norm import MVN, BatchNorm
+from nchw2nhwc.ops.recurrent import Recurrent
 from nchw2nhwc.ops.rules import Contraction, Elementwise
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from tests.emit.keras.runs import check_converted, check_model
@@ -33,6 +34,9 @@ DECOMPOSED = {
 }
 """Ops that Keras cannot express; they are decomposed before."""
 
+_OWN = {cls for cls in ALL_OPS if issubclass(cls, Recurrent)}
+"""Ops whose weights have to be constant; their cases run in `test_recurrent`."""
+
 _REFUSED = {name for names in DECOMPOSED.values() for name in names.split()}
 _EXAMPLES = 4
 
@@ -41,7 +45,7 @@ def test_every_op_is_expressed_or_known_not_to_be() -> None:
     assert {cls.__name__ for cls in ALL_OPS} - {cls.__name__ for cls in LOWERINGS.table} == _REFUSED
 
 
-@pytest.mark.parametrize("cls", [cls for cls in ALL_OPS if cls.__name__ not in _REFUSED and cls.__name__ != "Sizes"],
+@pytest.mark.parametrize("cls", [cls for cls in ALL_OPS if cls.__name__ not in _REFUSED | {"Sizes"} and cls not in _OWN],
                          ids=lambda cls: cls.__name__)
 def test_parity(cls: type[Op]) -> None:
     """Operands besides one are constants or not; at least some of the drawn cases must be native."""
@@ -72,6 +76,16 @@ _USUAL: dict[type[Op], Op] = {HardSigmoid: HardSigmoid(1 / 6, 0.5), Selu: Selu()
 """Ops of which Keras has only the form that everybody uses."""
 
 
+@pytest.mark.parametrize("shapes", [((2, 2), (2, 1)), ((2, 1), (2, 2)), ((3, 2, 2), (2, 1)), ((1, 2), (2, 1)), ((2, 1, 1), (1, 2)),
+                                    ((2, 3, 3, 2), (3, 1)), ((2, 3, 4, 5), (3, 1, 1)), ((2, 4, 5), (4, 1)), ((2, 3), (3,)), ((3,), (3, 1))])
+@pytest.mark.parametrize("constant", [False, True])
+def test_sums_of_columns(shapes: tuple[tuple[int, ...], ...], constant: bool) -> None:
+    """Keras may take a column for biases of another axis."""
+    a, b = (np.arange(1, 1 + np.prod(shape), dtype=np.float32).reshape(shape) for shape in shapes)
+    graph, inputs = one_op(Add(), [a, b], [False, constant])
+    check_model(graph, inputs, [a + b])
+
+
 @pytest.mark.parametrize("op", _USUAL.values(), ids=lambda op: op.name)
 def test_usual_forms(op: Op) -> None:
     x = np.linspace(-6, 6, 2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
@@ -80,7 +94,7 @@ def test_usual_forms(op: Op) -> None:
     check_model(graph, inputs, [np.asarray(y) for y in op.run(x)])
 
 
-@pytest.mark.parametrize("cls", [cls for cls in ALL_OPS if cls.__name__ != "Sizes"], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [cls for cls in ALL_OPS if cls.__name__ != "Sizes" and cls not in _OWN], ids=lambda cls: cls.__name__)
 def test_whole_pipeline(cls: type[Op]) -> None:
     """From source order through all passes and layout; what Keras cannot express is decomposed on the way."""
     @settings(max_examples=2)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
@@ -17,7 +20,10 @@ from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Array, Dim, Graph, Origin, Size, TensorType
 from nchw2nhwc.ops.elementwise import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid, Softsign, Tanh, ThresholdedRelu
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
-from tests.emit.keras.runs import assert_close, check_model, run_model
+from nchw2nhwc.passes.decompose.recurrent import LONGEST_UNROLLED
+from tests.emit.keras.runs import assert_close, check_converted, check_model, run_model
+from tests.emit.tflite.runs import one_op, single
+from tests.ops.samples import op_cases
 
 N, T, F, H = 2, 5, 3, 4
 
@@ -69,6 +75,25 @@ def test_what_keras_lacks(op: Recurrent, reason: str) -> None:
     with pytest.raises(TargetError, match=reason) as caught:
         emit_keras(graph)
     assert caught.value.where.layer == "the_layer"
+
+
+@pytest.mark.parametrize("cls", [RNN, GRU, LSTM], ids=lambda cls: cls.__name__)
+@settings(max_examples=6)
+@given(data=st.data())
+def test_cases(cls: type[Recurrent], data: DataObject) -> None:
+    """As a layer, unrolled, or refused."""
+    op, operands = data.draw(op_cases(cls))
+    assert isinstance(op, Recurrent)
+    arrays = [single(x) for x in operands]
+    graph, inputs = one_op(op, arrays, [1 <= k < 4 for k in range(len(arrays))])
+    wanted = [np.asarray(y) for y in op.run(*arrays)]
+    if native(graph.nodes[0]):
+        check_model(graph, inputs, wanted)
+    if native(graph.nodes[0]) or arrays[0].shape[1 if op.batch_first else 0] <= LONGEST_UNROLLED:
+        check_converted(graph, inputs, wanted)
+    else:
+        with pytest.raises(TargetError):
+            check_converted(graph, inputs, wanted)
 
 
 def test_computed_weights() -> None:
