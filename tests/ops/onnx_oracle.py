@@ -36,7 +36,7 @@ def run_onnxruntime(op_type: str, operands: Sequence[Array | None], opset: int =
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return list(session.run(None, {f"x{k}": x for k, x in enumerate(operands) if x is not None and k not in constants}))
+    return list(session.run(None, {f"x{k}": np.asarray(x) for k, x in enumerate(operands) if x is not None and k not in constants}))
 
 
 def run_onnx_reference(op_type: str, operands: Sequence[Array | None], opset: int = 19, results: int = 1,

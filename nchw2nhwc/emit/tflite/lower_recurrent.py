@@ -14,9 +14,8 @@ from nchw2nhwc.emit.tflite.emitter import BOOL, FLOAT32, INT32, Emitter
 from nchw2nhwc.emit.tflite.lower_lstm import is_kernel, is_read, lstm
 from nchw2nhwc.emit.tflite.lower_movement import reshape
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
-from nchw2nhwc.emit.tflite.lowering import LOWERINGS, lowering, native, refusal
+from nchw2nhwc.emit.tflite.lowering import LOWERINGS, lowering, native
 from nchw2nhwc.emit.tflite.model import options
-from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Array, Dim, Graph, Node, Origin, Shape, Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
@@ -55,10 +54,7 @@ class Formula:
         for value, tensor in zip(self.graph.inputs, tensors, strict=True):
             e.let(value, tensor)
         decompose(native)(self.graph)
-        for node in self.graph.nodes:
-            if refusal(node):
-                raise TargetError(refusal(node), e.where)
-            LOWERINGS[type(node.op)].lower(e, node, node.op)
+        LOWERINGS.lower(e, self.graph)
         e.kept.append(self.graph)
         return [e.of(value) for value in self.graph.outputs]
 
@@ -80,6 +76,7 @@ def recurrent(e: Emitter, node: Node, op: Recurrent) -> None:
     x, w, b = (node.input(k) for k in (0, 1, 3))
     given = given_to_gates(before, op, before.operand(x), before.operand(w), before.operand(b), loop.units)
     loop.given = before.emit(e, [e.of(v) for v in (x, w, b) if v.const is None], [given])[0]
+    e.enter(node)
     loop.emit()
 
 

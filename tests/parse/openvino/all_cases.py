@@ -14,6 +14,7 @@ from tests.parse.openvino import (
     test_movement,
     test_normalization,
     test_pooling,
+    test_recurrent,
     test_reduction,
     test_resize,
     test_shapes,
@@ -24,6 +25,6 @@ from tests.parse.openvino.harness import Case
 FAMILIES: Mapping[str, Sequence[Case]] = {
     module.__name__.rpartition(".test_")[2]: module.CASES
     for module in (test_activations, test_arithmetic, test_blocks, test_convolution, test_indexing, test_matmul, test_movement,
-                   test_normalization, test_pooling, test_reduction, test_resize, test_shapes, test_slicing)
+                   test_normalization, test_pooling, test_recurrent, test_reduction, test_resize, test_shapes, test_slicing)
 }
 """What the test files of this folder compare with OpenVINO, by their names."""
