@@ -1,0 +1,35 @@
+"""What the documentation takes from the code: tables that are made while the site is built.
+
+A page says `<!-- generated: NAME -->` on a line of its own where the table called NAME (see `TABLES`) has to stand.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from docs.generators import command_line, coverage, migration
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "command-line": command_line.options,
+    "openvino2tensorflow-understood": migration.understood,
+    "openvino2tensorflow-replaced": migration.replaced,
+    "onnx-operators": coverage.onnx_supported,
+    "onnx-operators-missing": coverage.onnx_missing,
+    "openvino-operations": coverage.openvino_supported,
+    "target-ops": coverage.targets,
+    "tflite-kernels": coverage.kernels,
+}
+"""Every generated table by name; calling it gives Markdown."""
+
+_MARK = re.compile(r"^<!-- generated: ([a-z0-9-]+) -->$", re.MULTILINE)
+
+
+def marks(text: str) -> list[str]:
+    """The names of the tables that a page asks for."""
+    return _MARK.findall(text)
+
+
+def expand(text: str) -> str:
+    """A page with its tables in place. Raises KeyError for one that does not exist."""
+    return _MARK.sub(lambda match: TABLES[match[1]](), text)

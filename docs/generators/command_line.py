@@ -1,0 +1,42 @@
+"""The flags of the command line, from the metadata of the options' fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import Field, fields
+
+from docs.generators.markdown import cell, code, table
+from nchw2nhwc.options import ConvertOptions, RunOptions, flag_of
+
+GROUPS = (("Conversion", ConvertOptions), ("Files, check and output", RunOptions))
+"""The groups of options, as `openvino2tf --help` has them."""
+
+
+def spellings(field: Field[object]) -> Iterator[str]:
+    """How a field's flag is written, without its value."""
+    flag = flag_of(field)
+    long = field.name.strip("_").replace("_", "-")
+    if flag.short:
+        yield flag.short
+    yield f"--{long}"
+    if flag.kind == "switch" and field.default:
+        yield f"--no-{long}"
+
+
+def options() -> str:
+    """A table for each group of options."""
+    return "\n\n".join(f"### {title}\n\n{_table(group)}" for title, group in GROUPS)
+
+
+def _table(group: type) -> str:
+    rows = [(_written(f), cell(flag_of(f).help), code(f.name) if group is ConvertOptions else "") for f in fields(group)]
+    if group is ConvertOptions:
+        return table(("flag", "meaning", "in Python"), rows)
+    return table(("flag", "meaning"), (row[:2] for row in rows))
+
+
+def _written(field: Field[object]) -> str:
+    """The flag with the placeholder of its value; every spelling on its own, so that lines can break between them."""
+    metavar = flag_of(field).metavar
+    *others, last = spellings(field)
+    return ", ".join([*map(code, others), code(f"{last} {metavar}".strip())])

@@ -1,0 +1,97 @@
+"""The tables that the site takes from the code are complete."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+import pytest
+from onnx import defs
+
+from docs.generators import TABLES, command_line, coverage, marks, migration, schema
+from nchw2nhwc.cli_arguments import _parser
+from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED
+from nchw2nhwc.emit.tflite.kernels import KERNELS
+from nchw2nhwc.ops import REGISTRY
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.elementwise import Clip, Relu
+from nchw2nhwc.options import ConvertOptions, RunOptions
+from nchw2nhwc.parse.onnx.registry import MAPPINGS
+from nchw2nhwc.parse.openvino.registry import mappings
+from tests.docs.pages import PAGES
+
+
+def first_cells(text: str) -> list[str]:
+    """What the first column of a table holds, without code marks."""
+    return [line.split(" | ")[0].strip("| ").replace("`", "") for line in text.splitlines() if line.startswith("| `")]
+
+
+def test_every_table_stands_on_one_page_and_no_page_asks_for_another() -> None:
+    asked = [name for page in PAGES for name in marks(page.read_text(encoding="utf-8"))]
+    assert sorted(asked) == sorted(TABLES)
+
+
+def test_every_flag_is_in_the_command_line_reference() -> None:
+    """Those of the parser itself, so that a group of options that the page does not know is found too."""
+    text = command_line.options()
+    spelled = {option for action in _parser()._actions for option in action.option_strings}
+    shown = set(re.findall(r"(?<![\w-])--?[a-z][a-z0-9-]*", text))
+    assert spelled - shown - ACCEPTED.keys() - REPLACED.keys() == {"--help", "-h", "--version"}
+    assert all(f"`{f.name}`" in text for f in fields(ConvertOptions))
+    assert {group for _, group in command_line.GROUPS} == {ConvertOptions, RunOptions}
+
+
+def test_every_flag_of_openvino2tensorflow_is_answered() -> None:
+    assert {cell.split()[0] for cell in first_cells(migration.understood())} == set(ACCEPTED)
+    assert first_cells(migration.replaced()) == list(REPLACED)
+
+
+def test_every_kernel_is_listed() -> None:
+    assert first_cells(coverage.kernels()) == sorted(KERNELS)
+
+
+def test_the_schema_of_the_report_is_up_to_date() -> None:
+    assert schema.FILE.read_text(encoding="utf-8") == schema.schema(), "run python -m docs.generators.schema"
+
+
+# ---- coverage ----------------------------------------------------------------------------------------------------------
+@pytest.fixture
+def keras() -> None:
+    """Tables that speak of the Keras target need it."""
+    pytest.importorskip("keras")
+
+
+@pytest.mark.usefixtures("keras")
+def test_every_op_class_is_listed_with_every_target() -> None:
+    lines = [line for line in coverage.targets().splitlines() if line.startswith("| `")]
+    assert first_cells("\n".join(lines)) == sorted(REGISTRY)
+    assert all(len(re.split(r"(?<!\\)\|", line)) == 7 for line in lines)
+
+
+@pytest.mark.usefixtures("keras")
+def test_every_onnx_operator_is_listed() -> None:
+    listed = first_cells(coverage.onnx_supported())
+    assert listed == [f"{domain}.{name}" if domain else name for domain, name in sorted(MAPPINGS)]
+    known = {s.name for s in defs.get_all_schemas_with_history() if not s.domain and coverage.in_force(s.name)}
+    missing = set(re.findall(r"`(\w+)`", coverage.onnx_missing()))
+    assert missing.isdisjoint(listed)
+    assert known <= missing | set(listed)
+
+
+@pytest.mark.usefixtures("keras")
+def test_every_layer_type_is_listed() -> None:
+    assert first_cells(coverage.openvino_supported()) == sorted({m.type for m in mappings()})
+
+
+def test_what_a_mapping_becomes() -> None:
+    """For each op class there is something that becomes it: the code is read completely."""
+    from docs.generators.mentions import ops_of
+
+    made: set[type[Op]] = set()
+    for versions in MAPPINGS.values():
+        made |= {cls for mapping in versions.values() for cls in ops_of(mapping.function)}
+    made |= {cls for each in mappings() for cls in ops_of(each.function)}
+    inside = {"Atan2", "FullyConnected", "LayerNorm", "SquaredDifference", "Rsqrt"}
+    assert {cls.__name__ for cls in REGISTRY.values() if cls not in made and cls.__module__.startswith("nchw2nhwc.")} <= inside
+    assert ops_of(MAPPINGS["", "Relu"][14].function) == (Relu,)
+    assert ops_of(MAPPINGS["", "Clip"][6].function) == (Clip,)
