@@ -13,7 +13,7 @@ from docs.generators import expand, sphinx_pictures
 project, author, copyright = "nchw2nhwc", "the nchw2nhwc authors", "the nchw2nhwc authors, Apache-2.0"
 release = version = nchw2nhwc.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_copybutton"]
 exclude_patterns = ["site", "examples", "generators", "static"]
 myst_heading_anchors = 3
 myst_enable_extensions = ["deflist"]
@@ -24,7 +24,7 @@ default_role = "code"
 add_module_names = False
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": True}
+autodoc_default_options = {"members": True}
 nitpick_ignore_regex = [("py:.*", r"(?!nchw2nhwc\.(?!ir\.)).*")]
 
 html_theme = "furo"
@@ -32,7 +32,7 @@ html_title = "nchw2nhwc"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_extra_path = ["report.schema.json"]
-html_show_sphinx = False
+html_show_sphinx = html_copy_source = html_show_sourcelink = False
 html_theme_options = {"light_css_variables": {"font-stack": "system-ui, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"}}
 copybutton_prompt_text = "$ "
 copybutton_only_copy_prompt_lines = True

@@ -15,6 +15,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "openvino2tensorflow-understood": migration.understood,
     "openvino2tensorflow-replaced": migration.replaced,
     "onnx-operators": coverage.onnx_supported,
+    "onnx-operators-defined": coverage.onnx_defined,
     "onnx-operators-missing": coverage.onnx_missing,
     "openvino-operations": coverage.openvino_supported,
     "target-ops": coverage.targets,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 
 from onnx import defs
@@ -15,12 +15,16 @@ from docs.generators.mentions import ops_of, strings_of
 from nchw2nhwc.emit.tflite.kernels import KERNELS
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS as TFLITE
 from nchw2nhwc.ops import REGISTRY, Op
+from nchw2nhwc.parse.onnx.functions import has_definition
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, OLDEST_OPSET, newest_opset
 from nchw2nhwc.parse.openvino.registry import mappings
 from nchw2nhwc.passes.decompose import DECOMPOSITIONS
 
-DIRECT, OTHER_OPS, NO = "direct", "other ops", "no"
+DIRECT, COMPOSED, NO = "direct", "composed", "no"
 """The target has such an op; it is expressed in others; it is not available."""
+
+_ELSEWHERE = ("If",)
+"""What the reader itself understands: the branch of a condition that is known."""
 
 _NEVER_LEFT = "Dropout"
 """What only training needs is taken out before."""
@@ -33,20 +37,20 @@ def lowerings() -> Mapping[str, Collection[type[Op]]]:
     import nchw2nhwc.emit.keras  # noqa: F401  (importing it fills its table)
     from nchw2nhwc.emit.keras.lowering import LOWERINGS as KERAS
 
-    return {"TFLite": TFLITE.keys(), "Keras": KERAS.table.keys()}
+    return {"TFLite": TFLITE.table.keys(), "Keras": KERAS.table.keys()}
 
 
 def expressed(cls: type[Op], target: str) -> str:
     """How a target expresses an op class."""
     if cls in lowerings()[target]:
         return DIRECT
-    return OTHER_OPS if DECOMPOSITIONS.of_class(cls) or cls.__name__ == _NEVER_LEFT else NO
+    return COMPOSED if DECOMPOSITIONS.of_class(cls) or cls.__name__ == _NEVER_LEFT else NO
 
 
 def all_expressed(classes: Sequence[type[Op]], target: str) -> str:
     """How a target expresses what an operator becomes: as the hardest of its ops. Constants and shapes alone need nothing."""
     found = {expressed(cls, target) for cls in classes}
-    return next((each for each in (NO, OTHER_OPS) if each in found), DIRECT)
+    return next((each for each in (NO, COMPOSED) if each in found), DIRECT)
 
 
 def targets() -> str:
@@ -67,7 +71,7 @@ def _first(cls: type[Op]) -> str:
 
 
 def _kernels(cls: type[Op]) -> str:
-    found = TFLITE.get(cls)
+    found = TFLITE.table.get(cls)
     if found is None:
         return ""
     return ", ".join(code(s) for s in sorted({*strings_of((found.lower, found.refuse), cls)} & KERNELS.keys()))
@@ -80,15 +84,28 @@ def onnx_supported() -> str:
     for (domain, name), versions in sorted(MAPPINGS.items()):
         lacking = () if domain else tuple(v for v in in_force(name) if v not in versions)
         classes = dict.fromkeys(cls for v in sorted(versions) for cls in ops_of(versions[v].function))
-        rows.append((code(f"{domain}.{name}" if domain else name), _numbers(versions), _numbers(lacking), *_made(tuple(classes))))
-    return table(("operator", "versions", "not", "becomes", *lowerings()), rows)
+        shown = _numbers(versions) + (f"; not {_numbers(lacking)}" if lacking else "")
+        rows.append((code(f"{domain}.{name}" if domain else name), shown, *_made(tuple(classes))))
+    return table(("operator", "versions", "becomes", *lowerings()), rows)
+
+
+def onnx_defined() -> str:
+    """The operators without a mapping that are read through ONNX's own definition of them, with the opset of the newest."""
+    return _listed(name for name in _unmapped() if has_definition(name, newest_opset()))
 
 
 def onnx_missing() -> str:
-    """The operators of the newest operator set that no mapping exists for, and the opset of each one's newest definition."""
+    """The operators of the newest operator set that can be read in neither way, with the opset of each one's newest definition."""
+    return _listed(name for name in _unmapped() if name not in _ELSEWHERE and not has_definition(name, newest_opset()))
+
+
+def _unmapped() -> list[str]:
     schemas = {s.name for s in defs.get_all_schemas_with_history() if not s.domain}
-    found = [(name, in_force(name)) for name in sorted(schemas) if ("", name) not in MAPPINGS]
-    return ", ".join(f"{code(name)} ({versions[-1]})" for name, versions in found if versions)
+    return [name for name in sorted(schemas) if ("", name) not in MAPPINGS and in_force(name) and defs.has(name, newest_opset(), "")]
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"{code(name)} ({in_force(name)[-1]})" for name in names)
 
 
 def openvino_supported() -> str:
