@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from typing import TypeAlias
 
 from onnx import defs
 
@@ -11,7 +12,7 @@ import nchw2nhwc.emit.tflite
 import nchw2nhwc.parse.onnx
 import nchw2nhwc.parse.openvino  # noqa: F401  (importing these fills the registries)
 from docs.generators.markdown import cell, code, table
-from docs.generators.mentions import ops_of, strings_of
+from docs.generators.mentions import ops_of, strings_of, tuples_of
 from nchw2nhwc.emit.tflite.kernels import KERNELS
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS as TFLITE
 from nchw2nhwc.ops import REGISTRY, Op
@@ -19,6 +20,9 @@ from nchw2nhwc.parse.onnx.functions import has_definition
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, OLDEST_OPSET, newest_opset
 from nchw2nhwc.parse.openvino.registry import mappings
 from nchw2nhwc.passes.decompose import DECOMPOSITIONS
+
+Functions: TypeAlias = tuple[object, object]
+"""A function that lowers, and the one that says what it refuses."""
 
 DIRECT, COMPOSED, NO = "direct", "composed", "no"
 """The target has such an op; it is expressed in others; it is not available."""
@@ -32,12 +36,13 @@ _NEVER_LEFT = "Dropout"
 
 # ---- targets -----------------------------------------------------------------------------------------------------------
 @cache
-def lowerings() -> Mapping[str, Collection[type[Op]]]:
-    """The op classes that every target has lowerings for. Needs Keras."""
+def lowerings() -> Mapping[str, Mapping[type[Op], Functions]]:
+    """The lowerings of every target. Needs Keras."""
     import nchw2nhwc.emit.keras  # noqa: F401  (importing it fills its table)
     from nchw2nhwc.emit.keras.lowering import LOWERINGS as KERAS
 
-    return {"TFLite": TFLITE.table.keys(), "Keras": KERAS.table.keys()}
+    return {"TFLite": {cls: (each.lower, each.refuse) for cls, each in TFLITE.table.items()},
+            "Keras": {cls: (each.lower, each.refuse) for cls, each in KERAS.table.items()}}
 
 
 def expressed(cls: type[Op], target: str) -> str:
@@ -54,10 +59,10 @@ def all_expressed(classes: Sequence[type[Op]], target: str) -> str:
 
 
 def targets() -> str:
-    """Every op class, what it means, and what the targets make of it."""
-    rows = [(f"`{name}`", cell(_first(cls)), *(expressed(cls, t) for t in lowerings()), _kernels(cls))
+    """Every op class, what it means, what the targets make of it, and what limits their lowerings."""
+    rows = [(code(name), cell(_first(cls)), *(expressed(cls, t) for t in lowerings()), _kernels(cls), _element_types(cls))
             for name, cls in sorted(REGISTRY.items())]
-    return table(("op", "meaning", *lowerings(), "TFLite kernels"), rows)
+    return table(("op", "meaning", *lowerings(), "TFLite kernels", "element types in Keras"), rows)
 
 
 def kernels() -> str:
@@ -71,10 +76,21 @@ def _first(cls: type[Op]) -> str:
 
 
 def _kernels(cls: type[Op]) -> str:
-    found = TFLITE.table.get(cls)
+    """The kernels that the lowering of an op for TFLite may write."""
+    found = lowerings()["TFLite"].get(cls)
     if found is None:
         return ""
-    return ", ".join(code(s) for s in sorted({*strings_of((found.lower, found.refuse), cls)} & KERNELS.keys()))
+    return ", ".join(code(s) for s in sorted({*strings_of(found, cls)} & KERNELS.keys()))
+
+
+def _element_types(cls: type[Op]) -> str:
+    """The element types that the lowering of an op for Keras says it takes; nothing where it says none."""
+    from nchw2nhwc.emit.keras.lowering import ANY
+
+    found = lowerings()["Keras"].get(cls)
+    told = () if found is None else tuples_of(found[1], ANY)
+    names = [name for name in ANY if any(name in types for types in told)]
+    return "any" if len(names) == len(ANY) else " ".join(names)
 
 
 # ---- sources -----------------------------------------------------------------------------------------------------------

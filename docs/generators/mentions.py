@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dis
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache, partial
 from types import CodeType, FunctionType, ModuleType
 
@@ -51,6 +51,11 @@ def strings_of(start: object, cls: type[Op]) -> tuple[str, ...]:
         if isinstance(thing, str):
             found[thing] = None
     return tuple(found)
+
+
+def tuples_of(start: object, choices: Collection[str]) -> list[tuple[str, ...]]:
+    """The tuples of nothing but some of `choices` that a function refers to or closes over."""
+    return [thing for thing in _reached(start) if isinstance(thing, tuple) and thing and all(item in choices for item in thing)]
 
 
 def _reached(start: object, cls: type[Op] | None = None) -> Iterator[object]:
