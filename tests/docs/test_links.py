@@ -18,7 +18,8 @@ def test_links_that_lead_somewhere(tmp_path: Path, target: str) -> None:
     assert list(problems(tmp_path)) == []
 
 
-@pytest.mark.parametrize("target", ["missing.html", "other.html#missing", "#missing", "../outside.html", "http://example.org", "mailto:a@b"])
+@pytest.mark.parametrize("target", ["missing.html", "other.html#missing", "#missing", "../outside.html", "http://example.org",
+                                    "mailto:a@b"])
 def test_links_that_lead_nowhere(tmp_path: Path, target: str) -> None:
     (tmp_path / "outside.html").write_text("<html></html>", encoding="utf-8")
     site = tmp_path / "site"
