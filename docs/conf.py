@@ -21,6 +21,7 @@ suppress_warnings = ["myst.header"]
 
 # Docstrings are plain text in which `x` is code; types appear as they are written in the source.
 default_role = "code"
+smartquotes = False
 add_module_names = False
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

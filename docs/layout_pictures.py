@@ -98,7 +98,7 @@ def windows() -> str:
              ("Reshape", "windows, tokens, channels", [["n", "h1", "w1"], ["h2", "w2"], ["c"]]),
              ("stored", "n h1 h2 w1 w2 c: what the convolution made", [["n"], ["h1", "h2"], ["w1", "w2"], ["c"]]))
     return picture("A window partition by Reshape, Transpose, Reshape only renames the factors h1, h2, w1, w2; the tensor may stay stored "
-                   "channels-last", 900, 370, rows(lines, 560))
+                   "channels-last", 930, 370, rows(lines, 590))
 
 
 # ---- the program -----------------------------------------------------------------------------------------------------------
@@ -116,17 +116,17 @@ def _op(x: float, y: float, title: str, *signatures: str) -> list[str]:
 def program() -> str:
     """Conv, then a softmax along the last axis: the candidates, and what is chosen."""
     parts = [text(84, 26, "x", 15, weight=700), text(388, 26, "a", 15, weight=700), text(742, 26, "y", 15, weight=700),
-             *_choice(36, 42, "n h w c", "made"), *_choice(340, 42, "n h w c", "made"), *_choice(340, 130, "n c h w", "moved"),
-             *_choice(694, 42, "n h w c", "unused"), *_choice(694, 130, "n c h w", "made"),
+             *_choice(36, 42, "n h w c", "made"), *_choice(340, 42, "n h w c", "made"), *_choice(340, 160, "n c h w", "moved"),
+             *_choice(694, 42, "n h w c", "unused"), *_choice(694, 160, "n c h w", "made"),
              *_op(162, 38, "Conv", "nhwc → nhwc ✓"),
-             *_op(494, 100, "Softmax, axis 3", "n c h w → n c h w ✓", "h c n w → h c n w"),
-             arrow(134, 58, 160, 58, "good"), arrow(314, 58, 338, 58, "good"), arrow(438, 146, 492, 146, "good"),
-             arrow(646, 146, 692, 146, "good"), arrow(388, 76, 388, 128, "move", 2.6),
-             text(400, 98, "t[a, nchw] = 1", 13, "move", 600, "start"), text(400, 115, "one Transpose, 32 kB", 13, "move", 400, "start"),
-             text(36, 208, "Softmax needs its axis w last, the convolution makes c last: their signatures have no layout of a in common.",
+             *_op(494, 130, "Softmax, axis 3", "n c h w → n c h w ✓", "h c n w → h c n w"),
+             arrow(134, 58, 160, 58, "good"), arrow(314, 58, 338, 58, "good"), arrow(438, 176, 492, 176, "good"),
+             arrow(646, 176, 692, 176, "good"), arrow(388, 76, 388, 158, "move", 2.6),
+             text(402, 106, "t[a, nchw] = 1", 13, "move", 600, "start"), text(402, 123, "one Transpose, 32 kB", 13, "move", 400, "start"),
+             text(36, 240, "Softmax needs its axis w last, the convolution makes c last: their signatures have no layout of a in common.",
                   13, "faint", anchor="start")]
     return picture("The values x, a and y with their candidate layouts; the convolution produces a as n h w c, the softmax reads it as "
-                   "n c h w, so one transpose of a is chosen", 840, 224, parts)
+                   "n c h w, so one transpose of a is chosen", 840, 256, parts)
 
 
 PICTURES = {"layout_factors.svg": factors, "layout_windows.svg": windows, "layout_program.svg": program}

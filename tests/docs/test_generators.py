@@ -9,6 +9,7 @@ import pytest
 from onnx import defs
 
 from docs.generators import TABLES, command_line, coverage, marks, migration, schema
+from docs.generators.markdown import cell
 from nchw2nhwc.cli_arguments import _parser
 from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED
 from nchw2nhwc.emit.tflite.kernels import KERNELS
@@ -52,6 +53,15 @@ def test_every_kernel_is_listed() -> None:
 
 def test_the_schema_of_the_report_is_up_to_date() -> None:
     assert schema.FILE.read_text(encoding="utf-8") == schema.schema(), "run python -m docs.generators.schema"
+
+
+@pytest.mark.parametrize(("text", "shown"), [
+    ("a  b\n c", "a b c"), ("see --to keras", "see `--to` keras"), ("'\\,' and a * b", "'\\\\,' and a \\* b"),
+    ("`a * b`, |x|", "`a * b`, \\|x\\|"),
+    ("a < -x", "a \\< -x"),
+])
+def test_text_as_a_cell(text: str, shown: str) -> None:
+    assert cell(text) == shown
 
 
 # ---- coverage ----------------------------------------------------------------------------------------------------------
