@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-LIGHT = {"ink": "#1f2933", "faint": "#5b6672", "line": "#8b96a3", "n": "#e5e7eb", "c": "#fde3c8", "h": "#d3e5fb", "w": "#d5f0dc",
+LIGHT = {"paper": "#ffffff",
+         "ink": "#1f2933", "faint": "#5b6672", "line": "#8b96a3", "n": "#e5e7eb", "c": "#fde3c8", "h": "#d3e5fb", "w": "#d5f0dc",
          "move": "#cf4a36", "moved": "#fde8e4", "good": "#2f7d4f", "goods": "#e6f4ea", "plain": "#f3f4f6"}
-DARK = {"ink": "#e8ebef", "faint": "#a9b4c0", "line": "#74808d", "n": "#454c55", "c": "#7a4a17", "h": "#1f4e85", "w": "#1f6136",
+DARK = {"paper": "#131416",
+        "ink": "#e8ebef", "faint": "#a9b4c0", "line": "#74808d", "n": "#454c55", "c": "#7a4a17", "h": "#1f4e85", "w": "#1f6136",
         "move": "#ff8a75", "moved": "#5a2a22", "good": "#7ed3a0", "goods": "#1f4430", "plain": "#2b3138"}
 FONT = "system-ui, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
 CELL = 46
@@ -33,7 +35,8 @@ def _style() -> str:
 def picture(label: str, width: int, height: int, parts: Iterable[str]) -> str:
     """A whole picture with its text for those who cannot see it."""
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" class="layout" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
-    return "\n".join([opening, f"<style>{_style()}</style>", *parts, "</svg>", ""])
+    paper = f'<rect width="{width}" height="{height}" rx="10" class="f-paper"/>'
+    return "\n".join([opening, f"<style>{_style()}</style>", paper, *parts, "</svg>", ""])
 
 
 def text(x: float, y: float, content: str, size: int = 14, color: str = "ink", weight: int = 400, anchor: str = "middle") -> str:
