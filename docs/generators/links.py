@@ -2,7 +2,8 @@
 
     python -m docs.generators.links SITE
 
-Prints what leads nowhere; the exit status is 1 then. Links to other sites are only checked for being https.
+Prints what leads nowhere; the exit status is 1 then. Links to other sites are only checked for being https. What a browser loads by itself
+(scripts, styles, pictures) has to be part of the site, which is to work offline.
 """
 
 from __future__ import annotations
@@ -30,17 +31,19 @@ def _anchors(path: Path) -> frozenset[str]:
 def problems(site: Path) -> Iterator[str]:
     """A line for each link that leads nowhere."""
     for path in sorted(site.rglob("*.html")):
-        for target in sorted({str(t) for t in _page(path).xpath("//@href | //@src")}):
-            if not _leads_somewhere(path, target, site):
+        page = _page(path)
+        clicked, loaded = ({str(target) for target in page.xpath(query)} for query in ("//a/@href", "//*[not(self::a)]/@href | //@src"))
+        for target in sorted(clicked | loaded):
+            if not _leads_somewhere(path, target, site, elsewhere=target not in loaded):
                 yield f"{path.relative_to(site)}: {target}"
 
 
-def _leads_somewhere(path: Path, target: str, site: Path) -> bool:
+def _leads_somewhere(path: Path, target: str, site: Path, *, elsewhere: bool) -> bool:
     parts = urlsplit(target)
     if parts.scheme == "data":
         return True
     if parts.scheme or parts.netloc:
-        return parts.scheme == "https"
+        return elsewhere and parts.scheme == "https"
     file = (path.parent / unquote(parts.path)).resolve() if parts.path else path
     if not file.is_file() or not file.is_relative_to(site.resolve()):
         return False

@@ -28,6 +28,12 @@ def test_links_that_lead_nowhere(tmp_path: Path, target: str) -> None:
     assert list(problems(site)) == [f"page.html: {target}"]
 
 
+@pytest.mark.parametrize("element", ['<script src="{}"></script>', '<img src="{}">', '<link rel="stylesheet" href="{}">'])
+def test_what_is_loaded_is_part_of_the_site(tmp_path: Path, element: str) -> None:
+    (tmp_path / "page.html").write_text(f"<html><body>{element.format('https://example.org/x')}</body></html>", encoding="utf-8")
+    assert list(problems(tmp_path)) == ["page.html: https://example.org/x"]
+
+
 def _site(folder: Path, target: str) -> None:
     (folder / "page.html").write_text(PAGE.format(target), encoding="utf-8")
     (folder / "other.html").write_text('<html><body><p id="part">a</p><p id="a b">b</p></body></html>', encoding="utf-8")
