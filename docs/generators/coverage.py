@@ -53,9 +53,13 @@ def expressed(cls: type[Op], target: str) -> str:
 
 
 def all_expressed(classes: Sequence[type[Op]], target: str) -> str:
-    """How a target expresses what an operator becomes: as the hardest of its ops. Constants and shapes alone need nothing."""
-    found = {expressed(cls, target) for cls in classes}
-    return next((each for each in (NO, COMPOSED) if each in found), DIRECT)
+    """How a target expresses what an operator may become; where that differs, which of the ops are not direct. Constants and shapes alone
+    need nothing."""
+    found = {cls: expressed(cls, target) for cls in classes}
+    if len({*found.values()}) < 2:
+        return next(iter(found.values()), DIRECT)
+    named = (f"{how}: {', '.join(cls.__name__ for cls in classes if found[cls] == how)}" for how in (NO, COMPOSED))
+    return "; ".join([DIRECT, *(text for text in named if not text.endswith(": "))])
 
 
 def targets() -> str:

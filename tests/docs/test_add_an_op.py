@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from nchw2nhwc.ops.rules import Rule
 from tests.digits import ROOT, environment
 from tests.docs.pages import DOCS
 
@@ -46,3 +47,8 @@ def test_the_steps_are_those_of_the_table() -> None:
     """A block whose caption is not understood would be left out silently."""
     assert len(STEPS) == 5
     assert PAGE.count("```{code-block} python") == 6
+
+
+def test_every_rule_is_in_the_table() -> None:
+    named = set(re.findall(r"`(\w+)\([\w, ]*\)`", PAGE))
+    assert {rule.__name__ for rule in Rule.__subclasses__()} <= named
