@@ -60,8 +60,9 @@ class Emitter:
         self._layer = short_scopes(node.origin.layer) or self._kind
 
     def name(self, part: str = "") -> str:
-        """A free name for a layer of the node; `part` says which one where it is not the main one."""
-        name = self.names.take(f"{self._layer}_{part}" if part else self._layer, self._kind)
+        """A free name for a layer of the node; `part` says which one where it is not the main one. It has no dot: Keras' torch backend
+        takes none in the names of weights."""
+        name = self.names.take((f"{self._layer}_{part}" if part else self._layer).replace(".", "_"), self._kind)
         if self._origin.layer:
             self.origins[name] = self._origin
         return name

@@ -215,6 +215,13 @@ def test_names() -> None:
     assert [names.take("A", "x"), names.take("a", "x"), names.take("A", "x")] == ["A", "a_1", "A_2"]
 
 
+def test_layer_names_have_no_dots() -> None:
+    graph = Graph("net")
+    x = graph.add_input("x.1", TensorType(FLOAT, (2, 3)))
+    graph.add_output(graph.add1(Sigmoid(), [x], origin=Origin("block.1/act.2", "Sigmoid")), "y")
+    assert [layer.name for layer in emit_keras(graph).layers] == ["x.1", "block_1_act_2"]
+
+
 def test_targets_that_do_not_exist(tmp_path: Path) -> None:
     result = convert(ONNX)
     with pytest.raises(OptionError, match="no Keras target 'tfjs'"):
