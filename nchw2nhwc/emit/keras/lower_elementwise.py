@@ -33,7 +33,7 @@ _FUNCTIONS: dict[tuple[str, ...], str] = {
 }
 """Ops that are one function of keras.ops, by the element types it takes."""
 
-_ACTIVATIONS = "Sigmoid=sigmoid Tanh=tanh Softplus=softplus Softsign=softsign Mish=mish HardSwish=hard_swish"
+_ACTIVATIONS = "Sigmoid=sigmoid Tanh=tanh Softplus=softplus Softsign=softsign Mish=mish"
 """Ops that are activations by name."""
 
 _MERGES = {binary.Add: (layers.Add, ops.add), binary.Sub: (layers.Subtract, ops.subtract), binary.Mul: (layers.Multiply, ops.multiply),
@@ -141,6 +141,27 @@ def relu(e: Emitter, node: Node, op: elementwise.Relu) -> None:
     """ReLU; of integers the maximum with 0."""
     x = e.of(node.input(0))
     e.set(node, e.layer(layers.ReLU(name=e.name()), x) if node.output.type.dtype == np.float32 else e.op(ops.maximum, x, 0))
+
+
+def _scaled(node: Node) -> bool:
+    """Whether a reader of the result multiplies or divides it by one constant."""
+    factors = [v for reader in node.output.users if isinstance(reader.op, (binary.Mul, binary.Div)) for v in reader.inputs]
+    return any(v is not None and v.const is not None and v.const.size == 1 for v in factors)
+
+
+@lowering(elementwise.HardSwish, taking(FLOAT))
+def hard_swish(e: Emitter, node: Node, op: elementwise.HardSwish) -> None:
+    """Activation("hard_silu"); where a constant scales it, x * clip(x / 6 + 0.5, 0, 1).
+
+    TensorFlow's graph optimizer merges the factor with the 1/6 in Keras' `x * (relu6(x + 3) / 6)`. With oneDNN it then takes what is within
+    0.01 of 1/6 for it, behind a convolution: factors from 0.94 to 1.06 are lost (TensorFlow 2.21). It does not know the other formula.
+    """
+    if not _scaled(node):
+        _activation(e, node, "hard_silu")
+        return
+    x = e.of(node.input(0))
+    gate = e.op(ops.clip, e.op(ops.add, e.op(ops.multiply, x, 1 / 6, part="sixth"), 0.5, part="centre"), 0.0, 1.0, part="gate")
+    e.set(node, e.layer(layers.Multiply(name=e.name()), x, gate))
 
 
 @lowering(elementwise.LeakyRelu, lambda node, op: taking(FLOAT)(node, op) or ("" if op.alpha >= 0 else "LeakyReLU takes no negative slope"))

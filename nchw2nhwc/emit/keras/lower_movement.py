@@ -12,13 +12,16 @@ from keras import layers, ops
 from nchw2nhwc.emit.keras.emitter import Emitter
 from nchw2nhwc.emit.keras.lowering import ANY, lowering, taking
 from nchw2nhwc.errors import TargetError
-from nchw2nhwc.ir import Dim, Node, Shape, Size
+from nchw2nhwc.ir import Dim, Node, Shape, Size, product
 from nchw2nhwc.ops import movement
 from nchw2nhwc.ops.movement import FIX_SIZES, shape_text
 from nchw2nhwc.ops.sizes import Sizes
 
 if TYPE_CHECKING:
     from keras import KerasTensor
+
+_CONVERTED_AXES = 6
+"""Axes of a transpose that TensorFlow's converter to TFLite takes."""
 
 _ZEROS = {3: layers.ZeroPadding1D, 4: layers.ZeroPadding2D, 5: layers.ZeroPadding3D}
 
@@ -46,12 +49,34 @@ def _reshape(e: Emitter, node: Node, op: movement.Reshape) -> None:
 
 @lowering(movement.Transpose, taking(ANY))
 def transpose(e: Emitter, node: Node, op: movement.Transpose) -> None:
-    """Permute, or transpose where the batch moves."""
-    x = e.of(node.input(0))
-    if op.perm[:1] == (0,) and len(op.perm) > 1:
-        e.set(node, e.layer(layers.Permute(op.perm[1:], name=e.name()), x))
-    else:
-        e.set(node, e.op(ops.transpose, x, op.perm))
+    """Permute, or transpose where the batch moves. Of more axes than TensorFlow's own converter to TFLite takes, those that stay neighbours
+    are merged for it."""
+    shape, runs = node.input(0).shape, _runs(op.perm)
+    if len(shape) <= _CONVERTED_AXES or len(runs) == len(shape) or sum(isinstance(s, Dim) for s in shape) > 1:
+        e.set(node, _permuted(e, e.of(node.input(0)), op.perm))
+        return
+    order = sorted(runs)
+    merged = tuple(product(shape[axis] for axis in run) for run in order)
+    perm = [order.index(run) for run in runs]
+    y = _permuted(e, reshape(e, e.of(node.input(0)), shape, merged, "merged"), perm, "moved")
+    e.set(node, reshape(e, y, tuple(merged[k] for k in perm), node.output.shape))
+
+
+def _permuted(e: Emitter, x: KerasTensor, perm: Sequence[int], part: str = "") -> KerasTensor:
+    if tuple(perm[:1]) == (0,) and len(perm) > 1:
+        return e.layer(layers.Permute(tuple(perm[1:]), name=e.name(part)), x)
+    return e.op(ops.transpose, x, tuple(perm), part=part)
+
+
+def _runs(perm: Sequence[int]) -> list[list[int]]:
+    """Axes that follow each other both before and after, together, in their new order."""
+    runs: list[list[int]] = []
+    for axis in perm:
+        if runs and runs[-1][-1] == axis - 1:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    return runs
 
 
 @lowering(movement.Expand, taking(ANY))

@@ -21,14 +21,15 @@ from nchw2nhwc.errors import OptionError, OutputError, SourceError, TargetError
 from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.binary import Add, Mul
-from nchw2nhwc.ops.elementwise import Dropout, Sigmoid
-from nchw2nhwc.ops.movement import Reshape
+from nchw2nhwc.ops.elementwise import Dropout, HardSwish, Sigmoid
+from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.norm import MVN
+from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.options import KERAS_FILES
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import identify
 from tests.digits import ONNX, XML
-from tests.emit.keras.runs import check_converted, converted, run_model
+from tests.emit.keras.runs import assert_close, check_converted, check_model, converted, run_model
 from tests.layout.networks import NETWORKS, TRANSPOSES
 
 FLOAT = np.dtype(np.float32)
@@ -219,7 +220,30 @@ def test_layer_names_have_no_dots() -> None:
     graph = Graph("net")
     x = graph.add_input("x.1", TensorType(FLOAT, (2, 3)))
     graph.add_output(graph.add1(Sigmoid(), [x], origin=Origin("block.1/act.2", "Sigmoid")), "y")
-    assert [layer.name for layer in emit_keras(graph).layers] == ["x.1", "block_1_act_2"]
+    assert [layer.name for layer in emit_keras(graph).model.layers] == ["x.1", "block_1_act_2"]
+
+
+def test_transposes_of_many_axes_are_merged_for_tensorflows_converter() -> None:
+    graph = Graph("net")
+    x = graph.add_input("x", TensorType(FLOAT, (1, 2, 3, 2, 3, 2, 4)))
+    graph.add_output(graph.add1(Transpose((0, 2, 4, 1, 3, 5, 6)), [x]), "y")
+    data = np.arange(288, dtype=FLOAT).reshape(1, 2, 3, 2, 3, 2, 4)
+    model = check_model(graph, {"x": data}, [run(graph, {"x": data})["y"]])
+    assert [layer.dims for layer in model.layers if isinstance(layer, keras.layers.Permute)] == [(2, 4, 1, 3, 5)]
+
+
+@pytest.mark.parametrize("names", [("a", "z"), ("z", "a")])
+def test_a_scaled_hard_swish_keeps_its_factor_in_tensorflows_graphs(names: tuple[str, str]) -> None:
+    graph, rng = Graph("net"), np.random.default_rng(0)
+    x = graph.add_input("x", TensorType(FLOAT, (1, 4, 4, 8)))
+    filters, bias = (graph.constant(rng.standard_normal(shape).astype(FLOAT)) for shape in ((8, 1, 1, 8), (8,)))
+    conv = Conv(strides=(1, 1), dilations=(1, 1), pads_begin=(0, 0), pads_end=(0, 0), channels_last=True)
+    y = graph.add1(conv, [x, filters, bias], origin=Origin(names[0], "Conv"))
+    y = graph.add1(HardSwish(), [y], origin=Origin(names[1], "HardSwish"))
+    graph.add_output(graph.add1(Mul(), [y, graph.constant(np.array(0.966, FLOAT))]), "y")
+    data = rng.standard_normal((1, 4, 4, 8)).astype(FLOAT)
+    wanted = [run(graph, {"x": data})["y"]]
+    assert_close([check_model(graph, {"x": data}, wanted).predict(data, verbose=0)], wanted)
 
 
 def test_targets_that_do_not_exist(tmp_path: Path) -> None:
