@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,28 +23,18 @@ from measure.child import WorkerError
 from measure.machine import describe_machine
 from measure.models import SETS
 from measure.network import Settings, measure
+from measure.options import common_parser
 from measure.peer import Peer
 from measure.rows import Row, Summary, summarize
-from measure.table import COLUMNS, PEER_COLUMNS, markdown, summary_lines, text_header, text_row
+from measure.table import COLUMNS, PEER_COLUMNS, markdown, summary_lines, text_header, text_row, write
 
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser("zoo.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     epilog="sets: " + "; ".join(f"{name}: {text}" for name, text in SETS.items()))
-    parser.add_argument("--models", type=Path, metavar="DIR", help="hydrated zoo models (*.onnx, ir10/*.xml)")
-    parser.add_argument("--omz", type=Path, metavar="DIR", help="Open Model Zoo files")
-    parser.add_argument("--wheels", type=Path, metavar="DIR", help="unpacked wheel of rapidocr-onnxruntime")
-    parser.add_argument("--peer", type=Path, metavar="PYTHON", help="the Python of an environment with onnx2tf, to run side by side")
-    parser.add_argument("--set", nargs="+", default=list(SETS), choices=SETS, dest="sets", metavar="SET", help="only these sets")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these networks")
-    parser.add_argument("--rounds", type=int, default=3, metavar="N", help="timed conversions (default 3; 0: none)")
+    parser = common_parser("zoo.py", __doc__ or "", SETS, "wheel of rapidocr-onnxruntime")
     parser.add_argument("--latency-seconds", type=float, default=6.0, metavar="S", help="latency runs per network (default 6; 0: none)")
     parser.add_argument("--no-parity", action="store_true", help="do not run the sources")
     parser.add_argument("--no-keep-layout", action="store_true", help="do not convert with --keep-layout too")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
-    parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
-    parser.add_argument("--scratch", type=Path, metavar="DIR", help="for files made on the way (default: a temporary folder)")
     return parser.parse_args(argv)
 
 
@@ -60,13 +49,6 @@ def run(cases: Sequence[Case], settings: Settings) -> list[Row]:
             print(f"    {failure}", flush=True)
         rows.append(row)
     return rows
-
-
-def write(path: Path, text: str) -> None:
-    """Write a result; a name beside it first, so that an interrupted run leaves the old one."""
-    temporary = path.with_name(f"{path.name}.new")
-    temporary.write_text(text)
-    os.replace(temporary, path)
 
 
 def show_peers(rows: Sequence[Row]) -> None:
@@ -101,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"error: {error}", file=sys.stderr)
             return 2
         print("; ".join(machine))
-        cases = find_cases(Folders(args.models, args.omz, args.wheels, scratch), args.sets, args.only, print)
+        cases = find_cases(Folders(args.models, args.omz, args.wheels, scratch), [s for s in SETS if s in args.sets], args.only, print)
         rows = run(cases, Settings(args.rounds, args.latency_seconds, not args.no_parity, not args.no_keep_layout, peer, scratch))
     show_peers(rows)
     summary = summarize(rows)

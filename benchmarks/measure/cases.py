@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +20,8 @@ class Case:
     """One network in one format: where it is, the options it is converted with, and the input shapes it is run with.
 
     `runs` are run one after the other in one interpreter; an empty mapping means the shapes that the model declares. `text`: the inputs are
-    pictures of text. A case that is `made_from` an ONNX file is an IR that `prepare` writes, with float16 weights or float32 ones.
+    pictures of text; `integers`: how many different values integer inputs take. A case that is `made_from` an ONNX file is an IR that
+    `prepare` writes, with float16 weights or float32 ones.
     """
 
     network: str
@@ -29,6 +32,7 @@ class Case:
     input_shapes: Shapes = field(default_factory=dict)
     runs: tuple[Shapes, ...] = ({},)
     text: bool = False
+    integers: int = 2
     made_from: Path | None = None
     float16: bool = False
 
@@ -69,18 +73,31 @@ class Folders:
     scratch: Path
 
 
-def find_cases(folders: Folders, sets: Collection[str], only: Collection[str], say: Callable[[str], None]) -> list[Case]:
-    """The cases of the chosen sets (and networks, if `only` names some) whose files are there; `say` is told what is skipped."""
+@contextmanager
+def work_folder(scratch: Path, name: str) -> Iterator[Path]:
+    """A new folder in `scratch` for as long as a network is measured."""
+    folder = scratch / name
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def find_cases(folders: Folders, sets: Sequence[str], only: Collection[str], say: Callable[[str], None]) -> list[Case]:
+    """The cases of the chosen sets, in their order (and networks, if `only` names some), whose files are there; `say` is told what is
+    skipped."""
     makers: Mapping[str, Callable[[str], Iterator[Case]]] = {
         "onnx": lambda s: _zoo(folders, s, models.ONNX, "{}.onnx"), "ir10": lambda s: _zoo(folders, s, models.IR10, "ir10/{}.xml"),
         "ir11": lambda s: _ir11(folders, s), "ir11-fp16": lambda s: _ir11(folders, s), "omz": lambda s: _omz(folders, s),
-        "rapidocr": lambda s: _wheels(folders, s), "rapidocr-dynamic": lambda s: _wheels(folders, s)}
+        "rapidocr": lambda s: _wheels(folders, s, models.WHEELS), "rapidocr-dynamic": lambda s: _wheels(folders, s, models.WHEELS),
+        "onnx-more": lambda s: _zoo(folders, s, models.MORE, "{}.onnx"), "wheels": lambda s: _other_wheels(folders, s),
+        "onnx-dynamic": lambda s: _open_batch(folders, s)}
     given = {"omz": (folders.omz, "give --omz DIR, the folder with the Open Model Zoo files"),
-             "rapidocr": (folders.wheels, f"give --wheels DIR, where the unpacked wheel of {models.WHEEL_PACKAGE} is")}
+             "rapidocr": (folders.wheels, f"give --wheels DIR, where the unpacked wheel of {models.WHEEL_PACKAGE} is"),
+             "wheels": (folders.wheels, "give --wheels DIR, where wheels are unpacked")}
     found: list[Case] = []
-    for name in models.SETS:
-        if name not in sets:
-            continue
+    for name in sets:
         folder, advice = given.get(name.removesuffix("-dynamic"), (folders.models, f"give --models DIR, which `{HYDRATE}` fills"))
         if folder is None:
             say(f"set {name} skipped: {advice}")
@@ -113,11 +130,26 @@ def _omz(folders: Folders, set_name: str) -> Iterator[Case]:
         yield Case(network, set_name, folders.omz / f"{network}.xml", models.limits_of(network, set_name))
 
 
-def _wheels(folders: Folders, set_name: str) -> Iterator[Case]:
+def _open_batch(folders: Folders, set_name: str) -> Iterator[Case]:
+    assert folders.models is not None
+    for network, file in models.OPEN_BATCH.items():
+        yield Case(network, set_name, folders.models / file.path, models.limits_of(network, set_name), ("--batch=-1",),
+                   runs=tuple(file.shape(n) for n in models.DYNAMIC_BATCHES))
+
+
+def _other_wheels(folders: Folders, set_name: str) -> Iterator[Case]:
+    assert folders.wheels is not None
+    yield from _wheels(folders, set_name, models.OTHER_WHEELS)
+    for network, path in models.FIXED_WHEELS.items():
+        yield Case(network, set_name, folders.wheels / path, models.limits_of(network, set_name))
+
+
+def _wheels(folders: Folders, set_name: str, wheels: Mapping[str, models.Wheel]) -> Iterator[Case]:
     assert folders.wheels is not None
     dynamic = set_name.endswith("-dynamic")
-    for network, wheel in models.WHEELS.items():
+    for network, wheel in wheels.items():
         shapes = wheel.shape(-1 if dynamic else 1)
         options = tuple(f"--input-shape={name}={','.join(map(str, shape))}" for name, shape in shapes.items())
         yield Case(network, set_name, folders.wheels / wheel.path, models.limits_of(network, set_name), options, shapes,
-                   tuple(wheel.shape(n) for n in (models.DYNAMIC_BATCHES if dynamic else (1,))), text=True)
+                   tuple(wheel.shape(n) for n in (models.DYNAMIC_BATCHES if dynamic else (1,))), text=wheels is models.WHEELS,
+                   integers=models.INTEGERS.get(network, 2))

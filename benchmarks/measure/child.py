@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -42,6 +42,14 @@ class Outcome:
         lines = [line.strip() for line in (self.stderr or self.stdout).splitlines() if line.strip()]
         return f"exit status {self.status}: {lines[-1] if lines else 'nothing printed'}"
 
+    @property
+    def reason(self) -> str:
+        """The same of a command that starts its message with "error: " and lists things below: all of it in one line, or its first 300
+        letters."""
+        _, found, message = self.stderr.partition("error: ")
+        text = " ".join(message.split())
+        return self.complaint if self.timed_out or not found else f"{text[:300]}..." if len(text) > 300 else text
+
 
 def run(command: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = TIMEOUT) -> Outcome:
     """Run a command whose first word is the path of a program. `env` is added to this process's environment."""
@@ -65,7 +73,25 @@ class WorkerError(Exception):
     """A worker did not do its job; the text says why."""
 
 
-def work(module: str, job: Mapping[str, object], timeout: float = TIMEOUT) -> object:
+@dataclass(frozen=True)
+class Environment:
+    """A Python with its installed packages, and variables of the processes that it runs."""
+
+    python: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+HERE = Environment(Path(sys.executable), python_path(BENCHMARKS))
+"""Where this runs."""
+
+
+def elsewhere(python: Path, **variables: str) -> Environment:
+    """Another environment, its programs first on `PATH` as activating it does, and nothing of this one's `PYTHONPATH`."""
+    path = os.pathsep.join([str(python.parent), os.environ.get("PATH", "")])
+    return Environment(python, {"PATH": path, "PYTHONPATH": str(BENCHMARKS), **variables})
+
+
+def work(module: str, job: Mapping[str, object], timeout: float = TIMEOUT, environment: Environment = HERE) -> object:
     """Have `measure.MODULE` do a job in a process of its own and return its answer, both JSON.
 
     A process of its own, because a runtime may abort on a bad file, and so that runtimes share no threads and no memory. Raises
@@ -74,8 +100,8 @@ def work(module: str, job: Mapping[str, object], timeout: float = TIMEOUT) -> ob
     with tempfile.TemporaryDirectory() as scratch:
         task, answer = Path(scratch, "job.json"), Path(scratch, "answer.json")
         task.write_text(json.dumps(job))
-        command = [sys.executable, "-m", f"measure.{module}", str(task), str(answer)]
-        outcome = run(command, python_path(BENCHMARKS), timeout=timeout)
+        command = [str(environment.python), "-m", f"measure.{module}", str(task), str(answer)]
+        outcome = run(command, environment.variables, timeout=timeout)
         if not outcome.ok:
             raise WorkerError(outcome.complaint)
         return json.loads(answer.read_text())

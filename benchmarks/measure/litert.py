@@ -76,6 +76,19 @@ def relative_error(expected: Array, actual: Array) -> float | None:
     return float(np.abs(a[finite] - b[finite]).max() / (np.abs(a[finite]).max() or 1.0))
 
 
+def largest(errors: Sequence[float | None]) -> float | None:
+    """The largest error of all outputs; None when one of them is."""
+    worst: float | None = 0.0
+    for error in errors:
+        worst = worse(worst, error)
+    return worst
+
+
+def worse(before: float | None, error: float | None) -> float | None:
+    """The larger of two errors; None when one of them is."""
+    return None if before is None or error is None else max(before, error)
+
+
 def _open(file: str, xnnpack: bool, threads: int | None = None) -> Interpreter:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -109,7 +122,7 @@ def _feed(interpreter: Interpreter, arrays: Mapping[int, Array]) -> None:
 def _compare(job: Mapping[str, object]) -> list[float | None]:
     interpreter = _open(str(job["file"]), bool(job["xnnpack"]))
     entry, leave = _indices(interpreter, outputs=False), _indices(interpreter, outputs=True)
-    inputs, outputs = _ports(job["inputs"]), _ports(job["outputs"])
+    inputs, outputs = ports(job["inputs"]), ports(job["outputs"])
     interpreter.allocate_tensors()
     worst: list[float | None] = [0.0] * len(outputs)
     for path in cast("list[str]", job["arrays"]):
@@ -118,13 +131,12 @@ def _compare(job: Mapping[str, object]) -> list[float | None]:
             interpreter.invoke()
             for k, port in enumerate(outputs):
                 expected = arrays[f"out{port.source}"].transpose(port.perm)
-                error = relative_error(expected, interpreter.get_tensor(leave[port.name]))
-                before = worst[k]
-                worst[k] = None if error is None or before is None else max(error, before)
+                worst[k] = worse(worst[k], relative_error(expected, interpreter.get_tensor(leave[port.name])))
     return worst
 
 
-def _ports(entries: object) -> list[Port]:
+def ports(entries: object) -> list[Port]:
+    """Ports that were passed as JSON."""
     return [Port(str(entry["name"]), cast(int, entry["source"]), tuple(cast("list[int]", entry["perm"])))
             for entry in cast("list[dict[str, object]]", entries)]
 

@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("nchw2nhwc", "numpy", "onnx", "highspy", "ai-edge-litert", "onnxruntime", "openvino")
+PACKAGES = ("nchw2nhwc", "numpy", "onnx", "highspy", "ai-edge-litert", "onnxruntime", "openvino", "tensorflow", "keras")
 
 
 def describe_machine() -> list[str]:

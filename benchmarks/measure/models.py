@@ -51,6 +51,11 @@ ONNX = (
 )
 """ONNX files of the zoo."""
 
+MORE = tuple(name for name in (
+    "bert_tiny", "botnet26t", "coat_lite_tiny", "crnn_lstm", "davit_tiny", "fastvit_t8", "gru_kws", "levit_128", "maxvit_t", "mobilevit_s",
+    "segformer_b0", "ssdlite", "swin_t", "vit_b_16", "xcit_nano") if name not in ONNX)
+"""ONNX files of the zoo that are not (yet) among those; some have ops that are not supported."""
+
 IR10 = (
     "u2netp", "pose3_resnet34", "yolov4ish", "resnet18", "squeezenet", "mobilenet_v2", "shufflenet_v2", "hrnet_w18_small", "ghostnet_100",
 )
@@ -89,6 +94,22 @@ WHEELS: Mapping[str, Wheel] = {
     "rapidocr_cls": Wheel("rapidocr_onnxruntime/models/ch_ppocr_mobile_v2.0_cls_infer.onnx", "x", (3, 48, 192)),
 }
 
+OTHER_WHEELS: Mapping[str, Wheel] = {
+    "basic_pitch": Wheel("basic_pitch/saved_models/icassp_2022/nmp.onnx", "serving_default_input_2:0", (43844, 1)),
+    "magika": Wheel("magika/models/standard_v3_3/model.onnx", "bytes", (2048,)),
+}
+"""The same of basic-pitch 0.4.0 (audio to notes) and magika 1.0.3 (type of a file)."""
+
+INTEGERS: Mapping[str, int] = {"magika": 257}
+"""How many different values integer inputs take, from 0 (magika: bytes, and one for what is beyond the end); 2 for other networks."""
+
+FIXED_WHEELS: Mapping[str, str] = {"silero_vad": "silero_vad/data/silero_vad_openvino_16k.onnx"}
+"""Files of wheels (silero-vad 6.2.3: is it speech?) whose shapes are all known."""
+
+OPEN_BATCH: Mapping[str, Wheel] = {name: Wheel(f"{name}.onnx", "input.1", (3, 224, 224))
+                                   for name in ("mobilenet_v2", "resnet18", "squeezenet", "efficientnet_b0", "densenet121")}
+"""Files of the zoo that are converted with `--batch -1` too; they say batch 1 themselves."""
+
 DYNAMIC_BATCHES = (1, 2)
 """The batch sizes at which a result with dynamic batch is run, one after the other in the same interpreter."""
 
@@ -102,6 +123,14 @@ SETS: Mapping[str, str] = {
     "rapidocr-dynamic": "the same with a batch of any size",
 }
 """The sets, in the order in which they run."""
+
+
+MORE_SETS: Mapping[str, str] = {
+    "onnx-more": "the zoo's other ONNX files",
+    "wheels": "other trained models from wheels, with batch 1",
+    "onnx-dynamic": "ONNX files of the zoo with a batch of any size (--batch -1)",
+}
+"""Further sets, of which not every network can be converted."""
 
 
 def limits_of(network: str, set_name: str) -> Limits:

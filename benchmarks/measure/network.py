@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from statistics import median
 import numpy as np
 
 from measure import ours, peer
-from measure.cases import Case
+from measure.cases import Case, work_folder
 from measure.child import WorkerError
 from measure.flatfile import read_facts
 from measure.litert import Timed, latencies
@@ -51,17 +50,14 @@ class Expected:
 
 def measure(case: Case, settings: Settings) -> Row:
     """Measure one network and judge it. Never raises for what the network, the product or the peer do: the row says it."""
-    folder = settings.scratch / f"{case.set}-{case.network}"
-    folder.mkdir(parents=True)
     row = Row(case.network, case.set, 0.0, 0.0, case.limits)
-    try:
-        case.prepare()
-        row.model_mb, row.bound_mb = case.megabytes, case.bound_mb
-        _measure(case, settings, folder, row)
-    except WorkerError as error:
-        row.error = f"the source cannot be run or made: {error}"
-    finally:
-        shutil.rmtree(folder)
+    with work_folder(settings.scratch, f"{case.set}-{case.network}") as folder:
+        try:
+            case.prepare()
+            row.model_mb, row.bound_mb = case.megabytes, case.bound_mb
+            _measure(case, settings, folder, row)
+        except WorkerError as error:
+            row.error = f"the source cannot be run or made: {error}"
     row.failures = judge(row)
     return row
 
@@ -73,7 +69,7 @@ def _measure(case: Case, settings: Settings, folder: Path, row: Row) -> None:
         row.error = first
         return
     _count(first, row)
-    expected = _expect(case, folder) if settings.parity or settings.peer else None
+    expected = expect(case, folder) if settings.parity or settings.peer else None
     if expected and settings.parity:
         row.parity = ours.parity(first, expected.names, expected.arrays)
     if settings.keep_layout:
@@ -94,10 +90,11 @@ def _count(first: Conversion, row: Row) -> None:
     row.proven_minimal, row.gap = bool(first.report["transposes"]["proven_minimal"]), float(first.report["transposes"]["gap"])
 
 
-def _expect(case: Case, folder: Path) -> Expected:
+def expect(case: Case, folder: Path) -> Expected:
     """Run the source; raises WorkerError."""
     files = tuple(folder / f"expected{k}.npz" for k in range(len(case.runs)))
-    names = [reference(case.path, shapes, file, seed=seed, text=case.text) for seed, (shapes, file) in enumerate(zip(case.runs, files))]
+    names = [reference(case.path, shapes, file, seed=seed, text=case.text, integers=case.integers)
+             for seed, (shapes, file) in enumerate(zip(case.runs, files))]
     return Expected(names[0], files)
 
 

@@ -34,10 +34,11 @@ class Report(TypedDict):
 
 @dataclass(frozen=True)
 class Conversion:
-    """The file of a conversion and its report."""
+    """The file of a conversion, its report, and what it took."""
 
     file: Path
     report: Report
+    outcome: Outcome
 
     @property
     def inputs(self) -> list[Port]:
@@ -68,7 +69,7 @@ def convert_with_report(case: Case, out: Path, *more: str) -> Conversion | str:
     outcome, file = convert(case, out, f"--report={report}", *more)
     if not outcome.ok:
         return outcome.complaint
-    return Conversion(file, cast(Report, json.loads(report.read_text())))
+    return Conversion(file, cast(Report, json.loads(report.read_text())), outcome)
 
 
 def moved(report: Report) -> int:

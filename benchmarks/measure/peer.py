@@ -37,9 +37,10 @@ class Peer:
     def program(self) -> Path:
         return self.python.parent / NAME
 
-    def version(self) -> str:
-        """Its version as it is installed there; raises WorkerError if it is not."""
-        code = "import importlib.metadata as m; print(', '.join(f'{p} {m.version(p)}' for p in ('onnx2tf', 'onnx', 'onnxsim', 'numpy')))"
+    def version(self, *more: str) -> str:
+        """Its version as it is installed there, with those of `more` packages; raises WorkerError if one is not."""
+        packages = (NAME, "onnx", "onnxsim", "numpy", *more)
+        code = f"import importlib.metadata as m; print(', '.join(f'{{p}} {{m.version(p)}}' for p in {packages!r}))"
         missing = [str(path) for path in (self.python, self.program) if not path.exists()]
         if missing:
             raise WorkerError(f"no {NAME} there: {missing[0]} does not exist")

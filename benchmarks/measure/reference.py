@@ -1,14 +1,14 @@
 """Worker: what the source computes in ONNX Runtime or OpenVINO, on made-up inputs; nothing of the product is involved.
 
-Job: `source` (.onnx or .xml), `shapes` ({input: shape} for inputs of a dynamic model), `seed`, `text` (whether inputs are pictures of
-text instead of noise), `arrays` (the .npz to write: `in0`, `in1`,
-... and `out0`, `out1`, ..., in the source's order and its axis order). Answer: `Names`.
+Job: `source` (.onnx or .xml), `shapes` ({input: shape} for inputs of a dynamic model, or of one that says batch 1 and is run element by
+element), `seed`, `text` (whether inputs are pictures of text instead of noise), `integers` (see `Case`), `arrays` (the .npz to write:
+`in0`, `in1`, ... and `out0`, `out1`, ..., in the source's order and its axis order). Answer: `Names`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, cast
@@ -30,17 +30,20 @@ class Names(TypedDict):
     outputs: list[str]
 
 
-def reference(source: Path, shapes: Mapping[str, Sequence[int]], arrays: Path, *, seed: int, text: bool) -> Names:
+def reference(source: Path, shapes: Mapping[str, Sequence[int]], arrays: Path, *, seed: int, text: bool, integers: int = 2) -> Names:
     """Run the worker. Raises WorkerError."""
-    return cast(Names, work("reference", {"source": str(source), "shapes": shapes, "arrays": str(arrays), "seed": seed, "text": text}))
+    return cast(Names, work("reference", {"source": str(source), "shapes": shapes, "arrays": str(arrays), "seed": seed, "text": text,
+                                          "integers": integers}))
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Where inputs come from: for the networks of `text` pictures of it, for others normal (0, 1) floats; what is not float is 0 or 1."""
+    """Where inputs come from: for the networks of `text` pictures of it, for others normal (0, 1) floats; what is not float is a whole
+    number below `integers`."""
 
     shapes: Mapping[str, Sequence[int]]
     text: bool
+    integers: int
     rng: np.random.Generator
 
     def draw(self, name: str, dtype: np.dtype[np.generic], declared: Sequence[int]) -> Array:
@@ -48,7 +51,8 @@ class Inputs:
         shape = self.shapes.get(name, declared)
         if self.text:
             return text_images(shape, self.rng)
-        return self.rng.standard_normal(shape).astype(dtype) if dtype.kind == "f" else self.rng.integers(0, 2, shape).astype(dtype)
+        drawn = self.rng.standard_normal(shape) if dtype.kind == "f" else self.rng.integers(0, self.integers, shape)
+        return drawn.astype(dtype)
 
 
 def _onnx(source: str, inputs: Inputs) -> tuple[Names, list[Array], list[Array]]:
@@ -59,7 +63,18 @@ def _onnx(source: str, inputs: Inputs) -> tuple[Names, list[Array], list[Array]]
     types = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32}
     data = [inputs.draw(i.name, np.dtype(types[i.type]), i.shape) for i in session.get_inputs()]
     names: Names = {"format": "onnx", "inputs": [i.name for i in session.get_inputs()], "outputs": [o.name for o in session.get_outputs()]}
-    return names, data, [np.asarray(r) for r in session.run(names["outputs"], dict(zip(names["inputs"], data)))]
+
+    def run(arrays: Sequence[Array]) -> list[Array]:
+        return [np.asarray(r) for r in session.run(names["outputs"], dict(zip(names["inputs"], arrays)))]
+
+    fixed = all(i.shape[:1] == [1] for i in session.get_inputs())
+    return names, data, one_by_one(run, data) if fixed and {len(a) for a in data} != {1} else run(data)
+
+
+def one_by_one(run: Callable[[Sequence[Array]], list[Array]], data: Sequence[Array]) -> list[Array]:
+    """The results for a batch, of a model that takes one element at a time; the elements are the first axis of every array."""
+    parts = [run([a[k:k + 1] for a in data]) for k in range(len(data[0]))]
+    return [np.concatenate(results) for results in zip(*parts)]
 
 
 def _openvino(source: str, inputs: Inputs) -> tuple[Names, list[Array], list[Array]]:
@@ -77,7 +92,8 @@ def _openvino(source: str, inputs: Inputs) -> tuple[Names, list[Array], list[Arr
 def main(argv: Sequence[str]) -> int:
     job, answer = serve(argv)
     source = str(job["source"])
-    inputs = Inputs(cast("Mapping[str, Sequence[int]]", job["shapes"]), bool(job["text"]), np.random.default_rng(cast(int, job["seed"])))
+    inputs = Inputs(cast("Mapping[str, Sequence[int]]", job["shapes"]), bool(job["text"]), cast(int, job["integers"]),
+                    np.random.default_rng(cast(int, job["seed"])))
     run = _onnx if source.endswith(".onnx") else _openvino
     names, data, results = run(source, inputs)
     arrays = {**{f"in{k}": a for k, a in enumerate(data)}, **{f"out{k}": a for k, a in enumerate(results)}}

@@ -185,16 +185,16 @@ def summarize(rows: Sequence[Row]) -> Summary:
     """Sum up rows that have been judged."""
     slower = [row.leanest_peer.latency_ratio for row in rows if row.leanest_peer and row.leanest_peer.latency_ratio is not None]
     variants = dict.fromkeys(peer.variant for row in rows for peer in row.peers)
-    each = {variant: mean for variant in variants if (mean := _mean(row.times_faster_than(variant) for row in rows)) is not None}
+    each = {variant: mean for variant in variants if (mean := mean_ratio(row.times_faster_than(variant) for row in rows)) is not None}
     failures = [f"{row.network} ({row.set}): {text}" for row in rows for text in row.failures]
-    speed, judged = _mean(row.times_faster for row in rows), each.get(models.JUDGED_PEER)
+    speed, judged = mean_ratio(row.times_faster for row in rows), each.get(models.JUDGED_PEER)
     if judged is not None and judged < models.SPEED_GEOMEAN:
         failures.append(f"conversion {judged:.2f} times as fast as the peer run as {models.JUDGED_PEER}, "
                         f"at least {models.SPEED_GEOMEAN:g} needed")
-    return Summary(len(rows), sum(not row.failures for row in rows), speed, each, _mean(slower), tuple(failures))
+    return Summary(len(rows), sum(not row.failures for row in rows), speed, each, mean_ratio(slower), tuple(failures))
 
 
-def _mean(ratios: Iterable[float | None]) -> float | None:
-    """The geometric mean of those that are there; None when there are none."""
+def mean_ratio(ratios: Iterable[float | None]) -> float | None:
+    """The geometric mean of the ratios that are there; None when there are none."""
     known = [ratio for ratio in ratios if ratio is not None]
     return geometric_mean(known) if known else None

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from statistics import median
+from typing import Generic, TypeVar
 
 from measure.peer import VARIANTS
 from measure.rows import Row, Summary
 
+R = TypeVar("R")
+
 
 @dataclass(frozen=True)
-class Column:
+class Column(Generic[R]):
     """A column: its title, its width in text, and a row's cell."""
 
     title: str
     width: int
-    cell: Callable[[Row], str]
+    cell: Callable[[R], str]
 
 
-def _number(value: float | None, form: str = ".2f") -> str:
+def number(value: float | None, form: str = ".2f") -> str:
+    """A number that may not have been measured."""
     return "-" if value is None else format(value, form)
 
 
@@ -46,17 +52,17 @@ def _verdict(row: Row) -> str:
 COLUMNS = (
     Column("network", 49, lambda row: row.network),
     Column("set", 16, lambda row: row.set),
-    Column("XNNPACK", 8, lambda row: _number(row.parity.xnnpack, ".0e")),
-    Column("plain", 8, lambda row: _number(row.parity.plain, ".0e")),
+    Column("XNNPACK", 8, lambda row: number(row.parity.xnnpack, ".0e")),
+    Column("plain", 8, lambda row: number(row.parity.plain, ".0e")),
     Column("ops", 12, lambda row: _count(row.ops, row.limits.ops)),
     Column("transposes", 11, lambda row: _count(row.transposes, row.limits.transposes)),
     Column("minimal", 9, _proven),
     Column("kept", 9, _keep),
-    Column("s", 6, lambda row: _number(row.median_seconds)),
-    Column("peak MB", 8, lambda row: _number(row.peak_mb, ".0f")),
-    Column("bound", 6, lambda row: _number(row.bound_mb, ".0f")),
-    Column("model MB", 9, lambda row: _number(row.model_mb, ".1f")),
-    Column("ms", 8, lambda row: _number(row.latency_ms)),
+    Column("s", 6, lambda row: number(row.median_seconds)),
+    Column("peak MB", 8, lambda row: number(row.peak_mb, ".0f")),
+    Column("bound", 6, lambda row: number(row.bound_mb, ".0f")),
+    Column("model MB", 9, lambda row: number(row.model_mb, ".1f")),
+    Column("ms", 8, lambda row: number(row.latency_ms)),
     Column("", 4, _verdict),
 )
 """Parity (relative error against the source's runtime), size, transposes (and how many more with --keep-layout), cost, latency."""
@@ -71,56 +77,57 @@ def _peer_loads(row: Row) -> str:
 
 def _peer_seconds(variant: str, row: Row) -> str:
     peer = row.peer(variant)
-    return _number(median(peer.seconds) if peer else None)
+    return number(median(peer.seconds) if peer else None)
 
 
 def _peer_latency(row: Row) -> str:
     peer = row.leanest_peer
-    return _number(peer.latency_ratio if peer else None)
+    return number(peer.latency_ratio if peer else None)
 
 
 PEER_COLUMNS = (
     Column("network", 20, lambda row: row.network),
-    Column("s", 6, lambda row: _number(row.median_seconds)),
+    Column("s", 6, lambda row: number(row.median_seconds)),
     *(Column(f"peer {variant}", 12, partial(_peer_seconds, variant)) for variant in VARIANTS),
-    Column("faster", 7, lambda row: _number(row.times_faster, ".1f")),
-    Column("MB", 6, lambda row: _number(row.peak_mb, ".0f")),
-    Column("peer MB", 8, lambda row: _number(row.fastest_peer.peak_mb if row.fastest_peer else None, ".0f")),
+    Column("faster", 7, lambda row: number(row.times_faster, ".1f")),
+    Column("MB", 6, lambda row: number(row.peak_mb, ".0f")),
+    Column("peer MB", 8, lambda row: number(row.fastest_peer.peak_mb if row.fastest_peer else None, ".0f")),
     Column("ops", 5, lambda row: _count(row.ops, None)),
     Column("peer", 5, lambda row: _count(row.fastest_peer.ops if row.fastest_peer else None, None)),
     Column("transposes", 11, lambda row: _count(row.transposes, None)),
     Column("peer", 5, lambda row: _count(row.fastest_peer.transposes if row.fastest_peer else None, None)),
     Column("peer runs", 10, _peer_loads),
-    Column("parity", 8, lambda row: _number(row.parity.xnnpack, ".0e")),
-    Column("peer", 8, lambda row: _number(row.fastest_peer.parity if row.fastest_peer else None, ".0e")),
-    Column("ms", 8, lambda row: _number(row.latency_ms)),
-    Column("peer ms", 8, lambda row: _number(row.leanest_peer.latency_ms if row.leanest_peer else None)),
+    Column("parity", 8, lambda row: number(row.parity.xnnpack, ".0e")),
+    Column("peer", 8, lambda row: number(row.fastest_peer.parity if row.fastest_peer else None, ".0e")),
+    Column("ms", 8, lambda row: number(row.latency_ms)),
+    Column("peer ms", 8, lambda row: number(row.leanest_peer.latency_ms if row.leanest_peer else None)),
     Column("ours/peer", 10, _peer_latency),
 )
 """Side by side: seconds of both ways of running the peer, MB, size and parity of its fastest, latency of its best file."""
 
 
-def text_header(columns: Sequence[Column]) -> str:
+def text_header(columns: Sequence[Column[R]]) -> str:
     """The first line of a table of text."""
     return "  ".join(c.title.ljust(c.width) for c in columns).rstrip()
 
 
-def text_row(columns: Sequence[Column], row: Row) -> str:
+def text_row(columns: Sequence[Column[R]], row: R) -> str:
     """One line of it."""
     return "  ".join(c.cell(row).ljust(c.width) for c in columns).rstrip()
 
 
 def markdown(rows: Sequence[Row], summary: Summary, machine: Sequence[str]) -> str:
     """Both tables (the second only when there was a peer), the summary and the machine, as Markdown."""
-    parts = [_markdown_table(COLUMNS, rows)]
+    parts = [markdown_table(COLUMNS, rows)]
     compared = [row for row in rows if row.peers]
     if compared:
-        parts.append(_markdown_table(PEER_COLUMNS, compared))
+        parts.append(markdown_table(PEER_COLUMNS, compared))
     parts += ["\n".join(f"- {line}" for line in summary_lines(summary)), "Measured with: " + "; ".join(machine) + "."]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(columns: Sequence[Column], rows: Sequence[Row]) -> str:
+def markdown_table(columns: Sequence[Column[R]], rows: Sequence[R]) -> str:
+    """A table as Markdown."""
     lines = ["| " + " | ".join(c.title or " " for c in columns) + " |", "|" + "---|" * len(columns)]
     lines += ["| " + " | ".join(c.cell(row) for c in columns) + " |" for row in rows]
     return "\n".join(lines)
@@ -135,3 +142,10 @@ def summary_lines(summary: Summary) -> list[str]:
     if summary.latency_ratio is not None:
         lines.append(f"latency {summary.latency_ratio:.2f} times that of the peer's results (geometric mean)")
     return lines + [f"FAIL {text}" for text in summary.failures]
+
+
+def write(path: Path, text: str) -> None:
+    """Write a result; a name beside it first, so that an interrupted run leaves the old one."""
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.write_text(text)
+    os.replace(temporary, path)

@@ -11,6 +11,9 @@ import onnx
 from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper, numpy_helper
 
+NAME = "squeezenet"
+"""A network of the zoo whose name the small ONNX model takes; it has no limit on its ops."""
+
 
 def write_tflite(path: Path, codes: Sequence[int | str], *, shape: Sequence[int] = (1, 4), signature: Sequence[int] | None = None,
                  old_codes: bool = False) -> Path:

@@ -8,18 +8,7 @@ from pathlib import Path
 import pytest
 import zoo
 
-from tests.benchmarks.files import write_onnx
-
-NAME = "squeezenet"
-"""A network of the zoo whose name the small model takes; it has no limit on its ops."""
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    folder = tmp_path / "models"
-    folder.mkdir()
-    write_onnx(folder / f"{NAME}.onnx")
-    return folder
+from tests.benchmarks.files import NAME
 
 
 @pytest.fixture
