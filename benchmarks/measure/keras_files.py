@@ -3,7 +3,7 @@
 Job "run": `forms` ({form: file}; see `keras_data.FORMS`; of `weights` the .weights.h5), `inputs` and `outputs` ([{name, source, perm}]; see
 `litert.Port`), `arrays` (list of .npz, run one after the other). Answer: for every form `errors`, the largest relative error of each output
 (`null` where it cannot be compared), or `problem`, why it cannot be opened or run.
-Job "convert": `saved_model`, `file` (a .tflite to write, with TensorFlow's own converter). Answer: its size in bytes.
+Job "convert": `saved_model`, `file` (a .tflite to write, with TensorFlow's own converter). Answer: why it did not, or "".
 
 It runs with any of Keras' backends; only the forms of TensorFlow import it.
 """
@@ -47,9 +47,9 @@ def try_forms(forms: Mapping[str, Path], inputs: Sequence[Port], outputs: Sequen
         "outputs": [asdict(p) for p in outputs], "arrays": [str(a) for a in arrays]}, environment=environment))
 
 
-def convert_again(saved_model: Path, file: Path) -> int:
-    """Run the "convert" job. Raises WorkerError when TensorFlow does not convert the model."""
-    return cast(int, work("keras_files", {"do": "convert", "saved_model": str(saved_model), "file": str(file)}))
+def convert_again(saved_model: Path, file: Path) -> str:
+    """Run the "convert" job. Raises WorkerError when the process itself fails."""
+    return cast(str, work("keras_files", {"do": "convert", "saved_model": str(saved_model), "file": str(file)}))
 
 
 def tensorflow_names(names: Iterable[str], kind: str, taken: set[str]) -> list[str]:
@@ -161,11 +161,18 @@ def _errors(form: str, file: Path, job: Mapping[str, object]) -> list[float | No
     return worst
 
 
-def _convert(job: Mapping[str, object]) -> int:
+def _convert(job: Mapping[str, object]) -> str:
+    """Its errors are many lines, each op's with the word `error` before the reason."""
     import tensorflow as tf
+    from tensorflow.lite.python.convert import ConverterError
 
-    content = tf.lite.TFLiteConverter.from_saved_model(str(job["saved_model"])).convert()
-    return Path(str(job["file"])).write_bytes(content)
+    try:
+        content = tf.lite.TFLiteConverter.from_saved_model(str(job["saved_model"])).convert()
+    except ConverterError as error:
+        reasons = re.findall(r"error: (.+)", str(error)) or str(error).splitlines()[:1]
+        return "; ".join(dict.fromkeys(reasons))[:300]
+    Path(str(job["file"])).write_bytes(content)
+    return ""
 
 
 def main(argv: Sequence[str]) -> int:
