@@ -9,8 +9,9 @@ import numpy as np
 from keras import layers, ops
 
 from nchw2nhwc.emit.keras.emitter import Emitter
+from nchw2nhwc.emit.keras.lower_movement import reshape
 from nchw2nhwc.emit.keras.lowering import FLOAT, lowering, taking
-from nchw2nhwc.ir import Array, Node
+from nchw2nhwc.ir import Array, Node, Shape
 from nchw2nhwc.ops import elementwise
 from nchw2nhwc.ops.elementwise import Unary
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
@@ -86,18 +87,27 @@ def recurrent(e: Emitter, node: Node, op: Recurrent) -> None:
     data = e.of(node.input(0))
     layer = _layer(e, node, op)
     if not op.batch_first:
-        data = e.op(ops.transpose, data, (1, 0, 2), part="batch_first")
+        data = _swapped(e, data, node.input(0).shape, "batch_first")
     initial = [e.of(node.input(k)) for k in range(4, len(node.inputs))]
     y, *states = layer(data, initial_state=initial) if initial else layer(data)
     layer.set_weights([np.asarray(w, np.float32) for w in _weights(node, op)])
-    e.set(node, _in_order(e, y, op) if e.is_read(node.outputs[0]) else None, *states)
+    e.set(node, _in_order(e, node, y, op) if e.is_read(node.outputs[0]) else None, *states)
 
 
-def _in_order(e: Emitter, y: KerasTensor, op: Recurrent) -> KerasTensor:
+def _in_order(e: Emitter, node: Node, y: KerasTensor, op: Recurrent) -> KerasTensor:
     """The sequence of hidden states with its steps and axes as the op has them."""
     if op.reverse:
         y = e.op(ops.flip, y, axis=1, part="in_order")
-    return y if op.batch_first else e.op(ops.transpose, y, (1, 0, 2), part="steps_first")
+    steps, batch, units = node.outputs[0].shape
+    return y if op.batch_first else _swapped(e, y, (batch, steps, units), "steps_first")
+
+
+def _swapped(e: Emitter, x: KerasTensor, shape: Shape, part: str) -> KerasTensor:
+    """x, of this shape, with its first two axes swapped, which moves nothing where one of them has size 1."""
+    first, second, features = shape
+    if 1 in (first, second):
+        return reshape(e, x, shape, (second, first, features), part)
+    return e.op(ops.transpose, x, (1, 0, 2), part=part)
 
 
 for _cls in (RNN, GRU, LSTM):

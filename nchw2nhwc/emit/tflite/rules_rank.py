@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 
 from nchw2nhwc.emit.tflite.kernels import KERNELS
-from nchw2nhwc.ir import Node, Shape, Value, product
+from nchw2nhwc.ir import Node, Value, product
 from nchw2nhwc.ops.base import Op, remap_axes
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Split
 from nchw2nhwc.ops.reduce import LogSoftmax, Reduce, Softmax
 from nchw2nhwc.passes.match import require
+from nchw2nhwc.passes.rank import merge_batches, runs_of
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 RANK = RuleSet()
@@ -19,11 +19,6 @@ RANK = RuleSet()
 _LIMITS: tuple[tuple[type[Op], int], ...] = (
     (Pad, KERNELS["PAD"].rank), (Concat, KERNELS["CONCATENATION"].rank), (Reduce, KERNELS["MEAN"].rank), (Softmax, KERNELS["SOFTMAX"].rank),
     (LogSoftmax, KERNELS["LOG_SOFTMAX"].rank), (Split, KERNELS["SPLIT"].rank))
-
-
-def _merged(shape: Sequence[object], key: Callable[[int], object]) -> list[list[int]]:
-    """Runs of axes with the same key."""
-    return [list(run) for _, run in groupby(range(len(shape)), key)]
 
 
 def _reshaped(rw: Rewriter, value: Value, runs: Sequence[Sequence[int]]) -> Value:
@@ -38,7 +33,7 @@ def merge_axes(rw: Rewriter, node: Node, op: Op) -> list[Value]:
     limit = next(rank for cls, rank in _LIMITS if isinstance(op, cls))
     require(x.rank > limit, "{!r} has few enough axes", node)
     special = op.special_axes()
-    runs = _merged(x.shape, lambda k: (k in special, -1 if k not in special or isinstance(op, Reduce) else k))
+    runs = runs_of(x.shape, lambda k: (k in special, -1 if k not in special or isinstance(op, Reduce) else k))
     require(len(runs) < x.rank, "no axes of {!r} can be merged", node)
     stored = [run[0] if run[0] in special else None for run in runs]
     if isinstance(op, Pad):
@@ -56,16 +51,4 @@ def merge_rows(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     return rw.add(Reshape(node.output.shape), rw.add(op, rows, *node.inputs[1:]))
 
 
-@RANK.on(MatMul)
-def merge_batches(rw: Rewriter, node: Node, op: MatMul) -> Value:
-    """Neighbouring batch axes along which the same operands are repeated."""
-    a, b = node.input(0), node.input(1)
-    rank = max(a.rank, b.rank)
-    require(rank > KERNELS["BATCH_MATMUL"].rank, "{!r} has few enough axes", node)
-    batches = [(1,) * (rank - v.rank) + v.shape[:-2] for v in (a, b)]
-    runs = _merged(batches[0], lambda k: (batches[0][k] == 1, batches[1][k] == 1))
-    require(len(runs) + 2 < rank, "no axes of {!r} can be merged", node)
-
-    def merged(value: Value, batch: Shape) -> Value:
-        return rw.add(Reshape((*(product(batch[k] for k in run) for run in runs), *value.shape[-2:])), value)
-    return rw.add(Reshape(node.output.shape), rw.add(op, merged(a, batches[0]), merged(b, batches[1])))
+RANK.on(MatMul)(merge_batches(KERNELS["BATCH_MATMUL"].rank))

@@ -22,6 +22,7 @@ from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.binary import Add, Mul
 from nchw2nhwc.ops.elementwise import Dropout, HardSwish, Sigmoid
+from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.norm import MVN
 from nchw2nhwc.ops.windowed import Conv
@@ -230,6 +231,16 @@ def test_transposes_of_many_axes_are_merged_for_tensorflows_converter() -> None:
     data = np.arange(288, dtype=FLOAT).reshape(1, 2, 3, 2, 3, 2, 4)
     model = check_model(graph, {"x": data}, [run(graph, {"x": data})["y"]])
     assert [layer.dims for layer in model.layers if isinstance(layer, keras.layers.Permute)] == [(2, 4, 1, 3, 5)]
+
+
+def test_batches_of_products_are_merged_for_tensorflows_converter() -> None:
+    graph = Graph("net")
+    x, y = (graph.add_input(name, TensorType(FLOAT, (1, 2, 3, 2, 4, 5))) for name in "xy")
+    graph.add_output(graph.add1(MatMul(adjoint_b=True), [x, y]), "z")
+    data = {name: np.random.default_rng(k).standard_normal((1, 2, 3, 2, 4, 5)).astype(FLOAT) for k, name in enumerate("xy")}
+    model = check_converted(graph, data, [run(graph, data)["z"]])
+    (product,) = [o for o in model.operations if type(o).__name__ == "Einsum"]
+    assert len(product.input[0].shape) <= 5
 
 
 @pytest.mark.parametrize("names", [("a", "z"), ("z", "a")])

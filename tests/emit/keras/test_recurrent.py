@@ -64,6 +64,14 @@ def test_layers(op: Recurrent, reverse: bool, states: bool) -> None:
     assert isinstance(layer, {RNN: keras.layers.SimpleRNN, LSTM: keras.layers.LSTM, GRU: keras.layers.GRU}[type(op)])
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_batch_of_one_is_not_moved(reverse: bool) -> None:
+    graph, arrays = graph_of(LSTM(reverse=reverse), (T, 1, F))
+    arrays[0] = arrays[0][:, :1]
+    model = check_model(graph, {"x": arrays[0]}, [np.asarray(y) for y in LSTM(reverse=reverse).run(*arrays)])
+    assert {type(o).__name__ for o in model.operations}.isdisjoint({"Transpose", "Permute"})
+
+
 @pytest.mark.parametrize(("op", "reason"), [
     (LSTM(clip=1.0), "no limits"), (LSTM(input_forget=True), "no coupled gates"),
     (LSTM((Sigmoid(), Tanh(), Relu())), "one activation"), (GRU((HardSigmoid(0.2, 0.5), Tanh())), "no activation HardSigmoid"),
