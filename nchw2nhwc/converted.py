@@ -246,12 +246,19 @@ class Converted:
 
     def _flatbuffer(self, float16: bool) -> FlatBuffer:
         from nchw2nhwc.emit.tflite import emit
-        from nchw2nhwc.report import interface_json
 
         if float16 not in self._made:
             self._made[float16] = emit(self._layout_of("tflite").graph, float16=float16,
-                                       interface={METADATA: interface_json(self.inputs, self.outputs)})
+                                       metadata=lambda names: {METADATA: self._metadata(names, float16)})
         return self._made[float16]
+
+    def _metadata(self, names: Mapping[str, str], float16: bool) -> bytes:
+        """The TFLite file's metadata; `names` says what the file calls the tensor of each value."""
+        from nchw2nhwc.metadata import tensors_of, to_json
+        from nchw2nhwc.report import interface_json
+
+        return to_json(interface_json(self.inputs, self.outputs), self.options, tensors_of(self._layout_of("tflite").stored, names),
+                       float16=float16)
 
     def _validate(self, result: Path | bytes, float16: bool, *, xnnpack: bool = True) -> None:
         from nchw2nhwc.emit.tflite.validate import validate

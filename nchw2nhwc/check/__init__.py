@@ -71,12 +71,19 @@ def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[Te
     ShapeError for inputs that do not fit.
     """
     data = random_inputs(inputs, limits or {}) if given is None else validate_inputs(inputs, given)
+    arrays = source_tensors(source, inputs, [info.tensor for info in outputs], data)
+    return Reference(inputs, outputs, data, {info.name: arrays[info.tensor] for info in outputs})
+
+
+def source_tensors(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],
+                   optional: Sequence[str] = ()) -> dict[str, Array]:
+    """Run the source once: tensors by their names in it, those of `optional` that it has included. `data` is by input name, in its order of
+    axes. Raises MissingRuntimeError, CheckError."""
     try:
         if source.format is Format.ONNX:
             from nchw2nhwc.check.onnx_source import run_onnx as run
         else:
             from nchw2nhwc.check.openvino_source import run_openvino as run
-        arrays = run(source, inputs, outputs, data)
+        return run(source, inputs, wanted, data, optional)
     except ImportError:
         raise MissingRuntimeError(RUNTIMES[source.format]) from None
-    return Reference(inputs, outputs, data, {info.name: array for info, array in zip(outputs, arrays)})

@@ -3,10 +3,91 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from nchw2nhwc.ir import Array
+
+
+_CHUNK = 1 << 13
+
+
+@dataclass(frozen=True)
+class TensorError:
+    """How far one tensor is from what it should be.
+
+    `max_rel` is `relative_error`. `max_abs` is the largest difference, `rms` the root of the mean squared one, `cosine` that of the angle
+    between both tensors: 1 where they point the same way or are both zero, NaN where it is not defined. `worst` is the index, in the source's
+    order of axes, of the element that is off furthest; None for a tensor without elements or of another shape. Where one side has a NaN or
+    an infinity that the other has not, the differences are infinite and `worst` is the first such element.
+    """
+
+    max_abs: float
+    max_rel: float
+    rms: float
+    cosine: float
+    worst: tuple[int, ...] | None
+
+
+def compare(expected: Array, actual: Array) -> TensorError:
+    """The error of `actual`, both in the source's order of axes."""
+    if expected.shape != actual.shape:
+        return TensorError(math.inf, math.inf, math.inf, math.nan, None)
+    if not expected.size:
+        return TensorError(0.0, 0.0, 0.0, 1.0, None)
+    sums = _Sums()
+    a, b = np.ascontiguousarray(expected).reshape(-1), np.ascontiguousarray(actual).reshape(-1)
+    for start in range(0, a.size, _CHUNK):
+        sums.add(start, a[start:start + _CHUNK].astype(np.float64), b[start:start + _CHUNK].astype(np.float64))
+    worst = np.unravel_index(sums.at, expected.shape)
+    relative = float(np.mean(a != b)) if expected.dtype.kind in "iub" else sums.relative
+    return TensorError(sums.largest, relative, math.sqrt(sums.squares / a.size), sums.cosine, tuple(map(int, worst)))
+
+
+class _Sums:
+    """What the differences of two arrays come to, chunk by chunk: doubles of a chunk stay in the processor's cache."""
+
+    def __init__(self) -> None:
+        self.largest, self.at, self._magnitude = 0.0, 0, 0.0
+        self.squares = self._xx = self._yy = self._xy = 0.0
+
+    def add(self, start: int, x: Array, y: Array) -> None:
+        """Take in the elements from `start` on, as float64."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            difference = np.abs(x - y)
+        top = int(difference.argmax())
+        if not math.isfinite(difference[top]):
+            difference[(x == y) | (np.isnan(x) & np.isnan(y))] = 0.0
+            difference[~np.isfinite(difference)] = math.inf
+            finite = np.isfinite(x) & np.isfinite(y)
+            x, y, top = x[finite], y[finite], int(difference.argmax())
+        self._magnitude = max(self._magnitude, float(np.abs(x).max(initial=0.0)))
+        if difference[top] > self.largest:
+            self.largest, self.at = float(difference[top]), start + top
+        self.squares += float(difference @ difference)
+        self._xx, self._yy, self._xy = self._xx + float(x @ x), self._yy + float(y @ y), self._xy + float(x @ y)
+
+    @property
+    def relative(self) -> float:
+        """The largest difference relative to the largest finite magnitude of what was expected."""
+        return self.largest / (self._magnitude or 1.0)
+
+    @property
+    def cosine(self) -> float:
+        """Of the angle between both, over the elements that are finite in both."""
+        if self._xx == 0.0 or self._yy == 0.0:
+            return 1.0 if self._xx == self._yy else math.nan
+        return self._xy / math.sqrt(self._xx) / math.sqrt(self._yy)
+
+
+def worst_of(errors: Sequence[TensorError]) -> TensorError:
+    """One error for a tensor in several runs: the largest differences, the smallest cosine, the element of the run that is off most."""
+    most = max(errors, key=lambda error: error.max_rel)
+    rms = math.sqrt(sum(error.rms**2 for error in errors) / len(errors))
+    cosine = math.nan if any(math.isnan(e.cosine) for e in errors) else min(e.cosine for e in errors)
+    return TensorError(max(e.max_abs for e in errors), most.max_rel, rms, cosine, most.worst)
 
 
 def relative_error(expected: Array, actual: Array) -> float:
@@ -15,17 +96,4 @@ def relative_error(expected: Array, actual: Array) -> float:
     Where `expected` is zero throughout, the difference itself. Infinite when shapes differ, or when one side has a NaN or an infinity where
     the other has something else. Integers and truth values: the share of elements that differ.
     """
-    if expected.shape != actual.shape:
-        return math.inf
-    if not expected.size:
-        return 0.0
-    if expected.dtype.kind in "iub":
-        return float(np.mean(expected != actual))
-    a, b = expected.astype(np.float64), actual.astype(np.float64)
-    finite = np.isfinite(a)
-    if not np.array_equal(finite, np.isfinite(b)) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
-        return math.inf
-    if not finite.any():
-        return 0.0
-    difference = float(np.abs(a[finite] - b[finite]).max())
-    return difference / (float(np.abs(a[finite]).max()) or 1.0)
+    return compare(expected, actual).max_rel

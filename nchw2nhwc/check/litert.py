@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,30 +21,57 @@ if TYPE_CHECKING:
 def run_litert(model: Path | bytes, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
                data: Mapping[str, Array]) -> dict[str, Array]:
     """Outputs by name, in the source's axis order, for inputs by name in the source's axis order. Raises CheckError."""
-    from ai_edge_litert.interpreter import Interpreter
+    with _errors():
+        interpreter = _load(model)
+        _invoke(interpreter, inputs, data)
+        details = interpreter.get_signature_runner().get_output_details()
+        return {info.name: info.to_source(np.asarray(interpreter.get_tensor(details[info.name]["index"]))) for info in outputs}
 
+
+def litert_tensors(model: Path | bytes, inputs: Sequence[TensorInfo], data: Mapping[str, Array],
+                   wanted: Collection[str]) -> Iterator[tuple[str, Array]]:
+    """Run a file once and yield its tensors that are called as in `wanted`, in the file's order, each as it is stored.
+
+    All tensors are kept while it runs, which the built-in kernels do and XNNPACK does not. Raises CheckError.
+    """
+    with _errors():
+        interpreter = _load(model, inside=True)
+        _invoke(interpreter, inputs, data)
+        details = [(detail["name"], detail["index"]) for detail in interpreter.get_tensor_details()]
+    for name, index in details:
+        if name in wanted:
+            with _errors():
+                array = np.asarray(interpreter.get_tensor(index))
+            yield name, array
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """LiteRT's own errors as CheckError."""
     try:
-        threads = os.cpu_count() or 1
-        interpreter = (Interpreter(model_content=model, num_threads=threads) if isinstance(model, bytes)
-                       else Interpreter(model_path=str(model), num_threads=threads))
-        entry, leave = _tensors(interpreter)
-        arrays = {info.name: info.to_result(data[info.name]) for info in inputs}
-        for info in inputs:
-            if -1 in info.shape:
-                interpreter.resize_tensor_input(entry[info.name], arrays[info.name].shape, strict=True)
-        interpreter.allocate_tensors()
-        for name, array in arrays.items():
-            interpreter.set_tensor(entry[name], array)
-        interpreter.invoke()
-        return {info.name: info.to_source(np.asarray(interpreter.get_tensor(leave[info.name]))) for info in outputs}
+        yield
     except (RuntimeError, ValueError, KeyError) as error:
         raise CheckError(f"LiteRT cannot run the result: {error}") from error
 
 
-def _tensors(interpreter: Interpreter) -> tuple[dict[str, int], dict[str, int]]:
-    """The tensors of the inputs and of the outputs by their names in the signature."""
-    runner = interpreter.get_signature_runner()
-    def indices(details: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
-        return {name: detail["index"] for name, detail in details.items()}
+def _load(model: Path | bytes, *, inside: bool = False) -> Interpreter:
+    """An interpreter of the file; `inside` keeps all tensors."""
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    return indices(runner.get_input_details()), indices(runner.get_output_details())
+    kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if inside else OpResolverType.AUTO
+    content = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+    return Interpreter(**content, num_threads=os.cpu_count() or 1, experimental_op_resolver_type=kind,
+                       experimental_preserve_all_tensors=inside)
+
+
+def _invoke(interpreter: Interpreter, inputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> None:
+    """Run it once on inputs by name, in the source's axis order."""
+    details = interpreter.get_signature_runner().get_input_details()
+    arrays = {info.name: info.to_result(data[info.name]) for info in inputs}
+    for info in inputs:
+        if -1 in info.shape:
+            interpreter.resize_tensor_input(details[info.name]["index"], arrays[info.name].shape, strict=True)
+    interpreter.allocate_tensors()
+    for name, array in arrays.items():
+        interpreter.set_tensor(details[name]["index"], array)
+    interpreter.invoke()

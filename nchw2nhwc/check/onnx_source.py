@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     import onnxruntime
 
 
-def run_onnx(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> list[Array]:
-    """The outputs, in order, of the model as it is written. Raises CheckError; ImportError when ONNX Runtime is missing.
+def run_onnx(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],
+             optional: Sequence[str] = ()) -> dict[str, Array]:
+    """Tensors by name, of the model as it is written; of the `optional` ones those that it has. Raises CheckError; ImportError when ONNX
+    Runtime is missing.
 
     The runtime's optimisations are off: some change results. ONNX Runtime 1.31 moves a Pad of zeros into the MaxPool behind it, whose own
     padding is below every number.
@@ -29,14 +31,17 @@ def run_onnx(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[Ten
     refusals = (RuntimeError, ValueError, TypeError, state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf,
                 state.NoModel, state.NoSuchFile, state.NotImplemented, state.RuntimeException, state.EPFail)
     try:
-        session = _session(source.model)
-        if not _fits(session, inputs, outputs, data):
-            session = _session(_part(source, inputs, outputs, data).SerializeToString())
-        results = session.run([info.tensor for info in outputs], {info.tensor: data[info.name] for info in inputs})
+        session = None if optional else _session(source.model)
+        names = list(dict.fromkeys(wanted))
+        if session is None or not _fits(session, inputs, names, data):
+            part = _part(source, inputs, names, optional, data)
+            names = [output.name for output in part.graph.output]
+            session = _session(part.SerializeToString())
+        results = session.run(names, {info.tensor: data[info.name] for info in inputs})
     except refusals as error:
         raise CheckError(f"ONNX Runtime cannot run the model: {str(error).strip().splitlines()[0]}", Location(source.name),
                          "Convert it without the check (--no-check), or give inputs that it accepts (--check-inputs FILE.npz).") from error
-    return [np.asarray(r) for r in results]
+    return {name: np.asarray(array) for name, array in zip(names, results)}
 
 
 def _session(model: Path | bytes | onnx.ModelProto) -> onnxruntime.InferenceSession:
@@ -49,48 +54,60 @@ def _session(model: Path | bytes | onnx.ModelProto) -> onnxruntime.InferenceSess
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _fits(session: onnxruntime.InferenceSession, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
-          data: Mapping[str, Array]) -> bool:
+def _fits(session: onnxruntime.InferenceSession, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array]) -> bool:
     """Whether the model as it is has exactly these inputs, in these shapes, and (at least) these outputs."""
     declared = {i.name: i.shape for i in session.get_inputs()}
     computed = {o.name for o in session.get_outputs()}
-    if declared.keys() != {info.tensor for info in inputs} or not {info.tensor for info in outputs} <= computed:
+    if declared.keys() != {info.tensor for info in inputs} or not set(wanted) <= computed:
         return False
     return all(not isinstance(size, int) or size == actual
                for info in inputs for size, actual in zip(declared[info.tensor], data[info.name].shape))
 
 
-def _part(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> onnx.ModelProto:
+def _part(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], optional: Sequence[str],
+          data: Mapping[str, Array]) -> onnx.ModelProto:
     """A copy of the model between the given tensors, its inputs declared in the shapes of `data`.
 
-    Raises CheckError for a tensor that the model does not have.
+    Raises CheckError for a tensor that the model does not have, unless it is optional.
     """
-    import onnx
-    from onnx import helper, inliner
+    from onnx import helper
 
-    model = _load(source.model)
-    if model.functions:
-        model = inliner.inline_local_functions(model)
+    model = inlined(load(source.model))
     graph = model.graph
     entry = {info.tensor for info in inputs}
-    nodes = _between(graph, entry, [info.tensor for info in outputs])
-    known = {name for node in graph.node for name in node.output} | {value.name for value in graph.input}
-    for info in (*inputs, *outputs):
-        if info.tensor not in known:
-            raise CheckError(f"the source has no tensor '{info.tensor}' to compare with", Location(source.name))
-    for field, values in ((graph.node, nodes),
-                          (graph.input, [helper.make_tensor_value_info(info.tensor, helper.np_dtype_to_tensor_dtype(info.source_type.dtype),
-                                                                       data[info.name].shape) for info in inputs]),
-                          (graph.output, [onnx.ValueInfoProto(name=info.tensor) for info in outputs]),
-                          (graph.value_info, []),
-                          (graph.initializer, [i for i in graph.initializer if i.name not in entry])):
-        kept = [type(v).FromString(v.SerializeToString()) for v in values]
-        del field[:]
-        field.extend(kept)
+    known = {name for node in graph.node for name in node.output if name} | {value.name for value in graph.input}
+    for name in (*entry, *wanted):
+        if name not in known:
+            raise CheckError(f"the source has no tensor '{name}' to compare with", Location(source.name))
+    declared = [helper.make_tensor_value_info(info.tensor, helper.np_dtype_to_tensor_dtype(info.source_type.dtype), data[info.name].shape)
+                for info in inputs]
+    keep_part(model, declared, [*wanted, *(name for name in dict.fromkeys(optional) if name in known and name not in wanted)])
     return model
 
 
-def _load(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
+def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without functions of its own."""
+    from onnx import inliner
+
+    return inliner.inline_local_functions(model) if model.functions else model
+
+
+def keep_part(model: onnx.ModelProto, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[str]) -> None:
+    """Reduce a model to what computes `outputs` from `inputs`, which it gets as its interface."""
+    import onnx
+
+    graph, entry = model.graph, {value.name for value in inputs}
+    nodes = between(graph, entry, outputs)
+    read = {name for node in nodes for name in reads(node)} | set(outputs)
+    for field, values in ((graph.node, nodes), (graph.input, inputs), (graph.output, [onnx.ValueInfoProto(name=name) for name in outputs]),
+                          (graph.value_info, []), (graph.initializer, [i for i in graph.initializer if i.name in read - entry])):
+        kept = [type(v).FromString(v.SerializeToString()) for v in values]
+        del field[:]
+        field.extend(kept)
+
+
+def load(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
+    """A model to change at will."""
     import onnx
 
     if isinstance(model, Path):
@@ -102,22 +119,22 @@ def _load(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _between(graph: onnx.GraphProto, entry: set[str], wanted: Iterable[str]) -> list[onnx.NodeProto]:
+def between(graph: onnx.GraphProto, entry: set[str], wanted: Iterable[str]) -> list[onnx.NodeProto]:
     """The nodes that compute the wanted tensors from the entry tensors, in order."""
     needed = set(wanted) - entry
     chosen = []
     for node in reversed(graph.node):
         if needed & (set(node.output) - entry):
             chosen.append(node)
-            needed |= set(_reads(node)) - entry
+            needed |= set(reads(node)) - entry
     return chosen[::-1]
 
 
-def _reads(node: onnx.NodeProto) -> Iterable[str]:
+def reads(node: onnx.NodeProto) -> Iterable[str]:
     """Names a node reads, those that its subgraphs take from outside included."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
             for inner in graph.node:
-                yield from _reads(inner)
+                yield from reads(inner)
             yield from (output.name for output in graph.output)

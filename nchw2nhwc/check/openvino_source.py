@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     import openvino
 
 
-def run_openvino(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> list[Array]:
-    """The outputs, in order, computed in float32 whatever the weights are. Raises CheckError; ImportError when OpenVINO is missing."""
+def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],
+                 optional: Sequence[str] = ()) -> dict[str, Array]:
+    """Tensors by name, computed in float32 whatever the weights are; of the `optional` ones those that the model has. Raises CheckError;
+    ImportError when OpenVINO is missing."""
     import openvino
 
     try:
         core = openvino.Core()
-        model = _part(_read(core, source), source.name, inputs, outputs, data)
+        model, names = _part(read_model(core, source), source.name, inputs, wanted, optional, data)
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         results = compiled.create_infer_request().infer({k: np.asarray(data[info.name], order="C") for k, info in enumerate(inputs)})
-        return [np.array(results[compiled.output(k)]) for k in range(len(outputs))]
+        return {name: np.array(results[compiled.output(k)]) for k, name in enumerate(names)}
     except (RuntimeError, ValueError, TypeError) as error:
         raise CheckError(f"OpenVINO cannot run the model: {_last_line(error)}", Location(source.name),
                          "Convert it without the check (--no-check), or give inputs that it accepts (--check-inputs FILE.npz).") from error
@@ -38,7 +40,8 @@ def _last_line(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _read(core: openvino.Core, source: Source) -> openvino.Model:
+def read_model(core: openvino.Core, source: Source) -> openvino.Model:
+    """The model as OpenVINO reads it."""
     model = str(source.model) if isinstance(source.model, Path) else source.model
     if source.bin is None:
         return core.read_model(model)
@@ -46,23 +49,25 @@ def _read(core: openvino.Core, source: Source) -> openvino.Model:
     return core.read_model(model, str(weights) if isinstance(weights, Path) else weights)
 
 
-def _part(model: openvino.Model, file: str, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
-          data: Mapping[str, Array]) -> openvino.Model:
-    """The model between the given tensors, for inputs of the shapes of `data`. Raises CheckError for an unknown tensor."""
+def _part(model: openvino.Model, file: str, inputs: Sequence[TensorInfo], wanted: Sequence[str], optional: Sequence[str],
+          data: Mapping[str, Array]) -> tuple[openvino.Model, list[str]]:
+    """The model between the given tensors, for inputs of the shapes of `data`, and its outputs' names. Raises CheckError for an unknown
+    tensor, unless it is optional."""
     import openvino
     from openvino import opset13 as ops
 
-    ports = _ports(model)
+    ports = all_ports(model)
 
-    def find(info: TensorInfo) -> openvino.Output:
-        if info.tensor not in ports:
-            raise CheckError(f"the source has no tensor '{info.tensor}' to compare with", Location(file))
-        return ports[info.tensor]
+    def find(name: str) -> openvino.Output:
+        if name not in ports:
+            raise CheckError(f"the source has no tensor '{name}' to compare with", Location(file))
+        return ports[name]
 
-    ends = [find(info) for info in outputs]
+    names = list(dict.fromkeys((*wanted, *(name for name in optional if name in ports))))
+    ends = [find(name) for name in names]
     parameters = []
     for info in inputs:
-        port = find(info)
+        port = find(info.tensor)
         node = port.get_node()
         if node.get_type_name() != "Parameter":
             node = ops.parameter(port.get_partial_shape(), port.get_element_type(), name=f"{info.name}/cut")
@@ -74,10 +79,10 @@ def _part(model: openvino.Model, file: str, inputs: Sequence[TensorInfo], output
     shapes = {k: openvino.PartialShape(list(data[info.name].shape)) for k, info in enumerate(inputs)}
     if any(not part.input(k).get_partial_shape().compatible(shape) for k, shape in shapes.items()):
         part.reshape({part.input(k): shape for k, shape in shapes.items()})
-    return part
+    return part, names
 
 
-def _ports(model: openvino.Model) -> dict[str, openvino.Output]:
+def all_ports(model: openvino.Model) -> dict[str, openvino.Output]:
     """Every tensor of the model by each of its names: tensor names first, then layer names, then the names of outputs (Result layers)."""
     operations = model.get_ordered_ops()
     found: dict[str, openvino.Output] = {}

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nchw2nhwc.ir.graph import Graph, Value
-from nchw2nhwc.layout.apply import Stored, apply_assignment
+from nchw2nhwc.ir.stored import Stored
+from nchw2nhwc.layout.apply import apply_assignment
 from nchw2nhwc.layout.explain import explain
 from nchw2nhwc.layout.interface import wanted_layouts
 from nchw2nhwc.layout.problem import Problem
 
-__all__ = ["LayoutResult", "Stored", "TransposeLeft", "solve_layout"]
+__all__ = ["LayoutResult", "TransposeLeft", "solve_layout"]
 
 SECONDS = 60.0
 """Time limit of the solver. Networks of a thousand ops take well below one second."""

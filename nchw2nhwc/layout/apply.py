@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nchw2nhwc.ir.graph import Graph, Node, Origin, Value
+from nchw2nhwc.ir.stored import UNKNOWN, Stored
 from nchw2nhwc.ir.types import Array
 from nchw2nhwc.layout.families import Placement, family_of
 from nchw2nhwc.layout.problem import Assignment, Problem
-from nchw2nhwc.layout.tensor import Frame, Layout, Tensor, axis_of, flat, to_sizes
+from nchw2nhwc.layout.tensor import Frame, Layout, Tensor, flat, to_sizes
 from nchw2nhwc.ops.movement import Reshape, Transpose
 
 PASS = "layout"
@@ -26,21 +27,6 @@ class Move:
     after: Layout
     readers: tuple[Node, ...]
     result: Value
-
-
-@dataclass(frozen=True)
-class Stored:
-    """How a stored tensor relates to the source tensor: `source.reshape(factors).transpose(order).reshape(stored shape)`.
-
-    `source` is "" where the source has no such tensor, or it is already stored in another order. `axes` tells the axis of each factor in
-    the source order of `rank` axes.
-    """
-
-    source: str
-    factors: tuple[int, ...]
-    order: tuple[int, ...]
-    axes: tuple[int, ...]
-    rank: int
 
 
 class Applier:
@@ -132,15 +118,18 @@ class Applier:
         self._frames[id(value), flat(placement.outs[0])] = (stored, placement.outs[0])
         if not stored.origin:
             stored.origin = value.origin
+            self._record(stored, value.origin, self.tensors[value], flat(placement.outs[0]))
 
     def _produce(self, value: Value, tensor: Tensor, frame: Frame, stored: Value) -> None:
         self._frames[id(value), flat(frame)] = (stored, frame)
         self._record(stored, value.origin, tensor, flat(frame))
 
     def _record(self, stored: Value, source: str, tensor: Tensor, layout: Layout) -> None:
+        """Remember how a stored tensor relates to the source tensor called `source`, or to one without a name."""
         order = {f: k for k, f in enumerate(tensor.source)}
-        self.stored[stored.name] = Stored(source, tuple(tensor.size(f) for f in tensor.source), tuple(order[f] for f in layout),
-                                          tuple(axis_of(f) for f in tensor.source), tensor.rank)
+        sizes = ((self.numbers.size(size) for size in axis) for axis in tensor.factors)
+        factors = tuple(tuple(size if isinstance(size, int) else UNKNOWN for size in axis) for axis in sizes)
+        self.stored[stored.name] = Stored(source, factors, tuple(order[f] for f in layout))
 
     def _output(self, value: Value, perm: tuple[int, ...]) -> Value:
         if value.const is not None:

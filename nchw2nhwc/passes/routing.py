@@ -110,6 +110,7 @@ def _reorder(graph: Graph, node: Node, order: Order) -> None:
         return
     if isinstance(op, Conv):
         _make_in(graph, node, order)
+    node.output.origin = ""
     for user, _ in node.output.uses:
         _reorder(graph, user, order)
 
@@ -121,7 +122,8 @@ def _permute(graph: Graph, node: Node, operand: int, axis: int, order: Order) ->
 
 
 def _make_in(graph: Graph, node: Node, order: Order) -> None:
-    """Let a convolution make its channels in another order."""
+    """Let a convolution make its channels in another order; what it makes no longer equals a tensor of the source."""
+    node.output.origin = ""
     for operand in range(1, len(node.inputs)):
         if node.inputs[operand] is not None:
             _permute(graph, node, operand, 0, order)
@@ -138,6 +140,14 @@ def _maker(value: Value) -> Node | None:
     if node is None or not isinstance(node.op, Conv) or node.op.groups != 1 or node.op.channels_last:
         return None
     return node if all(v is None or v.is_const for v in node.inputs[1:]) else None
+
+
+def _forget(value: Value, maker: Node) -> None:
+    """What lies between a convolution that makes its channels in another order and `value` no longer equals tensors of the source."""
+    while value is not maker.output:
+        value.origin = ""
+        assert value.producer is not None
+        value = value.producer.input(0)
 
 
 # ---- one connected region --------------------------------------------------------------------------------------------
@@ -227,6 +237,7 @@ def _route(graph: Graph, region: _Region) -> bool:
         assert maker is not None
         pieces = _pieces(region, number, results)
         _make_in(graph, maker, np.concatenate([members for _, members in pieces]))
+        _forget(value, maker)
         before = value.users[0] if len(value.uses) == 1 else min(value.users, key=graph.nodes.index)
         made = (value,) if len(pieces) == 1 else graph.add(Split(1, tuple(len(m) for _, m in pieces)), [value], before=before,
                                                             origin=maker.origin.through(NAME))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_binary,
@@ -26,11 +26,13 @@ from nchw2nhwc.ir import Dim, Graph, evaluate
 _LARGEST_SIZE = 1 << 16
 
 
-def emit(graph: Graph, *, float16: bool = False, interface: Mapping[str, bytes] | None = None) -> FlatBuffer:
+def emit(graph: Graph, *, float16: bool = False,
+         metadata: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = None) -> FlatBuffer:
     """The TFLite file of a stored graph (channels-last, after the target passes).
 
-    `float16` stores weights in half precision. `interface` goes into the file as its metadata, by name. Raises TargetError, before
-    anything is written, that lists every layer which TFLite cannot express.
+    `float16` stores weights in half precision. `metadata` gives the file's metadata by name; it is told, by the names of the
+    graph's values, what the file calls their tensors. Raises TargetError, before anything is written, that lists every layer which TFLite
+    cannot express.
     """
     for value in (*(v for v in graph.inputs if v.uses), *graph.outputs):
         if 0 in value.shape:
@@ -41,7 +43,7 @@ def emit(graph: Graph, *, float16: bool = False, interface: Mapping[str, bytes] 
     LOWERINGS.lower(e, graph)
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)
-    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(interface or {})))
+    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(e.tensor_names()) if metadata else {})))
 
 
 def load_sizes(graph: Graph) -> dict[str, int]:

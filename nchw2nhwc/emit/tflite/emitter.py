@@ -133,6 +133,11 @@ class Emitter:
         """A 1-D int32 constant."""
         return self.const(np.array(values, np.int32))
 
+    def tensor_names(self) -> dict[str, str]:
+        """The names in the file of the graph's inputs and of what its nodes compute, by the names of the values."""
+        values = (*self.graph.inputs, *(v for node in self.graph.nodes for v in node.outputs))
+        return {v.name: self.tensor(self._values[id(v)]).name for v in values if id(v) in self._values}
+
     def tensor(self, index: int) -> Tensor:
         """What is known of a tensor."""
         return self.subgraph.tensors[index]

@@ -127,7 +127,7 @@ def test_the_same_graph_gives_the_same_bytes() -> None:
 
 
 def test_metadata() -> None:
-    model = parsed(emit(weighty(), interface={"b": b"\x00\x01", "a": b"{}"}).tobytes())
+    model = parsed(emit(weighty(), metadata=lambda names: {"b": b"\x00\x01", "a": b"{}"}).tobytes())
     assert {m.name.decode(): bytes(model.buffers[m.buffer].data) for m in model.metadata} == {"a": b"{}", "b": b"\x00\x01"}
 
 
