@@ -4,8 +4,9 @@
     model = nchw2nhwc.convert("model.onnx")
     model.save("model.tflite")
 
-`convert`, `ConvertOptions`, `Converted`, `CheckResult`, `TensorInfo` and the error types are the whole interface. Importing the package
-loads none of its dependencies; they are imported when they are first needed.
+`convert`, `ConvertOptions`, `Converted`, `CheckResult`, `TensorInfo`, `check` with what it returns (`Comparison`, `TensorError`,
+`LayerErrors`, `LayerError`) and the error types are the whole interface. Importing the package loads none of its dependencies; they are
+imported when they are first needed.
 """
 
 from __future__ import annotations
@@ -29,22 +30,28 @@ from nchw2nhwc.errors import (
 
 if TYPE_CHECKING:
     from nchw2nhwc.check import CheckResult
+    from nchw2nhwc.check.compare import TensorError
+    from nchw2nhwc.check.layers import LayerError, LayerErrors
     from nchw2nhwc.conversion import convert
     from nchw2nhwc.converted import Converted, TensorInfo
+    from nchw2nhwc.debug.check import Comparison, check
     from nchw2nhwc.options import ConvertOptions
 
 __version__ = "0.1.0"
 
-__all__ = ["CheckError", "CheckResult", "ConversionError", "ConvertOptions", "Converted", "Location", "MissingOp", "OptionError",
-           "OutputError",
-           "ShapeError", "SourceError", "TargetError", "TensorInfo", "UnsupportedError", "UnsupportedOpsError", "__version__", "convert"]
+__all__ = ["CheckError", "CheckResult", "Comparison", "ConversionError", "ConvertOptions", "Converted", "LayerError", "LayerErrors",
+           "Location", "MissingOp", "OptionError", "OutputError", "ShapeError", "SourceError", "TargetError", "TensorError", "TensorInfo",
+           "UnsupportedError", "UnsupportedOpsError", "__version__", "check", "convert"]
 
 _LAZY = {"convert": "nchw2nhwc.conversion", "Converted": "nchw2nhwc.converted", "TensorInfo": "nchw2nhwc.converted",
-         "ConvertOptions": "nchw2nhwc.options", "CheckResult": "nchw2nhwc.check"}
+         "ConvertOptions": "nchw2nhwc.options", "CheckResult": "nchw2nhwc.check", "Comparison": "nchw2nhwc.debug.check",
+         "TensorError": "nchw2nhwc.check.compare", "LayerError": "nchw2nhwc.check.layers", "LayerErrors": "nchw2nhwc.check.layers"}
 
 
 def __getattr__(name: str) -> object:
     """Import what is public on first use, so that `import nchw2nhwc` stays quick."""
+    if name == "check":  # the package of that name, which can be called
+        return import_module("nchw2nhwc.check")
     if name not in _LAZY:
         raise AttributeError(f"module 'nchw2nhwc' has no attribute '{name}'")
     value: object = getattr(import_module(_LAZY[name]), name)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 from nchw2nhwc import __version__
 from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED, adopt
@@ -16,6 +16,15 @@ _DESCRIPTION = "Convert an OpenVINO IR or ONNX model (channels-first) to TensorF
 _EPILOG = ("exit status: 0 converted; 2 an error, nothing was written; 3 converted, but the check found an error above tolerance; "
            "130 interrupted, nothing was written")
 _LEGACY = "These are understood too; any other of its flags is answered with what replaces it."
+
+
+class Options(Protocol):
+    """A dataclass whose fields are flags."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+_Chosen = TypeVar("_Chosen", bound=Options)
 
 
 @dataclass(frozen=True)
@@ -38,22 +47,16 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
     model = given.pop("model", None)
     if not isinstance(model, Path):
         parser.error("give the MODEL to convert, an .xml or .onnx file")
-    mine = {f.name for f in fields(RunOptions)}
-    run = RunOptions(**{k: v for k, v in given.items() if k in mine})  # type: ignore[arg-type]
-    convert = ConvertOptions(**{k: v for k, v in given.items() if k not in mine})  # type: ignore[arg-type]
-    return Arguments(model, convert, run, layer_ids)
+    return Arguments(model, chosen(ConvertOptions, given), chosen(RunOptions, given), layer_ids)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("openvino2tf", usage="%(prog)s MODEL [-o DIR] [options]  (openvino2tf --help shows them)",
-                                     description=_DESCRIPTION, epilog=_EPILOG, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    parser = new_parser("openvino2tf", "MODEL [-o DIR] [options]", _DESCRIPTION, _EPILOG)
     parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", default=None,
                         help="an OpenVINO IR (.xml, with its .bin beside it) or an ONNX model (.onnx)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     for title, options in (("conversion", ConvertOptions), ("files, check and output", RunOptions)):
-        group = parser.add_argument_group(title)
-        for f in fields(options):
-            _add(group, f.name, f.default, flag_of(f))
+        add_flags(parser.add_argument_group(title), options)
     legacy = parser.add_argument_group("flags of openvino2tensorflow", _LEGACY)
     for name, (metavar, help) in ACCEPTED.items():
         if metavar:
@@ -65,17 +68,38 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add(group: argparse._ArgumentGroup, name: str, default: object, flag: Flag) -> None:
-    """One flag for the option called `name`."""
-    spellings = [*([flag.short] if flag.short else []), "--" + name.replace("_", "-")]
+# ---- for all commands --------------------------------------------------------------------------------------------------
+def new_parser(program: str, usage: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """A parser whose result holds only what was given."""
+    return argparse.ArgumentParser(program, usage=f"%(prog)s {usage}  ({program} --help shows them)", description=description,
+                                   epilog=epilog, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+
+
+def add_flags(group: argparse._ActionsContainer, options: type[Options]) -> None:
+    """A flag for every field of a class of options."""
+    for f in fields(options):
+        _add(group, f.name, f.default, flag_of(f))
+
+
+def chosen(options: type[_Chosen], given: Mapping[str, object]) -> _Chosen:
+    """The options of a class among all that were given. Raises OptionError for those that do not go together."""
+    known = {f.name for f in fields(options)}
+    return options(**{name: value for name, value in given.items() if name in known})
+
+
+def _add(group: argparse._ActionsContainer, name: str, default: object, flag: Flag) -> None:
+    """One flag for the option called `name`; an underscore at its end keeps it from being a keyword of Python."""
+    spellings = [*([flag.short] if flag.short else []), "--" + name.rstrip("_").replace("_", "-")]
     help = flag.help.replace("%", "%%")
     if flag.kind == "switch":
-        group.add_argument(*spellings, action=argparse.BooleanOptionalAction if default else "store_true", help=help)
-    elif flag.kind == "value":
-        group.add_argument(*spellings, metavar=flag.metavar, type=_reader(flag.parse), help=help)
+        group.add_argument(*spellings, dest=name, action=argparse.BooleanOptionalAction if default else "store_true", help=help)
+    elif flag.kind in ("value", "optional"):
+        optional = {"nargs": "?", "const": ""} if flag.kind == "optional" else {}
+        group.add_argument(*spellings, dest=name, metavar=flag.metavar, type=_reader(flag.parse), help=help, **optional)  # type: ignore[arg-type]
     else:
         reader = _reader(lambda text: _pair(text, flag)) if flag.kind == "mapping" else _reader(split_names)
-        group.add_argument(*spellings, metavar=flag.metavar, type=reader, action=_Mapping if flag.kind == "mapping" else _Names, help=help)
+        group.add_argument(*spellings, dest=name, metavar=flag.metavar, type=reader,
+                           action=_Mapping if flag.kind == "mapping" else _Names, help=help)
 
 
 def _pair(text: str, flag: Flag) -> tuple[str, object]:

@@ -10,6 +10,7 @@ from typing import TextIO
 from nchw2nhwc.check import CheckResult
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.interface import layout_name
+from nchw2nhwc.tables import aligned
 
 _HEADER = ("", "name", "source", "result", "layout", "type", "error")
 
@@ -21,16 +22,8 @@ def print_summary(converted: Converted, stream: TextIO, *, skipped: str = "", ra
     if stream.isatty():
         _print_rich(converted, stream, facts, explain)
         return
-    rows = _interface(converted)
-    widths = [max(len(row[k]) for row in (_HEADER, *rows)) for k in range(len(_HEADER))]
-    for row in (_HEADER, *rows):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip(), file=stream)
-    print(file=stream)
-    width = max(len(name) for name, _ in facts)
-    for name, text in facts:
-        print(f"{name.ljust(width)}  {text}", file=stream)
-    for line in _explanations(converted) if explain else ():
-        print(line, file=stream)
+    explanations = _explanations(converted) if explain else []
+    print(*aligned([_HEADER, *_interface(converted)]), "", *aligned(facts), *explanations, sep="\n", file=stream)
     stream.flush()
 
 

@@ -44,7 +44,7 @@ def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = 
     with stages.stage("read"):
         graph = read(source, options)
         ends = _Boundary(graph)
-        limits, source_ops, half = index_limits(graph), _count_layers(graph), source.format is Format.ONNX and _in_half(graph)
+        limits, source_ops, half = index_limits(graph), _count_layers(graph), in_half(source, graph)
     layout = _lowered(graph, route, stages, _every(options.input_layout, [v.name for v in graph.inputs]),
                       _every(options.output_layout, graph.output_names), options.keep_layout)
     for note in layout.graph.notes:
@@ -136,9 +136,10 @@ def _count_layers(graph: Graph) -> int:
     return len(layers)
 
 
-def _in_half(graph: Graph) -> bool:
-    """Whether anything is computed in float16, which ONNX Runtime then does (OpenVINO is told to compute in float32)."""
-    return any(v.type.dtype == np.float16 for node in graph.nodes for v in node.outputs if node.op.name != "Cast")
+def in_half(source: Source, graph: Graph) -> bool:
+    """Whether the source's runtime computes anything in float16, as ONNX Runtime does (OpenVINO is told to compute in float32)."""
+    return source.format is Format.ONNX and any(v.type.dtype == np.float16
+                                                for node in graph.nodes for v in node.outputs if node.op.name != "Cast")
 
 
 class _Boundary:

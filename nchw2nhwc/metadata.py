@@ -1,8 +1,9 @@
 """What a result says of itself in its own metadata: the layouts of its inputs and outputs, and of the tensors between them.
 
-It is JSON: `inputs` and `outputs` as in the report; `cut` with the names that `inputs` and `outputs` were asked for, if any; `float16`, true for
-a file whose weights are; `layouts`, a list of `[factors, order]` (see `ir.stored.Stored`); and `tensors`, a list of `[tensor in the file, index into
-layouts, source's tensor]`, in the order of execution, the last part left out where both names are the same.
+It is JSON: `inputs` and `outputs` as in the report; `options`, those that say how to read the source (`input_shape`, `batch`, `inputs`,
+`outputs`) as far as they were given; `float16`, true for a file whose weights are; `layouts`, a list of `[factors, order]` (see
+`ir.stored.Stored`); and `tensors`, a list of `[tensor in the file, index into layouts, source's tensor]`, in the order of execution, the last
+part left out where both names are the same.
 """
 
 from __future__ import annotations
@@ -11,15 +12,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from nchw2nhwc.converted import METADATA
-from nchw2nhwc.errors import Location, SourceError
+from nchw2nhwc.interface import METADATA
+from nchw2nhwc.errors import Location, OptionError, SourceError
 from nchw2nhwc.ir.stored import Stored
+from nchw2nhwc.options import ConvertOptions
 
-if TYPE_CHECKING:
-    from nchw2nhwc.options import ConvertOptions
-
+_READING = ("input_shape", "batch", "inputs", "outputs")
 _ADVICE = "Only results that this version of openvino2tf has written say how they are stored: convert the model again."
 
 
@@ -39,8 +38,7 @@ class Metadata:
 
     inputs: tuple[Declared, ...]
     outputs: tuple[Declared, ...]
-    cut_inputs: tuple[str, ...]
-    cut_outputs: tuple[str, ...]
+    options: ConvertOptions
     float16: bool
     tensors: Mapping[str, Stored]
 
@@ -53,8 +51,8 @@ def to_json(interface: bytes, options: ConvertOptions, tensors: Mapping[str, Sto
         number = numbers.setdefault((stored.factors, stored.order), len(numbers))
         listed.append([name, number] if name == stored.source else [name, number, stored.source])
     content = json.loads(interface)
-    if options.inputs or options.outputs:
-        content["cut"] = {"inputs": list(options.inputs), "outputs": list(options.outputs)}
+    given = {name: getattr(options, name) for name in _READING}
+    content["options"] = {name: value for name, value in given.items() if value not in (None, (), {})}
     if float16:
         content["float16"] = True
     content |= {"layouts": list(numbers), "tensors": listed}
@@ -74,6 +72,11 @@ def read(path: Path) -> Metadata:
     """The metadata of a result. Raises SourceError when it cannot be read or is not there."""
     if path.suffix.lower() != ".tflite":
         raise SourceError("results of this kind cannot be checked", Location(path.name), "Give a .tflite file.")
+    return read_tflite(path)
+
+
+def read_tflite(path: Path) -> Metadata:
+    """`read` of a TFLite file, whatever it is called."""
     from nchw2nhwc.emit.tflite.metadata import read_entry
 
     content = read_entry(path, METADATA)
@@ -87,13 +90,12 @@ def parse(content: bytes, file: str) -> Metadata:
     try:
         found = json.loads(content)
         layouts = [(_ints2(factors), _ints(order)) for factors, order in found["layouts"]]
-        cut = found.get("cut", {"inputs": [], "outputs": []})
-        return Metadata(_declared(found["inputs"]), _declared(found["outputs"]), tuple(map(str, cut["inputs"])),
-                        tuple(map(str, cut["outputs"])), bool(found.get("float16", False)),
+        options = ConvertOptions(**{name: value for name, value in found["options"].items() if name in _READING})
+        return Metadata(_declared(found["inputs"]), _declared(found["outputs"]), options, bool(found.get("float16", False)),
                         {str(name): Stored(str(rest[0]) if rest else str(name), *layouts[number])
                          for name, number, *rest in found["tensors"]})
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise SourceError(f"the metadata of the file cannot be understood ({type(error).__name__}: {error})", Location(file), _ADVICE) from None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OptionError) as error:
+        raise SourceError(f"the file's metadata cannot be understood ({type(error).__name__}: {error})", Location(file), _ADVICE) from None
 
 
 def _declared(entries: Sequence[Mapping[str, object]]) -> tuple[Declared, ...]:

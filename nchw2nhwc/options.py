@@ -42,7 +42,8 @@ TOLERANCE_FLOAT16 = 1e-2
 class Flag:
     """How a field appears on the command line: its help, the placeholder of its value and how the value's text is read.
 
-    `kind` is "switch" (no value), "value", "list" (comma-separated, repeatable) or "mapping" (NAME=VALUE, repeatable; `parse` reads VALUE).
+    `kind` is "switch" (no value), "value", "optional" (a value that may be left out, "" then), "list" (comma-separated, repeatable) or
+    "mapping" (NAME=VALUE, repeatable; `parse` reads VALUE).
     """
 
     help: str
@@ -52,8 +53,8 @@ class Flag:
     short: str = ""
 
 
-def _flag(help: str, *, kind: str = "value", metavar: str = "", parse: Callable[[str], object] = str,
-          short: str = "") -> Mapping[str, Flag]:
+def flag(help: str, *, kind: str = "value", metavar: str = "", parse: Callable[[str], object] = str,
+         short: str = "") -> Mapping[str, Flag]:
     """Metadata of a field that is a flag."""
     return {"flag": Flag(help, kind, metavar, parse, short)}
 
@@ -110,6 +111,32 @@ def parse_tolerance(text: str) -> float:
     return value
 
 
+def parse_range(text: str) -> tuple[float, float]:
+    """`LOW,HIGH` as two numbers."""
+    try:
+        numbers = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 2:
+        raise ValueError(f"'{text}' is not a range; write two numbers with a comma between them, as in 0,255")
+    return check_range(numbers, text)
+
+
+def check_range(bounds: Sequence[float], what: str) -> tuple[float, float]:
+    """Two finite numbers, the first not above the second; raises ValueError naming `what`."""
+    low, high = bounds
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise ValueError(f"'{what}' is not a range from a lower to a higher number")
+    return low, high
+
+
+def parse_count(text: str) -> int:
+    """A whole number above 0."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError(f"'{text}' is not a number of samples; give a whole number above 0")
+    return int(text)
+
+
 def split_names(text: str) -> tuple[str, ...]:
     r"""Names with commas between them; `\,` is a comma that belongs to a name."""
     parts = text.replace("\\,", "\0").split(",")
@@ -132,25 +159,25 @@ class ConvertOptions:
     `inputs` and `outputs` cut the model; an empty sequence keeps the model's own.
     """
 
-    bin: str | os.PathLike[str] | bytes | None = field(default=None, metadata=_flag(
+    bin: str | os.PathLike[str] | bytes | None = field(default=None, metadata=flag(
         "weights of an IR model (default: the .bin beside the .xml)", metavar="FILE"))
-    input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=_flag(
+    input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=flag(
         "shape of an input, in the source's axis order; -1 is a dimension of any size; repeatable", kind="mapping", metavar="NAME=1,3,H,W",
         parse=parse_shape))
-    batch: int | None = field(default=None, metadata=_flag(
+    batch: int | None = field(default=None, metadata=flag(
         "size of every input's first axis; -1 is any size", metavar="N", parse=parse_batch))
-    input_layout: Mapping[str, str] = field(default_factory=dict, metadata=_flag(
+    input_layout: Mapping[str, str] = field(default_factory=dict, metadata=flag(
         "layout of an input: auto (channels-last where it is image-like), source (as in the source) or nhwc (channels-last); "
         f"NAME '{EVERY}' is every other input; repeatable", kind="mapping", metavar="NAME=LAYOUT", parse=parse_layout))
-    output_layout: Mapping[str, str] = field(default_factory=dict, metadata=_flag(
+    output_layout: Mapping[str, str] = field(default_factory=dict, metadata=flag(
         "the same for an output; auto is whichever of channels-last and source costs nothing", kind="mapping", metavar="NAME=LAYOUT",
         parse=parse_layout))
-    keep_layout: bool = field(default=False, metadata=_flag(
+    keep_layout: bool = field(default=False, metadata=flag(
         "keep the source's axis order of all inputs and outputs that are not given a layout by name", kind="switch"))
-    inputs: Sequence[str] = field(default=(), metadata=_flag(
+    inputs: Sequence[str] = field(default=(), metadata=flag(
         "cut the model: these tensors or layers become its inputs (comma-separated, '\\,' for a comma in a name)", kind="list",
         metavar="NAMES"))
-    outputs: Sequence[str] = field(default=(), metadata=_flag(
+    outputs: Sequence[str] = field(default=(), metadata=flag(
         "cut the model: these tensors or layers become its outputs", kind="list", metavar="NAMES"))
 
     def __post_init__(self) -> None:
@@ -180,34 +207,38 @@ def _names(what: str, names: Iterable[str]) -> tuple[str, ...]:
 class RunOptions:
     """What a run of the command line has besides the conversion itself."""
 
-    output_dir: Path = field(default=Path(), metadata=_flag(
+    output_dir: Path = field(default=Path(), metadata=flag(
         "folder for the result (default: the current one); made if it is not there", metavar="DIR", parse=Path, short="-o"))
-    to: Sequence[str] = field(default=("tflite",), metadata=_flag(
+    to: Sequence[str] = field(default=("tflite",), metadata=flag(
         f"what to write, comma-separated: {', '.join(TARGETS)} (default tflite); all but tflite need TensorFlow", kind="list",
         metavar="TARGETS"))
-    trainable: bool = field(default=False, metadata=_flag(
+    trainable: bool = field(default=False, metadata=flag(
         "Keras targets: for training on; batch norms and dropout stay layers, constant factors and shifts become weights", kind="switch"))
-    float16: bool = field(default=False, metadata=_flag(
+    float16: bool = field(default=False, metadata=flag(
         "also write NAME_float16.tflite: float16 weights, float32 arithmetic", kind="switch"))
-    check: bool = field(default=True, metadata=_flag(
+    check: bool = field(default=True, metadata=flag(
         "load the result with XNNPACK too, run it and the source on the same inputs, and compare (default: on)", kind="switch"))
-    tolerance: float = field(default=TOLERANCE, metadata=_flag(
+    tolerance: float = field(default=TOLERANCE, metadata=flag(
         f"largest error relative to an output's largest magnitude (default {TOLERANCE:g}; a float16 file is allowed "
         f"{TOLERANCE_FLOAT16:g} if that is more)", metavar="T", parse=parse_tolerance))
-    check_inputs: Path | None = field(default=None, metadata=_flag(
+    check_inputs: Path | None = field(default=None, metadata=flag(
         "inputs for the check, by name and in the source's axis order (default: random)", metavar="FILE.npz", parse=Path))
-    explain_layout: bool = field(default=False, metadata=_flag(
+    layers: bool = field(default=False, metadata=flag(
+        "compare the tensors inside the float32 file too, and name the first op that is off while its operands agree", kind="switch"))
+    explain_layout: bool = field(default=False, metadata=flag(
         "print for every transpose that is left which two ops disagree, and the bytes it moves", kind="switch"))
-    report: Path | None = field(default=None, metadata=_flag("write the report as JSON", metavar="FILE.json", parse=Path))
-    html: Path | None = field(default=None, metadata=_flag(
+    report: Path | None = field(default=None, metadata=flag("write the report as JSON", metavar="FILE.json", parse=Path))
+    html: Path | None = field(default=None, metadata=flag(
         "write the report as a web page that works offline: both graphs, transposes and why, errors, sizes", metavar="FILE.html",
         parse=Path))
-    quiet: bool = field(default=False, metadata=_flag("print nothing but errors", kind="switch"))
-    verbose: bool = field(default=False, metadata=_flag("print every pass, and notes about the model", kind="switch"))
+    quiet: bool = field(default=False, metadata=flag("print nothing but errors", kind="switch"))
+    verbose: bool = field(default=False, metadata=flag("print every pass, and notes about the model", kind="switch"))
 
     def __post_init__(self) -> None:
-        if self.quiet and (self.verbose or self.explain_layout):
-            raise OptionError("--quiet prints nothing; it does not go together with --verbose or --explain-layout")
+        if self.quiet and (self.verbose or self.explain_layout or self.layers):
+            raise OptionError("--quiet prints nothing; it does not go together with --verbose, --explain-layout or --layers")
+        if self.layers and not (self.check and "tflite" in self.to):
+            raise OptionError("--layers compares inside a TFLite file; it needs one, and the check")
         if not self.check and self.check_inputs:
             raise OptionError("--check-inputs needs the check, which --no-check turns off")
         unknown = [target for target in self.to if target not in TARGETS]

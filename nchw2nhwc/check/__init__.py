@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from nchw2nhwc.check.compare import relative_error
 from nchw2nhwc.check.inputs import random_inputs, validate_inputs
@@ -13,6 +16,9 @@ from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.source import Format, Source
+
+if TYPE_CHECKING:
+    from nchw2nhwc.debug.check import Comparison
 
 __all__ = ["CheckResult", "MissingRuntimeError", "Reference", "reference"]
 
@@ -87,3 +93,15 @@ def source_tensors(source: Source, inputs: Sequence[TensorInfo], wanted: Sequenc
         return run(source, inputs, wanted, data, optional)
     except ImportError:
         raise MissingRuntimeError(RUNTIMES[source.format]) from None
+
+
+class _Callable(ModuleType):
+    """Lets the package be called as the function `nchw2nhwc.check`, whose name it has."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Comparison:
+        from nchw2nhwc.debug.check import check
+
+        return check(*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from nchw2nhwc.ir import Array
 
-
 _CHUNK = 1 << 13
+Doubles: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class TensorError:
     """How far one tensor is from what it should be.
 
     `max_rel` is `relative_error`. `max_abs` is the largest difference, `rms` the root of the mean squared one, `cosine` that of the angle
-    between both tensors: 1 where they point the same way or are both zero, NaN where it is not defined. `worst` is the index, in the source's
-    order of axes, of the element that is off furthest; None for a tensor without elements or of another shape. Where one side has a NaN or
+    between both tensors: 1 where they point the same way or are both zero, NaN where it is not defined. `worst` is the index of the element
+    that is off furthest, in the source's order of axes; None for a tensor without elements or of another shape. Where one side has a NaN or
     an infinity that the other has not, the differences are infinite and `worst` is the first such element.
     """
 
@@ -53,7 +54,7 @@ class _Sums:
         self.largest, self.at, self._magnitude = 0.0, 0, 0.0
         self.squares = self._xx = self._yy = self._xy = 0.0
 
-    def add(self, start: int, x: Array, y: Array) -> None:
+    def add(self, start: int, x: Doubles, y: Doubles) -> None:
         """Take in the elements from `start` on, as float64."""
         with np.errstate(invalid="ignore", over="ignore"):
             difference = np.abs(x - y)

@@ -23,15 +23,18 @@ EXTENT = 64
 """What any other dimension of any size is: a multiple of 32, which most image networks need."""
 
 
-def random_inputs(inputs: Sequence[TensorInfo], limits: Mapping[str, int], seed: int = 0) -> dict[str, Array]:
+def random_inputs(inputs: Sequence[TensorInfo], limits: Mapping[str, int], seed: int = 0,
+                  ranges: Mapping[str, tuple[float, float]] | None = None) -> dict[str, Array]:
     """Arrays by name, in the source's axis order: floats normal (0, 1), truth values and wide integers 0 or 1, bytes of any value.
 
-    `limits` names integer inputs that are indices, with the first value that is too large: those are uniform below it.
+    `limits` names integer inputs that are indices, with the first value that is too large: those are uniform below it. Inputs in `ranges`
+    are uniform between two numbers, integers with both of them.
     """
     rng = np.random.default_rng(seed)
     sizes = _sizes(inputs)
-    return {info.name: _random(rng, info.source_type, tuple(evaluate(s, sizes) for s in info.source_type.shape), limits.get(info.name))
-            for info in inputs}
+    given = ranges or {}
+    return {info.name: _random(rng, info.source_type, tuple(evaluate(s, sizes) for s in info.source_type.shape), limits.get(info.name),
+                               given.get(info.name)) for info in inputs}
 
 
 def _sizes(inputs: Sequence[TensorInfo]) -> dict[str, int]:
@@ -42,8 +45,12 @@ def _sizes(inputs: Sequence[TensorInfo]) -> dict[str, int]:
     return sizes
 
 
-def _random(rng: np.random.Generator, type: TensorType, shape: tuple[int, ...], limit: int | None) -> Array:
+def _random(rng: np.random.Generator, type: TensorType, shape: tuple[int, ...], limit: int | None,
+            bounds: tuple[float, float] | None) -> Array:
     dtype = type.dtype
+    if bounds is not None:
+        values = rng.integers(int(bounds[0]), int(bounds[1]), shape, endpoint=True) if dtype.kind in "iub" else rng.uniform(*bounds, shape)
+        return np.asarray(values).astype(dtype)
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(dtype)
     if dtype.kind in "iu":

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 class LayerError:
     """How far one tensor of the result is from the source's.
 
-    `tensor` is the source's name of it, `layer` and `type` the source's layer that makes it. `max_abs` is the largest difference,
-    `max_rel` the same relative to the tensor's largest magnitude in the source, `rms` the root of the mean squared difference, `cosine` that
-    of the angle between both (1 where they point the same way). For integers and truth values `max_rel` is the share of elements that differ.
-    Infinite, and a cosine of NaN, where one side has a NaN or an infinity that the other has not, or where shapes differ.
+    `tensor` is the source's name of it, `layer` and `type` the source's layer that makes it. `max_abs` is the largest difference, `max_rel`
+    the same relative to the tensor's largest magnitude in the source, `rms` the root of the mean squared difference, `cosine` that of the
+    angle between both (1 where they point the same way). For integers and truth values `max_rel` is the share of elements that differ.
+    Infinite where one side has a NaN or an infinity that the other has not, or where shapes differ; a cosine may then be NaN.
     """
 
     tensor: str
@@ -28,8 +28,8 @@ class LayerError:
 class LayerErrors:
     """The errors of all tensors that could be compared, in the order in which the result computes them.
 
-    `tolerance` is the largest `max_rel` that counts as agreement. `first` is the index of the first tensor that is off while everything it is
-    computed from agrees; None where there is none, because all agree or because the error grows little by little.
+    `tolerance` is the largest `max_rel` that counts as agreement. `first` is the index of the first tensor that is off while everything it
+    is computed from agrees; None where there is none, because all agree or because the error grows little by little.
     """
 
     layers: tuple[LayerError, ...]

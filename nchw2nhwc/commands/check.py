@@ -1,0 +1,42 @@
+"""openvino2tf check MODEL RESULT: compare an earlier result with its source."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser
+from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared
+from nchw2nhwc.commands.options import CheckOptions
+
+_DESCRIPTION = "Compare an earlier result with the model that it was made from, through the layouts that the result declares."
+_EPILOG = "exit status: 0 both agree; 2 an error; 3 an error above tolerance"
+
+
+def prepare(argv: Sequence[str]) -> Prepared:
+    """Read the arguments."""
+    parser = new_parser("openvino2tf check", "MODEL RESULT [options]", _DESCRIPTION, _EPILOG)
+    parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
+    parser.add_argument("result", type=Path, metavar="RESULT", help="a .tflite file that openvino2tf has written")
+    add_flags(parser.add_argument_group("options"), CheckOptions)
+    given = vars(parser.parse_args(argv))
+    model, result = given.pop("model"), given.pop("result")
+    options = chosen(CheckOptions, given)
+    return Prepared(lambda: _run(model, result, options))
+
+
+def _run(model: Path, result: Path, options: CheckOptions) -> int:
+    from nchw2nhwc.check.inputs import load_inputs
+    from nchw2nhwc.commands.tables import print_comparison
+    from nchw2nhwc.debug.check import check
+    from nchw2nhwc.files import write_file
+
+    data = load_inputs(options.inputs) if options.inputs else None
+    found = check(model, result, bin=options.bin, inputs=data, samples=options.samples, input_range=options.input_range,
+                  tolerance=options.tolerance, layers=options.layers)
+    if options.json:
+        write_file(options.json, found.to_json())
+    if not options.quiet:
+        print_comparison(found, sys.stdout)
+    return 0 if found.passed else ABOVE_TOLERANCE

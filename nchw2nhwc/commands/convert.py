@@ -1,0 +1,147 @@
+"""The command without a subcommand: convert a model, check the result, write it, and say what came out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nchw2nhwc.cli_arguments import Arguments, parse_arguments
+from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared
+from nchw2nhwc.errors import Location, OptionError
+from nchw2nhwc.files import Staging
+from nchw2nhwc.progress import STAGES, Bar, Lines, Progress, Silent, Stages
+
+if TYPE_CHECKING:
+    import keras
+
+    from nchw2nhwc.check.layers import LayerErrors
+    from nchw2nhwc.converted import Converted
+    from nchw2nhwc.ir import Array
+    from nchw2nhwc.options import ConvertOptions, RunOptions
+    from nchw2nhwc.source import Source
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What the check has shown besides the result's own record: why there was none, and the errors of the tensors inside."""
+
+    skipped: str = ""
+    layers: LayerErrors | None = None
+
+
+def prepare(argv: Sequence[str]) -> Prepared:
+    """Read the arguments of a conversion."""
+    arguments = parse_arguments(argv)
+    return Prepared(lambda: _run(arguments), arguments.run.verbose)
+
+
+def _run(arguments: Arguments) -> int:
+    """Run with the progress that fits the terminal, then print the summary."""
+    from nchw2nhwc.source import identify
+
+    options = arguments.run
+    source = identify(arguments.model, arguments.convert.bin)
+    progress = _progress(arguments)
+    try:
+        converted, outcome = _convert(arguments, source, Stages(progress))
+    finally:
+        progress.close()
+    if not options.quiet:
+        from nchw2nhwc.cli_summary import print_summary
+
+        print_summary(converted, sys.stdout, skipped=outcome.skipped, random_inputs=options.check_inputs is None,
+                      explain=options.explain_layout)
+        if outcome.layers is not None:
+            from nchw2nhwc.commands.tables import layer_rows
+
+            print(*layer_rows(outcome.layers), sep="\n")
+    return 0 if all(check.passed for check in converted.checks.values()) else ABOVE_TOLERANCE
+
+
+def _progress(arguments: Arguments) -> Progress:
+    options = arguments.run
+    if options.quiet:
+        return Silent()
+    if sys.stderr.isatty():
+        without = (not options.check) + 2 * ("tflite" not in options.to)
+        return Bar(stages=len(STAGES) - without + bool(options.keras_targets) + bool(options.html), verbose=options.verbose)
+    return Lines(verbose=options.verbose)
+
+
+def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Converted, _Outcome]:
+    """Convert, check and write."""
+    from nchw2nhwc.check.inputs import load_inputs
+    from nchw2nhwc.conversion import require_tensorflow, run
+    from nchw2nhwc.converted import reserve_keras
+    from nchw2nhwc.report import to_json
+
+    options = arguments.run
+    data = load_inputs(options.check_inputs) if options.check_inputs else None
+    with Staging() as staging:
+        files = {float16: options.output_dir / f"{source.stem}_{'float16' if float16 else 'float32'}.tflite"
+                 for float16 in ((False, True) if options.float16 else (False,)) if "tflite" in options.to}
+        if options.keras_targets:
+            require_tensorflow()
+            reserve_keras(staging, options.output_dir, source.stem, options.keras_targets)
+        for path in (*files.values(), *filter(None, (options.report, options.html))):
+            staging.add(path)
+        converted = run(source, _with_layer_ids(arguments, source), stages, options.route)
+        for float16, path in files.items():
+            converted.stage_file(staging, path, float16, xnnpack=options.check)
+        network = converted.keras_network(options.trainable) if options.keras_targets else None
+        if network is not None:
+            converted.stage_keras(staging, options.output_dir, options.keras_targets, network)
+        outcome = _check(converted, {float16: staging.temporary(path) for float16, path in files.items()},
+                         network.model if network is not None else None, options, data)
+        if options.html:
+            result = files.get(False)
+            converted.stage_html(staging, options.html, layers=outcome.layers, unchecked=outcome.skipped,
+                                 result=staging.temporary(result) if result else None)
+        if options.report:
+            with staging.open(options.report) as file:
+                file.write(to_json(converted.report))
+        staging.commit()
+    return converted, outcome
+
+
+def _check(converted: Converted, files: Mapping[bool, Path], model: keras.Model | None, options: RunOptions,
+           data: Mapping[str, Array] | None) -> _Outcome:
+    """Compare the files (by whether they are float16) and the Keras model with the source."""
+    from nchw2nhwc.check import MissingRuntimeError
+
+    if not options.check:
+        return _Outcome("--no-check")
+    with converted.stages.stage("check"):
+        try:
+            reference = converted.reference(data)
+        except MissingRuntimeError as missing:
+            return _Outcome(f"{missing.reason} ({missing.advice})")
+        for float16, path in files.items():
+            converted.compare(reference, path, float16, options.tolerance)
+        if model is not None:
+            converted.compare_keras(reference, model, options.tolerance)
+        if not options.layers:
+            return _Outcome()
+        from nchw2nhwc.debug.check import inner_errors
+
+        return _Outcome(layers=inner_errors(converted, files[False], reference.data, converted.checks["float32"].tolerance))
+
+
+def _with_layer_ids(arguments: Arguments, source: Source) -> ConvertOptions:
+    """The conversion's options with layers that are given by id named in `outputs`."""
+    if not arguments.layer_ids:
+        return arguments.convert
+    from nchw2nhwc.parse.openvino.document import read_document
+    from nchw2nhwc.source import Format
+
+    if source.format is not Format.OPENVINO or not isinstance(source.model, Path):
+        raise OptionError("layer ids are those of an OpenVINO IR; this model is ONNX", advice="Name the layers or tensors with --outputs.")
+    layers = read_document(source.model).layers
+    names = {str(number): layer.name for number, layer in layers.items()}
+    unknown = [number for number in arguments.layer_ids if number not in names]
+    if unknown:
+        raise OptionError(f"the model has no layer with the id {unknown[0]}", Location(source.name))
+    return replace(arguments.convert, outputs=[names[number] for number in arguments.layer_ids])

@@ -1,0 +1,129 @@
+"""Compare an earlier result with its source, on any inputs, down to single layers."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nchw2nhwc.check import source_tensors
+from nchw2nhwc.check.compare import TensorError, compare, worst_of
+from nchw2nhwc.check.growth import layer_errors
+from nchw2nhwc.check.inputs import random_inputs, validate_inputs
+from nchw2nhwc.check.layers import LayerError, LayerErrors
+from nchw2nhwc.check.litert import litert_tensors, run_litert
+from nchw2nhwc.conversion import read
+from nchw2nhwc.debug.subject import Subject, open_subject
+from nchw2nhwc.errors import OptionError
+from nchw2nhwc.interface import TensorInfo
+from nchw2nhwc.ir import Array
+from nchw2nhwc.ir.stored import Stored
+from nchw2nhwc.metadata import read_tflite
+from nchw2nhwc.options import check_range
+from nchw2nhwc.source import Model, Source, identify
+
+if TYPE_CHECKING:
+    from nchw2nhwc.converted import Converted
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What comparing a result with its source has shown: the error of every output over all samples, the tolerance for their `max_rel`, how
+    many samples there were and, if they were asked for, the errors of the tensors inside."""
+
+    outputs: Mapping[str, TensorError]
+    tolerance: float
+    samples: int
+    layers: LayerErrors | None = None
+
+    @property
+    def max_rel_error(self) -> float:
+        """The largest relative error; 0 for a model without outputs."""
+        return max((error.max_rel for error in self.outputs.values()), default=0.0)
+
+    @property
+    def passed(self) -> bool:
+        return self.max_rel_error <= self.tolerance
+
+    def to_json(self) -> bytes:
+        """All of it as UTF-8 JSON; null for what is not finite."""
+        layers = None if self.layers is None else {"tolerance": self.layers.tolerance, "first": self.layers.first,
+                                                   "layers": [_plain(each) for each in self.layers.layers]}
+        content = {"outputs": {name: _plain(error) for name, error in self.outputs.items()}, "max_rel_error": _finite(self.max_rel_error),
+                   "tolerance": self.tolerance, "passed": self.passed, "samples": self.samples, "layers": layers}
+        return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _plain(error: TensorError | LayerError) -> dict[str, object]:
+    return {name: _finite(value) for name, value in asdict(error).items()}
+
+
+def _finite(value: object) -> object:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check(model: Model, result: str | os.PathLike[str], *, bin: str | os.PathLike[str] | bytes | None = None,
+          inputs: Mapping[str, Array] | None = None, samples: int = 1, input_range: Mapping[str, Sequence[float]] | None = None,
+          tolerance: float | None = None, layers: bool = False) -> Comparison:
+    """Compare an earlier result with the model that it was made from.
+
+    `model` and `bin` are as `convert` takes them, `result` is the path of the result. `inputs` are arrays by input name, in the source's
+    order of axes; without them `samples` random sets are drawn: integers that are indices below what they select from, and inputs in
+    `input_range` between its two bounds (integers: both included). `tolerance` is the largest error relative to an output's largest
+    magnitude (default 1e-4; 1e-2 for float16). `layers` compares the tensors inside too, on the first set.
+
+    Raises SourceError when the result does not say how it is stored or belongs to another model, CheckError when one of both does not run,
+    OptionError and ShapeError for inputs that do not fit.
+    """
+    if samples < 1:
+        raise OptionError(f"samples={samples}: at least one is needed")
+    subject = open_subject(identify(model, bin), Path(result))
+    sets = [validate_inputs(subject.inputs, inputs)] if inputs is not None else draw(subject, samples, input_range or {})
+    allowed = subject.tolerance(tolerance)
+    found: dict[str, list[TensorError]] = {info.name: [] for info in subject.outputs}
+    for data in sets:
+        expected = source_tensors(subject.source, subject.inputs, [info.tensor for info in subject.outputs], data)
+        actual = run_litert(subject.result, subject.inputs, subject.outputs, data)
+        for info in subject.outputs:
+            found[info.name].append(compare(expected[info.tensor], actual[info.name]))
+    inside = None
+    if layers:
+        errors = tensor_errors(subject.source, subject.inputs, subject.result, subject.metadata.tensors, sets[0])
+        inside = layer_errors(subject.graph, errors, allowed)
+    return Comparison({name: worst_of(errors) for name, errors in found.items()}, allowed, len(sets), inside)
+
+
+def inner_errors(converted: Converted, file: Path, data: Mapping[str, Array], tolerance: float) -> LayerErrors:
+    """The errors of the tensors inside the TFLite file of a conversion, for inputs by name in the source's order of axes."""
+    graph = read(converted.source, converted.options)
+    tensors = read_tflite(file).tensors
+    return layer_errors(graph, tensor_errors(converted.source, converted.inputs, file, tensors, data), tolerance)
+
+
+def draw(subject: Subject, samples: int, ranges: Mapping[str, Sequence[float]]) -> list[dict[str, Array]]:
+    """Sets of random inputs. Raises OptionError for a range of an input that does not exist, or that no number is in."""
+    known = [info.name for info in subject.inputs]
+    for name in ranges:
+        if name not in known:
+            raise OptionError(f"there is no input '{name}' to give a range", advice=f"The inputs are: {', '.join(known)}.")
+    try:
+        bounds = {name: check_range(given, name) for name, given in ranges.items()}
+    except ValueError as error:
+        raise OptionError(str(error)) from None
+    return [random_inputs(subject.inputs, subject.limits, seed, bounds) for seed in range(samples)]
+
+
+def tensor_errors(source: Source, inputs: Sequence[TensorInfo], result: Path | bytes, tensors: Mapping[str, Stored],
+                  data: Mapping[str, Array]) -> Iterator[tuple[str, TensorError]]:
+    """Run source and result once each, with all tensors kept, and compare what both have; by the source's names, in the result's order."""
+    wanted = {name: stored for name, stored in tensors.items() if stored.source not in {info.tensor for info in inputs}}
+    expected = source_tensors(source, inputs, [], data, list(dict.fromkeys(stored.source for stored in wanted.values())))
+    for name, array in litert_tensors(result, inputs, data, wanted):
+        stored = wanted[name]
+        if stored.source in expected:
+            there = expected[stored.source]
+            yield stored.source, compare(there, stored.to_source(array, there.shape))

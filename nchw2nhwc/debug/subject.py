@@ -1,0 +1,81 @@
+"""An earlier result together with the source that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from nchw2nhwc.check.inputs import index_limits
+from nchw2nhwc.conversion import in_half, read
+from nchw2nhwc.errors import ConversionError, Location, OptionError, ShapeError, SourceError
+from nchw2nhwc.interface import TensorInfo, describe
+from nchw2nhwc.ir import Graph, TensorType
+from nchw2nhwc.metadata import Declared, Metadata
+from nchw2nhwc.metadata import read as read_metadata
+from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16
+from nchw2nhwc.source import Source
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A result and its source: the interface as both know it, the source's graph (cut as the result is), the limits of inputs that are
+    indices, and whether the source's runtime computes in float16."""
+
+    source: Source
+    result: Path
+    metadata: Metadata
+    graph: Graph
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    limits: Mapping[str, int]
+    half: bool
+
+    def tolerance(self, given: float | None) -> float:
+        """The tolerance to hold against: the one that is given, else the one that suits the precision."""
+        if given is not None:
+            return given
+        return TOLERANCE_FLOAT16 if self.half or self.metadata.float16 else TOLERANCE
+
+
+def open_subject(source: Source, result: Path) -> Subject:
+    """Read a result's metadata and its source. Raises SourceError where the result does not say how it is stored, or belongs to another
+    model."""
+    metadata = read_metadata(result)
+    try:
+        graph = read(source, replace(metadata.options, bin=source.bin))
+    except (OptionError, ShapeError) as error:
+        raise _stranger(source, result, error.reason) from None
+    inputs = _bind(metadata.inputs, [(v.name, v.origin or v.name, v.type) for v in graph.inputs], source, result)
+    outputs = _bind(metadata.outputs, [(n, v.origin or n, v.type) for n, v in zip(graph.output_names, graph.outputs)], source, result)
+    return Subject(source, result, metadata, graph, inputs, outputs, index_limits(graph), in_half(source, graph))
+
+
+def _bind(declared: Sequence[Declared], known: Sequence[tuple[str, str, TensorType]], source: Source,
+          result: Path) -> tuple[TensorInfo, ...]:
+    """The declared inputs or outputs with what the source says of them. Raises SourceError where both differ."""
+    if [d.name for d in declared] != [name for name, _, _ in known]:
+        names = ", ".join(d.name for d in declared)
+        raise _stranger(source, result, f"the result has {names}, the model {', '.join(name for name, _, _ in known)}")
+    found = []
+    for each, (name, tensor, type) in zip(declared, known):
+        sizes = tuple(s if isinstance(s, int) else -1 for s in type.shape)
+        if sizes != each.source_shape or sorted(each.perm) != list(range(type.rank)):
+            raise _stranger(source, result, f"'{name}' is {list(each.source_shape)} for the result, {list(sizes)} in the model")
+        stored = TensorType(_dtype(each.dtype, result), tuple(type.shape[a] for a in each.perm))
+        found.append(describe(name, tensor, type, stored, each.perm))
+    return tuple(found)
+
+
+def _dtype(name: str, result: Path) -> np.dtype[np.generic]:
+    try:
+        return np.dtype(name)
+    except TypeError:
+        raise SourceError(f"the result's metadata names an unknown element type '{name}'", Location(result.name)) from None
+
+
+def _stranger(source: Source, result: Path, reason: str) -> ConversionError:
+    return SourceError(f"it does not belong to {source.name or 'this model'}: {reason}", Location(result.name),
+                       "Give the model that the result was made from.")
