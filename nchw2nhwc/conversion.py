@@ -18,7 +18,7 @@ from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
 
 if TYPE_CHECKING:
-    from nchw2nhwc.ir import Graph
+    from nchw2nhwc.ir import Graph, TensorType
     from nchw2nhwc.layout import LayoutResult
     from nchw2nhwc.passes import Pass
 
@@ -112,6 +112,22 @@ def read(source: Source, options: ConvertOptions) -> Graph:
 
         cut(graph, options.inputs, options.outputs)
     return graph
+
+
+def source_inputs(source: Source, options: ConvertOptions) -> list[TensorInfo]:
+    """The inputs of the source itself, in its order, whatever its ops are. Raises SourceError, OptionError, UnsupportedError."""
+    types: Mapping[str, TensorType]
+    if source.format is Format.ONNX:
+        from nchw2nhwc.parse.onnx import read_inputs
+
+        types = read_inputs(source.model, input_shapes=options.input_shape, batch=options.batch)
+    else:
+        from nchw2nhwc.parse.openvino.document import read_document
+        from nchw2nhwc.parse.openvino.inputs import input_types
+
+        assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"
+        types = input_types(read_document(source.model), options.input_shape, options.batch)[0]
+    return [describe(name, name, type, type, tuple(range(type.rank))) for name, type in types.items()]
 
 
 def _parsed(source: Source, options: ConvertOptions) -> Graph:

@@ -2,8 +2,8 @@
 
 It is JSON: `inputs` and `outputs` as in the report; `options`, those that say how to read the source (`input_shape`, `batch`, `inputs`,
 `outputs`) as far as they were given; `float16`, true for a file whose weights are; `layouts`, a list of `[factors, order]` (see
-`ir.stored.Stored`); and `tensors`, a list of `[tensor in the file, index into layouts, source's tensor]`, in the order of execution, the last
-part left out where both names are the same.
+`ir.stored.Stored`); and `tensors`, a list of `[tensor in the file, index into layouts, source's tensor]`, in the order of execution, the
+last part left out where both names are the same.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class _Sums:
         """Of the angle between both, over the elements that are finite in both."""
         if self._xx == 0.0 or self._yy == 0.0:
             return 1.0 if self._xx == self._yy else math.nan
-        return self._xy / math.sqrt(self._xx) / math.sqrt(self._yy)
+        return max(-1.0, min(1.0, self._xy / math.sqrt(self._xx) / math.sqrt(self._yy)))
 
 
 def worst_of(errors: Sequence[TensorError]) -> TensorError:

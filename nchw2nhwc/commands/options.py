@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from nchw2nhwc.errors import OptionError
-from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, flag, parse_count, parse_range, parse_tolerance
+from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, flag, parse_batch, parse_count, parse_range, parse_shape, parse_tolerance
 
 BIN = flag("weights of an IR model (default: the .bin beside the .xml)", metavar="FILE", parse=Path)
 _JSON = flag("write what was found as JSON", metavar="FILE.json", parse=Path)
@@ -16,6 +16,7 @@ _RANGE = flag("draw an input between two numbers (integers: both included); repe
 _INPUTS = flag("inputs by name, in the source's axis order (default: random)", metavar="FILE.npz", parse=Path)
 _TOLERANCE = flag(f"largest error relative to an output's largest magnitude (default {TOLERANCE:g}; {TOLERANCE_FLOAT16:g} for float16)",
                   metavar="T", parse=parse_tolerance)
+_TARGETS = ("tflite", "keras")
 _QUIET = flag("print nothing but errors", kind="switch")
 
 
@@ -36,3 +37,50 @@ class CheckOptions:
     def __post_init__(self) -> None:
         if self.inputs is not None and (self.samples > 1 or self.input_range):
             raise OptionError("--inputs gives the data; it does not go together with --samples or --input-range")
+
+
+@dataclass(frozen=True)
+class FixtureOptions:
+    """Of `openvino2tf fixture`."""
+
+    layer: str = field(default="", metadata=flag("the layer to cut out, by its name or that of a tensor it makes", metavar="NAME"))
+    from_: str = field(default="", metadata=flag("with --to: the first layer of a region", metavar="NAME"))
+    to: str = field(default="", metadata=flag("with --from: the last layer of a region", metavar="NAME"))
+    output_dir: Path | None = field(default=None, metadata=flag(
+        "the fixture's folder (default: named after model and layer, in the current one)", metavar="DIR", parse=Path, short="-o"))
+    bin: Path | None = field(default=None, metadata=BIN)
+    input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=flag(
+        "shape of an input of the model, in its axis order; repeatable", kind="mapping", metavar="NAME=1,3,H,W", parse=parse_shape))
+    batch: int | None = field(default=None, metadata=flag("size of every input's first axis", metavar="N", parse=parse_batch))
+    inputs: Path | None = field(default=None, metadata=_INPUTS)
+    input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict, metadata=_RANGE)
+
+    def __post_init__(self) -> None:
+        if bool(self.layer) == bool(self.from_ or self.to) or bool(self.from_) != bool(self.to):
+            raise OptionError("say what to cut out: --layer NAME, or --from NAME --to NAME")
+        if self.inputs is not None and self.input_range:
+            raise OptionError("--inputs gives the data; it does not go together with --input-range")
+
+    @property
+    def first(self) -> str:
+        """The first layer of the region."""
+        return self.layer or self.from_
+
+    @property
+    def last(self) -> str:
+        """The last layer of the region."""
+        return self.layer or self.to
+
+
+@dataclass(frozen=True)
+class FixtureRunOptions:
+    """Of `openvino2tf fixture run`."""
+
+    to: Sequence[str] = field(default=(), metadata=flag(
+        f"targets, comma-separated: {', '.join(_TARGETS)} (default: those that can be made here)", kind="list", metavar="TARGETS"))
+    tolerance: float | None = field(default=None, metadata=_TOLERANCE)
+
+    def __post_init__(self) -> None:
+        unknown = [target for target in self.to if target not in _TARGETS]
+        if unknown:
+            raise OptionError(f"there is no target '{unknown[0]}'", advice=f"Choose from {', '.join(_TARGETS)}.")

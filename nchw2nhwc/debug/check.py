@@ -17,13 +17,13 @@ from nchw2nhwc.check.inputs import random_inputs, validate_inputs
 from nchw2nhwc.check.layers import LayerError, LayerErrors
 from nchw2nhwc.check.litert import litert_tensors, run_litert
 from nchw2nhwc.conversion import read
+from nchw2nhwc.debug.data import checked_ranges
 from nchw2nhwc.debug.subject import Subject, open_subject
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ir.stored import Stored
 from nchw2nhwc.metadata import read_tflite
-from nchw2nhwc.options import check_range
 from nchw2nhwc.source import Model, Source, identify
 
 if TYPE_CHECKING:
@@ -106,14 +106,7 @@ def inner_errors(converted: Converted, file: Path, data: Mapping[str, Array], to
 
 def draw(subject: Subject, samples: int, ranges: Mapping[str, Sequence[float]]) -> list[dict[str, Array]]:
     """Sets of random inputs. Raises OptionError for a range of an input that does not exist, or that no number is in."""
-    known = [info.name for info in subject.inputs]
-    for name in ranges:
-        if name not in known:
-            raise OptionError(f"there is no input '{name}' to give a range", advice=f"The inputs are: {', '.join(known)}.")
-    try:
-        bounds = {name: check_range(given, name) for name, given in ranges.items()}
-    except ValueError as error:
-        raise OptionError(str(error)) from None
+    bounds = checked_ranges(subject.inputs, ranges)
     return [random_inputs(subject.inputs, subject.limits, seed, bounds) for seed in range(samples)]
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
 from nchw2nhwc.errors import ConversionError, SourceError
 from nchw2nhwc.ir.graph import Graph
+from nchw2nhwc.ir.types import TensorType
 from nchw2nhwc.parse.cut import unknown_name
-from nchw2nhwc.parse.onnx.interface import declared_inputs, reshaped
+from nchw2nhwc.parse.onnx.interface import Input, declared_inputs, reshaped
 from nchw2nhwc.parse.onnx.model import Model, load
 from nchw2nhwc.parse.onnx.order import layer_name
 from nchw2nhwc.parse.onnx.reader import Reader, Scope
 
-__all__ = ["read_onnx"]
+__all__ = ["read_inputs", "read_onnx"]
 
 
 def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shapes: Mapping[str, Sequence[int]] | None = None,
@@ -37,13 +38,29 @@ def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shape
         raise error.at(source.where) from None
 
 
+def read_inputs(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shapes: Mapping[str, Sequence[int]] | None = None,
+                batch: int | None = None) -> dict[str, TensorType]:
+    """The type of every input by name, in order, whatever ops the model has; see `read_onnx`."""
+    source = load(model)
+    try:
+        known = {i.name for i in source.graph.initializer} | {i.values.name for i in source.graph.sparse_initializer}
+        return {entry.name: entry.type for entry in _inputs(source, known, input_shapes or {}, batch)}
+    except ConversionError as error:
+        raise error.at(source.where) from None
+
+
+def _inputs(source: Model, known: Container[str], input_shapes: Mapping[str, Sequence[int]], batch: int | None) -> list[Input]:
+    """The inputs that are not `known` as initializers."""
+    ranks = {name: len(sizes) for name, sizes in input_shapes.items()}
+    declared = declared_inputs((info for info in source.graph.input if info.name not in known), ranks, source.where)
+    return reshaped(declared, input_shapes, batch)
+
+
 def _read(source: Model, input_shapes: Mapping[str, Sequence[int]], batch: int | None, outputs: Sequence[str]) -> Graph:
     graph = Graph(source.graph.name or "model", source.where.file)
     reader, scope = Reader(source, graph), Scope(source.opsets)
     reader.initializers(source.graph, scope)
-    ranks = {name: len(sizes) for name, sizes in input_shapes.items()}
-    declared = declared_inputs((info for info in source.graph.input if info.name not in scope.entries), ranks, source.where)
-    for entry in reshaped(declared, input_shapes, batch):
+    for entry in _inputs(source, scope.entries, input_shapes, batch):
         scope.entries[entry.name] = graph.add_input(entry.name, entry.type)
     names = _stops(source.graph.node, outputs) if outputs else [info.name for info in source.graph.output]
     if not names or len(set(names)) < len(names):
