@@ -43,6 +43,7 @@ def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = 
         require_tensorflow()
     with stages.stage("read"):
         graph = read(source, options)
+        stages.show("read", graph)
         ends = _Boundary(graph)
         limits, source_ops, half = index_limits(graph), _count_layers(graph), in_half(source, graph)
     layout = _lowered(graph, route, stages, _every(options.input_layout, [v.name for v in graph.inputs]),
@@ -76,11 +77,12 @@ def _lowered(graph: Graph, route: Route, stages: Stages, input_layouts: Mapping[
 
     before, after = _passes_of(route)
     with stages.stage("passes"):
-        run_passes(graph, before, told)
+        run_passes(graph, before, told, watch=stages.show)
     with stages.stage("layout"):
         layout = solve_layout(graph, input_layouts=input_layouts, output_layouts=output_layouts, keep_layout=keep_layout)
+    stages.show("layout", layout.graph, layout.stored)
     with stages.stage("target"):
-        run_passes(layout.graph, after, told)
+        run_passes(layout.graph, after, told, watch=lambda name, changed: stages.show(name, changed, layout.stored))
     return layout
 
 

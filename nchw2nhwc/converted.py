@@ -49,6 +49,8 @@ class Converted:
         self._keras_outputs: Mapping[str, Array] = {}
         self._limits = index_limits
         self._layouts: dict[Route, LayoutResult] = {route: layout}
+        self.tensor_names: Mapping[str, str] = {}
+        """What the float32 TFLite file calls the tensors of the graph's values."""
         self._made: dict[bool, FlatBuffer] = {}
         self._keras_ops = 0
         if route == "tflite":
@@ -257,6 +259,8 @@ class Converted:
         from nchw2nhwc.metadata import tensors_of, to_json
         from nchw2nhwc.report import interface_json
 
+        if not float16:
+            self.tensor_names = names
         return to_json(interface_json(self.inputs, self.outputs), self.options, tensors_of(self._layout_of("tflite").stored, names),
                        float16=float16)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
 
 if TYPE_CHECKING:
+    from nchw2nhwc.ir import Graph
+    from nchw2nhwc.ir.stored import Stored
     from rich.progress import Progress as RichProgress
 
 STAGES = ("read", "passes", "layout", "target", "emit", "write", "validate", "check")
@@ -90,11 +92,17 @@ class Bar(Silent):
         self._bar.stop()
 
 
-class Stages:
-    """Times the stages of one run and tells a `Progress` about them."""
+Watch: TypeAlias = "Callable[[str, Graph, Mapping[str, Stored]], None]"
+"""Is shown the graph after each step of a conversion: the step's name ("read", a pass, "layout", a pass of the target), the graph, and, once
+layouts are decided, how its values are stored, by name."""
 
-    def __init__(self, progress: Progress | None = None) -> None:
+
+class Stages:
+    """Times the stages of one run, tells a `Progress` about them and shows the graph after each step to a `Watch`."""
+
+    def __init__(self, progress: Progress | None = None, watch: Watch | None = None) -> None:
         self.progress: Progress = progress or Silent()
+        self._watch = watch
         self.seconds: dict[str, float] = {}
 
     @contextmanager
@@ -106,6 +114,11 @@ class Stages:
         spent = perf_counter() - start
         self.seconds[name] = self.seconds.get(name, 0.0) + spent
         self.progress.end(name, spent)
+
+    def show(self, name: str, graph: Graph, stored: Mapping[str, Stored] | None = None) -> None:
+        """The graph after a step."""
+        if self._watch is not None:
+            self._watch(name, graph, stored or {})
 
     @property
     def total(self) -> float:

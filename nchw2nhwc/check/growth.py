@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from nchw2nhwc.check.compare import TensorError
 from nchw2nhwc.check.layers import LayerError, LayerErrors
@@ -14,26 +14,26 @@ GROWTH = 10.0
 
 def layer_errors(graph: Graph, errors: Iterable[tuple[str, TensorError]], tolerance: float) -> LayerErrors:
     """The errors of tensors (by their names in the source, in order of execution) with the layers of the source's graph that make them."""
-    listed = list(errors)
     values = {v.origin: v for v in graph.values() if v.origin}
-    layers = tuple(_named(name, error, values.get(name)) for name, error in listed)
-    known = {layer.tensor: layer.max_rel for layer in layers}
-    known.update({v.origin: 0.0 for v in graph.inputs})
-    first = next((k for k, layer in enumerate(layers) if not layer.max_rel <= tolerance
-                  and _begins(layer, [known[v.origin] for v in compared_before(values.get(layer.tensor), known)], tolerance)), None)
-    return LayerErrors(layers, tolerance, first)
+    layers = tuple(_named(name, error, values.get(name)) for name, error in errors)
+    return LayerErrors(layers, tolerance, next(iter(beginnings(graph, layers, tolerance)), None))
+
+
+def beginnings(graph: Graph, layers: Sequence[LayerError], tolerance: float) -> Iterator[int]:
+    """The indices of tensors that are off while everything they are computed from agrees."""
+    values = {v.origin: v for v in graph.values() if v.origin}
+    known = {**{layer.tensor: layer.max_rel for layer in layers}, **{v.origin: 0.0 for v in graph.inputs}}
+    for k, layer in enumerate(layers):
+        if not layer.max_rel <= tolerance:
+            worst = max((known[v.origin] for v in compared_before(values.get(layer.tensor), known)), default=0.0)
+            if worst <= tolerance and not layer.max_rel <= GROWTH * worst:
+                yield k
 
 
 def _named(name: str, error: TensorError, value: Value | None) -> LayerError:
     origin = value.producer.origin if value is not None and value.producer is not None else None
     return LayerError(name, origin.layer if origin else "", origin.type if origin else "", error.max_abs, error.max_rel, error.rms,
                       error.cosine)
-
-
-def _begins(layer: LayerError, before: Sequence[float], tolerance: float) -> bool:
-    """Whether the error begins with a layer, given the errors of what it is computed from."""
-    worst = max(before, default=0.0)
-    return worst <= tolerance and not layer.max_rel <= GROWTH * worst
 
 
 def compared_before(value: Value | None, known: Iterable[str]) -> list[Value]:

@@ -24,10 +24,12 @@ class Pass:
         return self.apply(graph)
 
 
-def run_passes(graph: Graph, passes: Sequence[Pass], observe: Observer | None = None, check: Callable[[Graph], None] | None = None) -> int:
+def run_passes(graph: Graph, passes: Sequence[Pass], observe: Observer | None = None, check: Callable[[Graph], None] | None = None,
+               watch: Callable[[str, Graph], None] | None = None) -> int:
     """Run `passes` over `graph` one after the other; returns the number of rewrites they made together.
 
-    `observe` is told about each; `check` (such as `ir.verify.verify`) is called on the graph after each that changed it.
+    `observe` is told about each; `check` (such as `ir.verify.verify`) is called on the graph after each that changed it; `watch` is shown
+    the graph after each, with the pass's name.
     """
     total = 0
     for each in passes:
@@ -37,6 +39,8 @@ def run_passes(graph: Graph, passes: Sequence[Pass], observe: Observer | None = 
             observe(each.name, perf_counter() - start, count)
         if check is not None and count:
             check(graph)
+        if watch is not None:
+            watch(each.name, graph)
         total += count
     return total
 
