@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
@@ -75,10 +75,11 @@ def new_parser(program: str, usage: str, description: str, epilog: str) -> argpa
                                    epilog=epilog, allow_abbrev=False, argument_default=argparse.SUPPRESS)
 
 
-def add_flags(group: argparse._ActionsContainer, options: type[Options]) -> None:
-    """A flag for every field of a class of options."""
+def add_flags(group: argparse._ActionsContainer, options: type[Options], without: Collection[str] = ()) -> None:
+    """A flag for every field of a class of options, except those called `without`."""
     for f in fields(options):
-        _add(group, f.name, f.default, flag_of(f))
+        if f.name not in without:
+            _add(group, f.name, f.default, flag_of(f))
 
 
 def chosen(options: type[_Chosen], given: Mapping[str, object]) -> _Chosen:

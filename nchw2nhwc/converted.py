@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nchw2nhwc.emit.tflite import FlatBuffer
     from nchw2nhwc.html.model import LayerErrors
     from nchw2nhwc.ir import Array, Graph
+    from nchw2nhwc.ir.stored import Stored
     from nchw2nhwc.layout import LayoutResult
     from nchw2nhwc.report import Report
 
@@ -55,7 +56,7 @@ class Converted:
         self._keras_ops = 0
         if route == "tflite":
             with stages.stage("emit"):
-                self._flatbuffer(False)
+                self.flatbuffer()
 
     @property
     def layout(self) -> LayoutResult:
@@ -87,7 +88,7 @@ class Converted:
         many ops the graph has that its layers are made from."""
         if self.route != "tflite":
             return Counter(node.op.name for node in self.graph.nodes)
-        return Counter(operator.code for subgraph in self._flatbuffer(False).model.subgraphs for operator in subgraph.operators)
+        return Counter(operator.code for subgraph in self.flatbuffer().model.subgraphs for operator in subgraph.operators)
 
     # ---- the result --------------------------------------------------------------------------------------------------
     def tflite(self, float16: bool = False) -> bytes:
@@ -96,7 +97,7 @@ class Converted:
         Raises TargetError when LiteRT does not take it.
         """
         with self.stages.stage("write"):
-            content = self._flatbuffer(float16).tobytes()
+            content = self.flatbuffer(float16).tobytes()
         self._validate(content, float16)
         return content
 
@@ -116,7 +117,7 @@ class Converted:
         `xnnpack=False` spares the time and memory of loading it with XNNPACK too. Raises as `save` does.
         """
         with self.stages.stage("write"), staging.open(path) as file:
-            result = self._flatbuffer(float16)
+            result = self.flatbuffer(float16)
             result.write(file)
         self._validate(staging.temporary(path), float16, xnnpack=xnnpack)
         self.files[_kind(float16)] = (path, result.size)
@@ -212,7 +213,7 @@ class Converted:
         assert self.sample is not None, "nothing has been checked"
         if self.route != "tflite":
             return self._keras_outputs
-        return run_litert(result or self._flatbuffer(False).tobytes(), self.inputs, self.outputs, self.sample.data)
+        return run_litert(result or self.flatbuffer().tobytes(), self.inputs, self.outputs, self.sample.data)
 
     # ---- the page ----------------------------------------------------------------------------------------------------------
     def save_html(self, path: str | os.PathLike[str], layers: LayerErrors | None = None) -> None:
@@ -237,6 +238,14 @@ class Converted:
             with staging.open(path) as file:
                 file.write(page)
 
+    @property
+    def inner_tensors(self) -> dict[str, Stored]:
+        """How the tensors of the TFLite file that equal one of the source are stored, by their names in the file."""
+        from nchw2nhwc.metadata import tensors_of
+
+        self.flatbuffer()
+        return tensors_of(self._layout_of("tflite").stored, self.tensor_names)
+
     # ---- inside --------------------------------------------------------------------------------------------------------
     def _layout_of(self, route: Route) -> LayoutResult:
         """The graph of a route, made when it is first needed."""
@@ -246,7 +255,8 @@ class Converted:
             self._layouts[route] = run_again(self, route)
         return self._layouts[route]
 
-    def _flatbuffer(self, float16: bool) -> FlatBuffer:
+    def flatbuffer(self, float16: bool = False) -> FlatBuffer:
+        """The TFLite file, ready to be written."""
         from nchw2nhwc.emit.tflite import emit
 
         if float16 not in self._made:
@@ -271,7 +281,7 @@ class Converted:
         # LiteRT maps the result and packs its weights: the source's do not have to stay beside them.
         release_pages(self._layout_of("tflite").graph)
         with self.stages.stage("validate"):
-            validate(result, self._flatbuffer(float16), xnnpack=xnnpack)
+            validate(result, self.flatbuffer(float16), xnnpack=xnnpack)
 
 
 def _kind(float16: bool) -> str:

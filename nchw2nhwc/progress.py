@@ -9,9 +9,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Protocol, TextIO, TypeAlias
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+
     from nchw2nhwc.ir import Graph
     from nchw2nhwc.ir.stored import Stored
-    from rich.progress import Progress as RichProgress
 
 STAGES = ("read", "passes", "layout", "target", "emit", "write", "validate", "check")
 """The stages in order. A run without the check ends before the last one; one with Keras targets has the stage "keras" besides, and one
@@ -93,8 +94,8 @@ class Bar(Silent):
 
 
 Watch: TypeAlias = "Callable[[str, Graph, Mapping[str, Stored]], None]"
-"""Is shown the graph after each step of a conversion: the step's name ("read", a pass, "layout", a pass of the target), the graph, and, once
-layouts are decided, how its values are stored, by name."""
+"""Is shown the graph after each step of a conversion: the step's name ("read", a pass, "layout", a pass of the target), the graph, and,
+once layouts are known, how its values are stored, by name."""
 
 
 class Stages:

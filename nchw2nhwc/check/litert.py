@@ -45,6 +45,15 @@ def litert_tensors(model: Path | bytes, inputs: Sequence[TensorInfo], data: Mapp
             yield name, array
 
 
+def litert_outputs(model: bytes, inputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> dict[str, Array]:
+    """All outputs by name as they are stored, computed with XNNPACK. Raises CheckError."""
+    with _errors():
+        interpreter = _load(model)
+        _invoke(interpreter, inputs, data)
+        details = interpreter.get_signature_runner().get_output_details()
+        return {name: np.array(interpreter.get_tensor(detail["index"])) for name, detail in details.items()}
+
+
 @contextmanager
 def _errors() -> Iterator[None]:
     """LiteRT's own errors as CheckError."""

@@ -84,3 +84,21 @@ class FixtureRunOptions:
         unknown = [target for target in self.to if target not in _TARGETS]
         if unknown:
             raise OptionError(f"there is no target '{unknown[0]}'", advice=f"Choose from {', '.join(_TARGETS)}.")
+
+
+@dataclass(frozen=True)
+class BisectOptions:
+    """Of `openvino2tf bisect`, besides those of the conversion."""
+
+    output_dir: Path | None = field(default=None, metadata=flag(
+        "folder for the culprit as a fixture (default: MODEL_culprit in the current one)", metavar="DIR", parse=Path, short="-o"))
+    check_inputs: Path | None = field(default=None, metadata=_INPUTS)
+    input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict, metadata=_RANGE)
+    tolerance: float | None = field(default=None, metadata=_TOLERANCE)
+    layers: bool = field(default=False, metadata=flag("print the errors of all tensors inside", kind="switch"))
+    json: Path | None = field(default=None, metadata=_JSON)
+    quiet: bool = field(default=False, metadata=_QUIET)
+
+    def __post_init__(self) -> None:
+        if self.check_inputs is not None and self.input_range:
+            raise OptionError("--check-inputs gives the data; it does not go together with --input-range")

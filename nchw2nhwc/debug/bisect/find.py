@@ -1,0 +1,99 @@
+"""Runs source and result and narrows down where they part."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from nchw2nhwc.check import source_tensors
+from nchw2nhwc.check.compare import TensorError, compare
+from nchw2nhwc.check.growth import beginnings, compared_before, layer_errors
+from nchw2nhwc.check.litert import run_litert
+from nchw2nhwc.conversion import read
+from nchw2nhwc.converted import Converted
+from nchw2nhwc.debug.bisect.delegate import first_delegated
+from nchw2nhwc.debug.bisect.finding import Bisection
+from nchw2nhwc.debug.bisect.fixture import culprit_fixture
+from nchw2nhwc.debug.bisect.loading import running, what_fails
+from nchw2nhwc.debug.bisect.stages import first_operator, first_stage
+from nchw2nhwc.debug.check import tensor_errors
+from nchw2nhwc.debug.data import source_data
+from nchw2nhwc.debug.fixture import Region
+from nchw2nhwc.errors import ConversionError, OptionError, SourceError
+from nchw2nhwc.ir import Array, Graph
+from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
+from nchw2nhwc.source import Source
+
+_TRIED = 5
+"""Tensors with which an error seems to begin that are looked into before giving up."""
+
+
+def bisect(source: Source, options: ConvertOptions, *, inputs: Mapping[str, Array] | None = None,
+           ranges: Mapping[str, tuple[float, float]] | None = None, tolerance: float | None = None,
+           folder: Path | None = None) -> Bisection:
+    """Convert a model and find the first stage and op with which the result differs from it.
+
+    `inputs` are arrays by input name, in the source's order of axes; else random ones are drawn, those in `ranges` between two numbers.
+    `tolerance` is the largest error relative to a tensor's largest magnitude (default 1e-4, 1e-2 for sources that compute in float16).
+    `folder`: where the culprit is written as a fixture.
+
+    Raises SourceError for what is no model, OptionError and ShapeError for options and inputs that do not fit, CheckError when the source
+    or the result does not run.
+    """
+    _, data = source_data(source, options, inputs, ranges or {})
+    try:
+        converted, content = running(source, options, data)
+    except (OptionError, SourceError):
+        raise
+    except ConversionError as error:
+        finding, rest = what_fails(source, options, data, error)
+        if rest is not None:
+            before, content = running(source, rest, data)
+            found = _compared(before, content, data, _allowed(before, tolerance), folder)
+            if found.finding is not None:  # what does not load may only be the reader of what is wrong
+                return replace(found, outputs={})
+        path, reproduced = culprit_fixture(source, options, data, [Region(finding.layer, finding.layer)], tolerance, folder)
+        return Bisection({}, None, tolerance or TOLERANCE, finding, path, reproduced)
+    return _compared(converted, content, data, _allowed(converted, tolerance), folder)
+
+
+def _allowed(converted: Converted, given: float | None) -> float:
+    return given if given is not None else TOLERANCE_FLOAT16 if converted.half else TOLERANCE
+
+
+def _compared(converted: Converted, content: bytes, data: Mapping[str, Array], tolerance: float, folder: Path | None) -> Bisection:
+    """The bisection of a result that runs."""
+    graph = read(converted.source, converted.options)
+    errors = tensor_errors(converted.source, converted.inputs, content, converted.inner_tensors, data)
+    layers = layer_errors(graph, errors, tolerance)
+    outputs = _outputs(converted, content, data)
+    agreeing = {e.tensor for e in layers.layers if e.max_rel <= tolerance} | {info.tensor for info in converted.inputs}
+    for k in islice(beginnings(graph, layers.layers, tolerance), _TRIED):
+        wanted = layers.layers[k].tensor
+        finding = (first_stage(converted, wanted, agreeing, data, tolerance)
+                   or first_operator(converted, content, wanted, agreeing, data, tolerance))
+        if finding is not None:
+            regions = [Region(finding.layer, finding.layer), Region("", wanted, _before(graph, wanted, agreeing))]
+            return Bisection(outputs, layers, tolerance, finding,
+                             *culprit_fixture(converted.source, converted.options, data, regions, tolerance, folder))
+    finding = None
+    if not layers.off and any(not error.max_rel <= tolerance for error in outputs.values()):
+        finding = first_delegated(converted, content, data, tolerance)
+    regions = [Region(finding.layer, finding.layer)] if finding is not None else []
+    return Bisection(outputs, layers, tolerance, finding,
+                     *culprit_fixture(converted.source, converted.options, data, regions, tolerance, folder))
+
+
+def _outputs(converted: Converted, content: bytes, data: Mapping[str, Array]) -> dict[str, TensorError]:
+    """The errors of the outputs, by name."""
+    expected = source_tensors(converted.source, converted.inputs, [info.tensor for info in converted.outputs], data)
+    actual = run_litert(content, converted.inputs, converted.outputs, data)
+    return {info.name: compare(expected[info.tensor], actual[info.name]) for info in converted.outputs}
+
+
+def _before(graph: Graph, wanted: str, agreeing: Collection[str]) -> tuple[str, ...]:
+    """The source's tensors nearest before `wanted` that agree."""
+    value = next((v for v in graph.values() if v.origin == wanted), None)
+    return tuple(v.origin for v in compared_before(value, agreeing))
