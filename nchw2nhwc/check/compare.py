@@ -32,10 +32,14 @@ class TensorError:
     worst: tuple[int, ...] | None
 
 
+NO_LIKENESS = TensorError(math.inf, math.inf, math.inf, math.nan, None)
+"""The error of a tensor of another shape."""
+
+
 def compare(expected: Array, actual: Array) -> TensorError:
     """The error of `actual`, both in the source's order of axes."""
     if expected.shape != actual.shape:
-        return TensorError(math.inf, math.inf, math.inf, math.nan, None)
+        return NO_LIKENESS
     if not expected.size:
         return TensorError(0.0, 0.0, 0.0, 1.0, None)
     sums = _Sums()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 
 from nchw2nhwc.check import source_tensors
@@ -28,6 +28,13 @@ from nchw2nhwc.source import Source
 
 _TRIED = 5
 """Tensors with which an error seems to begin that are looked into before giving up."""
+
+_LOCAL = 0.1
+"""The part of the tolerance that a single op, given the right operands, may use up."""
+
+_SHARES = (1.0, 0.01)
+"""Parts of the tolerance below which tensors count as right, one after the other: what is right enough at first may hide an op whose small
+error another one enlarges."""
 
 
 def bisect(source: Source, options: ConvertOptions, *, inputs: Mapping[str, Array] | None = None,
@@ -69,15 +76,15 @@ def _compared(converted: Converted, content: bytes, data: Mapping[str, Array], t
     errors = tensor_errors(converted.source, converted.inputs, content, converted.inner_tensors, data)
     layers = layer_errors(graph, errors, tolerance)
     outputs = _outputs(converted, content, data)
-    agreeing = {e.tensor for e in layers.layers if e.max_rel <= tolerance} | {info.tensor for info in converted.inputs}
-    for k in islice(beginnings(graph, layers.layers, tolerance), _TRIED):
-        wanted = layers.layers[k].tensor
-        finding = (first_stage(converted, wanted, agreeing, data, tolerance)
-                   or first_operator(converted, content, wanted, agreeing, data, tolerance))
+    suspects = [layers.layers[k].tensor for k in islice(beginnings(graph, layers.layers, tolerance), _TRIED)]
+    for share, wanted in product(_SHARES, suspects):
+        agreeing = {e.tensor for e in layers.layers if e.max_rel <= tolerance * share} | {info.tensor for info in converted.inputs}
+        finding = (first_stage(converted, wanted, agreeing, data, tolerance * _LOCAL)
+                   or first_operator(converted, content, wanted, agreeing, data, tolerance * _LOCAL))
         if finding is not None:
             regions = [Region(finding.layer, finding.layer), Region("", wanted, _before(graph, wanted, agreeing))]
             return Bisection(outputs, layers, tolerance, finding,
-                             *culprit_fixture(converted.source, converted.options, data, regions, tolerance, folder))
+                             *culprit_fixture(converted.source, converted.options, data, regions, tolerance * _LOCAL, folder))
     finding = None
     if not layers.off and any(not error.max_rel <= tolerance for error in outputs.values()):
         finding = first_delegated(converted, content, data, tolerance)

@@ -20,9 +20,9 @@ class Finding:
     """Where a result begins to differ.
 
     `stage` is "read" (the parsed graph is wrong already), the name of a pass, "layout", "emit" (the graph is right, the result is not),
-    "XNNPACK" (the operators are right, with XNNPACK they are not), "convert" (the graph cannot be converted) or "load" (LiteRT does not load
-    or run the result). `op` is the op in the graph of that stage, `layer` and `type` the source's layer that it comes from, `tensor` the
-    value that is off, by its name in that graph, and `error` by how much; `reason` says what failed where nothing could be compared.
+    "XNNPACK" (the operators are right, with XNNPACK they are not), "convert" (the graph cannot be converted) or "load" (LiteRT does not
+    load or run the result). `op` is the op in the graph of that stage, `layer` and `type` the source's layer that it comes from, `tensor`
+    the value that is off, by its name in that graph, and `error` by how much; `reason` says what failed where nothing could be compared.
     """
 
     stage: str
