@@ -35,7 +35,7 @@ class Sabotage:
 def planted(sabotage: Sabotage) -> Iterator[None]:
     """The lowering of the op is wrong inside the block."""
     cls = REGISTRY[sabotage.op]
-    right = LOWERINGS[cls]
+    right = LOWERINGS.table[cls]
 
     def lower(e: Emitter, node: Node, op: Op) -> None:
         start = len(e.subgraph.operators)
@@ -43,11 +43,11 @@ def planted(sabotage: Sabotage) -> Iterator[None]:
         made = e.subgraph.operators[start:]
         e.subgraph.operators[start:] = [sabotage.change(e, each) if each.code in sabotage.codes else each for each in made]
 
-    LOWERINGS[cls] = replace(right, lower=lower)
+    LOWERINGS.table[cls] = replace(right, lower=lower)
     try:
         yield
     finally:
-        LOWERINGS[cls] = right
+        LOWERINGS.table[cls] = right
 
 
 # ---- mistakes ----------------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_a_wrong_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_result_that_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """An operator that LiteRT refuses; then one that cannot be expressed at all."""
-    right = LOWERINGS[Sin]
+    right = LOWERINGS.table[Sin]
 
     def refused(e: object, each: object, op: object) -> None:
         right.lower(e, each, op)  # type: ignore[arg-type]
@@ -122,7 +122,7 @@ def test_a_result_that_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise TargetError("no")
 
     for cls, lower, layer, reason in ((Softmax, impossible, "soft", "no"), (Sin, refused, "sine", "LiteRT")):
-        monkeypatch.setitem(LOWERINGS, cls, replace(LOWERINGS[cls], lower=lower))
+        monkeypatch.setitem(LOWERINGS.table, cls, replace(LOWERINGS.table[cls], lower=lower))
         result = found(tmp_path)
         assert not result.passed
         assert result.finding is not None
@@ -130,7 +130,7 @@ def test_a_result_that_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert reason in result.finding.reason
         assert result.reproduced
         monkeypatch.undo()
-    monkeypatch.setitem(LOWERINGS, Sin, replace(right, lower=refused))
+    monkeypatch.setitem(LOWERINGS.table, Sin, replace(right, lower=refused))
     onnx.save(network(), tmp_path / "m.onnx")
     assert cli.main(["bisect", str(tmp_path / "m.onnx"), "-o", str(tmp_path / "g"), "--json", str(tmp_path / "b.json")]) == 3
     assert "LiteRT does not take the result" in capsys.readouterr().out
