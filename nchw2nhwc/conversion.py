@@ -46,13 +46,18 @@ def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = 
         stages.show("read", graph)
         ends = _Boundary(graph)
         limits, source_ops, half = index_limits(graph), _count_layers(graph), in_half(source, graph)
-    layout = _lowered(graph, route, stages, _every(options.input_layout, [v.name for v in graph.inputs]),
-                      _every(options.output_layout, graph.output_names), options.keep_layout)
+    layout = plan(graph, options, stages, route)
     for note in layout.graph.notes:
         stages.progress.step(note)
     inputs, outputs = ends.described(layout)
     return Converted(source, options, layout, inputs, outputs, source_ops=source_ops, half=half, index_limits=limits, stages=stages,
                      route=route)
+
+
+def plan(graph: Graph, options: ConvertOptions, stages: Stages, route: Route = "tflite") -> LayoutResult:
+    """The graph that a target is made from, of one in source order, which is used up. Raises ConversionError."""
+    return _lowered(graph, route, stages, _every(options.input_layout, [v.name for v in graph.inputs]),
+                    _every(options.output_layout, graph.output_names), options.keep_layout)
 
 
 def run_again(converted: Converted, route: Route) -> LayoutResult:
@@ -73,6 +78,7 @@ def _lowered(graph: Graph, route: Route, stages: Stages, input_layouts: Mapping[
     from nchw2nhwc.passes import run_passes
 
     def told(name: str, seconds: float, rewrites: int) -> None:
+        stages.passes.append((name, seconds, rewrites))
         stages.progress.step(f"{name}: {rewrites} rewrite(s), {seconds:.3f} s")
 
     before, after = _passes_of(route)
@@ -97,6 +103,14 @@ def _passes_of(route: Route) -> tuple[Sequence[Pass], Sequence[Pass]]:
     from nchw2nhwc.emit.keras import passes
 
     return passes.keras_source_passes(trainable=route == "trainable"), passes.target_passes()
+
+
+def steps(route: Route) -> tuple[str, ...]:
+    """The names of a conversion's steps, after each of which its `Stages` show the graph."""
+    if route != "tflite":
+        require_tensorflow()
+    before, after = _passes_of(route)
+    return ("read", *(each.name for each in before), "layout", *(each.name for each in after))
 
 
 def require_tensorflow() -> None:

@@ -225,6 +225,12 @@ class RunOptions:
         "inputs for the check, by name and in the source's axis order (default: random)", metavar="FILE.npz", parse=Path))
     layers: bool = field(default=False, metadata=flag(
         "compare the tensors inside the float32 file too, and name the first op that is off while its operands agree", kind="switch"))
+    print_between_passes: str | None = field(default=None, metadata=flag(
+        "print the graph as text after every pass, or after those called PASS (read and layout count as passes)", kind="optional",
+        metavar="PASS"))
+    time_passes: bool = field(default=False, metadata=flag("print how long every pass took and what it did", kind="switch"))
+    dump_graph: Path | None = field(default=None, metadata=flag(
+        "write the graph as text into this folder after every pass, one file each", metavar="DIR", parse=Path))
     explain_layout: bool = field(default=False, metadata=flag(
         "print for every transpose that is left which two ops disagree, and the bytes it moves", kind="switch"))
     report: Path | None = field(default=None, metadata=flag("write the report as JSON", metavar="FILE.json", parse=Path))

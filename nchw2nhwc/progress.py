@@ -105,6 +105,8 @@ class Stages:
         self.progress: Progress = progress or Silent()
         self._watch = watch
         self.seconds: dict[str, float] = {}
+        self.passes: list[tuple[str, float, int]] = []
+        """Every pass that has run: its name, the seconds it took and how many rewrites it made."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 from nchw2nhwc.cli_arguments import Arguments, parse_arguments
 from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared
+from nchw2nhwc.commands.graphs import Graphs, require_step
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.files import Staging
 from nchw2nhwc.progress import STAGES, Bar, Lines, Progress, Silent, Stages
+from nchw2nhwc.tables import aligned
 
 if TYPE_CHECKING:
     import keras
@@ -44,9 +46,14 @@ def _run(arguments: Arguments) -> int:
 
     options = arguments.run
     source = identify(arguments.model, arguments.convert.bin)
-    progress = _progress(arguments)
+    if options.print_between_passes:
+        from nchw2nhwc.conversion import steps
+
+        require_step(options.print_between_passes, steps(options.route))
+    progress, graphs = _progress(arguments), Graphs(options.dump_graph, options.print_between_passes)
+    stages = Stages(progress, graphs.show)
     try:
-        converted, outcome = _convert(arguments, source, Stages(progress))
+        converted, outcome = _convert(arguments, source, stages)
     finally:
         progress.close()
     if not options.quiet:
@@ -58,6 +65,9 @@ def _run(arguments: Arguments) -> int:
             from nchw2nhwc.commands.tables import layer_rows
 
             print(*layer_rows(outcome.layers), sep="\n")
+    if options.time_passes:
+        print(*aligned([("pass", "seconds", "rewrites"), *((name, f"{spent:.3f}", str(count)) for name, spent, count in stages.passes)]),
+              sep="\n")
     return 0 if all(check.passed for check in converted.checks.values()) else ABOVE_TOLERANCE
 
 

@@ -102,3 +102,11 @@ class BisectOptions:
     def __post_init__(self) -> None:
         if self.check_inputs is not None and self.input_range:
             raise OptionError("--check-inputs gives the data; it does not go together with --input-range")
+
+
+@dataclass(frozen=True)
+class InspectOptions:
+    """Of `openvino2tf inspect`, besides those of the conversion."""
+
+    json: Path | None = field(default=None, metadata=_JSON)
+    quiet: bool = field(default=False, metadata=_QUIET)
