@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from keras import Model as KerasModel
 
     from nchw2nhwc.check import CheckResult, Reference
+    from nchw2nhwc.check.layers import LayerErrors
     from nchw2nhwc.emit.keras import Network
     from nchw2nhwc.emit.tflite import FlatBuffer
-    from nchw2nhwc.html.model import LayerErrors
     from nchw2nhwc.ir import Array, Graph
     from nchw2nhwc.ir.stored import Stored
     from nchw2nhwc.layout import LayoutResult

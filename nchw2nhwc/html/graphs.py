@@ -9,7 +9,8 @@ from typing import Literal, TypeAlias, TypedDict
 from nchw2nhwc.html.levels import LevelData, build_levels
 from nchw2nhwc.html.modules import Link, group
 from nchw2nhwc.ir import Graph, Node, Value
-from nchw2nhwc.layout import LayoutResult, Stored
+from nchw2nhwc.ir.stored import Stored
+from nchw2nhwc.layout import LayoutResult
 from nchw2nhwc.layout.tensor import channels_last_perm, factor_names, source_perm
 from nchw2nhwc.ops.movement import Reshape
 from nchw2nhwc.ops.rules import Along, Elementwise, Last, Normalization

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypedDict
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
 from nchw2nhwc import __version__
+from nchw2nhwc.check.layers import LayerErrors
 from nchw2nhwc.html.graphs import GraphData, result_graph, source_graph, twins
 from nchw2nhwc.html.pictures import PictureData, pictures
 from nchw2nhwc.interface import layout_name
@@ -22,33 +21,6 @@ if TYPE_CHECKING:
     from nchw2nhwc.ir import Graph
 
 Counts: TypeAlias = list[tuple[str, int]]
-
-
-class LayerRecord(Protocol):
-    """The error of one tensor inside the network: the source's name of the tensor, the layer that makes it and the layer's type, and the
-    largest difference relative to the tensor's largest magnitude (infinity or NaN where it is not a number)."""
-
-    @property
-    def tensor(self) -> str: ...
-
-    @property
-    def layer(self) -> str: ...
-
-    @property
-    def type(self) -> str: ...
-
-    @property
-    def max_rel_error(self) -> float: ...
-
-
-@dataclass(frozen=True)
-class LayerErrors:
-    """The errors along the network, in the source's order; `culprit` is the tensor of the first op whose result is off although what it
-    reads is right, "" when there is none. `tolerance` is what an output is allowed."""
-
-    records: Sequence[LayerRecord]
-    tolerance: float
-    culprit: str = ""
 
 
 class LayerData(TypedDict):
@@ -120,7 +92,7 @@ def collect(converted: Converted, *, layers: LayerErrors | None = None, unchecke
         "counts": {"source": Counter(op["type"] for op in source["ops"] if not op["end"]).most_common(),
                    "result": converted.operator_counts().most_common()},
         "graphs": {"source": source, "result": result_ops},
-        "layers": _layers(layers) if layers is not None and layers.records else None,
+        "layers": _layers(layers) if layers is not None and layers.layers else None,
         "pictures": _pictures(converted, read_again, result),
     }
 
@@ -131,13 +103,10 @@ def _transposes(converted: Converted, graph: GraphData) -> list[TransposeData]:
             for k, move in enumerate(converted.layout.transposes)]
 
 
-def _layers(layers: LayerErrors) -> LayersData:
-    records: list[LayerData] = [
-        {"tensor": record.tensor, "layer": record.layer, "type": record.type,
-         "error": record.max_rel_error if math.isfinite(record.max_rel_error) else None} for record in layers.records]
-    tensors = [record["tensor"] for record in records]
-    culprit = tensors.index(layers.culprit) if layers.culprit in tensors else -1
-    return {"records": records, "culprit": culprit, "tolerance": layers.tolerance}
+def _layers(errors: LayerErrors) -> LayersData:
+    records: list[LayerData] = [{"tensor": error.tensor, "layer": error.layer, "type": error.type,
+                                 "error": error.max_rel if math.isfinite(error.max_rel) else None} for error in errors.layers]
+    return {"records": records, "culprit": -1 if errors.first is None else errors.first, "tolerance": errors.tolerance}
 
 
 def _pictures(converted: Converted, graph: Graph, result: Path | None) -> list[PictureData]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from nchw2nhwc import Converted, convert
-from nchw2nhwc.html.model import LayerErrors
+from nchw2nhwc.check.layers import LayerError, LayerErrors
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -23,22 +22,17 @@ if TYPE_CHECKING:
     from measure.browser import Browser
 
 
-@dataclass(frozen=True)
-class Record:
-    """The error of one tensor."""
-
-    tensor: str
-    layer: str
-    type: str
-    max_rel_error: float
-
-
 HOSTILE = "/stem/</script><script>alert(1)</script>&amp;/\u2028Relu"
 """A layer's name that a page must not take for markup."""
 
-RECORDS = (Record("c1", "/stem/conv/Conv", "Conv", 1e-7), Record("r1", HOSTILE, "Relu", 0.0),
-           Record("t1", "/body/Transpose", "Transpose", 2e-7), Record("y", "/body/conv/Conv", "Conv", 0.3),
-           Record("z", "/body/Tanh", "Tanh", math.inf))
+def error(tensor: str, layer: str, type: str, relative: float) -> LayerError:
+    """The error of one tensor."""
+    return LayerError(tensor, layer, type, relative, relative, relative, 1.0)
+
+
+RECORDS = (error("c1", "/stem/conv/Conv", "Conv", 1e-7), error("r1", HOSTILE, "Relu", 0.0),
+           error("t1", "/body/Transpose", "Transpose", 2e-7), error("y", "/body/conv/Conv", "Conv", 0.3),
+           error("z", "/body/Tanh", "Tanh", math.inf))
 
 
 def network() -> onnx.ModelProto:
@@ -68,7 +62,7 @@ def checked() -> Converted:
 def page(checked: Converted, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Its page, with errors inside the network."""
     path = tmp_path_factory.mktemp("html") / "net.html"
-    checked.save_html(path, LayerErrors(RECORDS, 1e-4, "y"))
+    checked.save_html(path, LayerErrors(RECORDS, 1e-4, 3))
     return path
 
 

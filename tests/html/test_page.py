@@ -14,9 +14,10 @@ from measure.deep import deep_network
 from onnx import helper
 
 from nchw2nhwc import Converted, convert
+from nchw2nhwc.check.layers import LayerErrors
 from nchw2nhwc.conversion import read
 from nchw2nhwc.html.graphs import GraphData
-from nchw2nhwc.html.model import LayerErrors, PageData, collect
+from nchw2nhwc.html.model import PageData, collect
 from nchw2nhwc.html.page import render
 from tests.digits import ONNX, XML, openvino2tf
 from tests.html.conftest import HOSTILE, RECORDS
@@ -26,7 +27,7 @@ pytest.importorskip("onnxruntime")
 
 @pytest.fixture(scope="module")
 def data(checked: Converted) -> PageData:
-    return collect(checked, layers=LayerErrors(RECORDS, 1e-4, "y"))
+    return collect(checked, layers=LayerErrors(RECORDS, 1e-4, 3))
 
 
 def by_name(graph: GraphData, type: str) -> list[str]:
