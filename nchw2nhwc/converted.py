@@ -159,10 +159,12 @@ class Converted:
     def stage_keras(self, staging: Staging, folder: Path, to: Sequence[str], network: Network) -> None:
         """Write the files of `network` (see `reserve_keras`) under their temporary names. Raises OutputError."""
         from nchw2nhwc.emit.keras.files import write
+        from nchw2nhwc.metadata import tensors_of, to_json
         from nchw2nhwc.report import interface_json
 
         with self.stages.stage("write"):
-            interface = interface_json(self.inputs, self.outputs)
+            stored = self._layout_of("trainable" if network.trainable else "keras").stored
+            interface = to_json(interface_json(self.inputs, self.outputs), self.options, tensors_of(stored, network.tensors), float16=False)
             for final, target in keras_paths(folder, self.source.stem, to).items():
                 with staging.writing(final) as temporary:
                     write(network, temporary, [info.name for info in self.inputs], [info.name for info in self.outputs], interface)

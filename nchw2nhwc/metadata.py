@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nchw2nhwc.conversion import require_tensorflow
 from nchw2nhwc.errors import Location, OptionError, SourceError
 from nchw2nhwc.interface import METADATA
 from nchw2nhwc.ir.stored import Stored
@@ -70,9 +71,19 @@ def tensors_of(stored: Mapping[str, Stored], names: Mapping[str, str]) -> dict[s
 
 def read(path: Path) -> Metadata:
     """The metadata of a result. Raises SourceError when it cannot be read or is not there."""
-    if path.suffix.lower() != ".tflite":
-        raise SourceError("results of this kind cannot be checked", Location(path.name), "Give a .tflite file.")
-    return read_tflite(path)
+    if path.suffix.lower() == ".tflite":
+        return read_tflite(path)
+    if path.suffix not in (".keras", ".h5") and not path.is_dir():
+        raise SourceError("results of this kind cannot be checked", Location(path.name),
+                          "Give a .tflite, .keras or .h5 file or the folder of a SavedModel.")
+    require_tensorflow()
+    from nchw2nhwc.emit.keras.metadata import read_metadata
+
+    try:
+        content = read_metadata(path)
+    except OSError as error:
+        raise SourceError(f"cannot read it: {error.strerror or error}", Location(str(path))) from None
+    return parse(json.dumps(content).encode(), path.name)
 
 
 def read_tflite(path: Path) -> Metadata:

@@ -15,9 +15,9 @@ from nchw2nhwc.check.compare import NO_LIKENESS, TensorError, compare, worst_of
 from nchw2nhwc.check.growth import layer_errors
 from nchw2nhwc.check.inputs import random_inputs, validate_inputs
 from nchw2nhwc.check.layers import LayerError, LayerErrors
-from nchw2nhwc.check.litert import litert_tensors, run_litert
 from nchw2nhwc.conversion import read
 from nchw2nhwc.debug.data import checked_ranges
+from nchw2nhwc.debug.results import Result, TfliteResult, open_result
 from nchw2nhwc.debug.subject import Subject, open_subject
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo
@@ -82,17 +82,18 @@ def check(model: Model, result: str | os.PathLike[str], *, bin: str | os.PathLik
     if samples < 1:
         raise OptionError(f"samples={samples}: at least one is needed")
     subject = open_subject(identify(model, bin), Path(result))
+    made = open_result(Path(result))
     sets = [validate_inputs(subject.inputs, inputs)] if inputs is not None else draw(subject, samples, input_range or {})
     allowed = subject.tolerance(tolerance)
     found: dict[str, list[TensorError]] = {info.name: [] for info in subject.outputs}
     for data in sets:
         expected = source_tensors(subject.source, subject.inputs, [info.tensor for info in subject.outputs], data)
-        actual = run_litert(subject.result, subject.inputs, subject.outputs, data)
+        actual = made.run(subject.inputs, subject.outputs, data)
         for info in subject.outputs:
             found[info.name].append(compare(expected[info.tensor], actual[info.name]))
     inside = None
     if layers:
-        errors = tensor_errors(subject.source, subject.inputs, subject.result, subject.metadata.tensors, sets[0])
+        errors = tensor_errors(subject.source, subject.inputs, made, subject.metadata.tensors, sets[0])
         inside = layer_errors(subject.graph, errors, allowed)
     return Comparison({name: worst_of(errors) for name, errors in found.items()}, allowed, len(sets), inside)
 
@@ -101,7 +102,7 @@ def inner_errors(converted: Converted, file: Path, data: Mapping[str, Array], to
     """The errors of the tensors inside the TFLite file of a conversion, for inputs by name in the source's order of axes."""
     graph = read(converted.source, converted.options)
     tensors = read_tflite(file).tensors
-    return layer_errors(graph, tensor_errors(converted.source, converted.inputs, file, tensors, data), tolerance)
+    return layer_errors(graph, tensor_errors(converted.source, converted.inputs, TfliteResult(file), tensors, data), tolerance)
 
 
 def draw(subject: Subject, samples: int, ranges: Mapping[str, Sequence[float]]) -> list[dict[str, Array]]:
@@ -110,12 +111,12 @@ def draw(subject: Subject, samples: int, ranges: Mapping[str, Sequence[float]]) 
     return [random_inputs(subject.inputs, subject.limits, seed, bounds) for seed in range(samples)]
 
 
-def tensor_errors(source: Source, inputs: Sequence[TensorInfo], result: Path | bytes, tensors: Mapping[str, Stored],
+def tensor_errors(source: Source, inputs: Sequence[TensorInfo], result: Result, tensors: Mapping[str, Stored],
                   data: Mapping[str, Array]) -> Iterator[tuple[str, TensorError]]:
     """Run source and result once each, with all tensors kept, and compare what both have; by the source's names, in the result's order."""
     wanted = {name: stored for name, stored in tensors.items() if stored.source not in {info.tensor for info in inputs}}
     expected = source_tensors(source, inputs, [], data, list(dict.fromkeys(stored.source for stored in wanted.values())))
-    for name, array in litert_tensors(result, inputs, data, wanted):
+    for name, array in result.tensors(inputs, data, wanted):
         stored = wanted[name]
         if stored.source in expected:
             there = expected[stored.source]

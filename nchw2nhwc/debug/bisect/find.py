@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
@@ -21,6 +21,7 @@ from nchw2nhwc.debug.bisect.stages import first_operator, first_stage
 from nchw2nhwc.debug.check import tensor_errors
 from nchw2nhwc.debug.data import source_data
 from nchw2nhwc.debug.fixture import Region
+from nchw2nhwc.debug.results import TfliteResult
 from nchw2nhwc.errors import ConversionError, OptionError, SourceError
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
@@ -28,6 +29,9 @@ from nchw2nhwc.source import Source
 
 _TRIED = 5
 """Tensors with which an error seems to begin that are looked into before giving up."""
+
+_WIDER = 4
+"""Regions around an op that are tried for one that is wrong by itself: what passes make of an op may need what is before it."""
 
 _LOCAL = 0.1
 """The part of the tolerance that a single op, given the right operands, may use up."""
@@ -73,16 +77,18 @@ def _allowed(converted: Converted, given: float | None) -> float:
 def _compared(converted: Converted, content: bytes, data: Mapping[str, Array], tolerance: float, folder: Path | None) -> Bisection:
     """The bisection of a result that runs."""
     graph = read(converted.source, converted.options)
-    errors = tensor_errors(converted.source, converted.inputs, content, converted.inner_tensors, data)
+    errors = tensor_errors(converted.source, converted.inputs, TfliteResult(content), converted.inner_tensors, data)
     layers = layer_errors(graph, errors, tolerance)
     outputs = _outputs(converted, content, data)
     suspects = [layers.layers[k].tensor for k in islice(beginnings(graph, layers.layers, tolerance), _TRIED)]
+    suspects = suspects or [error.tensor for error in layers.off[:1]]
     for share, wanted in product(_SHARES, suspects):
         agreeing = {e.tensor for e in layers.layers if e.max_rel <= tolerance * share} | {info.tensor for info in converted.inputs}
         finding = (first_stage(converted, wanted, agreeing, data, tolerance * _LOCAL)
                    or first_operator(converted, content, wanted, agreeing, data, tolerance * _LOCAL))
         if finding is not None:
-            regions = [Region(finding.layer, finding.layer), Region("", wanted, _before(graph, wanted, agreeing))]
+            later = [error.tensor for error in layers.off if error.tensor != wanted][:_WIDER]
+            regions = [Region(finding.layer, finding.layer), *_around(graph, [wanted, *later], agreeing)]
             return Bisection(outputs, layers, tolerance, finding,
                              *culprit_fixture(converted.source, converted.options, data, regions, tolerance * _LOCAL, folder))
     finding = None
@@ -100,7 +106,14 @@ def _outputs(converted: Converted, content: bytes, data: Mapping[str, Array]) ->
     return {info.name: compare(expected[info.tensor], actual[info.name]) for info in converted.outputs}
 
 
-def _before(graph: Graph, wanted: str, agreeing: Collection[str]) -> tuple[str, ...]:
-    """The source's tensors nearest before `wanted` that agree."""
-    value = next((v for v in graph.values() if v.origin == wanted), None)
-    return tuple(v.origin for v in compared_before(value, agreeing))
+def _around(graph: Graph, off: Sequence[str], agreeing: Collection[str]) -> Iterator[Region]:
+    """Regions that begin with tensors which agree and end with one that is off: from the nearest tensors before the first that is off, from
+    those before them, and so on; then from there to tensors that are off further on."""
+    values = {v.origin: v for v in graph.values() if v.origin}
+    stops = [values[off[0]]] if off[0] in values else []
+    for _ in range(_WIDER):
+        stops = list({v.origin: v for stop in stops for v in compared_before(stop, agreeing) or [stop]}.values())
+        if stops and off[0] not in {v.origin for v in stops}:
+            yield Region("", off[0], tuple(v.origin for v in stops))
+    for last in off[1:] if stops else ():
+        yield Region("", last, tuple(v.origin for v in stops))

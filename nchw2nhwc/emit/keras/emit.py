@@ -29,10 +29,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Network:
-    """A model, and for the names of its layers the layer of the source that each comes from."""
+    """A model, for the names of its layers the layer of the source that each comes from, and for the names of the graph's values the layer
+    or function whose only result each is. `trainable` says which graph it was made of."""
 
     model: keras.Model
     layers: Mapping[str, Origin]
+    tensors: Mapping[str, str]
+    trainable: bool
 
 
 def emit_keras(graph: Graph, *, trainable: bool = False) -> Network:
@@ -46,7 +49,7 @@ def emit_keras(graph: Graph, *, trainable: bool = False) -> Network:
     outputs = _outputs(e, graph)
     name = valid_name(graph.name, "model")
     model = keras.Model(e.inputs[0] if len(e.inputs) == 1 else e.inputs, outputs[0] if len(outputs) == 1 else outputs, name=name)
-    return Network(model, e.origins)
+    return Network(model, e.origins, e.tensor_names(), trainable)
 
 
 def _outputs(e: Emitter, graph: Graph) -> list[KerasTensor]:

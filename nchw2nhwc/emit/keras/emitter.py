@@ -87,6 +87,15 @@ class Emitter:
         large = value.const.size > self.inline and value.type.dtype == np.float32
         return self._weight(value) if large else np.ascontiguousarray(value.const)
 
+    def tensor_names(self) -> dict[str, str]:
+        """By the names of what the graph's nodes compute, the names of the layers and functions of which each is the only result."""
+        found = {}
+        for value in (v for node in self.graph.nodes for v in node.outputs):
+            tensor = self._tensors.get(id(value))
+            if tensor is not None and tensor._keras_history.operation.output is tensor:
+                found[value.name] = str(tensor._keras_history.operation.name)
+        return found
+
     def operands(self, node: Node) -> list[Operand]:
         """All operands of a node, none of which may be absent."""
         return [self.operand(node.input(k)) for k in range(len(node.inputs))]
