@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -30,6 +30,23 @@ class TensorError:
     rms: float
     cosine: float
     worst: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class OutputErrors:
+    """The error of every output by name, and the tolerance that their `max_rel` is held against."""
+
+    outputs: Mapping[str, TensorError]
+    tolerance: float
+
+    @property
+    def max_rel_error(self) -> float:
+        """The largest relative error; 0 for a model without outputs."""
+        return max((error.max_rel for error in self.outputs.values()), default=0.0)
+
+    @property
+    def passed(self) -> bool:
+        return self.max_rel_error <= self.tolerance
 
 
 NO_LIKENESS = TensorError(math.inf, math.inf, math.inf, math.nan, None)

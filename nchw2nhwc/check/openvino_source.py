@@ -63,8 +63,9 @@ def _part(model: openvino.Model, file: str, inputs: Sequence[TensorInfo], wanted
             raise CheckError(f"the source has no tensor '{name}' to compare with", Location(file))
         return ports[name]
 
-    names = list(dict.fromkeys((*wanted, *(name for name in optional if name in ports))))
-    ends = [find(name) for name in names]
+    extra = [name for name in dict.fromkeys(optional) if name in ports and name not in wanted]
+    names = [*dict.fromkeys(wanted), *extra]
+    ends = [*map(find, dict.fromkeys(wanted)), *(_as_computed(ports[name]) for name in extra)]
     parameters = []
     for info in inputs:
         port = find(info.tensor)
@@ -80,6 +81,15 @@ def _part(model: openvino.Model, file: str, inputs: Sequence[TensorInfo], wanted
     if any(not part.input(k).get_partial_shape().compatible(shape) for k, shape in shapes.items()):
         part.reshape({part.input(k): shape for k, shape in shapes.items()})
     return part, names
+
+
+def _as_computed(port: openvino.Output) -> openvino.Output:
+    """A tensor as the plugin computes it: half precision only where the model ends, which this keeps from happening."""
+    import openvino
+    from openvino import opset13 as ops
+
+    half = port.get_element_type() in (openvino.Type.f16, openvino.Type.bf16)
+    return ops.convert(port, "f32").output(0) if half else port
 
 
 def all_ports(model: openvino.Model) -> dict[str, openvino.Output]:

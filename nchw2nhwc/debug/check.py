@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nchw2nhwc.check import source_tensors
-from nchw2nhwc.check.compare import NO_LIKENESS, TensorError, compare, worst_of
+from nchw2nhwc.check.compare import NO_LIKENESS, OutputErrors, TensorError, compare, worst_of
 from nchw2nhwc.check.growth import layer_errors
 from nchw2nhwc.check.inputs import random_inputs, validate_inputs
 from nchw2nhwc.check.layers import LayerError, LayerErrors
@@ -31,23 +31,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(OutputErrors):
     """What comparing a result with its source has shown: the error of every output over all samples, the tolerance for their `max_rel`, how
     many samples there were and, if they were asked for, the errors of the tensors inside."""
 
-    outputs: Mapping[str, TensorError]
-    tolerance: float
     samples: int
     layers: LayerErrors | None = None
-
-    @property
-    def max_rel_error(self) -> float:
-        """The largest relative error; 0 for a model without outputs."""
-        return max((error.max_rel for error in self.outputs.values()), default=0.0)
-
-    @property
-    def passed(self) -> bool:
-        return self.max_rel_error <= self.tolerance
 
     def to_json(self) -> bytes:
         """All of it as UTF-8 JSON; null for what is not finite."""

@@ -8,8 +8,12 @@ import numpy as np
 
 from nchw2nhwc.check.compare import TensorError, compare
 from nchw2nhwc.debug.bisect.finding import Finding
-from nchw2nhwc.ir import Array, Graph, Node, Value, evaluate
+from nchw2nhwc.ir import Array, DType, Graph, Node, Value, evaluate
 from nchw2nhwc.ir.stored import Stored
+from nchw2nhwc.ops.kinds import kind_of
+
+_SINGLE = 4
+"""Bytes of a float32."""
 
 
 def region(graph: Graph, wanted: str, agreeing: Collection[str]) -> list[Node]:
@@ -31,6 +35,11 @@ def origins(nodes: Sequence[Node]) -> Iterator[str]:
                 yield value.origin
 
 
+def single(dtype: DType) -> DType:
+    """The element type to compute in: single precision for the narrower ones, as OpenVINO is told to and as results do."""
+    return np.dtype(np.float32) if kind_of(dtype) == "floating point" and dtype.itemsize < _SINGLE else dtype
+
+
 class SourceValues:
     """The source's tensors as the values of a graph that equal them; `stored` says how they are stored, if layouts are decided."""
 
@@ -47,7 +56,7 @@ class SourceValues:
             if relation is None or relation.source != value.origin:
                 return None
             array = relation.to_stored(array, [evaluate(size, self._sizes) for size in value.shape])
-        return np.asarray(array, value.type.dtype)
+        return np.asarray(array, single(value.type.dtype))
 
 
 def first_off(nodes: Sequence[Node], stage: str, sizes: Mapping[str, int], expected: Callable[[Value], Array | None],
@@ -76,7 +85,7 @@ def _operand(value: Value | None, expected: Callable[[Value], Array | None], com
     if value is None:
         return None
     if value.const is not None:
-        return value.const
+        return np.asarray(value.const, single(value.type.dtype))
     array = expected(value)
     return computed.get(id(value)) if array is None else array
 
