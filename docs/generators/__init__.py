@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from docs.generators import command_line, coverage, migration
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    "command-line": command_line.options,
+    **{f"command-{name.replace(' ', '-')}": partial(command_line.options, name) for name in command_line.COMMANDS},
     "openvino2tensorflow-understood": migration.understood,
     "openvino2tensorflow-replaced": migration.replaced,
     "onnx-operators": coverage.onnx_supported,

@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from dataclasses import Field, fields
 
 from docs.generators.markdown import cell, code, table
+from nchw2nhwc.commands.options import BisectOptions, CheckOptions, FixtureOptions, FixtureRunOptions, InspectOptions
 from nchw2nhwc.options import ConvertOptions, RunOptions, flag_of
 
-GROUPS = (("Conversion", ConvertOptions), ("Files, check and output", RunOptions))
-"""The groups of options, as `openvino2tf --help` has them."""
+COMMANDS = {"convert": (("Conversion", ConvertOptions), ("Files, check and output", RunOptions)), "check": (("", CheckOptions),),
+            "bisect": (("", BisectOptions),), "fixture": (("", FixtureOptions),), "fixture run": (("", FixtureRunOptions),),
+            "inspect": (("", InspectOptions),)}
+"""The groups of options that each command has (bisect and inspect besides those of the conversion), titled as its help has them."""
 
 
 def spellings(field: Field[object]) -> Iterator[str]:
@@ -23,13 +26,13 @@ def spellings(field: Field[object]) -> Iterator[str]:
         yield f"--no-{long}"
 
 
-def options() -> str:
-    """A table for each group of options."""
-    return "\n\n".join(f"### {title}\n\n{_table(group)}" for title, group in GROUPS)
+def options(command: str) -> str:
+    """A table for each group of options of a command."""
+    return "\n\n".join(f"### {title}\n\n{_table(group)}" if title else _table(group) for title, group in COMMANDS[command])
 
 
 def _table(group: type) -> str:
-    rows = [(_written(f), cell(flag_of(f).help), code(f.name) if group is ConvertOptions else "") for f in fields(group)]
+    rows = [(_written(f), cell(flag_of(f).help), code(f.name)) for f in fields(group)]
     if group is ConvertOptions:
         return table(("flag", "meaning", "in Python"), rows)
     return table(("flag", "meaning"), (row[:2] for row in rows))
@@ -37,6 +40,7 @@ def _table(group: type) -> str:
 
 def _written(field: Field[object]) -> str:
     """The flag with the placeholder of its value; every spelling on its own, so that lines can break between them."""
-    metavar = flag_of(field).metavar
+    flag = flag_of(field)
+    metavar = f"[{flag.metavar}]" if flag.kind == "optional" else flag.metavar
     *others, last = spellings(field)
     return ", ".join([*map(code, others), code(f"{last} {metavar}".strip())])

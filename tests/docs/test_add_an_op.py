@@ -46,7 +46,7 @@ def test_the_op_of_the_page_passes_the_tests(tmp_path: Path) -> None:
 def test_the_steps_are_those_of_the_table() -> None:
     """A block whose caption is not understood would be left out silently."""
     assert len(STEPS) == 5
-    assert PAGE.count("```{code-block} python") == 6
+    assert PAGE.count("```{code-block} python") == 7
 
 
 def test_every_rule_is_in_the_table() -> None:
