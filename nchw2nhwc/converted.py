@@ -157,17 +157,25 @@ class Converted:
             staging.commit()
 
     def stage_keras(self, staging: Staging, folder: Path, to: Sequence[str], network: Network) -> None:
-        """Write the files of `network` (see `reserve_keras`) under their temporary names. Raises OutputError."""
+        """Write the files of `network` (see `reserve_keras`) under their temporary names. Raises OutputError.
+
+        What TensorFlow's own tools read is made of a narrow model where they need that: the same but for steps in which axes move.
+        """
+        from nchw2nhwc.emit.keras import emit_keras
         from nchw2nhwc.emit.keras.files import write
         from nchw2nhwc.metadata import tensors_of, to_json
         from nchw2nhwc.report import interface_json
 
         with self.stages.stage("write"):
-            stored = self._layout_of("trainable" if network.trainable else "keras").stored
-            interface = to_json(interface_json(self.inputs, self.outputs), self.options, tensors_of(stored, network.tensors), float16=False)
+            layout = self._layout_of("trainable" if network.trainable else "keras")
+            tensors = tensors_of(layout.stored, network.tensors)
+            interface = to_json(interface_json(self.inputs, self.outputs), self.options, tensors, float16=False)
+            narrow = (emit_keras(layout.graph, trainable=network.trainable, narrow=True)
+                      if network.wide and not {"saved_model", "pb"}.isdisjoint(to) else network)
+            inputs, outputs = ([info.name for info in infos] for infos in (self.inputs, self.outputs))
             for final, target in keras_paths(folder, self.source.stem, to).items():
                 with staging.writing(final) as temporary:
-                    write(network, temporary, [info.name for info in self.inputs], [info.name for info in self.outputs], interface)
+                    write(narrow if target in ("saved_model", "pb") else network, temporary, inputs, outputs, interface)
                 known = target if target not in self.files else f"{target}{final.suffix}"
                 self.files[known] = (final, size_of(temporary))
 

@@ -30,26 +30,29 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Network:
     """A model, for the names of its layers the layer of the source that each comes from, and for the names of the graph's values the layer
-    or function whose only result each is. `trainable` says which graph it was made of."""
+    or function whose only result each is. `trainable` says which graph it was made of, `wide` that TensorFlow's own converter to TFLite
+    takes a `narrow` model only."""
 
     model: keras.Model
     layers: Mapping[str, Origin]
     tensors: Mapping[str, str]
     trainable: bool
+    wide: bool
 
 
-def emit_keras(graph: Graph, *, trainable: bool = False) -> Network:
+def emit_keras(graph: Graph, *, trainable: bool = False, narrow: bool = False) -> Network:
     """The functional model of a stored graph (channels-last), in the graph's order of inputs and outputs.
 
     Sizes that are not known are None. Layers are named after the source's. `trainable` makes weights of all constants that values are
-    computed with but single numbers. Raises TargetError that lists every layer which Keras cannot express.
+    computed with but single numbers. `narrow` splits transposes of so many axes that TensorFlow's own converter does not take them. Raises
+    TargetError that lists every layer which Keras cannot express.
     """
-    e = Emitter(graph, trainable=trainable)
+    e = Emitter(graph, trainable=trainable, narrow=narrow)
     LOWERINGS.lower(e, graph)
     outputs = _outputs(e, graph)
     name = valid_name(graph.name, "model")
     model = keras.Model(e.inputs[0] if len(e.inputs) == 1 else e.inputs, outputs[0] if len(outputs) == 1 else outputs, name=name)
-    return Network(model, e.origins, e.tensor_names(), trainable)
+    return Network(model, e.origins, e.tensor_names(), trainable, e.wide and not narrow)
 
 
 def _outputs(e: Emitter, graph: Graph) -> list[KerasTensor]:

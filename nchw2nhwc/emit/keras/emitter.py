@@ -36,13 +36,17 @@ def keras_shape(shape: Shape) -> tuple[int | None, ...]:
 
 
 class Emitter:
-    """Builds the functional model of a graph, node by node: `enter` says for which node layers are being added."""
+    """Builds the functional model of a graph, node by node: `enter` says for which node layers are being added.
 
-    def __init__(self, graph: Graph, *, trainable: bool = False) -> None:
+    `narrow` asks for transposes that TensorFlow's own converter takes; `wide` becomes true when there is one that it does not.
+    """
+
+    def __init__(self, graph: Graph, *, trainable: bool = False, narrow: bool = False) -> None:
         self.graph = graph
         self.where = Location(graph.source)
         self.names = Names()
         self.origins: dict[str, Origin] = {}
+        self.narrow, self.wide = narrow, False
         self.inline = TRAINED if trainable else INLINE
         self._origin = Origin()
         self._layer, self._kind = "", ""

@@ -50,16 +50,40 @@ def _reshape(e: Emitter, node: Node, op: movement.Reshape) -> None:
 @lowering(movement.Transpose, taking(ANY))
 def transpose(e: Emitter, node: Node, op: movement.Transpose) -> None:
     """Permute, or transpose where the batch moves. Of more axes than TensorFlow's own converter to TFLite takes, those that stay neighbours
-    are merged for it."""
-    shape, runs = node.input(0).shape, _runs(op.perm)
-    if len(shape) <= _CONVERTED_AXES or len(runs) == len(shape) or sum(isinstance(s, Dim) for s in shape) > 1:
-        e.set(node, _permuted(e, e.of(node.input(0)), op.perm))
+    are merged for it, and where that is not enough a model that is meant for it moves them in several steps."""
+    x, shape = e.of(node.input(0)), node.input(0).shape
+    if len(shape) <= _CONVERTED_AXES or sum(isinstance(s, Dim) for s in shape) > 1:
+        e.set(node, _permuted(e, x, op.perm))
         return
+    steps = _steps(op.perm)
+    e.wide |= len(steps) > 1
+    steps = steps if e.narrow else [op.perm]
+    for k, perm in enumerate(steps, 1):
+        x = _merged(e, x, shape, perm, "" if k == len(steps) else f"step{k}")
+        shape = tuple(shape[axis] for axis in perm)
+    e.set(node, x)
+
+
+def _merged(e: Emitter, x: KerasTensor, shape: Shape, perm: Sequence[int], part: str) -> KerasTensor:
+    """A transpose of the runs of axes that stay neighbours."""
+    runs = _runs(perm)
+    if len(runs) == len(shape):
+        return _permuted(e, x, perm, part)
     order = sorted(runs)
     merged = tuple(product(shape[axis] for axis in run) for run in order)
-    perm = [order.index(run) for run in runs]
-    y = _permuted(e, reshape(e, e.of(node.input(0)), shape, merged, "merged"), perm, "moved")
-    e.set(node, reshape(e, y, tuple(merged[k] for k in perm), node.output.shape))
+    places = [order.index(run) for run in runs]
+    y = _permuted(e, reshape(e, x, shape, merged, f"{part}merged"), places, f"{part}moved")
+    return reshape(e, y, tuple(merged[k] for k in places), tuple(shape[axis] for axis in perm), part)
+
+
+def _steps(perm: Sequence[int]) -> list[Sequence[int]]:
+    """Transposes of at most `_CONVERTED_AXES` runs that together are the one asked for: each brings two more axes to where they belong
+    and leaves the others in order, which makes six runs at the most (those in place, the two, and what is before, between and behind)."""
+    if len(_runs(perm)) <= _CONVERTED_AXES:
+        return [perm]
+    placed = next(k for k, axis in enumerate(perm) if axis != k) + 2
+    first = [*perm[:placed], *sorted(perm[placed:])]
+    return [first, *_steps([first.index(axis) for axis in perm])]
 
 
 def _permuted(e: Emitter, x: KerasTensor, perm: Sequence[int], part: str = "") -> KerasTensor:

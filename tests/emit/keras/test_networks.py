@@ -233,6 +233,23 @@ def test_transposes_of_many_axes_are_merged_for_tensorflows_converter() -> None:
     assert [layer.dims for layer in model.layers if isinstance(layer, keras.layers.Permute)] == [(2, 4, 1, 3, 5)]
 
 
+@pytest.mark.parametrize("perm", [(4, 0, 2, 5, 1, 3, 6), (0, 6, 4, 2, 7, 5, 3, 1), (7, 5, 3, 1, 6, 4, 2, 0)])
+def test_a_narrow_model_moves_more_axes_in_steps(perm: tuple[int, ...]) -> None:
+    graph = Graph("net")
+    shape = tuple(2 + k % 2 for k in range(len(perm)))
+    x = graph.add_input("x", TensorType(FLOAT, shape))
+    graph.add_output(graph.add1(Transpose(perm), [x], origin=Origin("move", "Transpose")), "y")
+    data = np.arange(np.prod(shape), dtype=FLOAT).reshape(shape)
+    wide, narrow = emit_keras(graph), emit_keras(graph, narrow=True)
+    assert (wide.wide, narrow.wide) == (True, False)
+    for network, most in ((wide, len(perm)), (narrow, 6)):
+        (result,) = run_model(network.model, [data])
+        np.testing.assert_array_equal(result, data.transpose(perm))
+        moves = [o for o in network.model.operations if type(o).__name__ in ("Permute", "Transpose")]
+        assert max(len(o.input[0].shape) if isinstance(o.input, list) else len(o.input.shape) for o in moves) <= most
+        assert all(o.name.startswith("move") for o in moves)
+
+
 def test_batches_of_products_are_merged_for_tensorflows_converter() -> None:
     graph = Graph("net")
     x, y = (graph.add_input(name, TensorType(FLOAT, (1, 2, 3, 2, 4, 5))) for name in "xy")
