@@ -21,6 +21,7 @@ from nchw2nhwc.passes.promote import PROMOTE_FLOATS
 from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, LAST_STEP, NORMS, STACKS
 from nchw2nhwc.passes.rewrite import rule_pass
 from nchw2nhwc.passes.routing import ROUTE_CHANNELS
+from nchw2nhwc.passes.wholes import WHOLES
 
 PRUNE = Pass("prune", Graph.prune)
 """Nodes that no output needs go."""
@@ -28,7 +29,7 @@ PRUNE = Pass("prune", Graph.prune)
 INFERENCE = rule_pass("inference", TRAINING_ONLY)
 """What does nothing but in training goes."""
 
-SIMPLIFY = rule_pass("simplify", FOLDING, IDENTITIES, CANONICAL, STACKS, MOVEMENT, INDEXING)
+SIMPLIFY = rule_pass("simplify", FOLDING, IDENTITIES, WHOLES, CANONICAL, STACKS, MOVEMENT, INDEXING)
 """Constants are folded, what changes nothing goes, and what recognition looks for is spelled in one way."""
 
 RECOGNISE = rule_pass("recognise", BLOCKS, ACTIVATIONS, NORMS, LAST_STEP)
@@ -43,7 +44,7 @@ MAKE_FULLY_CONNECTED = rule_pass("fully_connected", FULLY_CONNECTED)
 ORDER_CHANNELS = rule_pass("order_channels", CHANNEL_ORDER)
 """Pixel shuffles take the order of channels that all targets know, where a convolution can provide it."""
 
-CLEAN = rule_pass("clean", FOLDING, IDENTITIES, MOVEMENT, INDEXING)
+CLEAN = rule_pass("clean", FOLDING, IDENTITIES, WHOLES, MOVEMENT, INDEXING)
 """As `SIMPLIFY`, without undoing what was spelled for a target."""
 
 

@@ -3,6 +3,8 @@
 from nchw2nhwc.parse.onnx.operators import (
     arithmetic,
     contrib,
+    contrib_attention,
+    contrib_quantized,
     einsum,
     elementwise,
     generate,
@@ -11,6 +13,7 @@ from nchw2nhwc.parse.onnx.operators import (
     matmul,
     movement,
     norm,
+    quantized,
     recurrent,
     reduction,
     resize,
@@ -18,5 +21,5 @@ from nchw2nhwc.parse.onnx.operators import (
     windowed,
 )
 
-__all__ = ["arithmetic", "contrib", "einsum", "elementwise", "generate", "indexing", "logic", "matmul", "movement", "norm",
-           "recurrent", "reduction", "resize", "shape", "windowed"]
+__all__ = ["arithmetic", "contrib", "contrib_attention", "contrib_quantized", "einsum", "elementwise", "generate", "indexing", "logic",
+           "matmul", "movement", "norm", "quantized", "recurrent", "reduction", "resize", "shape", "windowed"]

@@ -67,7 +67,13 @@ def quick_gelu(b: LayerBuilder, x: Value, *, alpha: float = 1.702) -> Value:
 @onnx_op("FusedMatMul", 1, domain=MICROSOFT)
 def fused_matmul(b: LayerBuilder, x: Value, y: Value, *, alpha: float = 1.0, transA: bool = False, transB: bool = False,
                  transBatchA: bool = False, transBatchB: bool = False) -> Value:
-    """alpha * x @ y."""
-    if transBatchA or transBatchB or min(x.rank, y.rank) < 2:
-        raise UnsupportedError("FusedMatMul of vectors, or with transBatchA or transBatchB, is not supported", b.where)
-    return scaled_sum(b, b.add1(MatMul(transA, transB), x, y), None, alpha, 1.0)
+    """alpha * x @ y; a transposed batch is one whose first axis is stored in front of the last."""
+    if min(x.rank, y.rank) < 2:
+        raise UnsupportedError("FusedMatMul of vectors is not supported", b.where)
+    left, right = _batch_first(b, x, transBatchA), _batch_first(b, y, transBatchB)
+    return scaled_sum(b, b.add1(MatMul(transA, transB), left, right), None, alpha, 1.0)
+
+
+def _batch_first(b: LayerBuilder, x: Value, transposed: bool) -> Value:
+    """(M, B..., K) as (B..., M, K)."""
+    return b.transpose(x, (*range(1, x.rank - 1), 0, x.rank - 1)) if transposed else x

@@ -45,8 +45,8 @@ def test_what_is_not_supported() -> None:
     with pytest.raises(UnsupportedError, match="fused activation 'Wonder'"):
         read(model([own("FusedConv", "x w", activation="Wonder")], [tensor("x", (1, 2, 5, 5))],
                    constants={"w": np.ones((3, 2, 3, 3), np.float32)}, domains=[DOMAIN]))
-    with pytest.raises(UnsupportedError, match="transBatchA"):
-        read(model([own("FusedMatMul", "x x", transBatchA=1)], domains=[DOMAIN]))
+    with pytest.raises(UnsupportedError, match="FusedMatMul of vectors"):
+        read(model([own("FusedMatMul", "x x")], [tensor("x", (3,))], domains=[DOMAIN]))
     with pytest.raises(UnsupportedOpsError) as caught:
         read(model([own("Wonder", "x")], domains=[DOMAIN]))
     assert [missing.type for missing in caught.value.missing] == ["com.microsoft.Wonder"]

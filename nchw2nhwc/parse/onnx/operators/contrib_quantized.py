@@ -1,0 +1,168 @@
+"""Operators on quantized numbers of ONNX Runtime's own domain, com.microsoft: what they stand for is computed in float32 and quantized."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.ir.dim import product
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import Add, Div, Mul, Where
+from nchw2nhwc.ops.elementwise import LeakyRelu, Sigmoid
+from nchw2nhwc.ops.matmul import MatMul
+from nchw2nhwc.ops.movement import Concat
+from nchw2nhwc.ops.reduce import ReduceMean
+from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
+from nchw2nhwc.parse.onnx.operators.matmul import matmul
+from nchw2nhwc.parse.onnx.operators.quantized import FLOAT32, aligned, centred, dequantize, dequantized, quantize, rescaled, stored
+from nchw2nhwc.parse.onnx.operators.windowed import average_pool
+from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, find_mapping, onnx_op
+
+
+@onnx_op("QuantizeLinear", 1, domain=MICROSOFT)
+def quantize_linear(b: LayerBuilder, x: Value, y_scale: Value, y_zero_point: Value | None = None, *, axis: int = 1) -> Value:
+    return quantize(b, x, y_scale, y_zero_point, axis=axis)
+
+
+@onnx_op("DequantizeLinear", 1, domain=MICROSOFT)
+def dequantize_linear(b: LayerBuilder, x: Value, x_scale: Value, x_zero_point: Value | None = None, *, axis: int = 1) -> Value:
+    return dequantize(b, x, x_scale, x_zero_point, axis=axis)
+
+
+def _number(b: LayerBuilder, x: Value | None) -> Value:
+    """A scale or zero point of a whole tensor, without axes. Raises SourceError when it is absent or more than one number."""
+    if x is None or product(x.shape) != 1:
+        raise b.damaged("a scale is absent" if x is None else f"a scale or zero point must be one number, but is {x.type}")
+    return b.reshape(x, ())
+
+
+def _real(b: LayerBuilder, x: Value | None, scale: Value | None, zero: Value | None) -> Value:
+    """The real numbers that x stands for."""
+    if x is None:
+        raise b.damaged("an operand is absent")
+    return dequantized(b, x, _number(b, scale), None if zero is None else _number(b, zero))
+
+
+def _quantized(b: LayerBuilder, real: Value, scale: Value | None, zero: Value | None, dtype: DType) -> Value:
+    """`real` as quantized numbers."""
+    return stored(b, b.add1(Div(), real, _number(b, scale)), None if zero is None else _number(b, zero), dtype)
+
+
+def _pairwise(op: Op) -> Callable[..., Value]:
+    def mapping(b: LayerBuilder, A: Value, A_scale: Value, A_zero_point: Value | None = None, B: Value | None = None,
+                B_scale: Value | None = None, B_zero_point: Value | None = None, C_scale: Value | None = None,
+                C_zero_point: Value | None = None) -> Value:
+        result = b.add1(op, _real(b, A, A_scale, A_zero_point), _real(b, B, B_scale, B_zero_point))
+        return _quantized(b, result, C_scale, C_zero_point, A.type.dtype)
+
+    return mapping
+
+
+onnx_op("QLinearAdd", 1, domain=MICROSOFT)(_pairwise(Add()))
+onnx_op("QLinearMul", 1, domain=MICROSOFT)(_pairwise(Mul()))
+
+
+@onnx_op("QLinearSigmoid", 1, domain=MICROSOFT)
+def qlinear_sigmoid(b: LayerBuilder, X: Value, X_scale: Value, X_zero_point: Value | None = None, Y_scale: Value | None = None,
+                    Y_zero_point: Value | None = None) -> Value:
+    return _quantized(b, b.add1(Sigmoid(), _real(b, X, X_scale, X_zero_point)), Y_scale, Y_zero_point, X.type.dtype)
+
+
+@onnx_op("QLinearLeakyRelu", 1, domain=MICROSOFT)
+def qlinear_leaky_relu(b: LayerBuilder, X: Value, X_scale: Value, X_zero_point: Value | None = None, Y_scale: Value | None = None,
+                       Y_zero_point: Value | None = None, *, alpha: float = 0.01) -> Value:
+    return _quantized(b, b.add1(LeakyRelu(alpha), _real(b, X, X_scale, X_zero_point)), Y_scale, Y_zero_point, X.type.dtype)
+
+
+@onnx_op("QLinearSoftmax", 1, domain=MICROSOFT)
+def qlinear_softmax(b: LayerBuilder, X: Value, X_scale: Value, x_zero_point: Value | None = None, y_scale: Value | None = None,
+                    y_zero_point: Value | None = None, *, opset: int, axis: int = -1) -> Value:
+    """As the standard Softmax of operator set `opset`: before 13 over all axes from `axis` on."""
+    found = find_mapping("", "Softmax", opset)
+    if found is None:
+        raise b.damaged(f"there is no Softmax in operator set {opset}")
+    result = found[0].function(b, _real(b, X, X_scale, x_zero_point), axis=axis)
+    assert isinstance(result, Value)
+    return _quantized(b, result, y_scale, y_zero_point, X.type.dtype)
+
+
+# ---- pooling, choosing, putting together -------------------------------------------------------------------------------
+def _channels_first(b: LayerBuilder, x: Value, channels_last: bool) -> Value:
+    return b.transpose(x, (0, x.rank - 1, *range(1, x.rank - 1))) if channels_last else x
+
+
+def _as_before(b: LayerBuilder, x: Value, channels_last: bool) -> Value:
+    return b.transpose(x, (0, *range(2, x.rank), 1)) if channels_last else x
+
+
+@onnx_op("QLinearAveragePool", 1, domain=MICROSOFT)
+def qlinear_average_pool(b: LayerBuilder, X: Value, x_scale: Value, x_zero_point: Value | None = None, y_scale: Value | None = None,
+                         y_zero_point: Value | None = None, *, kernel_shape: Ints, auto_pad: str = "NOTSET", ceil_mode: bool = False,
+                         channels_last: bool = False, count_include_pad: bool = False, pads: Ints | None = None,
+                         strides: Ints | None = None) -> Value:
+    real = _channels_first(b, _real(b, X, x_scale, x_zero_point), channels_last)
+    mean = average_pool(b, real, kernel_shape=kernel_shape, auto_pad=auto_pad, ceil_mode=ceil_mode, count_include_pad=count_include_pad,
+                        pads=pads, strides=strides)
+    return _quantized(b, _as_before(b, mean, channels_last), y_scale, y_zero_point, X.type.dtype)
+
+
+@onnx_op("QLinearGlobalAveragePool", 1, domain=MICROSOFT)
+def qlinear_global_average_pool(b: LayerBuilder, X: Value, x_scale: Value, x_zero_point: Value, y_scale: Value, y_zero_point: Value, *,
+                                channels_last: bool = False) -> Value:
+    axes = tuple(range(1, X.rank - 1)) if channels_last else tuple(range(2, X.rank))
+    mean = b.add1(ReduceMean(axes), _real(b, X, x_scale, x_zero_point))
+    return _quantized(b, mean, y_scale, y_zero_point, X.type.dtype)
+
+
+@onnx_op("QLinearConcat", 1, domain=MICROSOFT)
+def qlinear_concat(b: LayerBuilder, Y_scale: Value, Y_zero_point: Value, *inputs: Value, axis: int) -> Value:
+    """Every operand is followed by its scale and zero point."""
+    if not inputs or len(inputs) % 3:
+        raise b.damaged(f"{len(inputs)} operands are not tensors with a scale and a zero point each")
+    parts = [_real(b, *inputs[k:k + 3]) for k in range(0, len(inputs), 3)]
+    return _quantized(b, b.add1(Concat(b.axis(axis, parts[0].rank)), *parts), Y_scale, Y_zero_point, Y_zero_point.type.dtype)
+
+
+@onnx_op("QLinearWhere", 1, domain=MICROSOFT)
+def qlinear_where(b: LayerBuilder, condition: Value, X: Value, x_scale: Value, x_zero_point: Value, Y: Value, y_scale: Value,
+                  y_zero_point: Value, z_scale: Value, z_zero_point: Value) -> Value:
+    result = b.add1(Where(), condition, _real(b, X, x_scale, x_zero_point), _real(b, Y, y_scale, y_zero_point))
+    return _quantized(b, result, z_scale, z_zero_point, X.type.dtype)
+
+
+# ---- products of matrices ----------------------------------------------------------------------------------------------
+def _column(b: LayerBuilder, value: Value | None) -> Value | None:
+    """A scale or zero point of a whole matrix, or one for each column."""
+    return None if value is None else b.reshape(value, ()) if product(value.shape) == 1 else value
+
+
+@onnx_op("QGemm", 1, domain=MICROSOFT)
+def qgemm(b: LayerBuilder, A: Value, a_scale: Value, a_zero_point: Value, B: Value, b_scale: Value, b_zero_point: Value,
+          C: Value | None = None, y_scale: Value | None = None, y_zero_point: Value | None = None, *, alpha: float = 1.0,
+          transA: bool = False, transB: bool = False) -> Value:
+    """alpha * A @ B + C, quantized if there is a scale for it; C has the scale of the products."""
+    if min(A.rank, B.rank) != 2:
+        raise b.damaged(f"QGemm multiplies matrices, not {A.type} and {B.type}")
+    along = 0 if transB else 1
+    left, right = centred(b, A, _number(b, a_zero_point)), centred(b, B, aligned(b, b_zero_point, B, along))
+    sums = b.add1(MatMul(transA, transB), left, right)
+    if C is not None:
+        sums = b.add1(Add(), sums, b.cast(C, FLOAT32))
+    scales = b.add1(Mul(), _number(b, a_scale), b.scalar(alpha, a_scale)), _column(b, b_scale) or b_scale
+    if y_scale is None:
+        return b.add1(Mul(), sums, b.add1(Mul(), *scales))
+    return rescaled(b, sums, scales, y_scale, y_zero_point, A.type.dtype if y_zero_point is None else y_zero_point.type.dtype)
+
+
+@onnx_op("MatMulIntegerToFloat", 1, domain=MICROSOFT)
+def matmul_integer_to_float(b: LayerBuilder, A: Value, B: Value, a_scale: Value, b_scale: Value, a_zero_point: Value | None = None,
+                            b_zero_point: Value | None = None, bias: Value | None = None) -> Value:
+    """A @ B + bias as real numbers."""
+    for name, value in (("a_scale", a_scale), ("a_zero_point", a_zero_point)):
+        if value is not None and product(value.shape) != 1:
+            raise UnsupportedError(f"MatMulIntegerToFloat with one {name} for each row is not supported", b.where)
+    sums = matmul(b, centred(b, A, _column(b, a_zero_point)), centred(b, B, _column(b, b_zero_point)))
+    result = b.add1(Mul(), sums, b.add1(Mul(), _number(b, a_scale), _column(b, b_scale) or b_scale))
+    return result if bias is None else b.add1(Add(), result, bias)

@@ -1,0 +1,210 @@
+"""Quantized numbers as the real numbers that they stand for, and sums of products of small integers.
+
+A quantized number q of a tensor stands for (q - zero point) * scale, where both have one element for the whole tensor, for each position
+along an axis, or for each block of positions. All arithmetic is that of float32: differences of integers of up to 16 bits are exact in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import floor, log2
+
+import numpy as np
+
+from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.ir.dim import product
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.binary import Add, Div, Mul, Sub
+from nchw2nhwc.ops.elementwise import Clip, Floor, Round
+from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.kinds import integer_range, kind_of
+from nchw2nhwc.parse.onnx.operators.elementwise import cast
+from nchw2nhwc.parse.onnx.operators.matmul import matmul
+from nchw2nhwc.parse.onnx.operators.windowed import conv
+from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
+from nchw2nhwc.parse.onnx.tensors import element_type
+
+FLOAT32, INT32, UINT8 = (np.dtype(t) for t in (np.float32, np.int32, np.uint8))
+
+EXACT = 1 << 23
+"""Sums of whole numbers below this are exact in float32, and stay so when a zero point becomes a bias: half of what float32 can hold."""
+
+
+# ---- to quantized numbers and back -----------------------------------------------------------------------------------
+def aligned(b: LayerBuilder, value: Value, x: Value, axis: int, block_size: int = 0) -> Value:
+    """A scale or zero point, made to broadcast to x: one number, one for each position along `axis`, or one for each block of them."""
+    if value.rank <= 1 and product(value.shape) == 1:
+        return b.reshape(value, ())
+    axis = b.axis(axis, x.rank)
+    if value.rank == 1 and not block_size:
+        return b.along(value, axis, x.rank)
+    others = [k for k in range(x.rank) if k != axis]
+    if block_size < 1 or value.rank != x.rank or any(value.shape[k] != x.shape[k] for k in others):
+        raise b.damaged(f"a scale or zero point {value.type} does not fit {x.type} along axis {axis} with block_size {block_size}")
+    size = static(x.shape[axis], "the size of an axis with blocks")
+    if value.shape[axis] != -(-size // block_size):
+        raise b.damaged(f"axis {axis} of {x.type} does not have the {value.shape[axis]} blocks of {value.type} with {block_size} each")
+    b.require_room(size)
+    return b.add1(Gather(axis), value, b.const(np.arange(size) // block_size))
+
+
+def centred(b: LayerBuilder, x: Value, zero: Value | None) -> Value:
+    """x - zero point, in float32."""
+    x = b.cast(x, FLOAT32)
+    return x if zero is None else b.add1(Sub(), x, b.cast(zero, FLOAT32))
+
+
+def dequantized(b: LayerBuilder, x: Value, scale: Value, zero: Value | None) -> Value:
+    """(x - zero point) * scale, in float32; both broadcast to x."""
+    return b.add1(Mul(), centred(b, x, zero), b.cast(scale, FLOAT32))
+
+
+def stored(b: LayerBuilder, real: Value, zero: Value | None, dtype: DType) -> Value:
+    """`real` (in units of the scale) rounded, halves to even, shifted by the zero point and clipped to the range of an integer type."""
+    whole = b.cast(b.add1(Round(), real), FLOAT32)
+    if zero is not None:
+        whole = b.add1(Add(), whole, b.cast(zero, FLOAT32))
+    low, high = integer_range(dtype)
+    return b.cast(b.add1(Clip(float(low), float(high)), whole), dtype)
+
+
+@onnx_op("QuantizeLinear", 10)
+def quantize_10(b: LayerBuilder, x: Value, y_scale: Value, y_zero_point: Value | None = None) -> Value:
+    return quantize(b, x, y_scale, y_zero_point)
+
+
+@onnx_op("QuantizeLinear", 13, 19, 21, 23, 24, 25, 28)
+def quantize(b: LayerBuilder, x: Value, y_scale: Value, y_zero_point: Value | None = None, *, axis: int = 1, block_size: int = 0,
+             output_dtype: int = 0, precision: int = 0, saturate: bool = True) -> Value:
+    """round(x / scale) + zero point, within the range of the type; of floats of 8 bits and fewer x / scale, rounded to them."""
+    given = element_type(output_dtype, "output_dtype") if output_dtype else None
+    dtype = y_zero_point.type.dtype if y_zero_point is not None else given or UINT8
+    if given not in (None, dtype):
+        raise b.damaged(f"output_dtype is {given}, but the zero point is {dtype}")
+    used = element_type(precision, "precision") if precision else _wider(x.type.dtype, y_scale.type.dtype)
+    scale = aligned(b, y_scale, x, axis, block_size)
+    real = b.add1(Div(), b.cast(x, used), b.cast(scale, used))
+    if kind_of(dtype) != "integer":
+        return cast(b, real, to=dtype, saturate=saturate)
+    return stored(b, real, None if y_zero_point is None else aligned(b, y_zero_point, x, axis, block_size), dtype)
+
+
+def _wider(x: DType, scale: DType) -> DType:
+    """What the quotient of data and scale is computed in: the scale's type, unless the data's has more bits."""
+    return x if kind_of(x) == "floating point" and x.itemsize > scale.itemsize else scale
+
+
+@onnx_op("DequantizeLinear", 10)
+def dequantize_10(b: LayerBuilder, x: Value, x_scale: Value, x_zero_point: Value | None = None) -> Value:
+    return dequantize(b, x, x_scale, x_zero_point)
+
+
+@onnx_op("DequantizeLinear", 13, 19, 21, 23, 24, 25, 28)
+def dequantize(b: LayerBuilder, x: Value, x_scale: Value, x_zero_point: Value | None = None, *, axis: int = 1, block_size: int = 0,
+               output_dtype: int = 0) -> Value:
+    """(x - zero point) * scale; floats of 8 bits have no zero point but 0."""
+    given = element_type(output_dtype, "output_dtype") if output_dtype else x_scale.type.dtype
+    integer = kind_of(x.type.dtype) == "integer" and x_zero_point is not None
+    zero = aligned(b, x_zero_point, x, axis, block_size) if integer and x_zero_point is not None else None
+    return b.cast(dequantized(b, x, aligned(b, x_scale, x, axis, block_size), zero), given)
+
+
+# ---- sums of products of integers --------------------------------------------------------------------------------------
+def _largest(x: Value, zero: Value | None) -> int:
+    """A bound of |x|, |zero point| and |x - zero point| for all x of its type."""
+    low, high = integer_range(x.type.dtype)
+    zeros = (low, high) if zero is None or zero.const is None else (int(np.min(zero.const)), int(np.max(zero.const)))
+    if zero is None:
+        return max(-low, high)
+    return max(-low, high, *(max(abs(low - z), abs(high - z)) for z in zeros))
+
+
+def _largest_sum(b: LayerBuilder, w: Value, zero: Value | None, axes: Ints) -> int:
+    """A bound of the sum of |w - zero point| over `axes`: that of constant weights, or what their type allows."""
+    if w.const is None or (zero is not None and zero.const is None):
+        count = static(product(tuple(w.shape[a] for a in axes)), "the number of products that are added up")
+        return count * _largest(w, zero)
+    difference = w.const.astype(np.float64) - (0 if zero is None else np.asarray(zero.const, np.float64))
+    return int(np.abs(difference).sum(axes).max(initial=0))
+
+
+def exact_sums(b: LayerBuilder, products: Callable[[Value], Value], x: Value, largest: int, weight: int) -> Value:
+    """`products(x)`, sums of products of whole numbers, as int32: in float32, which holds them exactly, or digit by digit of x.
+
+    `largest` is a bound of |x|, `weight` one of the sum of the other factors. Raises UnsupportedError where bits do not fit either.
+    """
+    if largest * weight <= EXACT:
+        return b.cast(products(x), INT32)
+    base = 1 << max(floor(log2(EXACT / max(weight, 1))), 0)
+    if base < 2:
+        raise UnsupportedError(f"sums of so many products of integers (up to {weight} times a number) are not exact in float32", b.where)
+    upper = b.add1(Floor(), b.add1(Mul(), x, b.scalar(1 / base, x)))
+    lower = b.add1(Sub(), x, b.add1(Mul(), upper, b.scalar(base, x)))
+    above = exact_sums(b, products, upper, largest // base + 1, weight)
+    return b.add1(Add(), b.add1(Mul(), above, b.scalar(base, above)), b.cast(products(lower), INT32))
+
+
+@onnx_op("ConvInteger", 10)
+def conv_integer(b: LayerBuilder, x: Value, w: Value, x_zero_point: Value | None = None, w_zero_point: Value | None = None, *,
+                 auto_pad: str = "NOTSET", dilations: Ints | None = None, group: int = 1, kernel_shape: Ints | None = None,
+                 pads: Ints | None = None, strides: Ints | None = None) -> Value:
+    """The padding is the zero point."""
+    zero = None if w_zero_point is None else aligned(b, w_zero_point, w, 0)
+    weights = centred(b, w, zero)
+
+    def products(operand: Value) -> Value:
+        return conv(b, operand, weights, auto_pad=auto_pad, dilations=dilations, group=group, kernel_shape=kernel_shape, pads=pads,
+                    strides=strides)
+
+    data = centred(b, x, None if x_zero_point is None else aligned(b, x_zero_point, x, 1))
+    return exact_sums(b, products, data, _largest(x, x_zero_point), _largest_sum(b, w, zero, tuple(range(1, w.rank))))
+
+
+def _rows(b: LayerBuilder, value: Value) -> Value:
+    """A scale or zero point of a left matrix: one number, one for each row, or one for each row of each matrix."""
+    return b.reshape(value, () if product(value.shape) == 1 else (*value.shape, 1) if value.rank == 1 else value.shape)
+
+
+def _columns(b: LayerBuilder, value: Value) -> Value:
+    """A scale or zero point of a right matrix: one number, one for each column, or one for each column of each matrix."""
+    return b.reshape(value, ()) if product(value.shape) == 1 else value
+
+
+@onnx_op("MatMulInteger", 10)
+def matmul_integer(b: LayerBuilder, A: Value, B: Value, a_zero_point: Value | None = None, b_zero_point: Value | None = None) -> Value:
+    zero = None if b_zero_point is None else _columns(b, b_zero_point)
+    right = centred(b, B, zero)
+    left = centred(b, A, None if a_zero_point is None else _rows(b, a_zero_point))
+    weight = _largest_sum(b, B, zero, (max(B.rank - 2, 0),))
+    return exact_sums(b, lambda x: matmul(b, x, right), left, _largest(A, a_zero_point), weight)
+
+
+# ---- from quantized numbers to quantized numbers -----------------------------------------------------------------------
+def rescaled(b: LayerBuilder, sums: Value, scales: tuple[Value, Value], scale: Value, zero: Value | None, dtype: DType) -> Value:
+    """Sums of products of numbers that have two scales, as quantized numbers of another scale. Sums beyond 24 bits are rounded, as
+    runtimes round them when they scale them in float32."""
+    units = b.add1(Div(), b.add1(Mul(), *(b.cast(s, FLOAT32) for s in scales)), b.cast(b.reshape(scale, ()), FLOAT32))
+    return stored(b, b.add1(Mul(), sums, units), None if zero is None else b.reshape(zero, ()), dtype)
+
+
+@onnx_op("QLinearConv", 10)
+def qlinear_conv(b: LayerBuilder, x: Value, x_scale: Value, x_zero_point: Value, w: Value, w_scale: Value, w_zero_point: Value,
+                 y_scale: Value, y_zero_point: Value, B: Value | None = None, *, auto_pad: str = "NOTSET", dilations: Ints | None = None,
+                 group: int = 1, kernel_shape: Ints | None = None, pads: Ints | None = None, strides: Ints | None = None) -> Value:
+    """The bias has the scale of the products."""
+    data, weights = centred(b, x, aligned(b, x_zero_point, x, 1)), centred(b, w, aligned(b, w_zero_point, w, 0))
+    sums = conv(b, data, weights, None if B is None else b.cast(B, FLOAT32), auto_pad=auto_pad, dilations=dilations, group=group,
+                kernel_shape=kernel_shape, pads=pads, strides=strides)
+    each = b.reshape(w_scale, ()) if product(w_scale.shape) == 1 else b.along(w_scale, 1, x.rank)
+    return rescaled(b, sums, (b.reshape(x_scale, ()), each), y_scale, y_zero_point, y_zero_point.type.dtype)
+
+
+@onnx_op("QLinearMatMul", 10, 21)
+def qlinear_matmul(b: LayerBuilder, a: Value, a_scale: Value, a_zero_point: Value, right: Value, b_scale: Value, b_zero_point: Value,
+                   y_scale: Value, y_zero_point: Value) -> Value:
+    if kind_of(a.type.dtype) != "integer":
+        raise UnsupportedError(f"QLinearMatMul of {a.type.dtype.name} is not supported", b.where)
+    sums = matmul(b, centred(b, a, _rows(b, a_zero_point)), centred(b, right, _columns(b, b_zero_point)))
+    return rescaled(b, sums, (_rows(b, a_scale), _columns(b, b_scale)), y_scale, y_zero_point, y_zero_point.type.dtype)
