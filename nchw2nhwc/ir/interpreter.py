@@ -31,6 +31,13 @@ def bind_dims(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, int]:
     return sizes
 
 
+def _bind(sizes: dict[str, int], value: Value, array: Array) -> None:
+    """Note the named dimensions that no input has: how many elements an op keeps, for instance."""
+    for declared, size in zip(value.shape, array.shape):
+        if isinstance(declared, Dim) and declared.is_symbol:
+            sizes.setdefault(str(declared), size)
+
+
 def steps(graph: Graph, inputs: Mapping[str, Array]) -> Iterator[tuple[Value, Array]]:
     """Run `graph`, yielding every computed value as soon as it is known; arrays are dropped after their last reader."""
     sizes = bind_dims(graph, inputs)
@@ -45,6 +52,7 @@ def steps(graph: Graph, inputs: Mapping[str, Array]) -> Iterator[tuple[Value, Ar
             results = node.op.bind(sizes).run(*(fetch(v) for v in node.inputs))
         for value, array in zip(node.outputs, results):
             known[id(value)] = array = np.asarray(array)
+            _bind(sizes, value, array)
             yield value, array
         for operand in dict.fromkeys(node.inputs):
             if operand is not None and not operand.is_const:

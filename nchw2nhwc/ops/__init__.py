@@ -1,7 +1,7 @@
 """All ops. Importing this package fills `base.REGISTRY`."""
 
-from nchw2nhwc.ops import binary, elementwise, indexing, matmul, movement, norm, recurrent, reduce, resize, sizes, windowed
+from nchw2nhwc.ops import binary, elementwise, indexing, matmul, movement, norm, recurrent, reduce, resize, selection, sizes, windowed
 from nchw2nhwc.ops.base import REGISTRY, Op
 
-__all__ = ["REGISTRY", "Op", "binary", "elementwise", "indexing", "matmul", "movement", "norm", "recurrent", "reduce", "resize", "sizes",
-           "windowed"]
+__all__ = ["REGISTRY", "Op", "binary", "elementwise", "indexing", "matmul", "movement", "norm", "recurrent", "reduce", "resize",
+           "selection", "sizes", "windowed"]

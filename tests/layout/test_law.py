@@ -8,6 +8,7 @@ whatever frames the operands are stored in. Covers every op class of the registr
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from nchw2nhwc.ir.graph import Graph, Node, Value
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.layout.families import Placement, Signature, View, family_of
 from nchw2nhwc.layout.problem import Problem
-from nchw2nhwc.layout.tensor import Frame, Layout, Tensor, flat
+from nchw2nhwc.layout.tensor import Frame, Layout, Tensor, axis_of, flat
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.elementwise import Relu
 from nchw2nhwc.ops.matmul import FullyConnected
@@ -33,8 +34,9 @@ SIGNATURES = 12
 def stored(x: Array, tensor: Tensor, frame: Frame) -> Array:
     """The array of `tensor` as it is stored in `frame`."""
     position = {f: k for k, f in enumerate(tensor.source)}
-    factors = x.reshape([tensor.size(f) for f in tensor.source])
-    return factors.transpose([position[f] for f in flat(frame)]).reshape(tensor.stored_shape(frame))
+    whole = {f: x.shape[axis_of(f)] for f in tensor.source if tensor.axis(axis_of(f)) == (f,)}  # maybe known only now
+    factors = x.reshape([whole.get(f, tensor.size(f)) for f in tensor.source])
+    return factors.transpose([position[f] for f in flat(frame)]).reshape([prod(whole.get(f, tensor.size(f)) for f in g) for g in frame])
 
 
 class Case:

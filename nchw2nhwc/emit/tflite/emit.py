@@ -13,6 +13,7 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
     lower_recurrent,
     lower_reduce,
     lower_resize,
+    lower_selection,
     lower_sizes,
     lower_windowed,
 )

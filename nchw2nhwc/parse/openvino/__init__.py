@@ -5,6 +5,7 @@ from nchw2nhwc.parse.openvino import (
     arithmetic,
     blocks,
     convolution,
+    detection,
     indexing,
     matmul,
     movement,
@@ -19,5 +20,5 @@ from nchw2nhwc.parse.openvino import (
 from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
-__all__ = ["activations", "arithmetic", "blocks", "convolution", "indexing", "mappings", "matmul", "movement", "normalization",
+__all__ = ["activations", "arithmetic", "blocks", "convolution", "detection", "indexing", "mappings", "matmul", "movement", "normalization",
            "pooling", "read_openvino", "recurrent", "reduction", "resize", "shapes", "slicing"]

@@ -15,7 +15,7 @@ from nchw2nhwc.ops.elementwise import Cast, Neg
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.movement import Expand
-from nchw2nhwc.parse import indexing
+from nchw2nhwc.parse import indexing, selection
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.common import axis_of, one_int, require_rank
 from nchw2nhwc.parse.openvino.registry import Results, mapping
@@ -221,11 +221,12 @@ def eye(b: Builder, rows: Value, columns: Value, diagonal: Value, batch: Value |
     return b.add1(Expand((*lead, height, width)), matrix) if lead else matrix
 
 
-# ---- results whose size depends on the data: of constants only -----------------------------------------------------------------
+# ---- results whose size depends on the data --------------------------------------------------------------------------------------
 @mapping("NonZero", 3)
 def nonzero(b: Builder, x: Value, *, output_type: DType = I64) -> Results:
     """The positions of all elements that are not 0, one a column."""
-    return b.const(indexing.nonzero(indexing.deciding(b, x, "the operand"), output_type))
+    content = b.content(x)
+    return selection.nonzero(b, x, output_type) if content is None else b.const(indexing.nonzero(content, output_type))
 
 
 @mapping("Unique", 10)

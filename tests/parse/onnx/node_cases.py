@@ -16,8 +16,9 @@ from nchw2nhwc.parse.onnx.functions import has_definition
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, OLDEST_OPSET, newest_opset
 
 STATIC: Mapping[str, tuple[int, ...]] = {
-    "Compress": (1,), "NonZero": (0,), "TopK": (1,), "Unique": (0,), "CenterCropPad": (1,),
+    "TopK": (1,), "Unique": (0,), "CenterCropPad": (1,),
     "ConstantOfShape": (0,), "CumSum": (1,), "Dropout": (1, 2), "Expand": (1,), "OneHot": (1,), "Pad": (1, 2, 3),
+    "NonMaxSuppression": (2, 3, 4),
     "Range": (0, 1, 2), "Reshape": (1,), "Resize": (1, 2, 3), "Slice": (1, 2, 3, 4), "Split": (1,), "Squeeze": (1,), "Tile": (1,),
     "Trilu": (1,), "Unsqueeze": (1,), "Upsample": (1,), "HannWindow": (0,), "HammingWindow": (0,), "BlackmanWindow": (0,),
     **{f"Reduce{kind}": (1,) for kind in ("Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp")},

@@ -9,7 +9,7 @@ import numpy as np
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.indexing import REDUCTIONS, Gather, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
-from nchw2nhwc.parse import indexing
+from nchw2nhwc.parse import indexing, selection
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 
 INT64 = np.dtype(np.int64)
@@ -90,10 +90,11 @@ def reverse_sequence(b: LayerBuilder, x: Value, sequence_lens: Value, *, batch_a
     return b.add1(ReverseSequence(b.axis(batch_axis, x.rank), b.axis(time_axis, x.rank)), x, sequence_lens)
 
 
-# ---- results whose size depends on the data: of constants only -------------------------------------------------------
+# ---- results whose size depends on the data --------------------------------------------------------------------------
 @onnx_op("NonZero", 9, 13)
 def nonzero(b: LayerBuilder, x: Value) -> Value:
-    return b.const(indexing.nonzero(indexing.deciding(b, x, "the operand"), INT64))
+    content = b.content(x)
+    return selection.nonzero(b, x, INT64) if content is None else b.const(indexing.nonzero(content, INT64))
 
 
 @onnx_op("Unique", 11, 28)
@@ -107,7 +108,22 @@ def unique(b: LayerBuilder, x: Value, *, axis: int | None = None, sorted: bool =
 @onnx_op("Compress", 9, 11, 28)
 def compress(b: LayerBuilder, x: Value, condition: Value, *, axis: int | None = None) -> Value:
     """The elements for which the condition holds; without an axis of the flattened operand."""
-    kept = np.flatnonzero(indexing.deciding(b, condition, "the condition"))
     along = 0 if axis is None else b.axis(axis, x.rank)
     data = b.reshape(x, (product(x.shape),)) if axis is None else x
-    return b.add1(Gather(along), data, b.const(kept, INT64))
+    content = b.content(condition)
+    if content is None:
+        return selection.compressed(b, data, condition, along)
+    return b.add1(Gather(along), data, b.const(np.flatnonzero(content), INT64))
+
+
+@onnx_op("NonMaxSuppression", 10, 11)
+def non_max_suppression(b: LayerBuilder, boxes: Value, scores: Value, most: Value | None = None, iou_threshold: Value | None = None,
+                        score_threshold: Value | None = None, *, center_point_box: bool = False) -> Value:
+    """Without a score threshold every box counts, without a number of boxes none is kept."""
+    limit = 0 if most is None else max(b.integer(most, "max_output_boxes_per_class"), 0)
+    if not limit:
+        return b.const(np.zeros((0, 3), np.int64))
+    iou = 0.0 if iou_threshold is None else b.number(iou_threshold, "iou_threshold")
+    least = -np.inf if score_threshold is None else b.number(score_threshold, "score_threshold")
+    found = selection.suppressed(b, selection.corners(b, boxes) if center_point_box else boxes, scores, limit, iou, least)
+    return selection.compressed(b, found.rows, found.kept, 0)

@@ -103,10 +103,37 @@ def test_compress(condition: list[bool], attributes: dict[str, object]) -> None:
     assert_as_runtime(model([node("Compress", "x c", **attributes)], constants={"c": np.array(condition)}))
 
 
-@pytest.mark.parametrize("nodes", [[node("NonZero", "x")], [node("Unique", "x")], [node("Greater", "x x", "c"), node("Compress", "x c")]])
-def test_of_what_depends_on_an_input(nodes: list[NodeProto]) -> None:
+def test_of_what_depends_on_an_input() -> None:
     with pytest.raises(UnsupportedError, match="how many elements the result has depends on the"):
-        read(model(nodes, [tensor("x", (3,))]))
+        read(model([node("Unique", "x")], [tensor("x", (3,))]))
+
+
+@pytest.mark.parametrize("nodes", [
+    [node("NonZero", "x")], [node("Relu", "x", "r"), node("NonZero", "r")], [node("Greater", "x z", "c"), node("NonZero", "c")],
+    [node("Greater", "x z", "c"), node("Reshape", "c n", "f"), node("Compress", "x f")],
+    [node("ReduceMax", "x", "m", axes=[0], keepdims=0), node("Greater", "m z", "c"), node("Compress", "x c", axis=1)],
+    [node("ReduceMax", "x", "m", axes=[0], keepdims=0), node("Greater", "m z", "c"), node("Slice", "c zero two", "d"),
+     node("Compress", "x d", axis=1)]])
+def test_parts_that_depend_on_an_input(nodes: list[NodeProto]) -> None:
+    """Their number is a dimension of its own."""
+    constants = {"z": np.array(0, np.float32), "n": np.array([-1]), "zero": np.array([0]), "two": np.array([2])}
+    graph = assert_as_runtime(model(nodes, [tensor("x", (3, 4))], constants=constants))
+    assert not graph.outputs[0].type.is_static
+    assert "Compress" in ops(graph)
+
+
+@pytest.mark.parametrize(("operands", "center", "score"), [
+    ("b s m i t", 0, 0.4), ("b s m i t", 1, 0.4), ("b s m", 0, 0), ("b s m i", 0, 0)])
+def test_non_max_suppression(operands: str, center: int, score: float) -> None:
+    constants = {"m": np.array([4]), "i": np.array([0.3], np.float32), "t": np.array([score], np.float32)}
+    source = model([node("NonMaxSuppression", operands, center_point_box=center)], [tensor("b", (2, 30, 4)), tensor("s", (2, 3, 30))],
+                   constants={k: v for k, v in constants.items() if k in operands.split()})
+    assert_as_runtime(source)
+
+
+def test_no_boxes_at_all() -> None:
+    graph = read(model([node("NonMaxSuppression", "b s")], [tensor("b", (1, 3, 4)), tensor("s", (1, 1, 3))]))
+    assert graph.outputs[0].shape == (0, 3)
 
 
 def test_large_constants_that_are_computed() -> None:

@@ -1,0 +1,102 @@
+"""Parts of tensors whose number depends on the data: what the mappings of both sources build from `Compress` and `NonMaxSuppression`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product as pairs
+from math import prod
+
+import numpy as np
+
+from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ir.types import Array, DType
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.binary import Add, Less, Mul, NotEqual, Sub, Where
+from nchw2nhwc.ops.elementwise import Cast
+from nchw2nhwc.ops.indexing import Gather, TopK
+from nchw2nhwc.ops.movement import Concat, Slice, Split
+from nchw2nhwc.ops.selection import Compress, NonMaxSuppression
+from nchw2nhwc.parse.builder import Builder
+
+INT64 = np.dtype(np.int64)
+LARGEST_TABLE = 1 << 24
+"""Most elements whose positions are stored as a constant."""
+
+
+def compressed(b: Builder, x: Value, condition: Value, axis: int) -> Value:
+    """The slices of x along `axis` where the condition holds; their number is a named dimension of its own."""
+    count = static(x.shape[axis], "the number of elements that are chosen from")
+    given = static(condition.shape[0], "the number of conditions") if condition.rank == 1 else -1
+    if not 0 <= given <= count:
+        raise ShapeError(f"the condition {condition.type} must be a vector of at most {count} elements")
+    if given != count:
+        x = b.add1(Gather(axis), x, b.const(np.arange(given)))
+    return b.add1(Compress(axis, b.graph.unique_name(f"{b.origin.layer or 'layer'}_count")), x, condition)
+
+
+def nonzero(b: Builder, x: Value, dtype: DType) -> Value:
+    """The positions of all elements that are not 0, one a column."""
+    sizes = tuple(static(s, "the size of an operand whose elements are chosen") for s in x.shape) or (1,)
+    count = prod(sizes)
+    if count > LARGEST_TABLE:
+        raise ShapeError(f"the positions of {count} elements would have to be stored")
+    table: Array = np.stack(np.unravel_index(np.arange(count), sizes), 1)
+    flat = b.reshape(x, (count,))
+    condition = flat if x.type.dtype == np.bool_ else b.add1(NotEqual(), flat, b.const(0, x.type.dtype))
+    return b.transpose(compressed(b, b.const(table, dtype), condition, 0), (1, 0))
+
+
+# ---- boxes -----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Boxes:
+    """Boxes that non-maximum suppression keeps: of every batch element and class the same number of places, some of which are empty."""
+
+    rows: Value
+    """(places, 3): batch element, class, box; int64."""
+    scores: Value
+    """(places,)."""
+    kept: Value
+    """(places,): whether there is a box."""
+
+
+def corners(b: Builder, boxes: Value) -> Value:
+    """Boxes (..., 4) given as centre and size (x, y, width, height) as opposite corners (y, x, y, x)."""
+    swapped = b.add1(Gather(boxes.rank - 1), boxes, b.const(np.array([1, 0, 3, 2])))
+    centre, size = b.add(Split(boxes.rank - 1, (2, 2)), swapped)
+    half = b.add1(Mul(), size, b.const(0.5, size.type.dtype))
+    return b.add1(Concat(boxes.rank - 1), b.add1(Sub(), centre, half), b.add1(Add(), centre, half))
+
+
+def suppressed(b: Builder, boxes: Value, scores: Value, most: int, iou_threshold: float, score_threshold: float) -> Boxes:
+    """Non-maximum suppression of boxes (batch, N, 4) with scores (batch, classes, N), for every class of every batch element.
+
+    Raises ShapeError where sizes are not known or do not fit."""
+    if boxes.rank != 3 or scores.rank != 3 or boxes.shape[0] != scores.shape[0]:
+        raise ShapeError(f"boxes {boxes.type} and scores {scores.type} do not fit together")
+    batch, classes, size = (static(s, "the number of batch elements, classes and boxes") for s in scores.shape)
+    op = NonMaxSuppression(min(most, size), iou_threshold, score_threshold)
+    found: list[tuple[Value, Value, Value]] = []
+    places = b.const(np.arange(op.most, dtype=np.int32))
+    planes = b.add(Split(0, (1,) * (batch * classes)), b.reshape(scores, (batch * classes, size)))
+    sheets = [b.reshape(sheet, boxes.shape[1:]) for sheet in b.add(Split(0, (1,) * batch), boxes)]
+    for sheet, plane in zip((s for s in sheets for _ in range(classes)), planes):
+        values = b.reshape(plane, (size,))
+        indices, count = b.add(op, sheet, values)
+        found.append((indices, b.add1(Gather(0), values, indices), b.add1(Less(), places, count)))
+    indices, best, kept = (parts[0] if len(parts) == 1 else b.add1(Concat(0), *parts) for parts in zip(*found))
+    heads = np.repeat(np.array(list(pairs(range(batch), range(classes))), np.int64), op.most, 0)
+    column = b.reshape(b.add1(Cast(INT64), indices), (len(heads), 1))
+    return Boxes(b.add1(Concat(1), b.const(heads), column), best, kept)
+
+
+def by_score(b: Builder, boxes: Boxes) -> Boxes:
+    """Boxes of all batch elements and classes in descending order of their scores, empty places last."""
+    keys = b.add1(Where(), boxes.kept, boxes.scores, b.const(-np.inf, boxes.scores.type.dtype))
+    _, order = b.add(TopK(0, static(boxes.scores.shape[0], "the number of boxes")), keys)
+    return Boxes(*(b.add1(Gather(0), x, order) for x in (boxes.rows, boxes.scores, boxes.kept)))
+
+
+def columns(b: Builder, x: Value, start: int, stop: int) -> Value:
+    """Some columns of a matrix."""
+    return b.add1(Slice((None, start), (None, stop), (1, 1)), x)
