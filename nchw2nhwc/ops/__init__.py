@@ -1,7 +1,21 @@
 """All ops. Importing this package fills `base.REGISTRY`."""
 
-from nchw2nhwc.ops import binary, elementwise, indexing, matmul, movement, norm, recurrent, reduce, resize, selection, sizes, windowed
+from nchw2nhwc.ops import (
+    binary,
+    elementwise,
+    indexing,
+    matmul,
+    movement,
+    norm,
+    recurrent,
+    reduce,
+    resize,
+    sampling,
+    selection,
+    sizes,
+    windowed,
+)
 from nchw2nhwc.ops.base import REGISTRY, Op
 
-__all__ = ["REGISTRY", "Op", "binary", "elementwise", "indexing", "matmul", "movement", "norm", "recurrent", "reduce", "resize",
+__all__ = ["REGISTRY", "Op", "binary", "elementwise", "indexing", "matmul", "movement", "norm", "recurrent", "reduce", "resize", "sampling",
            "selection", "sizes", "windowed"]

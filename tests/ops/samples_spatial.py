@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from math import prod
 
+import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -16,6 +17,7 @@ from nchw2nhwc.ops.kinds import ANY, FLOAT, NUMBER
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
 from nchw2nhwc.ops.resize import COORDINATE_MODES, MODES, NEAREST_MODES, Resize
+from nchw2nhwc.ops.sampling import COORDINATES, PADDING_MODES, SAMPLING_MODES, GridSample
 from nchw2nhwc.ops.windowed import (
     AdaptiveAvgPool,
     AdaptiveMaxPool,
@@ -144,6 +146,21 @@ def resize(_: type[Op]) -> SearchStrategy[Case]:
                     draw(st.booleans()), draw(st.sampled_from([0.0, 2.0])), draw(st.booleans()),
                     (*starts, *ends) if coordinates == "tf_crop_and_resize" else None)
         return op, (draw(arrays((draw(st.integers(1, 2)), draw(st.integers(1, 4)), *spatial), draw(dtypes(FLOAT)))),)
+    return cases()
+
+@sampler(GridSample)
+def grid_sample(_: type[Op]) -> SearchStrategy[Case]:
+    """Positions inside and outside, some of them those of elements or of edges."""
+    @st.composite
+    def cases(draw: DrawFn) -> Case:
+        spatial, dtype = draw(DATA), draw(dtypes(FLOAT))
+        batch, places = draw(st.integers(1, 2)), _tuples(draw, 1, 3, len(spatial))
+        op = GridSample(draw(st.sampled_from(SAMPLING_MODES)), draw(st.sampled_from(PADDING_MODES)), draw(st.sampled_from(COORDINATES)))
+        random = np.random.default_rng(draw(st.integers(0, 2**16)))
+        scale = 4 if op.coordinates == "pixels" else 1
+        exact = random.integers(-6, 7, (batch, *places, len(spatial))) / 4
+        grid = np.where(random.random(exact.shape) < 0.3, exact, random.uniform(-1.5, 1.5, exact.shape)) * scale
+        return op, (draw(arrays((batch, draw(st.integers(1, 3)), *spatial), dtype)), np.asarray(grid, dtype))
     return cases()
 
 

@@ -14,6 +14,7 @@ from nchw2nhwc.parse.openvino import (
     recurrent,
     reduction,
     resize,
+    sampling,
     shapes,
     slicing,
 )
@@ -21,4 +22,4 @@ from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
 __all__ = ["activations", "arithmetic", "blocks", "convolution", "detection", "indexing", "mappings", "matmul", "movement", "normalization",
-           "pooling", "read_openvino", "recurrent", "reduction", "resize", "shapes", "slicing"]
+           "pooling", "read_openvino", "recurrent", "reduction", "resize", "sampling", "shapes", "slicing"]

@@ -17,6 +17,9 @@ from nchw2nhwc.parse.openvino.elements import element_of
 Ints: TypeAlias = tuple[int, ...]
 """An attribute that is a comma-separated list of integers."""
 
+Floats: TypeAlias = tuple[float, ...]
+"""An attribute that is a comma-separated list of numbers."""
+
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _TRUE, _FALSE = ("true", "1"), ("false", "0")
 _LARGEST = 2**63 - 1
@@ -59,6 +62,11 @@ def number(text: str) -> float:
     return value
 
 
+def floats(text: str) -> Floats:
+    """A comma-separated list of numbers; empty text is the empty list. Raises SourceError."""
+    return tuple(number(part) for part in text.split(",")) if text.strip() else ()
+
+
 def boolean(text: str) -> bool:
     """"true" or "1", "false" or "0", in any case of letters. Raises SourceError."""
     word = text.strip().lower()
@@ -92,7 +100,7 @@ def _parser(hint: object) -> Callable[[str], object]:
     if get_origin(hint) is Union or type(hint).__name__ == "UnionType":
         (hint,) = (h for h in get_args(hint) if h is not type(None))
     readers: dict[object, Callable[[str], object]] = {int: integer, float: number, bool: boolean, str: str, Ints: integers,
-                                                      DType: element_type}
+                                                      Floats: floats, DType: element_type}
     return readers[hint]
 
 

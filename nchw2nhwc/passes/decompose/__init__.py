@@ -9,11 +9,24 @@ from collections.abc import Callable
 
 from nchw2nhwc.ir.graph import Graph, Node
 from nchw2nhwc.passes import Pass
-from nchw2nhwc.passes.decompose import binary, convs, elementwise, indexing, integers, movement, pools, ranks, recurrent, reduce, resize
+from nchw2nhwc.passes.decompose import (
+    binary,
+    convs,
+    elementwise,
+    indexing,
+    integers,
+    movement,
+    pools,
+    ranks,
+    recurrent,
+    reduce,
+    resize,
+    sampling,
+)
 from nchw2nhwc.passes.rewrite import Explainer, Rewriter, RuleSet, sweep
 
 DECOMPOSITIONS = RuleSet(binary.RULES, ranks.RULES, elementwise.RULES, reduce.RULES, movement.RULES, pools.RULES, convs.RULES, resize.RULES,
-                         indexing.RULES, integers.RULES, recurrent.RULES)
+                         sampling.RULES, indexing.RULES, integers.RULES, recurrent.RULES)
 """Op class to rules that say the op in other ops, in the order in which they are tried."""
 
 

@@ -19,6 +19,7 @@ DECOMPOSED = {
     "no operator at all": "Erf Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh FMod FakeQuantize",
     "a formula over other operators": "Softplus Softsign Mish Selu Celu ThresholdedRelu Swish HardSigmoid ReduceL1 ReduceL2 "
                                       "ReduceSumSquare ReduceLogSum ReduceLogSumExp BatchNorm MVN LayerNorm NormalizeL2",
+    "what gathering expresses": "GridSample",
     "what only training needs": "Dropout",
     "pooling that the kernels lack": "LpPool AdaptiveAvgPool AdaptiveMaxPool",
 }

@@ -17,9 +17,10 @@ from nchw2nhwc.parse.onnx.operators import (
     recurrent,
     reduction,
     resize,
+    sampling,
     shape,
     windowed,
 )
 
 __all__ = ["arithmetic", "contrib", "contrib_attention", "contrib_quantized", "einsum", "elementwise", "generate", "indexing", "logic",
-           "matmul", "movement", "norm", "quantized", "recurrent", "reduction", "resize", "shape", "windowed"]
+           "matmul", "movement", "norm", "quantized", "recurrent", "reduction", "resize", "sampling", "shape", "windowed"]

@@ -1,0 +1,250 @@
+"""What the mappings of both sources make of ops that read images at computed positions: regions of interest and deformable convolutions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from itertools import product as every
+from math import prod
+
+import numpy as np
+
+from nchw2nhwc.errors import ShapeError, UnsupportedError
+from nchw2nhwc.ir.dim import Shape, Size, exact_div
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.base import Op, static
+from nchw2nhwc.ops.binary import Add, GreaterEqual, Less, LessEqual, LogicalAnd, Maximum, Minimum, Mul, Sub
+from nchw2nhwc.ops.elementwise import Cast, Clip, Floor
+from nchw2nhwc.ops.movement import Concat, Expand, Pad, Slice
+from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
+from nchw2nhwc.ops.sampling import GridSample
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
+from nchw2nhwc.parse.builder import Builder
+
+CUT = "Cut the model before this layer with --outputs."
+
+
+def _with(b: Builder, op: Op, x: Value, number: float) -> Value:
+    """`op(x, number)`."""
+    return b.add1(op, x, b.const(number, x.type.dtype))
+
+
+def _column(b: Builder, x: Value, index: int) -> Value:
+    """One column (R, 1) of a matrix."""
+    return b.add1(Slice((None, index), (None, index + 1), (1, 1)), x)
+
+
+def _grid(b: Builder, parts: tuple[Value, Value], shape: Shape) -> Value:
+    """x and y positions that broadcast to `shape`, put together as rows of two."""
+    wide = (b.reshape(p if p.shape == shape else b.add1(Expand(shape), p), (*shape, 1)) for p in parts)
+    return b.add1(Concat(len(shape)), *wide)
+
+
+# ---- regions of interest ---------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Pooling:
+    """How a region of interest is divided into `sizes` (rows, columns) cells, each read at `samples` positions along both axes.
+
+    The corners of a region are moved by `before`, scaled, and moved by `after`; `malformed` regions are made one element wide at least.
+    A cell is the mean of its samples ("avg"), the largest of them ("max"), or the largest of the weighted elements that they are the sum of
+    ("max_of_parts").
+    """
+
+    mode: str
+    sizes: tuple[int, int]
+    samples: int
+    scale: float
+    before: float
+    after: float
+    malformed: bool
+
+
+def _positions(b: Builder, at: Pooling, rois: Value, axis: int) -> Value:
+    """The positions (R, cells * samples) along rows (0) or columns (1) of an image."""
+    corners = (_with(b, Add(), _column(b, rois, k), at.before) if at.before else _column(b, rois, k) for k in (1 - axis, 3 - axis))
+    start, end = (_with(b, Add(), _with(b, Mul(), corner, at.scale), at.after) for corner in corners)
+    span = b.add1(Sub(), end, start)
+    if at.malformed:
+        span = _with(b, Maximum(), span, 1.0)
+    cells = at.sizes[axis]
+    shares = (np.arange(cells * at.samples) + 0.5) / (at.samples * cells)
+    return b.add1(Add(), start, b.add1(Mul(), span, b.const(shares[None], span.type.dtype)))
+
+
+def _valid(b: Builder, where: Value, size: int) -> Value:
+    """1 where a position counts, else 0."""
+    inside = b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, -1.0), _with(b, LessEqual(), where, float(size)))
+    return b.add1(Cast(where.type.dtype), inside)
+
+
+def roi_align(b: Builder, x: Value, rois: Value, batch_indices: Value, at: Pooling) -> Value:
+    """Regions `rois` (R, 4), corners (x, y, x, y) in x (N, C, H, W), as (R, C, rows, columns). Raises ShapeError, UnsupportedError."""
+    if x.rank != 4 or rois.rank != 2 or rois.shape[1] != 4 or batch_indices.rank != 1:
+        raise ShapeError(f"{x.type}, regions {rois.type} and batch indices {batch_indices.type} do not fit together")
+    if at.samples < 1:
+        raise UnsupportedError("how many samples each cell has depends on the region (sampling_ratio is 0)", b.where, CUT)
+    batch, height, width = (static(s, "the size of an image") for s in (x.shape[0], *x.shape[2:]))
+    channels, regions = x.shape[1], rois.shape[0]
+    rows, columns = (_positions(b, at, rois, axis) for axis in (0, 1))
+    (cells_h, cells_w), n = at.sizes, at.samples
+    weight = b.add1(Mul(), b.reshape(_valid(b, rows, height), (regions, cells_h * n, 1)),
+                    b.reshape(_valid(b, columns, width), (regions, 1, cells_w * n)))
+    rows, columns = (b.add1(Clip(0.0, s - 1.0), p) for p, s in ((rows, height), (columns, width)))
+    image = b.reshape(b.transpose(x, (1, 0, 2, 3)), (1, channels, batch * height, width))
+    first = b.reshape(_with(b, Mul(), b.add1(Cast(rows.type.dtype), batch_indices), float(height)), (regions, 1)) if batch > 1 else None
+    shape = (regions, cells_h * n, cells_w * n)
+    read = _Reader(b, image, first, shape)
+    if at.mode != "max_of_parts":
+        reduction = ReduceMean((3, 5), False) if at.mode == "avg" else ReduceMax((3, 5), False)
+        return _pooled(b, b.add1(Mul(), read("linear", rows, columns), weight), reduction, at)
+    sides = [_sides(b, p, size) for p, size in ((rows, height), (columns, width))]
+    found = []
+    for (row, upper), (column, left) in every(*sides):
+        share = b.add1(Mul(), b.reshape(upper, (*upper.shape, 1)), b.reshape(left, (regions, 1, cells_w * n)))
+        found.append(b.add1(Mul(), read("nearest", row, column), b.add1(Mul(), share, weight)))
+    return _pooled(b, reduce(lambda one, two: b.add1(Maximum(), one, two), found), ReduceMax((3, 5), False), at)
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads an image (1, C, ...) at rows and columns of regions: (C, regions, rows, columns). `first` is each region's first row."""
+
+    b: Builder
+    image: Value
+    first: Value | None
+    shape: tuple[Size, int, int]
+
+    def __call__(self, mode: str, rows: Value, columns: Value) -> Value:
+        b, (regions, height, width) = self.b, self.shape
+        if self.first is not None:
+            rows = b.add1(Add(), rows, self.first)
+        grid = _grid(b, (b.reshape(columns, (regions, 1, width)), b.reshape(rows, (regions, height, 1))), self.shape)
+        found = b.add1(GridSample(mode, "border", "pixels"), self.image, b.reshape(grid, (1, regions * height, width, 2)))
+        return b.reshape(found, (self.image.shape[1], *self.shape))
+
+
+def _sides(b: Builder, where: Value, size: int) -> list[tuple[Value, Value]]:
+    """The two elements that a position lies between, and their weights."""
+    low = b.add1(Floor(), where)
+    share = b.add1(Sub(), where, low)
+    high = _with(b, Minimum(), _with(b, Add(), low, 1.0), size - 1.0)
+    return [(low, b.add1(Sub(), b.const(1.0, share.type.dtype), share)), (high, share)]
+
+
+def _pooled(b: Builder, read: Value, reduction: Op, at: Pooling) -> Value:
+    """(C, R, rows * samples, columns * samples) reduced to one element a cell, as (R, C, rows, columns)."""
+    channels, regions = read.shape[:2]
+    cells = b.reshape(read, (channels, regions, at.sizes[0], at.samples, at.sizes[1], at.samples))
+    return b.transpose(b.add1(reduction, cells), (1, 0, 2, 3))
+
+
+# ---- deformable convolutions -------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Deformation:
+    """The attributes of a deformable convolution of images; pads of both axes are those before them. What is read beyond the first or last
+    element fades to 0 over one element, or is 0 at once."""
+
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: tuple[int, ...]
+    groups: int
+    offset_groups: int
+    fading: bool = True
+
+
+def deform_conv(b: Builder, x: Value, w: Value, offset: Value, bias: Value | None, mask: Value | None, at: Deformation) -> Value:
+    """A convolution of x (N, C, H, W) with w (O, C / groups, kh, kw) whose every element is read `offset` (N, groups * kh * kw * 2, ...)
+    away from its place, bilinearly, and weighed by `mask` (N, groups * kh * kw, ...). Raises ShapeError."""
+    if x.rank != 4 or w.rank != 4 or offset.rank != 4:
+        raise ShapeError(f"a deformable convolution of {x.type} with {w.type} and offsets {offset.type} is not one of images")
+    kernel = tuple(static(s, "the size of a kernel") for s in w.shape[2:])
+    taps, shares = kernel[0] * kernel[1], at.offset_groups
+    batch, (rows, columns) = x.shape[0], (static(s, "the size of the result") for s in offset.shape[2:])
+    inside, per_group = exact_div(x.shape[1], shares), exact_div(x.shape[1], at.groups)
+    if offset.shape[1] != shares * taps * 2 or inside is None or per_group is None or per_group != w.shape[1]:
+        raise ShapeError(f"{x.type}, weights {w.type} and offsets {offset.type} do not fit {at.groups} and {shares} group(s)")
+    planes = b.reshape(offset, (batch, shares, taps, 2, rows, columns))
+    shape = (batch * shares, rows, columns, taps)
+    moved = [b.reshape(part, (batch, shares, taps, rows, columns)) for part in (_plane(b, planes, k) for k in (0, 1))]
+    where = [b.reshape(b.transpose(b.add1(Add(), part, b.const(_places(at, kernel, (rows, columns), k), part.type.dtype)), (0, 1, 3, 4, 2)),
+                       shape) for k, part in enumerate(moved)]
+    grid = b.reshape(_grid(b, (where[1], where[0]), shape), (batch * shares, rows, columns * taps, 2))
+    data = b.reshape(x, (batch * shares, inside, *x.shape[2:]))
+    around = "zeros" if at.fading else "border"
+    read = b.reshape(b.add1(GridSample("linear", around, "pixels"), data, grid), (batch, shares, inside, rows, columns, taps))
+    if not at.fading:
+        within = [_within(b, p, static(size, "the size of an image")) for p, size in zip(where, x.shape[2:])]
+        counts = b.add1(Cast(x.type.dtype), b.add1(LogicalAnd(), *within))
+        read = b.add1(Mul(), read, b.reshape(counts, (batch, shares, 1, rows, columns, taps)))
+    if mask is not None:
+        weights = b.transpose(b.reshape(mask, (batch, shares, taps, rows, columns)), (0, 1, 3, 4, 2))
+        read = b.add1(Mul(), read, b.reshape(weights, (batch, shares, 1, rows, columns, taps)))
+    grouped = b.transpose(b.reshape(read, (batch, at.groups, per_group, rows, columns, taps)), (0, 1, 5, 2, 3, 4))
+    flat = b.reshape(grouped, (batch, x.shape[1] * taps, rows, columns))
+    filters = b.reshape(b.transpose(b.reshape(w, (w.shape[0], per_group, taps)), (0, 2, 1)), (w.shape[0], per_group * taps, 1, 1))
+    return b.add1(Conv((1, 1), (1, 1), (0, 0), (0, 0), at.groups), flat, filters, bias)
+
+
+def _within(b: Builder, where: Value, size: int) -> Value:
+    """Whether a position lies from the first element of an axis up to one element behind the last."""
+    return b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, 0.0), _with(b, Less(), where, float(size)))
+
+
+def _plane(b: Builder, planes: Value, index: int) -> Value:
+    """Offsets along rows (0) or columns (1)."""
+    starts, stops = ((None, None, None, end, None, None) for end in (index, index + 1))
+    return b.add1(Slice(starts, stops, (1,) * 6), planes)
+
+
+def _places(at: Deformation, kernel: tuple[int, ...], sizes: tuple[int, int], axis: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Where the elements of an ordinary convolution are read along an axis: (taps, rows, columns)."""
+    tap = np.indices(kernel)[axis].reshape(-1, 1, 1) * at.dilations[axis]
+    return np.asarray(tap + np.indices(sizes)[axis] * at.strides[axis] - at.pads[axis], np.int64)
+
+
+# ---- blocks of images ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Blocks:
+    """Blocks that slide over an image: one entry for each spatial axis."""
+
+    sizes: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    begins: tuple[int, ...]
+    ends: tuple[int, ...]
+
+
+def col2im(b: Builder, x: Value, image: tuple[int, ...], at: Blocks) -> Value:
+    """Blocks (N, C * elements, number of blocks) added up to images (N, C, *image): a transposed convolution with a 1 for each element of
+    a block. Raises ShapeError."""
+    taps, rank = prod(at.sizes), len(at.sizes)
+    channels = exact_div(x.shape[1], taps) if x.rank == 3 and min(at.sizes, default=0) > 0 else None
+    if channels is None or not len(image) == len(at.strides) == len(at.dilations) == len(at.begins) == len(at.ends) == rank:
+        raise ShapeError(f"{x.type} has no blocks {list(at.sizes)} of an image {list(image)}")
+    room = [size + begin + end - gap * (k - 1) - 1
+            for size, begin, end, gap, k in zip(image, at.begins, at.ends, at.dilations, at.sizes)]
+    counts = tuple(r // step + 1 for r, step in zip(room, at.strides))
+    if min(room) < 0 or prod(counts) != x.shape[2]:
+        raise ShapeError(f"an image {list(image)} does not have the {x.shape[2]} blocks {list(at.sizes)} of {x.type}")
+    extra = tuple(r % step for r, step in zip(room, at.strides))
+    pieces = b.reshape(x, (x.shape[0] * channels, taps, *counts))
+    ones = b.const(np.eye(taps).reshape(taps, 1, *at.sizes), x.type.dtype)
+    added = b.add1(ConvTranspose(at.strides, at.dilations, at.begins, at.ends, extra), pieces, ones)
+    return b.reshape(added, (x.shape[0], channels, *image))
+
+
+def patches(b: Builder, x: Value, at: Blocks) -> Value:
+    """Blocks of images (N, C, H, W) as (N, elements * C, ...), one place for each block; what lies around an image is 0."""
+    pads = (0, 0, *at.begins), (0, 0, *at.ends)
+    padded = b.add1(Pad(*pads), x) if any((*at.begins, *at.ends)) else x
+    sizes = tuple(static(s, "the size of an image") for s in padded.shape[2:])
+    reach = [gap * (k - 1) + 1 for gap, k in zip(at.dilations, at.sizes)]
+    counts = [(size - r) // step + 1 for size, r, step in zip(sizes, reach, at.strides)]
+    if min(counts) < 1:
+        raise ShapeError(f"blocks {list(at.sizes)} do not fit into {x.type}")
+    parts = []
+    for tap in every(*map(range, at.sizes)):
+        starts = [t * gap for t, gap in zip(tap, at.dilations)]
+        stops = [start + (n - 1) * step + 1 for start, n, step in zip(starts, counts, at.strides)]
+        parts.append(b.add1(Slice((None, None, *starts), (None, None, *stops), (1, 1, *at.strides)), padded))
+    return parts[0] if len(parts) == 1 else b.add1(Concat(1), *parts)

@@ -1,0 +1,84 @@
+"""Operators that read images at computed positions, or write to them, against ONNX Runtime."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nchw2nhwc import convert
+from nchw2nhwc.errors import ShapeError, SourceError, UnsupportedError
+from tests.parse.onnx.models import assert_as_runtime, model, node, read, tensor
+
+RNG = np.random.default_rng(0)
+X = tensor("x", (2, 3, 6, 5))
+
+
+@pytest.mark.parametrize(("opset", "modes"), [(16, ("bilinear", "nearest", "bicubic")), (22, ("linear", "nearest", "cubic"))])
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("align", [0, 1])
+def test_grid_sample(opset: int, modes: tuple[str, ...], padding: str, align: int) -> None:
+    nodes = [node("GridSample", "x g", f"y{k}", mode=mode, padding_mode=padding, align_corners=align) for k, mode in enumerate(modes)]
+    grid = RNG.uniform(-1.6, 1.6, (2, 4, 3, 2)).astype(np.float32)
+    assert_as_runtime(model(nodes, [X], [f"y{k}" for k in range(3)], {"g": grid}, opset), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [1, 2, "N"])
+def test_images_stay_channels_last(batch: int | str) -> None:
+    """Between convolutions nothing is transposed, however large the batch."""
+    constants = {"w": RNG.standard_normal((4, 3, 1, 1)).astype(np.float32), "v": RNG.standard_normal((2, 4, 1, 1)).astype(np.float32)}
+    nodes = [node("Conv", "x w", "a"), node("GridSample", "a g", "s"), node("Conv", "s v", "y")]
+    made = convert(model(nodes, [tensor("x", (batch, 3, 6, 5)), tensor("g", (batch, 4, 3, 2))], constants=constants, opset=20))
+    assert not made.layout.transposes
+    assert made.check().passed
+
+
+ROIS = {"r": RNG.uniform(0, 12, (4, 4)).astype(np.float32), "i": np.array([0, 1, 1, 0])}
+
+
+@pytest.mark.parametrize(("opset", "attributes"), [
+    (10, {}), (16, {}), (16, {"coordinate_transformation_mode": "output_half_pixel"}), (16, {"mode": "max"})])
+def test_roi_align(opset: int, attributes: dict[str, object]) -> None:
+    source = node("RoiAlign", "x r i", output_height=2, output_width=3, sampling_ratio=2, spatial_scale=0.4, **attributes)
+    assert_as_runtime(model([source], [X], constants=ROIS, opset=opset), rtol=1e-4, atol=1e-5)
+
+
+def test_regions_of_a_single_image_of_any_number() -> None:
+    source = node("RoiAlign", "x r i", output_height=2, output_width=2, sampling_ratio=1)
+    assert_as_runtime(model([source], [tensor("x", (1, 2, 5, 5)), tensor("r", ("R", 4))], constants={"i": np.array([0, 0])}, opset=16),
+                      rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("group", [1, 2])
+def test_deform_conv(group: int) -> None:
+    constants = {"w": RNG.standard_normal((4, 4 // group, 3, 2)).astype(np.float32),
+                 "o": RNG.uniform(-2, 2, (2, 24, 4, 5)).astype(np.float32), "b": RNG.standard_normal(4).astype(np.float32),
+                 "m": RNG.uniform(0, 1, (2, 12, 4, 5)).astype(np.float32)}
+    source = node("DeformConv", "x w o b m", group=group, offset_group=2, pads=[1, 1, 0, 1], strides=[1, 1], dilations=[1, 2])
+    assert_as_runtime(model([source], [tensor("x", (2, 4, 5, 5))], constants=constants, opset=19), rtol=1e-3, atol=1e-4)
+
+
+def test_col2im() -> None:
+    constants = {"s": np.array([5, 7]), "k": np.array([2, 3])}
+    source = node("Col2Im", "x s k", strides=[2, 1], dilations=[1, 2], pads=[1, 0, 0, 1])
+    assert_as_runtime(model([source], [tensor("x", (2, 12, 12))], constants=constants, opset=18))
+
+
+@pytest.mark.parametrize("larger", [False, True])
+def test_max_unpool(larger: bool) -> None:
+    constants = {"i": np.array([[[[5, 7], [13, 15]]]]), **({"s": np.array([1, 1, 5, 5])} if larger else {})}
+    source = node("MaxUnpool", "x i s" if larger else "x i", kernel_shape=[2, 2], strides=[2, 2])
+    graph = read(model([source], [tensor("x", (1, 1, 2, 2))], constants=constants))
+    assert graph.outputs[0].shape == ((1, 1, 5, 5) if larger else (1, 1, 4, 4))
+
+
+@pytest.mark.parametrize(("source", "constants", "error", "reason"), [
+    (node("GridSample", "x x", mode="cosine"), {}, SourceError, "no interpolation mode 'cosine'"),
+    (node("GridSample", "x x"), {}, ShapeError, "does not have positions in the 2 spatial axes"),
+    (node("RoiAlign", "x r i"), ROIS, UnsupportedError, "sampling_ratio is 0"),
+    (node("RoiAlign", "x r i", mode="sum", sampling_ratio=1), ROIS, SourceError, "mode 'sum'"),
+    (node("Col2Im", "x s s"), {"s": np.array([2, 2])}, ShapeError, "has no blocks"),
+    (node("MaxUnpool", "x i", kernel_shape=[2, 2]), {"i": np.array([0])}, SourceError, "do not fit kernel"),
+])
+def test_what_does_not_fit(source: object, constants: dict[str, object], error: type[Exception], reason: str) -> None:
+    with pytest.raises(error, match=reason):
+        read(model([source], [X], constants=constants, opset=22))  # type: ignore[list-item]
