@@ -11,6 +11,7 @@ from nchw2nhwc.parse.openvino import (
     movement,
     normalization,
     pooling,
+    priors,
     recurrent,
     reduction,
     resize,
@@ -22,4 +23,4 @@ from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
 __all__ = ["activations", "arithmetic", "blocks", "convolution", "detection", "indexing", "mappings", "matmul", "movement", "normalization",
-           "pooling", "read_openvino", "recurrent", "reduction", "resize", "sampling", "shapes", "slicing"]
+           "pooling", "priors", "read_openvino", "recurrent", "reduction", "resize", "sampling", "shapes", "slicing"]
