@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.types import Array, DType, TensorType
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.kinds import (
@@ -482,3 +483,19 @@ class Cast(Unary):
     def reference(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.asarray(x != 0) if self.dtype == np.bool_ else np.asarray(x).astype(self.dtype)
+
+
+@dataclass(frozen=True)
+class BitCast(Unary):
+    """The bits of x read as another element type of the same size. ONNX BitCast."""
+
+    dtype: DType = field()
+    kinds = ANY
+
+    def infer(self, x: TensorType) -> TensorType:
+        if x.dtype.itemsize != self.dtype.itemsize:
+            raise ShapeError(f"the bits of {x.dtype.name} are not those of {self.dtype.name}: their sizes differ")
+        return x.with_dtype(self.dtype)
+
+    def reference(self, x: Array) -> Array:
+        return np.ascontiguousarray(x).view(self.dtype).reshape(x.shape)

@@ -9,7 +9,7 @@ import numpy as np
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Graph, Node, Value
 from nchw2nhwc.ir.types import Array, DType, TensorType
-from nchw2nhwc.ops.elementwise import Cast
+from nchw2nhwc.ops.elementwise import BitCast, Cast
 from nchw2nhwc.ops.kinds import FLOAT, kind_of
 from nchw2nhwc.passes import Pass
 
@@ -46,6 +46,15 @@ def _require_rounding(graph: Graph, node: Node, dtype: DType) -> None:
                                "Give the model before its quantization to narrow floats.")
 
 
+def _require_bits(graph: Graph, node: Node) -> None:
+    """Raises UnsupportedError for bits of floating point numbers that become float32."""
+    if isinstance(node.op, BitCast):
+        for dtype in (node.input(0).type.dtype, node.op.dtype):
+            if _is_other_float(dtype):
+                raise UnsupportedError(f"the bits of {dtype.name} are not there: it is float32 in the result", graph.where(node),
+                                       "Cut the model before this layer with --outputs.")
+
+
 def _promote_node(graph: Graph, node: Node, changed: set[int]) -> bool:
     """Bring a node's results up to date with its operands; whether any of them changed."""
     for operand in node.inputs:
@@ -68,6 +77,8 @@ def _promote_node(graph: Graph, node: Node, changed: set[int]) -> bool:
 
 def _apply(graph: Graph) -> int:
     changed: set[int] = set()
+    for node in graph.nodes:
+        _require_bits(graph, node)
     for value in graph.inputs:
         before = value.type.dtype
         if _promote_value(value):
@@ -87,5 +98,5 @@ PROMOTE_FLOATS = Pass("promote_floats", _apply)
 """float16, bfloat16, float64 (and narrower floats) become float32: constants, values, casts, inputs and outputs.
 
 What changes at the interface is added to `Graph.notes`. Raises UnsupportedError for casts to floats of 8 bits and fewer, whose rounding
-would be lost.
+would be lost, and for bits of floats that do not stay what they are.
 """

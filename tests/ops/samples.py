@@ -14,7 +14,7 @@ import nchw2nhwc.ops
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import REGISTRY, Op
 from nchw2nhwc.ops.binary import Div, FakeQuantize, FloorDiv, FMod, Mod, Pow, PRelu, Where
-from nchw2nhwc.ops.elementwise import Cast, Dropout, Predicate
+from nchw2nhwc.ops.elementwise import BitCast, Cast, Dropout, Predicate
 from nchw2nhwc.ops.kinds import ANY, FLOAT, NUMBER, kind_of
 from nchw2nhwc.ops.norm import LRN, BatchNorm, LayerNorm
 from nchw2nhwc.ops.sizes import Sizes
@@ -51,6 +51,17 @@ def cast(_: type[Op]) -> SearchStrategy[Case]:
         if target.kind == "u":
             x = np.asarray(np.abs(x), source)
         return Cast(target), (x,)
+    return cases()
+
+
+@sampler(BitCast)
+def bit_cast(_: type[Op]) -> SearchStrategy[Case]:
+    """Between types of one size; no bits of floats that are no numbers."""
+    @st.composite
+    def cases(draw: DrawFn) -> Case:
+        source = draw(st.sampled_from([np.dtype(t) for t in (np.float32, np.int32, np.int64, np.uint8)]))
+        target = draw(st.sampled_from([np.dtype(f"{kind}{source.itemsize}") for kind in "iu"]))
+        return BitCast(target), (draw(arrays(draw(shapes()), source)),)
     return cases()
 
 

@@ -298,6 +298,18 @@ def cast(e: Emitter, node: Node, op: elementwise.Cast) -> None:
           else e.op(ops.cast, x, op.dtype.name))
 
 
+def _viewed(node: Node, op: elementwise.BitCast) -> str:
+    of_bools = np.dtype(np.bool_) in (node.input(0).type.dtype, op.dtype)
+    return "TensorFlow shows no bits of truth values" if of_bools else taking(ANY)(node, op)
+
+
+@lowering(elementwise.BitCast, _viewed)
+def bit_cast(e: Emitter, node: Node, op: elementwise.BitCast) -> None:
+    """view."""
+    x = e.of(node.input(0))
+    e.set(node, x if op.dtype == node.input(0).type.dtype else e.op(ops.view, x, op.dtype.name))
+
+
 @lowering(binary.Div, taking(NUMBER))
 def div(e: Emitter, node: Node, op: binary.Div) -> None:
     """divide; of integers the quotient of the magnitudes with the sign that the truncated one has."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from nchw2nhwc.emit.tflite.emitter import BOOL, INT64, Emitter, refused_type
 from nchw2nhwc.emit.tflite.lowering import lowering
-from nchw2nhwc.emit.tflite.model import options
+from nchw2nhwc.emit.tflite.model import TYPES, options
 from nchw2nhwc.ir import Node
 from nchw2nhwc.ops import elementwise
 from nchw2nhwc.ops.base import Op
@@ -180,3 +180,18 @@ def cast(e: Emitter, node: Node, op: elementwise.Cast) -> None:
         e.alias(node, e.of(x))
     else:
         e.cast_to(e.of(x), e.out(node))
+
+
+def _same_bits(node: Node, op: elementwise.BitCast) -> str:
+    unknown = [t.name for t in (node.input(0).type.dtype, op.dtype) if t not in TYPES]
+    return f"BITCAST does not take {unknown[0]}" if unknown else ""
+
+
+@lowering(elementwise.BitCast, _same_bits)
+def bit_cast(e: Emitter, node: Node, op: elementwise.BitCast) -> None:
+    """BITCAST; no operator if the type stays."""
+    x = node.input(0)
+    if x.type.dtype == op.dtype:
+        e.alias(node, e.of(x))
+    else:
+        e.op("BITCAST", [e.of(x)], [e.out(node)], options("BitcastOptions"))

@@ -8,7 +8,7 @@ from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import REGISTRY, Op
 from nchw2nhwc.ops.binary import Binary
-from nchw2nhwc.ops.elementwise import Cast, Clip, Unary
+from nchw2nhwc.ops.elementwise import BitCast, Cast, Clip, Unary
 from nchw2nhwc.ops.kinds import INTEGER
 from nchw2nhwc.ops.reduce import AlongAxis, ArgReduce, Reduce
 from nchw2nhwc.passes.match import require
@@ -26,9 +26,9 @@ and counts, which fit into 32 bits; that it happens is written to the graph's no
 
 
 def _taking_integers() -> list[type[Op]]:
-    """All but Clip, whose bounds depend on the type."""
+    """All but those whose meaning depends on the type: Clip's bounds, and bits."""
     families = (Unary, Binary, Reduce, ArgReduce, AlongAxis)
-    found = [cls for cls in REGISTRY.values() if issubclass(cls, families) and cls not in (Cast, Clip)]
+    found = [cls for cls in REGISTRY.values() if issubclass(cls, families) and cls not in (BitCast, Cast, Clip)]
     return [cls for cls in found if INTEGER & getattr(cls, "kinds", INTEGER)]
 
 

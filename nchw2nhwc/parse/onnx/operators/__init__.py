@@ -19,8 +19,9 @@ from nchw2nhwc.parse.onnx.operators import (
     resize,
     sampling,
     shape,
+    signal,
     windowed,
 )
 
 __all__ = ["arithmetic", "contrib", "contrib_attention", "contrib_quantized", "einsum", "elementwise", "generate", "indexing", "logic",
-           "matmul", "movement", "norm", "quantized", "recurrent", "reduction", "resize", "sampling", "shape", "windowed"]
+           "matmul", "movement", "norm", "quantized", "recurrent", "reduction", "resize", "sampling", "shape", "signal", "windowed"]

@@ -133,6 +133,11 @@ def cast_like(b: LayerBuilder, x: Value, like: Value, *, saturate: bool = True, 
     return cast(b, x, to=like.type.dtype, saturate=saturate, round_mode=round_mode)
 
 
+@onnx_op("BitCast", 26)
+def bit_cast(b: LayerBuilder, x: Value, *, to: DType) -> Value:
+    return x if x.type.dtype == to else b.add1(ops.BitCast(to), x)
+
+
 @onnx_op("Identity", 1, 13, 14, 16, 19, 21, 23, 24, 25)
 def identity(b: LayerBuilder, x: Value) -> Value:
     return x

@@ -8,7 +8,10 @@ import numpy as np
 
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.binary import Add, Mod
 from nchw2nhwc.ops.indexing import REDUCTIONS, Gather, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
+from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.parse import indexing, selection
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 
@@ -127,3 +130,21 @@ def non_max_suppression(b: LayerBuilder, boxes: Value, scores: Value, most: Valu
     least = -np.inf if score_threshold is None else b.number(score_threshold, "score_threshold")
     found = selection.suppressed(b, selection.corners(b, boxes) if center_point_box else boxes, scores, limit, iou, least)
     return selection.compressed(b, found.rows, found.kept, 0)
+
+
+@onnx_op("TensorScatter", 24)
+def tensor_scatter(b: LayerBuilder, cache: Value, update: Value, write_indices: Value | None = None, *, axis: int = -2,
+                   mode: str = "linear") -> Value:
+    """`update` written into `cache` along `axis`, for every batch element from its own position on; "circular" goes on at the front."""
+    along = b.axis(axis, cache.rank)
+    if mode not in ("linear", "circular") or along == 0:
+        raise b.damaged(f"there is no TensorScatter with mode '{mode}' along axis {axis}")
+    length, size = (static(v.shape[along], "the length of a cache") for v in (update, cache))
+    where = b.along(b.const(np.arange(length), INT64), along, cache.rank)
+    if write_indices is not None:
+        start = b.cast(b.reshape(write_indices, (*write_indices.shape, *(1,) * (cache.rank - 1))), INT64)
+        where = b.add1(Add(), where, start)
+    if mode == "circular":
+        where = b.add1(Mod(), where, b.const(size, INT64))
+    indices = where if where.shape == update.shape else b.add1(Expand(update.shape), where)
+    return b.add1(ScatterElements(along), cache, indices, update)

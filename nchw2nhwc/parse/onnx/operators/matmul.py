@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.binary import Add, Mul
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.binary import Add, Mul, Sub
+from nchw2nhwc.ops.elementwise import Neg
 from nchw2nhwc.ops.matmul import MatMul
+from nchw2nhwc.ops.movement import Split
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 
 
@@ -39,3 +46,38 @@ def scaled_sum(b: LayerBuilder, product: Value, addend: Value | None, alpha: flo
     if beta != 1:
         addend = b.add1(Mul(), addend, b.scalar(beta, addend))
     return b.add1(Add(), product, addend)
+
+
+MAX_DETERMINANT = 6
+"""Rows of the largest matrix whose determinant is developed."""
+
+
+@onnx_op("Det", 11, 22)
+def det(b: LayerBuilder, x: Value) -> Value:
+    """The determinants of the last two axes, developed row by row: that of the first k rows for every choice of k columns."""
+    size = static(x.shape[-1], "the size of a determinant") if x.rank >= 2 and x.shape[-1] == x.shape[-2] else 0
+    if size < 1:
+        raise b.damaged(f"{x.type} has no determinant")
+    if size > MAX_DETERMINANT:
+        raise UnsupportedError(f"the determinant of {size} rows is not supported; {MAX_DETERMINANT} are the most", b.where)
+    entries = b.reshape(x, (*x.shape[:-2], size * size))
+    columns = b.add(Split(entries.rank - 1, (1,) * (size * size)), entries) if size > 1 else (entries,)
+    minors: dict[tuple[int, ...], Value] = {(c,): columns[c] for c in range(size)}
+    for row in range(1, size):
+        minors = {chosen: _developed(b, minors, columns[row * size:(row + 1) * size], chosen)
+                  for chosen in combinations(range(size), row + 1)}
+    return b.reshape(minors[tuple(range(size))], x.shape[:-2])
+
+
+def _developed(b: LayerBuilder, minors: Mapping[tuple[int, ...], Value], row: Sequence[Value], chosen: tuple[int, ...]) -> Value:
+    """The determinant of one more row, by Laplace's development along it."""
+    total: Value | None = None
+    for k, column in enumerate(chosen):
+        rest = tuple(c for c in chosen if c != column)
+        term = b.add1(Mul(), minors[rest], row[column])
+        if total is None:
+            total = term if (len(chosen) - 1 - k) % 2 == 0 else b.add1(Neg(), term)
+        else:
+            total = b.add1(Add() if (len(chosen) - 1 - k) % 2 == 0 else Sub(), total, term)
+    assert total is not None
+    return total

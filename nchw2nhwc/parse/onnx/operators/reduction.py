@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import nchw2nhwc.ops.reduce as ops
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.binary import Mul
+from nchw2nhwc.ops.movement import Pad, Slice
 from nchw2nhwc.ops.reduce import AlongAxis, ArgReduce, Reduce
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
+
+_Entry = TypeVar("_Entry")
 
 _REDUCTIONS: dict[str, tuple[type[Reduce], Ints, Ints]] = {
     "ReduceSum": (ops.ReduceSum, (1, 11), (13,)),
@@ -86,3 +92,30 @@ for _softmax_name, _softmax_op in (("Softmax", ops.Softmax), ("LogSoftmax", ops.
 @onnx_op("CumSum", 11, 14)
 def cumsum(b: LayerBuilder, x: Value, axis: Value, *, exclusive: bool = False, reverse: bool = False) -> Value:
     return b.add1(ops.CumSum(b.axis(b.integer(axis, "axis"), x.rank), exclusive, reverse), x)
+
+
+@onnx_op("CumProd", 26)
+def cumprod(b: LayerBuilder, x: Value, axis: Value, *, exclusive: bool = False, reverse: bool = False) -> Value:
+    """Products of 2, 4, 8, ... neighbours."""
+    along = b.axis(b.integer(axis, "axis"), x.rank)
+    size = static(x.shape[along], "the size of an axis of products")
+    if exclusive:
+        x = _shifted(b, x, along, size, 1, reverse)
+    distance = 1
+    while distance < size:
+        x = b.add1(Mul(), x, _shifted(b, x, along, size, distance, reverse))
+        distance *= 2
+    return x
+
+
+def _shifted(b: LayerBuilder, x: Value, axis: int, size: int, distance: int, reverse: bool) -> Value:
+    """x moved along an axis, with ones behind it."""
+    start, stop = (distance, None) if reverse else (None, size - distance)
+    left = b.add1(Slice(_only(x, axis, start, None), _only(x, axis, stop, None), (1,) * x.rank), x)
+    begin, end = (0, distance) if reverse else (distance, 0)
+    return b.add1(Pad(_only(x, axis, begin, 0), _only(x, axis, end, 0), "constant", 1.0), left)
+
+
+def _only(x: Value, axis: int, entry: _Entry, other: _Entry) -> tuple[_Entry, ...]:
+    """One entry for each axis of x."""
+    return tuple(entry if k == axis else other for k in range(x.rank))

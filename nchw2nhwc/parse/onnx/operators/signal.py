@@ -1,0 +1,111 @@
+"""Signal processing: Fourier transforms are products with constant matrices, those of frames convolutions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.binary import Mul
+from nchw2nhwc.ops.kinds import Doubles
+from nchw2nhwc.ops.matmul import MatMul
+from nchw2nhwc.ops.windowed import Conv
+from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
+from nchw2nhwc.parse.onnx.tensors import element_type
+
+
+def _transform(b: LayerBuilder, count: int, parts: int, length: int, *, inverse: bool, onesided: bool) -> Doubles:
+    """The discrete Fourier transform of `length` as a real matrix (count, parts, results, parts of a result): what it makes of each unit
+    vector. `parts` is 1 for real numbers, 2 for complex ones."""
+    if min(count, length) < 1 or parts not in (1, 2) or (parts == 2 and onesided and not inverse):
+        raise b.damaged(f"there is no Fourier transform of {count} numbers of {parts} part(s) with dft_length {length}")
+    b.require_room(count * parts * length * 2)
+    units = np.eye(count)[:, None] * np.array([1, 1j])[:parts, None]
+    if inverse and onesided:
+        return np.asarray(np.fft.irfft(units, length)[..., None])
+    found = np.fft.ifft(units, length) if inverse else np.fft.fft(units, length)
+    kept = found[..., :length // 2 + 1] if onesided else found
+    return np.stack([kept.real, kept.imag], -1)
+
+
+@onnx_op("DFT", 17)
+def dft_17(b: LayerBuilder, x: Value, dft_length: Value | None = None, *, axis: int = 1, inverse: bool = False,
+           onesided: bool = False) -> Value:
+    return _dft(b, x, dft_length, axis, inverse, onesided)
+
+
+@onnx_op("DFT", 20)
+def dft(b: LayerBuilder, x: Value, dft_length: Value | None = None, axis: Value | None = None, *, inverse: bool = False,
+        onesided: bool = False) -> Value:
+    return _dft(b, x, dft_length, -2 if axis is None else b.integer(axis, "axis"), inverse, onesided)
+
+
+def _dft(b: LayerBuilder, x: Value, dft_length: Value | None, axis: int, inverse: bool, onesided: bool) -> Value:
+    """Along `axis`; the last axis holds the real part, or the real and the imaginary one."""
+    along, last = b.axis(axis, x.rank), x.rank - 1
+    if along == last:
+        raise b.damaged("the last axis holds the parts of complex numbers")
+    count, parts = (static(x.shape[k], "the size of a Fourier transform") for k in (along, last))
+    default = 2 * (count - 1) if inverse and onesided else count
+    length = default if dft_length is None else b.integer(dft_length, "dft_length")
+    matrix = _transform(b, count, parts, length, inverse=inverse, onesided=onesided)
+    order = (*(k for k in range(x.rank) if k not in (along, last)), along, last)
+    rows = b.transpose(x, order)
+    flat = b.reshape(rows, (*rows.shape[:-2], count * parts))
+    product = b.add1(MatMul(), _as_matrix(b, flat), b.const(matrix.reshape(count * parts, -1), x.type.dtype))
+    result = b.reshape(product, (*rows.shape[:-2], *matrix.shape[2:]))
+    return b.transpose(result, tuple(int(k) for k in np.argsort(order)))
+
+
+def _as_matrix(b: LayerBuilder, x: Value) -> Value:
+    """x with two axes at least."""
+    return b.reshape(x, (1, *x.shape)) if x.rank == 1 else x
+
+
+@onnx_op("STFT", 17)
+def stft(b: LayerBuilder, signal: Value, frame_step: Value, window: Value | None = None, frame_length: Value | None = None, *,
+         onesided: bool = True) -> Value:
+    """The Fourier transforms of frames of a signal (batch, length, parts), each times the window: (batch, frames, frequencies, 2).
+
+    One convolution, whose weights are the window times the transform's matrix."""
+    step = b.integer(frame_step, "frame_step")
+    if window is not None:
+        size = static(window.shape[0], "the size of the window")
+    elif frame_length is not None:
+        size = b.integer(frame_length, "frame_length")
+    else:
+        raise b.damaged("neither a window nor a frame_length is given")
+    if signal.rank != 3 or step < 1 or (window is not None and window.rank != 1):
+        raise b.damaged(f"a signal {signal.type} with frame_step {step} is not one of frames")
+    parts = static(signal.shape[2], "the number of parts of a complex number")
+    matrix = _transform(b, size, parts, size, inverse=False, onesided=onesided)
+    bins = matrix.shape[2]
+    filters = b.const(matrix.transpose(2, 3, 1, 0).reshape(bins * 2, parts, size), signal.type.dtype)
+    if window is not None:
+        filters = b.add1(Mul(), filters, window)
+    found = b.add1(Conv((step,), (1,), (0,), (0,)), b.transpose(signal, (0, 2, 1)), filters)
+    return b.reshape(b.transpose(found, (0, 2, 1)), (signal.shape[0], found.shape[2], bins, 2))
+
+
+@onnx_op("MelWeightMatrix", 17)
+def mel_weight_matrix(b: LayerBuilder, num_mel_bins: Value, dft_length: Value, sample_rate: Value, lower_edge_hertz: Value,
+                      upper_edge_hertz: Value, *, output_datatype: DType | None = None) -> Value:
+    """Triangles that sum up the bins of a spectrogram (dft_length // 2 + 1) into bands of equal width on the mel scale."""
+    bands, length, rate = (b.integer(v, what) for v, what in ((num_mel_bins, "num_mel_bins"), (dft_length, "dft_length"),
+                                                              (sample_rate, "sample_rate")))
+    edges = [b.number(v, what) for v, what in ((lower_edge_hertz, "lower_edge_hertz"), (upper_edge_hertz, "upper_edge_hertz"))]
+    if min(bands, length, rate) < 1:
+        raise b.damaged(f"{bands} bands of a transform of {length} at a rate of {rate}")
+    b.require_room(bands * (length // 2 + 1))
+    low, high = (2595 * np.log10(1 + edge / 700) for edge in edges)
+    mels = low + (high - low) / (bands + 2) * np.arange(bands + 2)
+    hertz = 700 * (10 ** (mels / 2595) - 1)
+    points = np.floor((length + 1) * hertz / rate).astype(np.int64)
+    left, centre, right = (points[k:k + bands] for k in range(3))
+    bins = np.arange(length // 2 + 1)[:, None]
+    with np.errstate(all="ignore"):
+        rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
+    matrix = np.where((bins >= left) & (bins <= centre), np.where(centre == left, bins == centre, rising), 0)
+    matrix = np.where((bins >= centre) & (bins < right), falling, matrix)
+    return b.const(matrix, element_type(1, "float") if output_datatype is None else output_datatype)
