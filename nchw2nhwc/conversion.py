@@ -170,8 +170,8 @@ def _count_layers(graph: Graph) -> int:
 
 def in_half(source: Source, graph: Graph) -> bool:
     """Whether the source's runtime computes anything in float16, as ONNX Runtime does (OpenVINO is told to compute in float32)."""
-    return source.format is Format.ONNX and any(v.type.dtype == np.float16
-                                                for node in graph.nodes for v in node.outputs if node.op.name != "Cast")
+    return source.format is Format.ONNX and any(v.type.dtype == np.float16 for part in graph.graphs() for node in part.nodes
+                                                for v in node.outputs if node.op.name != "Cast")
 
 
 class _Boundary:

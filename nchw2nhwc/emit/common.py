@@ -48,6 +48,8 @@ class Lowerings(Generic[_E]):
     def __init__(self, target: str, general: Callable[[Node], str] = takes_all) -> None:
         self.target, self.general = target, general
         self.table: dict[type[Op], Lowering[_E]] = {}
+        self.lacks: dict[type[Op], str] = {}
+        """Why there is no operator for an op class, where more can be said than that."""
 
     def on(self, cls: type[_O], refuse: Callable[[Node, _O], str] = never) -> Callable[[Callable[[_E, Node, _O], None]],
                                                                                      Callable[[_E, Node, _O], None]]:
@@ -63,7 +65,7 @@ class Lowerings(Generic[_E]):
         """Why the target cannot express `node` as it is; "" if it can."""
         found = self.table.get(type(node.op))
         if found is None:
-            return f"{self.target} has no operator for {node.op.name}"
+            return self.lacks.get(type(node.op), f"{self.target} has no operator for {node.op.name}")
         return self.general(node) or found.refuse(node, node.op)
 
     def lower(self, e: _E, graph: Graph) -> None:

@@ -163,6 +163,13 @@ class Graph:
                 seen.add(id(value))
                 yield value
 
+    def graphs(self) -> Iterator[Graph]:
+        """The bodies of all nodes, those within bodies included and inner ones first, then this graph."""
+        for node in self._nodes:
+            for body in node.op.bodies:
+                yield from body.graphs()
+        yield self
+
     def where(self, node: Node) -> Location:
         """The place in the source that `node` comes from, for an error."""
         return Location(self.source, node.origin.layer, node.origin.type)
@@ -264,6 +271,10 @@ class Graph:
 
     def is_output(self, value: Value) -> bool:
         return any(v is value for v in self.outputs)
+
+    def __str__(self) -> str:
+        """Short, for messages; `ir.printer.to_text` shows everything."""
+        return f"graph {self.name}" if self.name else "graph"
 
     def reorder(self, nodes: Sequence[Node]) -> None:
         """Set a new (topological) order of the same nodes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -70,3 +70,8 @@ def run(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if id(value) in wanted:
             results[id(value)] = array
     return {name: results[id(v)] for name, v in zip(graph.output_names, graph.outputs)}
+
+
+def run_all(graph: Graph, operands: Sequence[Array]) -> tuple[Array, ...]:
+    """The outputs of a body for its inputs, both in their order. Raises ShapeError."""
+    return tuple(run(graph, {v.name: x for v, x in zip(graph.inputs, operands, strict=True)}).values())

@@ -28,7 +28,7 @@ def release_pages(graph: Graph) -> int:
     advice = getattr(mmap, "MADV_DONTNEED", None)
     if advice is None:
         return 0
-    maps = {id(m): m for v in graph.values() if v.const is not None and (m := mapping_of(v.const)) is not None}
+    maps = {id(m): m for g in graph.graphs() for v in g.values() if v.const is not None and (m := mapping_of(v.const)) is not None}
     for mapped in maps.values():
         mapped.madvise(advice)
     return len(maps)

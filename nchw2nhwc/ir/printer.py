@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from nchw2nhwc.ir.graph import Graph, Value
@@ -18,11 +20,18 @@ def _operand(value: Value | None) -> str:
 
 
 def to_text(graph: Graph) -> str:
-    """The whole graph; constants of more than 8 elements by name and type only."""
+    """The whole graph, bodies indented behind the nodes they belong to; constants of more than 8 elements by name and type only."""
+    return "\n".join([*_lines(graph), ""])
+
+
+def _lines(graph: Graph) -> Iterator[str]:
     head = ", ".join(f"%{v.name}: {v.type}" for v in graph.inputs)
-    lines = [f"graph {graph.name}({head}) {{"]
+    yield f"graph {graph.name}({head}) {{"
     for node in graph.nodes:
         results = ", ".join(f"%{v.name}: {v.type}" for v in node.outputs)
-        lines.append(f"  {results} = {node.op}({', '.join(map(_operand, node.inputs))})")
+        yield f"  {results} = {node.op}({', '.join(map(_operand, node.inputs))})"
+        for body in node.op.bodies:
+            yield from (f"    {line}" for line in _lines(body))
     tail = ", ".join(f"{name}={_operand(v)}" for name, v in zip(graph.output_names, graph.outputs))
-    return "\n".join([*lines, f"  return {tail}", "}", ""])
+    yield f"  return {tail}"
+    yield "}"

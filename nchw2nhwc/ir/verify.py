@@ -31,6 +31,8 @@ def verify(graph: Graph) -> None:
             require(index < len(node.inputs) and node.inputs[index] is value, f"use-list of {value!r} names operand {index} of {node!r}")
     for node in graph.nodes:
         require(not node.op.abstract, f"{node!r} is of an abstract op")
+        for body in node.op.bodies:
+            verify(body)
         for index, operand in enumerate(node.inputs):
             if operand is not None:
                 require(operand.is_const or id(operand) in defined, f"{node!r} reads {operand!r} before it is made")

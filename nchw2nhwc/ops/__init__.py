@@ -2,6 +2,7 @@
 
 from nchw2nhwc.ops import (
     binary,
+    control,
     elementwise,
     indexing,
     matmul,
@@ -17,5 +18,5 @@ from nchw2nhwc.ops import (
 )
 from nchw2nhwc.ops.base import REGISTRY, Op
 
-__all__ = ["REGISTRY", "Op", "binary", "elementwise", "indexing", "matmul", "movement", "norm", "recurrent", "reduce", "resize", "sampling",
-           "selection", "sizes", "windowed"]
+__all__ = ["REGISTRY", "Op", "binary", "control", "elementwise", "indexing", "matmul", "movement", "norm", "recurrent", "reduce", "resize",
+           "sampling", "selection", "sizes", "windowed"]

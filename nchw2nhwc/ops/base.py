@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.rules import Rule
+
+if TYPE_CHECKING:
+    from nchw2nhwc.ir.graph import Graph
 
 _Self = TypeVar("_Self", bound="Op")
 _FIX_SIZES = "Give fixed sizes with --input-shape NAME=..."
@@ -69,6 +72,16 @@ class Op:
 
     reference: ClassVar[Callable[..., Array | tuple[Array, ...]]]
     """A method of every op: the op in numpy. What it means, the constant folder and the oracle of every test."""
+
+    @property
+    def bodies(self) -> tuple[Graph, ...]:
+        """The graphs that the op computes as a part of itself."""
+        return ()
+
+    def with_bodies(self: _Self, bodies: Sequence[Graph]) -> _Self:
+        """The op with other graphs in the place of its `bodies`."""
+        assert not bodies, f"{self.name} has no bodies"
+        return self
 
     def special_axes(self) -> frozenset[int]:
         """Axes of operand 0 that the op does not treat independently (rules `Along`): by default those that its attributes touch."""

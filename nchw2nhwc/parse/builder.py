@@ -109,7 +109,7 @@ class Builder:
     # ---- inside ----------------------------------------------------------------------------------------------------
     def _fold(self, op: Op, inputs: Sequence[Value | None], names: Sequence[str]) -> tuple[Value, ...] | None:
         """Results as constants where all operands are small constants and the results stay small."""
-        if not inputs or any(v is not None and (v.const is None or v.const.size > LIMIT) for v in inputs):
+        if not inputs or op.bodies or any(v is not None and (v.const is None or v.const.size > LIMIT) for v in inputs):
             return None
         types: tuple[TensorType, ...] = op.infer_types(*(None if v is None else v.type for v in inputs))
         if any(not isinstance(n := t.size_bytes, int) or n > 8 * LIMIT for t in types):
@@ -129,7 +129,7 @@ class Builder:
                 pending.pop()
                 continue
             elements = product(each.shape)
-            if node is None or isinstance(elements, Dim) or elements > LARGEST:
+            if node is None or node.op.bodies or isinstance(elements, Dim) or elements > LARGEST:
                 return None
             operands = [v for v in node.inputs if v is not None]
             open_ones = [v for v in operands if v.const is None and id(v) not in self._computed]

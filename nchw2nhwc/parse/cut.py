@@ -120,11 +120,11 @@ def _bound(inputs: Iterable[Value]) -> set[str]:
 
 
 def _symbols(graph: Graph) -> set[str]:
-    """The named dimensions that the sizes of results and the attributes of ops depend on."""
+    """The named dimensions that the sizes of results and the attributes of ops depend on, those in bodies included."""
     found: set[str] = set()
     for value in graph.outputs:
         found |= _symbols_in(value.shape)
-    for node in graph.nodes:
+    for node in (node for each in graph.graphs() for node in each.nodes):
         for part in (*(v.shape for v in node.outputs), *(getattr(node.op, f.name) for f in fields(node.op))):
             found |= _symbols_in(part)
     return found

@@ -26,7 +26,8 @@ class Pass:
 
 def run_passes(graph: Graph, passes: Sequence[Pass], observe: Observer | None = None, check: Callable[[Graph], None] | None = None,
                watch: Callable[[str, Graph], None] | None = None) -> int:
-    """Run `passes` over `graph` one after the other; returns the number of rewrites they made together.
+    """Run `passes` over `graph`, and before it over the bodies of its nodes, one after the other; returns the number of rewrites they made
+    together.
 
     `observe` is told about each; `check` (such as `ir.verify.verify`) is called on the graph after each that changed it; `watch` is shown
     the graph after each, with the pass's name.
@@ -34,7 +35,7 @@ def run_passes(graph: Graph, passes: Sequence[Pass], observe: Observer | None = 
     total = 0
     for each in passes:
         start = perf_counter()
-        count = each(graph)
+        count = sum(each(part) for part in tuple(graph.graphs()))
         if observe is not None:
             observe(each.name, perf_counter() - start, count)
         if check is not None and count:

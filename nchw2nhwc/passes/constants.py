@@ -38,6 +38,7 @@ def fold(rw: Rewriter, node: Node, op: Op) -> tuple[Value, ...]:
     """Run the op's reference now. Results that would be much larger than their operands stay computed, unless they are parameters."""
     operands = [v for v in node.inputs if v is not None]
     require(all(v.is_const for v in operands), "an operand is not constant")
+    require(not op.bodies, "a loop might take long, or never end")
     require(bool(operands) or (isinstance(op, Sizes) and is_static(op.sizes)), "sizes are symbolic")
     sizes = [v.type.size_bytes for v in node.outputs]
     require(all(s is not None for s in sizes), "a result has symbolic sizes")

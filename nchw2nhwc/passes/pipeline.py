@@ -9,6 +9,7 @@ from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.affine import AFFINE
 from nchw2nhwc.passes.channel_order import CHANNEL_ORDER
 from nchw2nhwc.passes.constants import FOLDING, MERGE_EQUAL
+from nchw2nhwc.passes.control import CONTROL
 from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.decompose.elementwise import TRAINING_ONLY
 from nchw2nhwc.passes.fully_connected import FULLY_CONNECTED
@@ -29,7 +30,7 @@ PRUNE = Pass("prune", Graph.prune)
 INFERENCE = rule_pass("inference", TRAINING_ONLY)
 """What does nothing but in training goes."""
 
-SIMPLIFY = rule_pass("simplify", FOLDING, IDENTITIES, WHOLES, CANONICAL, STACKS, MOVEMENT, INDEXING)
+SIMPLIFY = rule_pass("simplify", FOLDING, CONTROL, IDENTITIES, WHOLES, CANONICAL, STACKS, MOVEMENT, INDEXING)
 """Constants are folded, what changes nothing goes, and what recognition looks for is spelled in one way."""
 
 RECOGNISE = rule_pass("recognise", BLOCKS, ACTIVATIONS, NORMS, LAST_STEP)
@@ -44,7 +45,7 @@ MAKE_FULLY_CONNECTED = rule_pass("fully_connected", FULLY_CONNECTED)
 ORDER_CHANNELS = rule_pass("order_channels", CHANNEL_ORDER)
 """Pixel shuffles take the order of channels that all targets know, where a convolution can provide it."""
 
-CLEAN = rule_pass("clean", FOLDING, IDENTITIES, WHOLES, MOVEMENT, INDEXING)
+CLEAN = rule_pass("clean", FOLDING, CONTROL, IDENTITIES, WHOLES, MOVEMENT, INDEXING)
 """As `SIMPLIFY`, without undoing what was spelled for a target."""
 
 

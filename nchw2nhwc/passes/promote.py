@@ -56,11 +56,11 @@ def _require_bits(graph: Graph, node: Node) -> None:
 
 
 def _promote_node(graph: Graph, node: Node, changed: set[int]) -> bool:
-    """Bring a node's results up to date with its operands; whether any of them changed."""
+    """Bring a node's results up to date with its operands, and with its bodies, which come first; whether any of them changed."""
     for operand in node.inputs:
         if operand is not None and operand.is_const and _promote_value(operand):
             changed.add(id(operand))
-    stale = any(id(v) in changed for v in node.inputs if v is not None)
+    stale = bool(node.op.bodies) or any(id(v) in changed for v in node.inputs if v is not None)
     if isinstance(node.op, Cast) and _is_other_float(node.op.dtype):
         _require_rounding(graph, node, node.op.dtype)
         node.op = replace(node.op, dtype=FLOAT32)

@@ -12,6 +12,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
+from nchw2nhwc.ir.copying import copied_op
 from nchw2nhwc.ir.graph import Graph, Node, Origin, Value
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops import REGISTRY, Op
@@ -104,6 +105,21 @@ class Rewriter:
         assert producer is not None
         self._fresh.append(producer)
         return outputs
+
+    def inline(self, body: Graph, operands: Sequence[Value]) -> list[Value]:
+        """The nodes of an op's body as new nodes of this graph, in the place of the node that is being rewritten; what stands for the
+        body's outputs. The body itself stays as it is."""
+        made = {id(inner): outer for inner, outer in zip(body.inputs, operands, strict=True)}
+
+        def of(value: Value) -> Value:
+            if value.const is not None and id(value) not in made:
+                made[id(value)] = self.graph.constant(value.const, value.name, origin=value.origin)
+            return made[id(value)]
+
+        for node in body.nodes:
+            results = self._added(node.origin, copied_op(node.op), [None if v is None else of(v) for v in node.inputs])
+            made.update({id(inner): outer for inner, outer in zip(node.outputs, results)})
+        return [of(v) for v in body.outputs]
 
     def constant(self, array: Array, dtype: DType | None = None) -> Value:
         """A new constant, named after the layer that is being rewritten."""

@@ -1,7 +1,7 @@
 """Cases of every op, for tests that run over the whole registry.
 
 `ALL_OPS` is every op class, `op_cases(cls)` the strategy that draws `(op, operands)` for one of them. Ops that `sampling.plain` cannot do
-justice have their samplers here, in `samples_indexing`, `samples_recurrent`, `samples_selection` and `samples_spatial`.
+justice have their samplers here, in `samples_control`, `samples_indexing`, `samples_recurrent`, `samples_selection` and `samples_spatial`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from nchw2nhwc.ops.elementwise import BitCast, Cast, Dropout, Predicate
 from nchw2nhwc.ops.kinds import ANY, FLOAT, NUMBER, kind_of
 from nchw2nhwc.ops.norm import LRN, BatchNorm, LayerNorm
 from nchw2nhwc.ops.sizes import Sizes
-from tests.ops import samples_indexing, samples_recurrent, samples_selection, samples_spatial, sampling
+from tests.ops import samples_control, samples_indexing, samples_recurrent, samples_selection, samples_spatial, sampling
 from tests.ops.sampling import Case, arrays, attributes, broadcasting, dtypes, restricted, sampler, shapes
 
-__all__ = ["ALL_OPS", "op_cases", "samples_indexing", "samples_recurrent", "samples_selection", "samples_spatial"]
+__all__ = ["ALL_OPS", "op_cases", "samples_control", "samples_indexing", "samples_recurrent", "samples_selection", "samples_spatial"]
 
 ALL_OPS: tuple[type[Op], ...] = tuple(cls for _, cls in sorted(REGISTRY.items()) if cls.__module__.startswith(nchw2nhwc.__name__))
 """Every op class of the package, by name."""

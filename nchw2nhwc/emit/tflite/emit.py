@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_binary,
+    lower_control,
     lower_elementwise,
     lower_indexing,
     lower_matmul,
@@ -50,7 +51,7 @@ def emit(graph: Graph, *, float16: bool = False,
 def load_sizes(graph: Graph) -> dict[str, int]:
     """Numbers for the named dimensions, with which the file loads: 1 each, or the smallest powers of two for which no size in the graph is
     below 1 (which the smallest images do not survive five halvings)."""
-    symbolic = {size for value in graph.values() for size in value.shape if isinstance(size, Dim)}
+    symbolic = {size for part in graph.graphs() for value in part.values() for size in value.shape if isinstance(size, Dim)}
     sizes = {name: 1 for size in symbolic for name in size.symbols}
     while True:
         short = sorted({name for size in symbolic if evaluate(size, sizes) < 1 for name in size.symbols if sizes[name] < _LARGEST_SIZE})

@@ -59,19 +59,24 @@ class Emitter:
         self.kept: list[Graph] = []
         """Graphs made for the occasion: their values are known by identity, which must not be given to others."""
 
-    def branch(self, part: str) -> Emitter:
-        """An emitter for another subgraph of the same file, called after the current node and `part`."""
-        other = Emitter(self.graph, self.sizes, self.float16)
+    def branch(self, part: str, body: Graph | None = None) -> Emitter:
+        """An emitter for another subgraph of the same file, called after the current node and `part`, for a body of that node."""
+        other = Emitter(self.graph if body is None else body, self.sizes, self.float16)
         other.pool, other.subgraphs, other.where, other.prefix = self.pool, self.subgraphs, self.where, self.prefix
         other.subgraph.name = f"{self.prefix}/{part}"
         self.subgraphs.append(other.subgraph)
         return other
+
+    def number(self, other: Emitter) -> int:
+        """The number of the subgraph that another emitter of this file builds."""
+        return next(k for k, subgraph in enumerate(self.subgraphs) if subgraph is other.subgraph)
 
     def parameter(self, caller: Emitter, tensor: int) -> int:
         """Another input of this subgraph, for a tensor of the subgraph that calls it."""
         like = caller.tensor(tensor)
         index = self._push(Tensor(self._unique(like.name), like.dtype, like.shape, like.signature), caller.shape_of(tensor))
         self.subgraph.inputs.append(index)
+        self._show(index)
         return index
 
     # ---- tensors ---------------------------------------------------------------------------------------------------

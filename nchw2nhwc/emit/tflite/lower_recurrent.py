@@ -146,7 +146,7 @@ class _Loop:
         else:
             more = e.run("LESS", [index, end], BOOL, (1,), options("LessOptions"))
         e.subgraph.outputs = [more]
-        return self.e.subgraphs.index(e.subgraph)
+        return self.e.number(e)
 
     def _body(self, carried: Sequence[int]) -> int:
         """The subgraph of one step; its number."""
@@ -164,4 +164,4 @@ class _Loop:
             place = e.run("MUL", [index, e.ints([int(k == self.axis) for k in range(3)])], INT32, (3,), options("MulOptions"))
             outputs.append(e.run("DYNAMIC_UPDATE_SLICE", [inputs[3], results[0], place], FLOAT32, e.shape_of(inputs[3])))
         e.subgraph.outputs = [*outputs, *results, *states[op.states:]]
-        return self.e.subgraphs.index(e.subgraph)
+        return self.e.number(e)

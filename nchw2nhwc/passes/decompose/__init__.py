@@ -11,6 +11,7 @@ from nchw2nhwc.ir.graph import Graph, Node
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.decompose import (
     binary,
+    control,
     convs,
     elementwise,
     indexing,
@@ -26,7 +27,7 @@ from nchw2nhwc.passes.decompose import (
 from nchw2nhwc.passes.rewrite import Explainer, Rewriter, RuleSet, sweep
 
 DECOMPOSITIONS = RuleSet(binary.RULES, ranks.RULES, elementwise.RULES, reduce.RULES, movement.RULES, pools.RULES, convs.RULES, resize.RULES,
-                         sampling.RULES, indexing.RULES, integers.RULES, recurrent.RULES)
+                         sampling.RULES, indexing.RULES, integers.RULES, recurrent.RULES, control.RULES)
 """Op class to rules that say the op in other ops, in the order in which they are tried."""
 
 

@@ -15,6 +15,7 @@ from nchw2nhwc.emit.keras.lowering import ANY, LOWERINGS
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Pow
+from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.elementwise import HardSigmoid, Selu, Swish
 from nchw2nhwc.ops.indexing import TopK
 from nchw2nhwc.ops.matmul import FullyConnected
@@ -32,6 +33,7 @@ DECOMPOSED = {
     "a formula over other functions": "Celu ThresholdedRelu ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum NormalizeL2 LRN",
     "what needs a loop": "NonMaxSuppression",
     "pooling that Keras lacks": "LpPool AdaptiveAvgPool AdaptiveMaxPool",
+    "no control flow in a functional model": "If Loop",
 }
 """Ops that Keras cannot express; they are decomposed before."""
 
@@ -109,8 +111,8 @@ def test_whole_pipeline(cls: type[Op]) -> None:
         parameters = isinstance(op, (Conv, ConvTranspose, BatchNorm, FullyConnected))
         graph, inputs = one_op(op, arrays, [k > 0 and parameters for k in range(len(arrays))])
         strange = any(x.dtype.name not in ANY for x in arrays) or getattr(op, "activation", Activation.NONE) is not Activation.NONE
-        if strange or (cls is Pow and arrays[0].dtype.kind == "i"):
-            return  # no parser makes fused activations, and Keras has no other element types or powers of integers
+        if strange or (cls is Pow and arrays[0].dtype.kind == "i") or (isinstance(op, Loop) and op.conditional):
+            return  # no parser makes fused activations, and Keras has no other element types, powers of integers, or loops
         with np.errstate(all="ignore"):
             wanted = [np.asarray(y) for y in op.run(*arrays)]
         check_converted(graph, inputs, wanted)
