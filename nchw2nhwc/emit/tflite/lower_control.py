@@ -105,7 +105,8 @@ class _While:
         count = len(self.node.outputs)
         results = [e.out(self.node, k) for k in range(count)]
         rest = [e.temp(e.tensor(t).dtype, e.shape_of(t)) for t in (*carried[:2], *carried[2 + count:])]
-        e.op("WHILE", carried, [*rest[:2], *results, *rest[2:]], options("WhileOptions", condSubgraphIndex=condition, bodySubgraphIndex=body))
+        opts = options("WhileOptions", condSubgraphIndex=condition, bodySubgraphIndex=body)
+        e.op("WHILE", carried, [*rest[:2], *results, *rest[2:]], opts)
 
     def _empty(self, value: Value) -> int:
         """A tensor to write the parts of a result into."""

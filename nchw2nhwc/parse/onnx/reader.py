@@ -1,11 +1,10 @@
-"""Turns the nodes of a loaded ONNX model into graph nodes: names, scopes, local functions and constant conditions."""
+"""Turns the nodes of a loaded ONNX model into graph nodes: names, bodies and local functions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from math import prod
-from typing import TypeAlias
 
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
 
@@ -13,44 +12,17 @@ from nchw2nhwc.errors import ConversionError, Location, MissingOp, ShapeError, S
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.movement import FIX_SIZES
+from nchw2nhwc.parse.body import Body
 from nchw2nhwc.parse.onnx import operators
+from nchw2nhwc.parse.onnx.control import CONTROL
 from nchw2nhwc.parse.onnx.functions import default_attributes, definition, has_definition, resolved
 from nchw2nhwc.parse.onnx.model import FunctionKey, Model, domain_of, function_key, opset_versions, subgraphs
 from nchw2nhwc.parse.onnx.order import Step, in_order, layer_name
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, LayerBuilder, find_mapping
+from nchw2nhwc.parse.onnx.scope import Entry, Scope, Unavailable
 from nchw2nhwc.parse.onnx.tensors import MAX_ELEMENTS, rounded
 
 __all__ = ["Reader", "Scope", "operators"]
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """A tensor that cannot be had: the reason, or "" where the op that makes it is among the missing ones."""
-
-    reason: str = ""
-
-
-Entry: TypeAlias = Value | Unavailable | None
-"""What a name stands for; None is an absent optional operand of a function."""
-
-
-@dataclass
-class Scope:
-    """The names of one graph or function body, and what is fixed around it."""
-
-    opsets: Mapping[str, int]
-    prefix: str = ""
-    attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
-    parent: Scope | None = None
-    entries: dict[str, Entry] = field(default_factory=dict)
-
-    def holds(self, name: str) -> bool:
-        """Whether a name is defined here or around."""
-        return name in self.entries or (self.parent is not None and self.parent.holds(name))
-
-    def get(self, name: str) -> Entry:
-        """What a name that is defined stands for."""
-        return self.entries[name] if self.parent is None or name in self.entries else self.parent.get(name)
 
 
 class Reader:
@@ -164,8 +136,8 @@ class Reader:
         if key in self.model.functions:
             return self._call(step, self.model.functions[key], operands, scope, {})
         domain, opset = key[0], _opset(node, scope.opsets)
-        if (domain, node.op_type) == ("", "If"):
-            return self._if(node, operands, scope)
+        if not domain and node.op_type in CONTROL:
+            return CONTROL[node.op_type](self, resolved(node, scope.attributes), operands, scope, step.wanted, opset)
         found = find_mapping(domain, node.op_type, opset)
         if found is not None:
             mapping, self.b.version = found
@@ -202,7 +174,7 @@ class Reader:
         self._made.add(id(value))
         return value
 
-    # ---- calls and conditions ----------------------------------------------------------------------------------------
+    # ---- calls and subgraphs -----------------------------------------------------------------------------------------
     def _call(self, step: Step, function: FunctionProto, operands: Sequence[Value | None], scope: Scope,
               defaults: Mapping[str, AttributeProto]) -> list[Entry]:
         """The body of a function in the place of its call."""
@@ -222,24 +194,37 @@ class Reader:
         found = dict(zip(wanted, self._inline(function.node, wanted, body)))
         return [found.get(name, Unavailable()) for name in function.output]
 
-    def _if(self, node: NodeProto, operands: Sequence[Value | None], scope: Scope) -> list[Entry] | None:
-        """The branch that a constant condition takes."""
-        branches = {a.name: a.g for a in node.attribute if a.type == AttributeProto.GRAPH}
-        if len(operands) != 1 or operands[0] is None or branches.keys() != {"then_branch", "else_branch"}:
-            raise SourceError("an If needs a condition, a then_branch and an else_branch")
-        if operands[0].const is None:
-            self.missing.setdefault("If", {})[self.b.origin.layer] = None
-            for branch in branches.values():
-                self._note(branch.node, self._inside(scope), everywhere=True)
-            return None
-        taken = branches["then_branch" if self.b.number(operands[0], "the condition") else "else_branch"]
-        if taken.input:
-            raise SourceError("a branch of an If has operands of its own")
-        return self._inline(taken.node, [v.name for v in taken.output], self._inside(scope), taken)
+    def inside(self, node: NodeProto, name: str, scope: Scope, taken: Body | None = None) -> tuple[GraphProto, Scope]:
+        """A subgraph of the current node and its scope; `taken` where it becomes a body of its own. Raises SourceError when
+        it is absent."""
+        for attribute in node.attribute:
+            if attribute.name == name and attribute.type == AttributeProto.GRAPH:
+                take = None if taken is None else taken.take
+                return attribute.g, Scope(scope.opsets, scope.prefix, scope.attributes, scope, take=take)
+        raise SourceError(f"{node.op_type} needs the graph '{name}'")
 
-    def _inside(self, scope: Scope) -> Scope:
-        """The scope of a subgraph of the current node."""
-        return Scope(scope.opsets, scope.prefix, scope.attributes, scope)
+    def inline(self, graph: GraphProto, scope: Scope) -> list[Entry]:
+        """Add the nodes of a subgraph in the place of the current node."""
+        return self._inline(graph.node, [v.name for v in graph.output], scope, graph)
+
+    def read_body(self, body: Body, graph: GraphProto, scope: Scope) -> list[Value] | None:
+        """Add the nodes of a subgraph to a body of its own; its results, None when an op that is missing makes one. Inside, `b` adds to the
+        body."""
+        entries = self.inline(graph, scope)
+        if any(isinstance(entry, Unavailable) and not entry.reason for entry in entries):
+            return None
+        return [self._available(entry, f"result '{info.name}' of a subgraph") for entry, info in zip(entries, graph.output)]
+
+    @contextmanager
+    def building(self, body: Body) -> Iterator[LayerBuilder]:
+        """For a while, what is read belongs to a body of the current node."""
+        around = self.graph, self.b
+        self.graph, self.b = body.graph, LayerBuilder(body.graph, self.model.tensors)
+        self.b.origin = around[1].origin
+        try:
+            yield self.b
+        finally:
+            self.graph, self.b = around
 
     # ---- what is not supported ---------------------------------------------------------------------------------------
     def _note(self, nodes: Iterable[NodeProto], scope: Scope, *, everywhere: bool) -> None:
@@ -261,11 +246,11 @@ class Reader:
                     inner = {**opsets, **opset_versions(function.opset_import, self.model.where)}
                     yield from self._unmapped(function.node, inner, f"{layer}/", seen, everywhere)
                 continue
-            is_if = key[:2] == ("", "If")
+            is_control = not key[0] and node.op_type in CONTROL
             opset = _opset(node, opsets)
-            if not is_if and find_mapping(key[0], node.op_type, opset) is None and not self._is_defined(node, opset):
+            if not is_control and find_mapping(key[0], node.op_type, opset) is None and not self._is_defined(node, opset):
                 yield _missing_name(node, opset), layer
-            if everywhere or not is_if:
+            if everywhere or node.op_type != "If":
                 for graph in subgraphs(node):
                     yield from self._unmapped(graph.node, opsets, prefix, seen, everywhere)
 

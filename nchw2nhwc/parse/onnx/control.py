@@ -1,0 +1,238 @@
+"""If, Loop and Scan: ops with subgraphs. What of them is known while the model is read is decided on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+from onnx import GraphProto, NodeProto
+
+from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.ir.dim import Dim, Size, size_min
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ir.types import TensorType
+from nchw2nhwc.ops.binary import Add, Sub
+from nchw2nhwc.ops.control import Loop
+from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.movement import Concat, Slice
+from nchw2nhwc.ops.shape_arithmetic import known
+from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, within
+from nchw2nhwc.parse.onnx.scope import Entry, Scope, Unavailable
+
+if TYPE_CHECKING:
+    from nchw2nhwc.parse.onnx.reader import Reader
+    from nchw2nhwc.parse.onnx.registry import LayerBuilder
+
+Operands: TypeAlias = Sequence[Value | None]
+Read: TypeAlias = "Callable[[Reader, NodeProto, Operands, Scope, Sequence[bool], int], Sequence[Entry] | None]"
+
+SHORT = 128
+"""Nodes in all iterations of a loop that is written out while it is read."""
+
+_UNKNOWN_LENGTH = "its length is known only at run time: the number of iterations depends on data"
+
+
+def _if(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Sequence[bool], opset: int) -> Sequence[Entry] | None:
+    """The branch that a constant condition takes; else an If of both."""
+    if len(operands) != 1 or operands[0] is None or {a.name for a in node.attribute if a.type == a.GRAPH} != {"then_branch", "else_branch"}:
+        raise SourceError("an If needs a condition, a then_branch and an else_branch")
+    condition = _truth(r.b, operands[0])
+    if condition is not None:
+        graph, inner = r.inside(node, "then_branch" if condition else "else_branch", scope)
+        _require_no_operands(graph)
+        return r.inline(graph, inner)
+    bodies = []
+    for name in ("then_branch", "else_branch"):
+        body = Body(name, r.graph.source)
+        graph, inner = r.inside(node, name, scope, body)
+        _require_no_operands(graph)
+        with r.building(body):
+            results = r.read_body(body, graph, inner)
+        if results is None:
+            return None
+        body.returns(results)
+        bodies.append(body)
+    if len(bodies[0].graph.outputs) != len(bodies[1].graph.outputs):
+        raise SourceError("the branches of an If have different numbers of results")
+    return add_if(r.b, operands[0], *bodies)
+
+
+def _require_no_operands(graph: GraphProto) -> None:
+    if graph.input:
+        raise SourceError("a branch of an If has operands of its own")
+
+
+def _truth(b: LayerBuilder, condition: Value) -> bool | None:
+    """The only element of a condition, None where it is computed at run time."""
+    return None if b.content(condition) is None else bool(b.number(condition, "the condition"))
+
+
+def _loop(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Sequence[bool], opset: int) -> Sequence[Entry] | None:
+    """A Loop with as many iterations as the limit says where no condition ends it earlier; else one with a condition."""
+    limit, condition, *rest = [*operands, None, None][:max(2, len(operands))]
+    initial = _all_present(rest)
+    body = Body("body", r.graph.source)
+    graph, inner = r.inside(node, "body", scope, body)
+    if len(graph.input) != 2 + len(initial) or len(graph.output) <= len(initial):
+        raise SourceError(f"the body has {len(graph.input)} inputs and {len(graph.output)} results, which does not fit "
+                          f"{len(initial)} carried value(s)")
+    count = _steps(r.b, limit, condition, True) if limit is not None and _is_counted(graph) else None
+    if isinstance(count, int) and 0 < count * len(graph.node) <= SHORT:
+        return _written_out(r, node, scope, initial, count)
+    number = body.graph.add_input(graph.input[0].name, TensorType(INT64))
+    state = [body.graph.add_input(info.name, v.type) for info, v in zip(graph.input[2:], initial)]
+    with r.building(body) as b:
+        # An iteration that is computed at all is one whose condition was true.
+        inner.entries.update(zip((v.name for v in graph.input), (number, b.const(True), *state)))
+        results = r.read_body(body, graph, inner)
+        if results is None:
+            return None
+        following, *made = results
+        parts = [b.reshape(v, (1, *v.shape)) for k, v in enumerate(made) if k >= len(initial) and k < len(wanted) and wanted[k]]
+        goes_on = _truth(b, following)
+    steps = _steps(r.b, limit, condition, goes_on)
+    if steps is not None:
+        body.returns([*made[:len(initial)], *parts])
+        found = add_loop(r.b, body, Loop(body.graph, len(initial), steps, (0,) * len(parts)), initial)
+        return _in_place(found, len(initial), wanted)
+    if parts:
+        raise UnsupportedError(f"the loop puts a result together, but {_UNKNOWN_LENGTH}")
+    return _while(r, body, initial, limit, condition, (number, following, *made[:len(initial)]))
+
+
+def _is_counted(graph: GraphProto) -> bool:
+    """Whether a body gives the condition that it gets."""
+    copies = {node.output[0]: node.input[0] for node in graph.node if node.op_type in ("Identity", "Cast")}
+    name = graph.output[0].name
+    while name in copies and name != graph.input[1].name:
+        name = copies.pop(name)
+    return name == graph.input[1].name
+
+
+def _written_out(r: Reader, node: NodeProto, scope: Scope, initial: Sequence[Value], count: int) -> Sequence[Entry]:
+    """One iteration after the other: within each, its number is a constant that sizes may depend on, and shapes may change."""
+    state: Sequence[Entry] = initial
+    parts: list[Sequence[Entry]] = []
+    for number in range(count):
+        graph, inner = r.inside(node, "body", scope)
+        inner.entries.update(zip((v.name for v in graph.input), (r.b.const(number, INT64), r.b.const(True), *state)))
+        _, *made = r.inline(graph, inner)
+        state = made[:len(initial)]
+        parts.append(made[len(initial):])
+    return [*state, *(_together(r.b, each) for each in zip(*parts))]
+
+
+def _together(b: LayerBuilder, parts: Sequence[Entry]) -> Entry:
+    """What an iteration gives, of all of them along a new first axis."""
+    found = [v for v in parts if isinstance(v, Value)]
+    if len(found) < len(parts):
+        return next(v for v in parts if not isinstance(v, Value))
+    return b.add1(Concat(0), *(b.reshape(v, (1, *v.shape)) for v in found))
+
+
+def _while(r: Reader, body: Body, initial: Sequence[Value], limit: Value | None, condition: Value | None,
+           made: Sequence[Value]) -> Sequence[Entry]:
+    """A loop that a condition ends. `made` are, within the body, the number of the iteration, the next condition and the carried values."""
+    number, following, *state = made
+    start = r.b.const(True) if condition is None else scalar(r.b, condition)
+    if limit is not None:
+        whole = scalar(r.b, limit)
+        start = within(r.b, start, r.b.const(0, INT64), whole)
+    with r.building(body) as b:
+        following = scalar(b, following)
+        if limit is not None:
+            following = within(b, following, b.add1(Add(), number, b.const(1, INT64)), body.take(whole))
+    body.returns([following, *state])
+    return add_loop(r.b, body, Loop(body.graph, len(initial)), initial, start)
+
+
+def _steps(b: LayerBuilder, limit: Value | None, condition: Value | None, goes_on: bool | None) -> Size | None:
+    """The number of iterations, None where it depends on data. `goes_on` is the condition that the body gives, None where that is computed.
+    Raises SourceError for a loop that never ends."""
+    starts = True if condition is None else _truth(b, condition)
+    if starts is False:
+        return 0
+    if starts is None or goes_on is None:
+        return None
+    if limit is None:
+        if goes_on:
+            raise SourceError("the loop never ends: it has neither a limit nor a condition")
+        return 1
+    content = known(limit)
+    if content is None or content.size != 1:
+        return None
+    size: Size = content.reshape(-1)[0]
+    steps = size if isinstance(size, Dim) else max(0, int(size))
+    return steps if goes_on else size_min(steps, 1)
+
+
+def _in_place(results: Sequence[Value], carried: int, wanted: Sequence[bool]) -> list[Entry]:
+    """The results of a loop where the node has them; nothing for those that it does not compute because nobody reads them."""
+    parts = iter(results[carried:])
+    return [*results[:carried], *(next(parts) if needed else Unavailable("nothing reads it") for needed in wanted[carried:])]
+
+
+def _scan(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Sequence[bool], opset: int) -> Sequence[Entry] | None:
+    """A Loop whose body takes its part of each sequence, and whose results are put together along an axis."""
+    if opset < 9:
+        raise UnsupportedError("a Scan over a batch (opset 8) is not supported", advice="Export the model with opset 9 or newer.")
+    given, numbers = _all_present(operands), {a.name: a.i if a.type == a.INT else tuple(a.ints) for a in node.attribute}
+    count = numbers.get("num_scan_inputs")
+    if not isinstance(count, int) or not 1 <= count <= len(given):
+        raise SourceError(f"a Scan over {count} of {len(given)} operands")
+    initial, sequences = given[:-count], given[-count:]
+    body = Body("body", r.graph.source)
+    graph, inner = r.inside(node, "body", scope, body)
+    if len(graph.input) != len(given) or len(graph.output) < len(initial):
+        raise SourceError(f"the body has {len(graph.input)} inputs and {len(graph.output)} results, which does not fit the operands")
+    axes = [r.b.axis(a, v.rank) for a, v in zip(_each(numbers, "scan_input_axes", count), sequences)]
+    backwards = _each(numbers, "scan_input_directions", count)
+    steps = sequences[0].shape[axes[0]]
+    if any(v.shape[a] != steps for v, a in zip(sequences, axes)):
+        raise SourceError(f"the sequences {', '.join(str(v.type) for v in sequences)} are not of one length")
+    number = body.graph.add_input("number", TensorType(INT64))
+    state = [body.graph.add_input(info.name, v.type) for info, v in zip(graph.input, initial)]
+    with r.building(body) as b:
+        places = [_from_end(b, steps, number) if back else number for back in backwards]
+        parts = [b.add1(Gather(a), body.take(v), place) for v, a, place in zip(sequences, axes, places)]
+        inner.entries.update(zip((v.name for v in graph.input), (*state, *parts)))
+        results = r.read_body(body, graph, inner)
+        if results is None:
+            return None
+        made, ends = results[:len(initial)], results[len(initial):]
+        scans = [b.axis(a, v.rank + 1) for a, v in zip(_each(numbers, "scan_output_axes", len(ends)), ends)]
+        body.returns([*made, *(b.reshape(v, (*v.shape[:a], 1, *v.shape[a:])) for v, a in zip(ends, scans))])
+    found = add_loop(r.b, body, Loop(body.graph, len(initial), steps, tuple(scans)), initial)
+    turned = _each(numbers, "scan_output_directions", len(ends))
+    return [*found[:len(initial)], *(_reversed(r.b, v, a) if turn else v for v, a, turn in zip(found[len(initial):], scans, turned))]
+
+
+def _each(numbers: Mapping[str, int | tuple[int, ...]], name: str, count: int) -> tuple[int, ...]:
+    """An attribute with a number for each of several operands or results; 0 for each where it is absent."""
+    found = numbers.get(name, (0,) * count)
+    if not isinstance(found, tuple) or len(found) != count:
+        raise SourceError(f"attribute '{name}' does not have {count} numbers")
+    return found
+
+
+def _from_end(b: LayerBuilder, steps: Size, number: Value) -> Value:
+    """The number of an iteration, counted from the last one on."""
+    return b.add1(Sub(), scalar(b, b.sizes((steps - 1,), INT64)), number)
+
+
+def _reversed(b: LayerBuilder, value: Value, axis: int) -> Value:
+    """A tensor with one axis turned round."""
+    ends: tuple[None, ...] = (None,) * value.rank
+    return b.add1(Slice(ends, ends, tuple(-1 if k == axis else 1 for k in range(value.rank))), value)
+
+
+def _all_present(operands: Operands) -> list[Value]:
+    """Operands none of which may be absent."""
+    found = [v for v in operands if v is not None]
+    if len(found) < len(operands):
+        raise SourceError("an operand is absent")
+    return found
+
+
+CONTROL: Mapping[str, Read] = {"If": _if, "Loop": _loop, "Scan": _scan}
+"""How each op with subgraphs is read: with its operands, its scope, which results are read, and its operator set."""
