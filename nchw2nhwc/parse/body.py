@@ -11,7 +11,7 @@ from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.binary import Less, LogicalAnd
 from nchw2nhwc.ops.control import If, Loop
-from nchw2nhwc.ops.movement import FIX_SIZES
+from nchw2nhwc.ops.movement import FIX_SIZES, Slice
 from nchw2nhwc.parse.builder import Builder
 
 INT64: DType = np.dtype(np.int64)
@@ -72,6 +72,12 @@ def add_loop(b: Builder, body: Body, loop: Loop, initial: Sequence[Value], condi
             raise UnsupportedError(f"value {k + 1} of those that go from one iteration to the next one is {before.type} at first and "
                                    f"{after.type} after an iteration", b.where, "A loop cannot change the shape of a value.")
     return b.add(loop, *(() if condition is None else (scalar(b, condition),)), *initial, *body.captured)
+
+
+def turned(b: Builder, value: Value, axis: int) -> Value:
+    """A tensor with one axis turned round."""
+    ends: tuple[None, ...] = (None,) * value.rank
+    return b.add1(Slice(ends, ends, tuple(-1 if k == axis else 1 for k in range(value.rank))), value)
 
 
 def within(b: Builder, condition: Value, number: Value, limit: Value) -> Value:

@@ -14,7 +14,7 @@ from nchw2nhwc.ir.types import TensorType
 from nchw2nhwc.ops.binary import Add, Sub
 from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.indexing import Gather
-from nchw2nhwc.ops.movement import Concat, Slice
+from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.shape_arithmetic import known
 from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, within
 from nchw2nhwc.parse.onnx.scope import Entry, Scope, Unavailable
@@ -204,7 +204,7 @@ def _scan(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: 
         body.returns([*made, *(b.reshape(v, (*v.shape[:a], 1, *v.shape[a:])) for v, a in zip(ends, scans))])
     found = add_loop(r.b, body, Loop(body.graph, len(initial), steps, tuple(scans)), initial)
     turned = _each(numbers, "scan_output_directions", len(ends))
-    return [*found[:len(initial)], *(_reversed(r.b, v, a) if turn else v for v, a, turn in zip(found[len(initial):], scans, turned))]
+    return [*found[:len(initial)], *(turned(r.b, v, a) if turn else v for v, a, turn in zip(found[len(initial):], scans, turned))]
 
 
 def _each(numbers: Mapping[str, int | tuple[int, ...]], name: str, count: int) -> tuple[int, ...]:
@@ -218,12 +218,6 @@ def _each(numbers: Mapping[str, int | tuple[int, ...]], name: str, count: int) -
 def _from_end(b: LayerBuilder, steps: Size, number: Value) -> Value:
     """The number of an iteration, counted from the last one on."""
     return b.add1(Sub(), scalar(b, b.sizes((steps - 1,), INT64)), number)
-
-
-def _reversed(b: LayerBuilder, value: Value, axis: int) -> Value:
-    """A tensor with one axis turned round."""
-    ends: tuple[None, ...] = (None,) * value.rank
-    return b.add1(Slice(ends, ends, tuple(-1 if k == axis else 1 for k in range(value.rank))), value)
 
 
 def _all_present(operands: Operands) -> list[Value]:

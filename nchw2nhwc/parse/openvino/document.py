@@ -6,7 +6,7 @@ import heapq
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TypeAlias
@@ -36,8 +36,29 @@ class Port:
 
 
 @dataclass(frozen=True)
+class Link:
+    """What connects a port of a layer with a Parameter or Result of its body, `inner` by id. `port` is -1 for none; `data` says how: the
+    axis of a part, or a purpose."""
+
+    port: int
+    inner: int
+    data: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Inner:
+    """A body of a layer, how its Parameters and Results are connected, and which Parameter (by id) gets a Result's value next time."""
+
+    document: Document
+    inputs: tuple[Link, ...]
+    outputs: tuple[Link, ...]
+    back_edges: Mapping[int, int]
+
+
+@dataclass(frozen=True)
 class Layer:
-    """One layer. `data` holds its attributes as text; `sources` says for each operand which result it reads."""
+    """One layer. `data` holds its attributes as text; `sources` says for each operand which result it reads; `bodies` are the networks
+    within it, by "" or, of an If, "then_" and "else_"."""
 
     id: int
     name: str
@@ -48,6 +69,7 @@ class Layer:
     results: tuple[Port, ...]
     output_names: tuple[str, ...] = ()
     sources: list[End | None] = field(default_factory=list)
+    bodies: Mapping[str, Inner] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -107,9 +129,7 @@ def read_document(source: str | os.PathLike[str] | bytes) -> Document:
     if root.find("pre-process") is not None:
         raise UnsupportedError("the model subtracts a mean while it reads its inputs (<pre-process>)", Location(file),
                                "Convert the original model again with a newer Model Optimizer: it puts that into layers.")
-    layers = _layers(root, file)
-    document = Document(file, root.get("name") or (Path(file).stem if file else "model"), version, layers)
-    _connect(root, document)
+    document = _network(root, Document(file, root.get("name") or (Path(file).stem if file else "model"), version, {}))
     if not document.of_type("Result"):
         raise SourceError("the model has no Result layer, so it computes nothing", Location(file))
     return document
@@ -162,12 +182,20 @@ def _integer(element: etree._Element, attribute: str, where: Location) -> int:
         raise SourceError(f"'{attribute}' of a <{element.tag}>: {error.reason}", where) from None
 
 
+def _network(root: etree._Element, empty: Document) -> Document:
+    """The document with the layers and edges of a <net> or a body."""
+    document = replace(empty, layers=_layers(root, empty))
+    _connect(root, document)
+    return document
+
+
 # ---- layers ----------------------------------------------------------------------------------------------------------------
-def _layers(root: etree._Element, file: str) -> dict[int, Layer]:
+def _layers(root: etree._Element, document: Document) -> dict[int, Layer]:
     found: dict[int, Layer] = {}
+    file = document.file
     holder = root.find("layers")
     for element in () if holder is None else holder.iterchildren("layer"):
-        layer = _layer(element, file)
+        layer = _layer(element, document)
         if layer.id in found:
             raise SourceError(f"two layers have the id {layer.id}: '{found[layer.id].name}' and '{layer.name}'", Location(file))
         found[layer.id] = layer
@@ -176,8 +204,8 @@ def _layers(root: etree._Element, file: str) -> dict[int, Layer]:
     return found
 
 
-def _layer(element: etree._Element, file: str) -> Layer:
-    where = Location(file, element.get("name") or "", element.get("type") or "")
+def _layer(element: etree._Element, document: Document) -> Layer:
+    where = Location(document.file, element.get("name") or "", element.get("type") or "")
     for attribute in ("name", "type", "version"):
         if not element.get(attribute):
             raise SourceError(f"layer {element.get('id', '')} has no '{attribute}'", where)
@@ -185,7 +213,26 @@ def _layer(element: etree._Element, file: str) -> Layer:
     operands, results = (tuple(_ports(element.find(side), where)) for side in ("input", "output"))
     return Layer(_integer(element, "id", where), where.layer, where.type, element.get("version") or "",
                  {str(k): str(v) for k, v in data.attrib.items()} if data is not None else {}, operands, results,
-                 split_names(element.get("output_names") or ""), [None] * len(operands))
+                 split_names(element.get("output_names") or ""), [None] * len(operands),
+                 {kind: _inner(element, body, kind, document, where) for kind in ("", "then_", "else_")
+                  if (body := element.find(f"{kind}body")) is not None})
+
+
+def _inner(element: etree._Element, body: etree._Element, kind: str, document: Document, where: Location) -> Inner:
+    """A body of a layer, with its connections."""
+    links: dict[str, list[Link]] = {"input": [], "output": []}
+    for tag, found in links.items():
+        for child in element.iterfind(f"{kind}port_map/{tag}"):
+            found.append(Link(_integer(child, "external_port_id", where), _integer(child, "internal_layer_id", where),
+                              {str(k): str(v) for k, v in child.attrib.items()}))
+    edges = {_integer(edge, "to-layer", where): _integer(edge, "from-layer", where) for edge in element.iterfind("back_edges/edge")}
+    inner = Inner(_network(body, replace(document, layers={})), tuple(links["input"]), tuple(links["output"]), edges)
+    for layers, wanted in (((*(link.inner for link in inner.inputs), *edges), "Parameter"),
+                           ((*(link.inner for link in inner.outputs), *edges.values()), "Result")):
+        for id in layers:
+            if id not in inner.document.layers or inner.document.layers[id].type != wanted:
+                raise SourceError(f"a body's layer {id} is connected as a {wanted}, which it is not", where)
+    return inner
 
 
 def _ports(element: etree._Element | None, where: Location) -> Iterator[Port]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 
 from nchw2nhwc.errors import ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
@@ -12,7 +12,8 @@ from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.cut import unknown_name
 from nchw2nhwc.parse.openvino.attributes import integer, integers
 from nchw2nhwc.parse.openvino.common import require_rank, same
-from nchw2nhwc.parse.openvino.document import Document, End, Layer, read_document
+from nchw2nhwc.parse.openvino.control import CONTROL
+from nchw2nhwc.parse.openvino.document import Document, End, Inner, Layer, read_document
 from nchw2nhwc.parse.openvino.elements import decode, element_of
 from nchw2nhwc.parse.openvino.inputs import input_types, tensor_name
 from nchw2nhwc.parse.openvino.registry import apply, find
@@ -58,19 +59,10 @@ class Reader:
         """The graph for inputs of these types, up to the results `stops` (by the names of their tensors) or, without any, the Results."""
         results = self.document.of_type("Result")
         ends = [self.document.layers[id] for id, _ in stops.values()] or results
-        order = [layer for layer in self.document.order(ends) if layer.type not in ("Parameter", "Result")]
-        _require_mapped(order, self.document)
+        _require_mapped(_computing(self.document.order(ends)), self.document)
         for layer, (name, type) in zip(self.document.of_type("Parameter"), inputs.items()):
             self.values[layer.id, 0] = self._checked(layer, self.graph.add_input(name, type))
-        for layer in order:
-            for k in range(len(layer.results)):
-                self.names[layer.id, k] = self.graph.unique_name(tensor_name(self.document, layer, k))
-        for layer in order:
-            self.builder.layer(layer.name, layer.type)
-            try:
-                self._add(layer)
-            except ConversionError as error:
-                raise error.at(self.document.where(layer)) from None
+        self.compute(ends)
         for name, end in stops.items():
             value = self.values[end]
             if value is not None:
@@ -80,10 +72,42 @@ class Reader:
         self.graph.prune()
         return self.graph
 
+    def within(self, inner: Inner, graph: Graph | None = None) -> Reader:
+        """A reader of a body, that adds its layers to a graph of its own or to this one; an operand of the body has to be set for each of
+        its Parameters."""
+        other = Reader(inner.document, self.weights, self.check_shapes)
+        other.graph = self.graph if graph is None else graph
+        other.builder = self.builder if graph is None else Builder(graph)
+        other.builder.origin = self.builder.origin
+        return other
+
+    def results(self, ids: Sequence[int]) -> list[Value]:
+        """Add the layers that these Results (by id) need; their values."""
+        ends = [self.document.layers[id] for id in ids]
+        origin = self.builder.origin
+        _require_mapped(_computing(self.document.order(ends)), self.document)
+        self.compute(ends)
+        self.builder.origin = origin
+        return [self._operand(end, 0) for end in ends]
+
+    def compute(self, ends: Sequence[Layer]) -> None:
+        """Add the layers that `ends` need."""
+        order = _computing(self.document.order(ends))
+        for layer in order:
+            for k in range(len(layer.results)):
+                self.names[layer.id, k] = self.graph.unique_name(tensor_name(self.document, layer, k))
+        for layer in order:
+            self.builder.layer(layer.name, layer.type)
+            try:
+                self._add(layer)
+            except ConversionError as error:
+                raise error.at(self.document.where(layer)) from None
     def _add(self, layer: Layer) -> None:
         results: Sequence[Value | None]
         if layer.type == "Const":
             results = (self._constant(layer),)
+        elif layer.type in CONTROL:
+            results = CONTROL[layer.type](self, layer, [self._operand(layer, k) for k in range(len(layer.operands))])
         else:
             found = find(layer.type, layer.version)
             assert found is not None, f"{layer.type} was found before"
@@ -164,12 +188,25 @@ def _stops(document: Document, wanted: Sequence[str]) -> dict[str, End]:
     return found
 
 
+def _computing(layers: Iterable[Layer]) -> list[Layer]:
+    """Those of the layers that compute something."""
+    return [layer for layer in layers if layer.type not in ("Parameter", "Result")]
+
+
+def _unmapped(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """The layers that no mapping exists for, those in the bodies of loops included; an If may need one of its branches only."""
+    for layer in layers:
+        if layer.type not in _HELD and layer.type not in CONTROL and find(layer.type, layer.version) is None:
+            yield layer
+        for inner in layer.bodies.values() if layer.type != "If" else ():
+            yield from _unmapped(inner.document.layers.values())
+
+
 def _require_mapped(layers: Iterable[Layer], document: Document) -> None:
     """Raises UnsupportedOpsError with every type of layer that no mapping exists for."""
     missing: dict[str, list[str]] = {}
-    for layer in layers:
-        if layer.type not in _HELD and find(layer.type, layer.version) is None:
-            missing.setdefault(f"{layer.type} ({layer.version})", []).append(layer.name)
+    for layer in _unmapped(layers):
+        missing.setdefault(f"{layer.type} ({layer.version})", []).append(layer.name)
     if missing:
         raise UnsupportedOpsError([MissingOp(type, len(names), tuple(names[:3])) for type, names in missing.items()],
                                   Location(document.file))
