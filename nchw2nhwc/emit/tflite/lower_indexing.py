@@ -38,8 +38,11 @@ def _from_front(e: Emitter, indices: Value, sizes: Sequence[Size]) -> int:
         if constant.min(initial=0) >= 0:
             return e.const(np.asarray(constant, np.int32))
     dtype = indices.type.dtype
-    static = [s for s in sizes if isinstance(s, int)]
-    modulus = sizes_tensor(e, sizes, dtype) if len(static) < len(sizes) else e.const(np.array(sizes if len(sizes) > 1 else sizes[0], dtype))
+    if is_static(sizes):
+        modulus = e.const(np.array(sizes if len(sizes) > 1 else sizes[0], dtype))
+    else:
+        modulus = sizes_tensor(e, sizes, dtype)
+        modulus = modulus if indices.rank else _reshaped(e, modulus, (1,), ())
     return e.run("FLOOR_MOD", [e.of(indices), modulus], dtype, indices.shape, options("FloorModOptions"))
 
 

@@ -16,7 +16,7 @@ from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.shape_arithmetic import known
-from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, within
+from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, turned, within
 from nchw2nhwc.parse.onnx.scope import Entry, Scope, Unavailable
 
 if TYPE_CHECKING:
@@ -203,8 +203,8 @@ def _scan(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: 
         scans = [b.axis(a, v.rank + 1) for a, v in zip(_each(numbers, "scan_output_axes", len(ends)), ends)]
         body.returns([*made, *(b.reshape(v, (*v.shape[:a], 1, *v.shape[a:])) for v, a in zip(ends, scans))])
     found = add_loop(r.b, body, Loop(body.graph, len(initial), steps, tuple(scans)), initial)
-    turned = _each(numbers, "scan_output_directions", len(ends))
-    return [*found[:len(initial)], *(turned(r.b, v, a) if turn else v for v, a, turn in zip(found[len(initial):], scans, turned))]
+    around = _each(numbers, "scan_output_directions", len(ends))
+    return [*found[:len(initial)], *(turned(r.b, v, a) if turn else v for v, a, turn in zip(found[len(initial):], scans, around))]
 
 
 def _each(numbers: Mapping[str, int | tuple[int, ...]], name: str, count: int) -> tuple[int, ...]:

@@ -1,0 +1,130 @@
+"""If, Loop and Scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+import pytest
+from onnx import GraphProto, NodeProto, helper, numpy_helper
+
+from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
+from nchw2nhwc.ops.control import If, Loop
+from tests.parse.onnx.models import Dims, assert_as_runtime, model, node, ops, output, read, tensor
+
+RNG = np.random.default_rng(5)
+CONSTANTS: Mapping[str, object] = {
+    "w": RNG.normal(0, 0.3, (4, 3, 3, 3)).astype(np.float32), "v": RNG.normal(0, 0.3, (3, 3)).astype(np.float32),
+    "ten": np.array(10), "thirty": np.array(30),
+    "two": np.array(2), "yes": np.array(True), "half": np.array(0.5, np.float32), "limit": np.array(4.0, np.float32),
+    "one": np.array(1), "zero": np.array(0),}
+
+
+def body(nodes: Sequence[NodeProto], inputs: Sequence[str], outputs: Sequence[str],
+         constants: Mapping[str, object] | None = None) -> GraphProto:
+    made = [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()]
+    kinds = {"i": ((), np.int64), "go": ((), np.bool_)}
+    return helper.make_graph(list(nodes), "body", [tensor(n, *kinds[n]) if n in kinds else output(n) for n in inputs],
+                             [output(n) for n in outputs], made)
+
+
+def whole(nodes: Sequence[NodeProto], dims: Dims, outputs: Sequence[str] = ("y",)) -> onnx.ModelProto:
+    needed = {name for n in nodes for name in n.input} | {
+        name for n in nodes for a in n.attribute if a.type == a.GRAPH for each in a.g.node for name in each.input}
+    return model(nodes, [tensor("x", dims)], outputs, {k: v for k, v in CONSTANTS.items() if k in needed})
+
+
+def with_convolutions(dims: Dims) -> onnx.ModelProto:
+    """The mean of an image says which of two convolutions it goes through."""
+    then = body([node("Conv", "r w", "a", pads=[1, 1, 1, 1]), node("Relu", "a", "t")], [], ["t"])
+    other = body([node("Neg", "r", "n"), node("Conv", "n k", "o")], [], ["o"], {"k": np.ones((4, 3, 1, 1), np.float32)})
+    nodes = [node("Relu", "x", "r"), node("ReduceMean", "r", "m", keepdims=0), node("Less", "m half", "c"),
+             node("If", "c", "i", then_branch=then, else_branch=other), node("Neg", "i")]
+    return whole(nodes, dims)
+
+
+def counted(dims: Dims, steps: str = "thirty") -> onnx.ModelProto:
+    """A carried value and a result that is put together, with a value from outside."""
+    inner = body([node("Identity", "go", "more"), node("MatMul", "h v", "p"), node("Add", "p x", "q"), node("Tanh", "q", "h1"),
+                  node("Cast", "i", "f", to=1), node("Add", "h1 f", "s")], ["i", "go", "h"], ["more", "h1", "s"])
+    return whole([node("Loop", f"{steps} yes x", "y z", body=inner)], dims, ("y", "z"))
+
+
+def conditional(dims: Dims) -> onnx.ModelProto:
+    """As long as the sum is small, but at most ten times; two values change places."""
+    inner = body([node("Add", "a b", "s"), node("ReduceMax", "s", "m", keepdims=0), node("Less", "m limit", "more")],
+                 ["i", "go", "a", "b"], ["more", "b", "s"])
+    return whole([node("Abs", "x", "p"), node("Mul", "p half", "q"), node("Loop", "ten - p q", "y z", body=inner)], dims, ("y", "z"))
+
+
+def scanned(dims: Dims, **more: object) -> onnx.ModelProto:
+    """A recurrent cell over axis 1 of x."""
+    inner = body([node("MatMul", "h v", "p"), node("Add", "p e", "q"), node("Tanh", "q", "h1"), node("Neg", "h1", "n")],
+                 ["h", "e"], ["h1", "n"])
+    nodes = [node("Gather", "x zero", "h0", axis=1),
+             node("Scan", "h0 x", "y z", body=inner, num_scan_inputs=1, scan_input_axes=[1], **more)]
+    return whole(nodes, dims, ("y", "z"))
+
+
+MODELS: Mapping[str, onnx.ModelProto] = {
+    "If around convolutions": with_convolutions((1, 3, 6, 6)),
+    "Loop of a known number": counted((2, 3)), "short Loop": counted((2, 3), "two"),
+    "Loop that ends early": conditional((2, 3)), "Scan": scanned((2, 6, 3)), "short Scan": scanned((2, 3, 3)),
+    "Scan backwards": scanned((2, 6, 3), scan_input_directions=[1], scan_output_directions=[1], scan_output_axes=[-1]),
+    "Scan of any batch": scanned(("N", 6, 3)), "Scan of any length": scanned((2, "T", 3), scan_output_axes=[1]),
+    "Loop of any batch": counted(("N", 3)),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_agrees_with_onnxruntime(name: str) -> None:
+    assert_as_runtime(MODELS[name])
+
+
+def test_what_becomes_of_them() -> None:
+    assert [n.op for n in read(MODELS["If around convolutions"]).nodes if isinstance(n.op, If)]
+    (loop,) = [n.op for n in read(MODELS["Scan"]).nodes if isinstance(n.op, Loop)]
+    assert (loop.steps, loop.carried, loop.scans) == (6, 1, (0,))
+    (loop,) = [n.op for n in read(MODELS["Loop that ends early"]).nodes if isinstance(n.op, Loop)]
+    assert loop.conditional
+    assert "Loop" not in ops(read(MODELS["short Loop"]))
+
+
+def test_shapes_may_change_in_a_loop_that_is_written_out() -> None:
+    inner = body([node("Identity", "go", "more"), node("Concat", "h x", "h1", axis=0)], ["i", "go", "h"], ["more", "h1"])
+    assert assert_as_runtime(whole([node("Loop", "two yes x", body=inner)], (2, 3))).outputs[0].shape == (6, 3)
+
+
+def test_a_loop_that_is_never_entered() -> None:
+    inner = body([node("Identity", "go", "more"), node("Neg", "h", "h1")], ["i", "go", "h"], ["more", "h1"])
+    assert_as_runtime(whole([node("Loop", "zero yes x", "z", body=inner), node("Neg", "z")], (2, 3)))
+
+
+GROWING = body([node("Identity", "go", "more"), *[node("Neg", f"h{k}", f"h{k + 1}") for k in range(20)],
+                node("Concat", "h20 h20", "t", axis=0)], ["i", "go", "h0"], ["more", "t"])
+ENDLESS = body([node("Neg", "h", "t")], ["i", "go", "h"], ["go", "t"])
+PARTS = body([node("Less", "i two", "more"), node("Neg", "h", "t")], ["i", "go", "h"], ["more", "t", "t"])
+
+
+@pytest.mark.parametrize(("made", "error", "reason"), [
+    (node("Loop", "ten yes x", body=GROWING), UnsupportedError, r"float32\[2, 3\] at first and float32\[4, 3\] after an iteration"),
+    (node("Loop", "- yes x", body=ENDLESS), SourceError, "never ends"),
+    (node("Loop", "ten yes x", "z y", body=PARTS), UnsupportedError, "its length is known only at run time"),
+    (node("Loop", "ten yes", body=ENDLESS), SourceError, "does not fit 0 carried"),
+    (node("Loop", "ten yes x"), SourceError, "needs the graph 'body'"),
+    (node("Scan", "x x", body=body([], ["h", "e"], ["h", "e"]), num_scan_inputs=3), SourceError, "a Scan over 3 of 2 operands"),
+    (node("If", "x", then_branch=body([], [], ["x"]), else_branch=body([], [], ["x"])), ConversionError, "has 6 elements"),
+])
+def test_what_cannot_be(made: NodeProto, error: type[ConversionError], reason: str) -> None:
+    with pytest.raises(error, match=reason) as caught:
+        read(whole([made], (2, 3)))
+    assert caught.value.where.type == made.op_type
+
+
+def test_branches_of_different_shapes() -> None:
+    branches = {"then_branch": body([node("Relu", "x", "t")], [], ["t"]),
+                "else_branch": body([node("Concat", "x x", "t", axis=0)], [], ["t"])}
+    nodes = [node("ReduceMean", "x", "m", keepdims=0), node("Less", "m half", "c"), node("If", "c", **branches)]
+    with pytest.raises(UnsupportedError, match=r"result 1 is float32\[2, 3\] in one branch and float32\[4, 3\] in the other"):
+        read(whole(nodes, (2, 3)))
