@@ -106,7 +106,7 @@ def _is_counted(graph: GraphProto) -> bool:
     name = graph.output[0].name
     while name in copies and name != graph.input[1].name:
         name = copies.pop(name)
-    return name == graph.input[1].name
+    return bool(name == graph.input[1].name)
 
 
 def _written_out(r: Reader, node: NodeProto, scope: Scope, initial: Sequence[Value], count: int) -> Sequence[Entry]:
