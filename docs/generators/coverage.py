@@ -16,6 +16,7 @@ from docs.generators.mentions import ops_of, strings_of, tuples_of
 from nchw2nhwc.emit.tflite.kernels import KERNELS
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS as TFLITE
 from nchw2nhwc.ops import REGISTRY, Op
+from nchw2nhwc.parse.onnx.control import CONTROL
 from nchw2nhwc.parse.onnx.functions import has_definition
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, OLDEST_OPSET, newest_opset
 from nchw2nhwc.parse.openvino.registry import mappings
@@ -27,8 +28,8 @@ Functions: TypeAlias = tuple[object, object]
 DIRECT, COMPOSED, NO = "direct", "composed", "no"
 """The target has such an op; it is expressed in others; it is not available."""
 
-_ELSEWHERE = ("If",)
-"""What the reader itself understands: the branch of a condition that is known."""
+_ELSEWHERE = tuple(CONTROL)
+"""What the reader itself understands: operators with subgraphs."""
 
 _NEVER_LEFT = "Dropout"
 """What only training needs is taken out before."""
