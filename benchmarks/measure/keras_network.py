@@ -184,7 +184,7 @@ def _time_ours(model: Path, settings: Settings, folder: Path, row: SpeedRow) -> 
 
 def _time_peer(model: Path, settings: Settings, folder: Path, row: SpeedRow) -> None:
     """It overwrites the model, so every run gets a copy, made before the clock starts."""
-    if settings.peer is None or row.peer_error or row.error:
+    if settings.peer is None or row.peer_error or row.error or row.network in keras_data.SPEED_ALONE:
         return
     copy = folder / model.name
     shutil.copyfile(model, copy)

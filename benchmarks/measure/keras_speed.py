@@ -16,6 +16,9 @@ from typing import TypedDict, cast
 
 from measure.child import HERE, REPOSITORY, Environment, python_path, reply, serve, work
 
+PEER_TIMEOUT = 300.0
+"""Seconds after which the peer is stopped."""
+
 
 class Timing(TypedDict):
     """Seconds, and the number of the model's layers."""
@@ -32,7 +35,8 @@ def time_ours(model: Path) -> Timing:
 
 def time_peer(model: Path, folder: Path, environment: Environment) -> Timing:
     """Run the worker in the peer's environment; `model` is a copy, as the peer writes over it. Raises WorkerError."""
-    return cast(Timing, work("keras_speed", {"by": "onnx2tf", "model": str(model), "folder": str(folder)}, environment=environment))
+    job = {"by": "onnx2tf", "model": str(model), "folder": str(folder)}
+    return cast(Timing, work("keras_speed", job, PEER_TIMEOUT, environment))
 
 
 def _ours(model: str, folder: str) -> Callable[[], object]:

@@ -102,5 +102,5 @@ def test_names_in_tensorflow() -> None:
 def test_the_networks_are_in_the_zoo() -> None:
     assert len(keras_data.BACKEND_NETWORKS) >= 20
     assert set(keras_data.BACKEND_NETWORKS) <= set(models.ONNX)
-    assert set(keras_data.SPEED_NETWORKS) <= {*models.ONNX, *models.MORE}
+    assert {*keras_data.SPEED_NETWORKS, *keras_data.SPEED_ALONE} <= {*models.ONNX, *models.MORE}
     assert set(models.OPEN_BATCH) <= set(models.ONNX)
