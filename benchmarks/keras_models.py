@@ -86,8 +86,8 @@ def measure(args: argparse.Namespace, settings: Settings) -> list[FilesRow | Spe
     files = show("every file", files_columns(list(settings.backends)), (measure_files(case, settings) for case in cases))
     training = [(t, training_case(t, args.models)) for t in TRAINING if "training" in sets and (not args.only or t.network in args.only)]
     trained = show("training on", TRAINING_COLUMNS, (measure_training(t, case, settings) for t, case in training if case))
-    chosen = [name for name in (*SPEED_NETWORKS, *SPEED_ALONE) if not args.only or name in args.only] if "speed" in sets and args.models else []
-    timed = [args.models / f"{name}.onnx" for name in chosen]
+    wanted = "speed" in sets and args.models
+    timed = [args.models / f"{name}.onnx" for name in (*SPEED_NETWORKS, *SPEED_ALONE) if wanted and (not args.only or name in args.only)]
     speed = show("conversion to a Keras model in memory", SPEED_COLUMNS, (measure_speed(m, settings) for m in timed if m.exists()))
     for kind, name in (("training", [t.network for t, case in training if not case]), ("speed", [m.stem for m in timed if not m.exists()])):
         if name:

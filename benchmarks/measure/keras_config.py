@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 MOVES = ("Permute", "Transpose", "Moveaxis", "Swapaxes")
 """Classes of layers and ops that do nothing but rearrange axes."""
@@ -15,12 +14,11 @@ MOVES = ("Permute", "Transpose", "Moveaxis", "Swapaxes")
 
 @dataclass(frozen=True)
 class ConfigFacts:
-    """The number of layers and ops; how many of them rearrange axes, and the most axes of one; the layers that need code of their own to
-    load (class not Keras', or Lambda); the layers that have a number for a name."""
+    """The number of layers and ops; how many of them rearrange axes; the layers that need code of their own to load (class not Keras', or
+    Lambda); the layers that have a number for a name."""
 
     layers: int
     transposes: int
-    axes: int
     foreign: tuple[str, ...]
     numbered: tuple[str, ...]
 
@@ -32,14 +30,8 @@ def read_config(path: Path) -> ConfigFacts:
     names = [str(layer.get("name", "")) for layer in layers]
     foreign = [f"{o['class_name']} of {o.get('module')}" for o in objects if not _standard(o)]
     moves = [layer for layer in layers if layer["class_name"] in MOVES]
-    return ConfigFacts(len(layers), len(moves), max(map(_axes, moves), default=0), tuple(dict.fromkeys(foreign)),
+    return ConfigFacts(len(layers), len(moves), tuple(dict.fromkeys(foreign)),
                        tuple(name for name in names if re.fullmatch(r"[\d_.]*", name)))
-
-
-def _axes(layer: Mapping[str, object]) -> int:
-    """How many axes the tensor has that a layer rearranges: as its configuration says of the tensor."""
-    tensors = [o for o in _objects(layer["inbound_nodes"]) if o["class_name"] == "__keras_tensor__"]
-    return max((len(cast("Mapping[str, list[int]]", o["config"])["shape"]) for o in tensors), default=0)
 
 
 def _objects(value: object) -> Iterator[Mapping[str, object]]:

@@ -21,9 +21,6 @@ TFLITE_AGAIN = "TF's TFLite"
 TARGETS = ("tflite", *FORMS)
 """What `--to` is given."""
 
-CONVERTER_AXES = 6
-"""The most axes of a transpose that it takes; it may fail on models that have one of more."""
-
 REARRANGEMENTS = ("TRANSPOSE", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH")
 """TFLite operators that Keras has no layer for but Reshape and Permute: a Keras model may have as many transposes as there are of these."""
 

@@ -110,10 +110,7 @@ def _converted_again(made: Conversion, expected: Expected, folder: Path, row: Fi
             row.errors[TFLITE_AGAIN] = largest(compare(file, inputs, outputs, expected.arrays, xnnpack=True))
     except WorkerError as error:
         problem = str(error)
-    axes = read_config(_path(made, "_architecture.json")).axes
-    if "'tf.Transpose' op" in problem and axes > keras_data.CONVERTER_AXES:
-        row.beyond = f"it takes transposes of at most {keras_data.CONVERTER_AXES} axes, here is one of {axes}"
-    elif problem:
+    if problem:
         row.problems[TFLITE_AGAIN] = problem
 
 

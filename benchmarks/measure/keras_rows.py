@@ -13,14 +13,12 @@ from measure.rows import mean_ratio
 @dataclass
 class FilesRow:
     """One network in one format, or one that is trained on: the largest relative error over all outputs and runs of every way of opening
-    it (None where there is none), and what its architecture says. `skipped`: why there is no TFLite file either; `beyond`: why TensorFlow's
-    converter cannot take it. Seconds and peak MB (10^6
+    it (None where there is none), and what its architecture says. `skipped`: why there is no TFLite file either. Seconds and peak MB (10^6
     bytes) are those of the conversion to all targets, a whole process. `allowed`: how many transposes the model may have."""
 
     network: str
     set: str
     skipped: str = ""
-    beyond: str = ""
     error: str = ""
     errors: dict[str, float | None] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
@@ -144,13 +142,12 @@ def judge_training(row: TrainingRow) -> list[str]:
 @dataclass(frozen=True)
 class Summary:
     """Over everything: how many rows were measured (not skipped) and passed, why others were skipped, the geometric mean of the peer's
-    seconds divided by ours (None without a peer), where TensorFlow's converter was out of its depth, and what is not as it must be."""
+    seconds divided by ours (None without a peer), and what is not as it must be."""
 
     measured: int
     passed: int
     skipped: tuple[str, ...]
     times_faster: float | None
-    beyond: tuple[str, ...]
     failures: tuple[str, ...]
 
 
@@ -166,8 +163,7 @@ def summarize(rows: Rows) -> Summary:
     if faster is not None and faster < keras_data.SPEED_GEOMEAN:
         failures.append(f"conversion {faster:.2f} times as fast as the peer, at least {keras_data.SPEED_GEOMEAN:g} needed")
     skipped = tuple(f"{_title(row)}: {reasons[id(row)]}" for row in rows if id(row) in reasons)
-    beyond = tuple(f"{_title(row)}: {row.beyond}" for row in rows if isinstance(row, FilesRow) and row.beyond)
-    return Summary(len(measured), sum(not row.failures for row in measured), skipped, faster, beyond, tuple(failures))
+    return Summary(len(measured), sum(not row.failures for row in measured), skipped, faster, tuple(failures))
 
 
 def _title(row: FilesRow | SpeedRow | TrainingRow) -> str:

@@ -18,8 +18,6 @@ def _verdict(row: FilesRow | SpeedRow | TrainingRow) -> str:
 
 
 def _error(form: str, row: FilesRow) -> str:
-    if form == TFLITE_AGAIN and row.beyond:
-        return "no"
     return "error" if form in row.problems else number(row.errors.get(form), ".0e")
 
 
@@ -72,7 +70,6 @@ def summary_lines(summary: Summary) -> list[str]:
     lines = [f"{summary.passed} of {summary.measured} pass"]
     if summary.times_faster is not None:
         lines.append(f"conversion {summary.times_faster:.1f} times as fast as the peer (geometric mean)")
-    lines += [f"not taken by TensorFlow's converter: {text}" for text in summary.beyond]
     return lines + [f"skipped {text}" for text in summary.skipped] + [f"FAIL {text}" for text in summary.failures]
 
 

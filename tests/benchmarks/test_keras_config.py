@@ -26,7 +26,7 @@ def read(tmp_path: Path, *layers: dict[str, object]) -> ConfigFacts:
 def test_layers_and_transposes_are_counted(tmp_path: Path) -> None:
     op = _layer("t", "Transpose", "keras.src.ops.numpy", "Transpose", axes=[0, 2, 1])
     facts = read(tmp_path, _layer("x", "InputLayer"), _layer("p", "Permute", dims=[2, 1, 3]), op, _layer("c", "Conv2D"))
-    assert facts == ConfigFacts(4, 2, 4, (), ())
+    assert facts == ConfigFacts(4, 2, (), ())
 
 
 @pytest.mark.parametrize("layer", [
