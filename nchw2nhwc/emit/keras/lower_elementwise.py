@@ -238,9 +238,10 @@ def prelu(e: Emitter, node: Node, op: binary.PRelu) -> None:
     """PReLU, whose slopes are weights, when they are constant and the same for the whole batch."""
     x, slope = node.input(0), node.input(1)
     if slope.const is None or (slope.rank == x.rank and slope.shape[0] != 1) or x.rank < 2:
-        below = e.op(ops.multiply, e.operand(x), e.operand(slope), part="slope")
-        negative = e.op(ops.less, e.operand(x), 0.0, part="negative")
-        e.set(node, e.op(ops.where, negative, below, e.operand(x)))
+        data = e.of(x)
+        below = e.op(ops.multiply, data, e.operand(slope), part="slope")
+        negative = e.op(ops.less, data, 0.0, part="negative")
+        e.set(node, e.op(ops.where, negative, below, data))
         return
     aligned = np.asarray(slope.const).reshape((1,) * (x.rank - slope.rank) + slope.const.shape)[0]
     shared = [axis for axis, size in enumerate(aligned.shape, 1) if size == 1] or None

@@ -20,7 +20,7 @@ from nchw2nhwc.emit.keras.names import Names, short_scopes, valid_name
 from nchw2nhwc.errors import OptionError, OutputError, SourceError, TargetError
 from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
-from nchw2nhwc.ops.binary import Add, Mul
+from nchw2nhwc.ops.binary import Add, Mul, PRelu
 from nchw2nhwc.ops.elementwise import Dropout, HardSwish, Sigmoid
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Reshape, Transpose
@@ -186,6 +186,15 @@ def test_keras_alone(tmp_path: Path) -> None:
     assert check["outputs"] == check["keras"]["outputs"]
     assert [info.perm for info in result.inputs] == [info.perm for info in convert(ONNX).inputs]
     assert result.check().passed
+
+
+def test_a_constant_with_computed_slopes() -> None:
+    graph = Graph("net")
+    slopes = graph.add_input("slopes", TensorType(FLOAT, (2, 3)))
+    data = np.random.default_rng(0).standard_normal((2, 3)).astype(FLOAT)
+    graph.add_output(graph.add1(PRelu(), [graph.constant(data), slopes]), "y")
+    given = {"slopes": np.full((2, 3), 0.25, FLOAT)}
+    check_model(graph, given, [run(graph, given)["y"]])
 
 
 def test_outputs_that_are_inputs_or_the_same() -> None:
