@@ -90,8 +90,11 @@ class Lowerings(Generic[_E]):
 
 
 def _together(problems: Sequence[TargetError], target: str) -> TargetError:
-    """One error for all."""
-    if len(problems) == 1:
-        return problems[0]
-    lines = "".join(f"\n  layer '{p.where.layer}' ({p.where.type}): {p.reason}" for p in problems)
-    return TargetError(f"{len(problems)} layers cannot be expressed in {target}:{lines}", Location(problems[0].where.file))
+    """One error for all. A layer that was read as several nodes may have the same problem many times; it is listed once."""
+    distinct = list({(p.where, p.reason): p for p in problems}.values())
+    if len(distinct) == 1:
+        return distinct[0]
+    layers = len({p.where for p in distinct})
+    lines = "".join(f"\n  layer '{p.where.layer}' ({p.where.type}): {p.reason}" for p in distinct)
+    what = "1 layer" if layers == 1 else f"{layers} layers"
+    return TargetError(f"{what} cannot be expressed in {target}:{lines}", Location(distinct[0].where.file))

@@ -46,6 +46,16 @@ def test_a_single_one_is_named() -> None:
         emit(graph)
 
 
+def test_a_layer_of_several_nodes_is_listed_once() -> None:
+    graph, x = with_input((2, 3))
+    inner = graph.add1(Erf(), [x], origin=Origin("only", "Erf"))
+    graph.add_output(graph.add1(Erf(), [inner], origin=Origin("only", "Erf")), "y")
+    graph.add_output(graph.add1(Erf(), [x], origin=Origin("only", "Erf")), "z")
+    with pytest.raises(TargetError) as caught:
+        emit(graph)
+    assert str(caught.value) == "test.onnx: layer 'only' (Erf): TFLite has no operator for Erf"
+
+
 @pytest.mark.parametrize(("dtype", "reason"), [(np.int64, "DIV does not take int64"), (np.float64, "DIV does not take float64")])
 def test_element_types_without_a_kernel(dtype: type, reason: str) -> None:
     graph, _ = one_op(Div(), [np.ones(3, dtype), np.ones(3, dtype)], [False, False])
