@@ -37,11 +37,14 @@ class Browser:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
 
     def open(self, page: Path) -> None:
-        """Load a page anew; what was said and asked for before is forgotten."""
+        """Load a page anew and wait until it is drawn, which what depends on sizes is a frame later; what was said and asked for before is
+        forgotten."""
         self.driver.get("about:blank")
         self.said()
         self.requests()
         self.driver.get(page.as_uri())
+        self.driver.execute_async_script(  # type: ignore[no-untyped-call]
+            "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)));")
 
     def run(self, script: str) -> object:
         """Run a script as the body of a function and return its result."""

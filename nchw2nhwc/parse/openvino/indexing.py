@@ -216,6 +216,8 @@ def eye(b: Builder, rows: Value, columns: Value, diagonal: Value, batch: Value |
     lead = () if batch is None else b.shape_of(batch, "the batch of an identity matrix")
     if min(height, width) < 0 or height * width > LARGEST_EYE:
         raise SourceError(f"an identity matrix of {height} x {width} elements")
+    if any(isinstance(size, int) and size < 0 for size in lead):
+        raise SourceError(f"identity matrices for the negative batch {list(lead)}")
     shift = max(min(one_int(b, diagonal, "the diagonal"), width), -height)
     matrix = b.const(np.eye(height, width, shift).astype(output_type))
     return b.add1(Expand((*lead, height, width)), matrix) if lead else matrix
