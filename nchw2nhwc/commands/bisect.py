@@ -60,7 +60,9 @@ def _print(found: Bisection, stream: TextIO, *, layers: bool) -> None:
         print(*output_rows(found.outputs), sep="\n", file=stream)
     if layers and found.layers is not None:
         print(*layer_rows(found.layers), sep="\n", file=stream)
-    print(f"\n{_verdict(found)}", file=stream)
+    if found.outputs or (layers and found.layers is not None):
+        print(file=stream)
+    print(_verdict(found), file=stream)
     if found.finding is not None:
         print(*_finding(found.finding), sep="\n", file=stream)
     if found.fixture is not None:
@@ -69,6 +71,8 @@ def _print(found: Bisection, stream: TextIO, *, layers: bool) -> None:
 
 
 def _verdict(found: Bisection) -> str:
+    if found.finding is not None and not found.outputs:
+        return "there is no result that could be compared"
     if found.finding is not None:
         return "the result agrees, but a tensor inside does not" if found.passed else "the result differs from its source"
     if found.passed:
