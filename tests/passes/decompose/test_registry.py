@@ -28,7 +28,7 @@ from tests.passes.nets import assert_close
 FLOAT32 = np.dtype(np.float32)
 TOLERANCE = 3e-6
 """Of the largest magnitude: some roundings of float32."""
-LOOSER = {"Mish": 1e-4, "MVN": 1e-4}
+LOOSER = {"Mish": 1e-4, "MVN": 1e-4, "GridSample": 1e-4}
 """Formulas whose error is relative to the operand, or to the distance between elements: the result may be far smaller, or larger."""
 PARAMETERS = {"Conv": 1, "ConvTranspose": 1, "FullyConnected": 1, "FakeQuantize": 1, "BatchNorm": 1}
 """Ops whose operands from this one on are constants (of FakeQuantize and BatchNorm: sometimes)."""
