@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nchw2nhwc.check.compare import relative_error
 from nchw2nhwc.check.inputs import random_inputs, validate_inputs
@@ -98,10 +98,10 @@ def source_tensors(source: Source, inputs: Sequence[TensorInfo], wanted: Sequenc
 class _Callable(ModuleType):
     """Lets the package be called as the function `nchw2nhwc.check`, whose name it has."""
 
-    def __call__(self, *arguments: Any, **options: Any) -> Comparison:
+    def __call__(self, *arguments: object, **options: object) -> Comparison:
         from nchw2nhwc.debug.check import check
 
-        return check(*arguments, **options)
+        return check(*arguments, **options)  # type: ignore[arg-type]
 
 
 sys.modules[__name__].__class__ = _Callable
