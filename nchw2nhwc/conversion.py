@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from nchw2nhwc.check.inputs import index_limits
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo, describe
-from nchw2nhwc.options import EVERY, ConvertOptions, Route
+from nchw2nhwc.options import EVERY, ConvertOptions, Form, Route
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
 
@@ -121,13 +122,28 @@ def require_tensorflow() -> None:
 
 
 def read(source: Source, options: ConvertOptions) -> Graph:
-    """The source as a graph in its own axis order, cut as asked for. Raises SourceError, OptionError, ShapeError, UnsupportedError."""
+    """The source as a graph in its own axis order, cut as asked for, its loops in the form that is asked for.
+
+    Raises SourceError, OptionError, ShapeError, UnsupportedError."""
     graph = _parsed(source, options)
     if options.inputs or options.outputs:
         from nchw2nhwc.parse.cut import cut
 
         cut(graph, options.inputs, options.outputs)
+    if options.rnn != "auto":
+        _ask_for(graph, options.rnn)
     return graph
+
+
+def _ask_for(graph: Graph, form: Form) -> None:
+    """Let all recurrent layers and loops run in a form."""
+    from nchw2nhwc.ops.control import Loop
+    from nchw2nhwc.ops.recurrent import Recurrent
+
+    for part in graph.graphs():
+        for node in part.nodes:
+            if isinstance(node.op, (Loop, Recurrent)):
+                node.op = replace(node.op, form=form)
 
 
 def source_inputs(source: Source, options: ConvertOptions) -> list[TensorInfo]:

@@ -31,6 +31,12 @@ TARGETS = ("tflite", *KERAS_FILES)
 Route: TypeAlias = Literal["tflite", "keras", "trainable"]
 """Whose graph is made of a source: TFLite's, Keras', or Keras' with everything kept apart that is trained."""
 
+Form: TypeAlias = Literal["auto", "while", "unroll"]
+"""How the steps of recurrent layers and loops run: as the target does it best, as a loop whose body is one step, or one after another."""
+
+FORMS: tuple[Form, ...] = ("auto", "while", "unroll")
+"""What `rnn` can be."""
+
 TOLERANCE = 1e-4
 """Largest error of a float32 result, relative to the output's largest magnitude."""
 
@@ -98,6 +104,14 @@ def parse_batch(text: str) -> int:
         return check_shape((int(text),), text)[0]
     except ValueError:
         raise ValueError(f"'{text}' is not a batch size; give a positive number, or -1 for any size") from None
+
+
+def parse_form(text: str) -> Form:
+    """One of `FORMS`, in any case."""
+    for form in FORMS:
+        if form == text.strip().lower():
+            return form
+    raise ValueError(f"'{text}' is no way to run recurrent layers; choose from {', '.join(FORMS)}")
 
 
 def parse_tolerance(text: str) -> float:
@@ -174,6 +188,10 @@ class ConvertOptions:
         parse=parse_layout))
     keep_layout: bool = field(default=False, metadata=flag(
         "keep the source's axis order of all inputs and outputs that are not given a layout by name", kind="switch"))
+    rnn: Form = field(default="auto", metadata=flag(
+        f"how recurrent layers and loops run: {', '.join(FORMS)}; auto (default) is a kernel or layer of the target that computes "
+        "the same, else the steps one after another where they are a few, else a loop; while is a loop for all; unroll is no loop at all",
+        metavar="FORM", parse=parse_form))
     inputs: Sequence[str] = field(default=(), metadata=flag(
         "cut the model: these tensors or layers become its inputs (comma-separated, '\\,' for a comma in a name)", kind="list",
         metavar="NAMES"))
@@ -184,11 +202,12 @@ class ConvertOptions:
         try:
             shapes = {name: check_shape(tuple(int(s) for s in shape), name) for name, shape in self.input_shape.items()}
             layouts = [{name: parse_layout(layout) for name, layout in given.items()} for given in (self.input_layout, self.output_layout)]
+            form = parse_form(self.rnn)
             if self.batch is not None:
                 check_shape((self.batch,), f"batch={self.batch}")
         except (ValueError, TypeError, AttributeError) as error:
             raise OptionError(str(error)) from None
-        for name, value in (("input_shape", shapes), ("input_layout", layouts[0]), ("output_layout", layouts[1]),
+        for name, value in (("input_shape", shapes), ("rnn", form), ("input_layout", layouts[0]), ("output_layout", layouts[1]),
                             ("inputs", _names("inputs", self.inputs)), ("outputs", _names("outputs", self.outputs))):
             object.__setattr__(self, name, value)
 

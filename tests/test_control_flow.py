@@ -38,6 +38,20 @@ def test_short_loops_are_written_out(name: str) -> None:
     assert "WHILE" not in convert(MODELS[name]).operator_counts()
 
 
+@pytest.mark.parametrize(("name", "rnn", "loops"), [
+    ("short Scan", "while", 1), ("Loop of a known number", "unroll", 0), ("Scan", "unroll", 0)])
+def test_the_form_that_is_asked_for(name: str, rnn: str, loops: int) -> None:
+    converted = convert(MODELS[name], rnn=rnn)
+    assert converted.operator_counts().get("WHILE", 0) == loops
+    assert converted.check().passed
+
+
+@pytest.mark.parametrize("name", NO_KERAS)
+def test_what_cannot_be_unrolled_is_an_error(name: str) -> None:
+    with pytest.raises(TargetError, match="--rnn unroll"):
+        convert(MODELS[name], rnn="unroll").tflite()
+
+
 def test_transposes_within_bodies_are_counted() -> None:
     """Branches get their images channels-first, and turn them round on their own."""
     layout = convert(MODELS["If around convolutions"]).layout

@@ -9,6 +9,7 @@ import onnx
 import pytest
 
 from nchw2nhwc import convert
+from nchw2nhwc.errors import OptionError, TargetError
 from tests.parse.onnx.models import Dims, model, node, tensor
 
 F, H, CLASSES = 8, 6, 5
@@ -50,3 +51,25 @@ def test_networks(source: onnx.ModelProto, transposes: int) -> None:
     assert len(converted.layout.transposes) == transposes
     if find_spec("tensorflow") is not None:
         assert converted.compare_keras(converted.reference(), converted.keras(), 1e-4).passed
+
+
+@pytest.mark.parametrize("source", [text_reader((1, 3, 4, 12)), keyword_spotter((2, 3, 21))], ids=["LSTM", "GRU"])
+@pytest.mark.parametrize(("rnn", "loops"), [("while", True), ("unroll", False)])
+def test_the_form_that_is_asked_for(source: onnx.ModelProto, rnn: str, loops: bool) -> None:
+    """No kernel, and a loop or none; a Keras layer either way."""
+    converted = convert(source, rnn=rnn)
+    assert ("WHILE" in converted.operator_counts()) is loops
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" not in converted.operator_counts()
+    assert converted.check().passed
+    if find_spec("tensorflow") is not None:
+        assert converted.compare_keras(converted.reference(), converted.keras(), 1e-4).passed
+
+
+def test_steps_that_are_not_known_are_not_unrolled() -> None:
+    with pytest.raises(TargetError, match=r"give the input a fixed size"):
+        convert(keyword_spotter((1, 3, "T")), rnn="unroll").tflite()
+
+
+def test_there_are_three_forms() -> None:
+    with pytest.raises(OptionError, match="choose from auto, while, unroll"):
+        convert(keyword_spotter((1, 3, 21)), rnn="kernel")

@@ -20,6 +20,7 @@ from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.base import Op, static
 from nchw2nhwc.ops.indexing import INT64
 from nchw2nhwc.ops.rules import SourceOrder
+from nchw2nhwc.options import Form
 
 BOOL = np.dtype(np.bool_)
 
@@ -82,7 +83,7 @@ class Loop(Op):
 
     With `steps` there are that many iterations; without, they end before the first one whose condition is false. Results are the carried
     values after the last iteration, then the parts of all iterations in their order, put together along the axes `scans`; there are parts
-    only with `steps`.
+    only with `steps`. `form` is how a target is asked to run them.
 
     Source: ONNX Loop and Scan, OpenVINO Loop-5 and TensorIterator-1.
     """
@@ -91,6 +92,7 @@ class Loop(Op):
     carried: int
     steps: Size | None = None
     scans: tuple[int, ...] = ()
+    form: Form = "auto"
     rule = SourceOrder()
 
     @property

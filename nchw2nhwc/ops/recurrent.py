@@ -18,6 +18,7 @@ from nchw2nhwc.ops.base import Op, static
 from nchw2nhwc.ops.elementwise import Sigmoid, Tanh, Unary
 from nchw2nhwc.ops.kinds import FLOAT, Doubles, require, wide
 from nchw2nhwc.ops.rules import Recurrence
+from nchw2nhwc.options import Form
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Recurrent(Op, abstract=True):
     With G gates of H units: w (G * H, features), r (G * H, H), b (G * H,), where the biases of x and of the state are added up. A gate is
     `activation(x @ w.T + h @ r.T + b)`, its argument limited to [-clip, clip]. The initial states (batch, H) are all given, or all left
     out and zero. Results: the hidden state after every step, laid out as x, and the states after the last step that was run, (batch, H).
+    `form` is how a target is asked to run the steps.
     """
 
     activations: tuple[Unary, ...]
     reverse: bool = False
     batch_first: bool = False
     clip: float | None = None
+    form: Form = "auto"
     rule = Recurrence()
     gates: ClassVar[int] = 1
     states: ClassVar[int] = 1

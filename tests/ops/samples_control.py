@@ -15,6 +15,7 @@ from nchw2nhwc.ops.binary import Add, Less, Mul, Sub
 from nchw2nhwc.ops.control import If, Loop
 from nchw2nhwc.ops.elementwise import Cast, Relu, Tanh
 from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.options import FORMS
 from tests.ops.sampling import Case, arrays, sampler, shapes
 
 FLOAT, INT = np.dtype(np.float32), np.dtype(np.int64)
@@ -71,7 +72,8 @@ def loops(_: type[Op]) -> SearchStrategy[Case]:
             op = Loop(returning(graph, more, *state), 2)
         else:
             scans = tuple(draw(st.lists(st.integers(0, len(shape) - 1), max_size=2)))
-            op = Loop(returning(graph, *state, *(draw(st.sampled_from([counted, y, z])) for _ in scans)), 2, steps, scans)
+            op = Loop(returning(graph, *state, *(draw(st.sampled_from([counted, y, z])) for _ in scans)), 2, steps, scans,
+                      draw(st.sampled_from(FORMS)))
         graph.prune()
         condition = [np.asarray(draw(st.sampled_from([True, True, False])))] if conditional else []
         return op, (*condition, a, b, fixed, table)

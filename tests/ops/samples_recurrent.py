@@ -10,6 +10,7 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.elementwise import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, Tanh, ThresholdedRelu, Unary
 from nchw2nhwc.ops.kinds import FLOAT
 from nchw2nhwc.ops.recurrent import GRU, LSTM, Recurrent
+from nchw2nhwc.options import FORMS
 from tests.ops.sampling import Case, arrays, dtypes, sampler
 
 BOUNDED: tuple[Unary, ...] = (Sigmoid(), HardSigmoid(0.2, 0.5), Softsign())
@@ -35,7 +36,7 @@ def recurrent(cls: type[Op]) -> SearchStrategy[Case]:
         steps, batch, features = (draw(st.sampled_from([6, 4, 4, 2, 1])) for _ in range(3))
         units, dtype = draw(st.sampled_from([1, 2, 4])), draw(dtypes(FLOAT))
         op = cls(draw(activations(cls)), draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from([None, None, 0.5])),
-                 **({name: draw(flag) for name, flag in flags.items()} if cls in (LSTM, GRU) else {}))
+                 draw(st.sampled_from(FORMS)), **({name: draw(flag) for name, flag in flags.items()} if cls in (LSTM, GRU) else {}))
         x = draw(arrays((batch, steps, features) if op.batch_first else (steps, batch, features), dtype))
         shapes = [(cls.gates * units, features), (cls.gates * units, units), (op.bias_rows * units,)]
         if draw(st.booleans()):

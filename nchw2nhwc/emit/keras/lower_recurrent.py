@@ -15,6 +15,7 @@ from nchw2nhwc.ir import Array, Node, Shape
 from nchw2nhwc.ops import elementwise
 from nchw2nhwc.ops.elementwise import Unary
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
+from nchw2nhwc.passes.decompose.recurrent import UNKNOWN_STEPS
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -39,6 +40,8 @@ def _activation(op: Unary) -> str:
 
 def _refused(node: Node, op: Recurrent) -> str:
     strange = [a for a in op.activations if not _activation(a)]
+    if op.form == "unroll" and not isinstance(op.steps(node.input(0).type), int):
+        return UNKNOWN_STEPS
     if any(node.input(k).const is None for k in (1, 2, 3)):
         return "the weights of a recurrent layer are computed"
     if op.clip is not None:
@@ -74,7 +77,7 @@ def _layer(e: Emitter, node: Node, op: Recurrent) -> layers.Layer:
     """The Keras layer, which returns the states, and the sequence where it is read."""
     names = [_activation(a) for a in op.activations]
     common = {"units": node.input(2).shape[1], "activation": names[-1], "return_sequences": e.is_read(node.outputs[0]),
-              "return_state": True, "go_backwards": op.reverse, "name": e.name()}
+              "return_state": True, "go_backwards": op.reverse, "unroll": op.form == "unroll", "name": e.name()}
     if isinstance(op, RNN):
         return layers.SimpleRNN(**common)
     if isinstance(op, GRU):

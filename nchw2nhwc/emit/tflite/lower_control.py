@@ -12,7 +12,7 @@ from nchw2nhwc.emit.tflite.lowering import LOWERINGS, lowering
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.ir import Graph, Node, Value
 from nchw2nhwc.ops.control import If, Loop
-from nchw2nhwc.passes.decompose.recurrent import LONGEST_UNROLLED
+from nchw2nhwc.passes.decompose.recurrent import UNKNOWN_STEPS, is_short
 
 _PARTS = ("float32", "int32", "int64", "int16", "int8", "bool")
 """Element types that DYNAMIC_UPDATE_SLICE takes."""
@@ -76,7 +76,9 @@ def _refused(node: Node, op: Loop) -> str:
     for value in node.outputs[op.carried:]:
         if value.type.dtype.name not in _PARTS:
             return f"DYNAMIC_UPDATE_SLICE does not take {value.type.dtype.name}"
-    return "a few iterations are no loop" if isinstance(op.steps, int) and op.steps <= LONGEST_UNROLLED else ""
+    if op.form == "unroll" and not isinstance(op.steps, int):
+        return UNKNOWN_STEPS
+    return "a few iterations are no loop" if is_short(op.form, op.steps) else ""
 
 
 @lowering(Loop, _refused)

@@ -31,8 +31,8 @@ def is_read(e: Emitter, value: Value) -> bool:
 
 def is_kernel(e: Emitter, node: Node, op: LSTM) -> bool:
     """Whether the kernel computes a layer."""
-    constant = all(node.input(k).is_const for k in (1, 2, 3))
-    return constant and op.activations in _FUNCTIONS and op.clip is None and not op.input_forget and not is_read(e, node.outputs[2])
+    allowed = op.form == "auto" and all(node.input(k).is_const for k in (1, 2, 3))
+    return allowed and op.activations in _FUNCTIONS and op.clip is None and not op.input_forget and not is_read(e, node.outputs[2])
 
 
 def lstm(e: Emitter, node: Node, op: LSTM) -> None:

@@ -20,7 +20,7 @@ from nchw2nhwc.ir import Array, Dim, Graph, Node, Origin, Shape, Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
 from nchw2nhwc.passes.decompose import decompose
-from nchw2nhwc.passes.decompose.recurrent import LONGEST_UNROLLED, after_step, given_to_gates
+from nchw2nhwc.passes.decompose.recurrent import UNKNOWN_STEPS, after_step, given_to_gates, is_short
 
 
 class Formula:
@@ -63,7 +63,9 @@ def _refused(node: Node, op: Recurrent) -> str:
     if any(v is not None and v.type.dtype != FLOAT32 for v in node.inputs):
         return f"{op.name} takes float32 alone"
     steps = op.steps(node.input(0).type)
-    return "a sequence of a few steps is no loop" if isinstance(steps, int) and steps <= LONGEST_UNROLLED else ""
+    if op.form == "unroll" and not isinstance(steps, int):
+        return UNKNOWN_STEPS
+    return "a sequence of a few steps is no loop" if is_short(op.form, steps) else ""
 
 
 def recurrent(e: Emitter, node: Node, op: Recurrent) -> None:

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ir.types import Array
 from nchw2nhwc.ops.base import Op
@@ -14,13 +15,27 @@ from nchw2nhwc.ops.elementwise import Clip
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Split
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
+from nchw2nhwc.options import Form
 from nchw2nhwc.passes.match import require
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 RULES = RuleSet()
 
 LONGEST_UNROLLED = 4
-"""Sequences of more steps are loops."""
+"""Sequences of more steps are loops where the target has loops."""
+
+MOST_UNROLLED = 128
+"""Steps that a sequence may have which is unrolled because the target lacks something, without having been asked for."""
+
+
+UNKNOWN_STEPS = "how many steps it has is not known, so they cannot be unrolled; give the input a fixed size, or leave out --rnn unroll"
+
+
+def is_short(form: Form, steps: Size | None) -> bool:
+    """Whether a target that has loops runs this many steps one after another all the same."""
+    if form == "unroll":
+        return True
+    return isinstance(steps, int) and steps <= (1 if form == "while" else LONGEST_UNROLLED)
 
 
 class Adds(Protocol):
@@ -110,8 +125,9 @@ def unrolled(rw: Rewriter, node: Node, op: Recurrent) -> tuple[Value, ...]:
     """One step after the other."""
     x, w, r, b = (node.input(k) for k in range(4))
     steps, batch, units = op.steps(x.type), x.shape[0 if op.batch_first else 1], int(str(r.shape[1]))
-    require(isinstance(steps, int) and 0 < steps <= LONGEST_UNROLLED, "{!r} has more than a few steps", node)
+    require(isinstance(steps, int) and steps > 0, "{!r} has no known number of steps", node)
     axis, count = (1 if op.batch_first else 0), int(str(steps))
+    require(op.form == "unroll" or count <= MOST_UNROLLED, "{!r} has too many steps", node)
     given = given_to_gates(rw, op, x, w, b, units)
     parts = rw.add_all(Split(axis, (1,) * count), given) if count > 1 else (given,)
     state = tuple(node.input(k) for k in range(4, len(node.inputs))) or (

@@ -20,7 +20,6 @@ from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Array, Dim, Graph, Origin, Size, TensorType
 from nchw2nhwc.ops.elementwise import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid, Softsign, Tanh, ThresholdedRelu
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
-from nchw2nhwc.passes.decompose.recurrent import LONGEST_UNROLLED
 from tests.emit.keras.runs import assert_close, check_converted, check_model, run_model
 from tests.emit.tflite.runs import one_op, single
 from tests.ops.samples import op_cases
@@ -89,7 +88,7 @@ def test_what_keras_lacks(op: Recurrent, reason: str) -> None:
 @settings(max_examples=6)
 @given(data=st.data())
 def test_cases(cls: type[Recurrent], data: DataObject) -> None:
-    """As a layer, unrolled, or refused."""
+    """As a layer, or unrolled."""
     op, operands = data.draw(op_cases(cls))
     assert isinstance(op, Recurrent)
     arrays = [single(x) for x in operands]
@@ -97,11 +96,7 @@ def test_cases(cls: type[Recurrent], data: DataObject) -> None:
     wanted = [np.asarray(y) for y in op.run(*arrays)]
     if native(graph.nodes[0]):
         check_model(graph, inputs, wanted)
-    if native(graph.nodes[0]) or arrays[0].shape[1 if op.batch_first else 0] <= LONGEST_UNROLLED:
-        check_converted(graph, inputs, wanted)
-    else:
-        with pytest.raises(TargetError):
-            check_converted(graph, inputs, wanted)
+    check_converted(graph, inputs, wanted)
 
 
 def test_computed_weights() -> None:
