@@ -55,6 +55,15 @@ def whole_slice(rw: Rewriter, node: Node, op: Slice) -> Value:
     return pass_through(rw, node, node.input(0))
 
 
+@MOVEMENT.on(Slice)
+def reversed_twice(rw: Rewriter, node: Node, op: Slice) -> Value:
+    """Everything, in reversed order along some axes, twice."""
+    first = producer(node.input(0), Slice)
+    require(first.op == op and all(part is None for part in (*op.starts, *op.stops)), "{!r} does not undo {!r}", node, first)
+    require(all(step in (1, -1) for step in op.steps), "{!r} skips elements", node)
+    return pass_through(rw, node, first.input(0))
+
+
 @MOVEMENT.on(Concat)
 def trivial_concat(rw: Rewriter, node: Node, op: Concat) -> Value:
     """A Concat of one operand, or with empty ones."""

@@ -19,7 +19,7 @@ from nchw2nhwc.passes.linear import LINEAR
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.parallel import PARALLEL
 from nchw2nhwc.passes.promote import PROMOTE_FLOATS
-from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, LAST_STEP, NORMS, STACKS
+from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, NORMS, STACKS
 from nchw2nhwc.passes.rewrite import rule_pass
 from nchw2nhwc.passes.routing import ROUTE_CHANNELS
 from nchw2nhwc.passes.wholes import WHOLES
@@ -33,7 +33,7 @@ INFERENCE = rule_pass("inference", TRAINING_ONLY)
 SIMPLIFY = rule_pass("simplify", FOLDING, CONTROL, IDENTITIES, WHOLES, CANONICAL, STACKS, MOVEMENT, INDEXING)
 """Constants are folded, what changes nothing goes, and what recognition looks for is spelled in one way."""
 
-RECOGNISE = rule_pass("recognise", BLOCKS, ACTIVATIONS, NORMS, LAST_STEP)
+RECOGNISE = rule_pass("recognise", BLOCKS, ACTIVATIONS, NORMS, CELLS, LAST_STEP)
 """Ops that the source spells out in several nodes are found again."""
 
 FOLD_AFFINE = rule_pass("fold_affine", LINEAR, PARALLEL, AFFINE)
