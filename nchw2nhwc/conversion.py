@@ -129,7 +129,7 @@ def read(source: Source, options: ConvertOptions) -> Graph:
     if options.inputs or options.outputs:
         from nchw2nhwc.parse.cut import cut
 
-        cut(graph, options.inputs, options.outputs)
+        cut(graph, options.inputs, options.outputs if options.nms == "builtin" else ())
     if options.rnn != "auto":
         _ask_for(graph, options.rnn)
     return graph
@@ -166,11 +166,12 @@ def _parsed(source: Source, options: ConvertOptions) -> Graph:
     if source.format is Format.ONNX:
         from nchw2nhwc.parse.onnx import read_onnx
 
-        return read_onnx(source.model, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs)
+        return read_onnx(source.model, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs, nms=options.nms)
     from nchw2nhwc.parse.openvino import read_openvino
 
     assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"
-    return read_openvino(source.model, source.bin, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs)
+    return read_openvino(source.model, source.bin, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs,
+                         nms=options.nms)
 
 
 def _count_layers(graph: Graph) -> int:
@@ -185,7 +186,10 @@ def _count_layers(graph: Graph) -> int:
 
 
 def in_half(source: Source, graph: Graph) -> bool:
-    """Whether the source's runtime computes anything in float16, as ONNX Runtime does (OpenVINO is told to compute in float32)."""
+    """Whether the source's runtime rounds to float16: its results, or what it computes, as ONNX Runtime does (OpenVINO is told to compute
+    in float32)."""
+    if any(v.type.dtype == np.float16 for v in graph.outputs):
+        return True
     return source.format is Format.ONNX and any(v.type.dtype == np.float16 for part in graph.graphs() for node in part.nodes
                                                 for v in node.outputs if node.op.name != "Cast")
 

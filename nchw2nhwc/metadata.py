@@ -1,7 +1,7 @@
 """What a result says of itself in its own metadata: the layouts of its inputs and outputs, and of the tensors between them.
 
-It is JSON: `inputs` and `outputs` as in the report; `options`, those that say how to read the source (`input_shape`, `batch`, `inputs`,
-`outputs`) as far as they were given; `float16`, true for a file whose weights are; `layouts`, a list of `[factors, order]` (see
+It is JSON: `inputs` and `outputs` as in the report; `options`, those that say how to read the source (`input_shape`, `batch`, `nms`,
+`inputs`, `outputs`) as far as they were given; `float16`, true for a file whose weights are; `layouts`, a list of `[factors, order]` (see
 `ir.stored.Stored`); and `tensors`, a list of `[tensor in the file, index into layouts, source's tensor]`, in the order of execution, the
 last part left out where both names are the same.
 """
@@ -19,7 +19,7 @@ from nchw2nhwc.interface import METADATA
 from nchw2nhwc.ir.stored import Stored
 from nchw2nhwc.options import ConvertOptions
 
-_READING = ("input_shape", "batch", "inputs", "outputs")
+_READING = ("input_shape", "batch", "nms", "inputs", "outputs")
 _ADVICE = "Only results that this version of openvino2tf has written say how they are stored: convert the model again."
 
 
@@ -52,8 +52,8 @@ def to_json(interface: bytes, options: ConvertOptions, tensors: Mapping[str, Sto
         number = numbers.setdefault((stored.factors, stored.order), len(numbers))
         listed.append([name, number] if name == stored.source else [name, number, stored.source])
     content = json.loads(interface)
-    given = {name: getattr(options, name) for name in _READING}
-    content["options"] = {name: value for name, value in given.items() if value not in (None, (), {})}
+    unset = ConvertOptions()
+    content["options"] = {name: value for name in _READING if (value := getattr(options, name)) != getattr(unset, name)}
     if float16:
         content["float16"] = True
     content |= {"layouts": list(numbers), "tensors": listed}

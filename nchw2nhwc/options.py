@@ -37,6 +37,12 @@ Form: TypeAlias = Literal["auto", "while", "unroll"]
 FORMS: tuple[Form, ...] = ("auto", "while", "unroll")
 """What `rnn` can be."""
 
+Nms: TypeAlias = Literal["builtin", "cut"]
+"""What becomes of non-maximum suppression: operators of the target, or nothing, because the model ends before it."""
+
+NMS_FORMS: tuple[Nms, ...] = ("builtin", "cut")
+"""What `nms` can be."""
+
 TOLERANCE = 1e-4
 """Largest error of a float32 result, relative to the output's largest magnitude."""
 
@@ -112,6 +118,14 @@ def parse_form(text: str) -> Form:
         if form == text.strip().lower():
             return form
     raise ValueError(f"'{text}' is no way to run recurrent layers; choose from {', '.join(FORMS)}")
+
+
+def parse_nms(text: str) -> Nms:
+    """One of `NMS_FORMS`, in any case."""
+    for form in NMS_FORMS:
+        if form == text.strip().lower():
+            return form
+    raise ValueError(f"'{text}' is nothing that non-maximum suppression can become; choose from {', '.join(NMS_FORMS)}")
 
 
 def parse_tolerance(text: str) -> float:
@@ -192,6 +206,9 @@ class ConvertOptions:
         f"how recurrent layers and loops run: {', '.join(FORMS)}; auto (default) is a kernel or layer of the target that computes "
         "the same, else the steps one after another where they are a few, else a loop; while is a loop for all; unroll is no loop at all",
         metavar="FORM", parse=parse_form))
+    nms: Nms = field(default="builtin", metadata=flag(
+        f"what becomes of non-maximum suppression: {', '.join(NMS_FORMS)}; builtin (default) is operators of the target, with the source's "
+        "exact indices; cut ends the model before it: what it and the layers behind it read are outputs", metavar="FORM", parse=parse_nms))
     inputs: Sequence[str] = field(default=(), metadata=flag(
         "cut the model: these tensors or layers become its inputs (comma-separated, '\\,' for a comma in a name)", kind="list",
         metavar="NAMES"))
@@ -202,12 +219,13 @@ class ConvertOptions:
         try:
             shapes = {name: check_shape(tuple(int(s) for s in shape), name) for name, shape in self.input_shape.items()}
             layouts = [{name: parse_layout(layout) for name, layout in given.items()} for given in (self.input_layout, self.output_layout)]
-            form = parse_form(self.rnn)
+            form, nms = parse_form(self.rnn), parse_nms(self.nms)
             if self.batch is not None:
                 check_shape((self.batch,), f"batch={self.batch}")
         except (ValueError, TypeError, AttributeError) as error:
             raise OptionError(str(error)) from None
-        for name, value in (("input_shape", shapes), ("rnn", form), ("input_layout", layouts[0]), ("output_layout", layouts[1]),
+        for name, value in (("input_shape", shapes), ("rnn", form), ("nms", nms),
+                            ("input_layout", layouts[0]), ("output_layout", layouts[1]),
                             ("inputs", _names("inputs", self.inputs)), ("outputs", _names("outputs", self.outputs))):
             object.__setattr__(self, name, value)
 

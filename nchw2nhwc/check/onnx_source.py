@@ -32,6 +32,9 @@ def run_onnx(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str]
                 state.NoModel, state.NoSuchFile, state.NotImplemented, state.RuntimeException, state.EPFail)
     try:
         session = None if optional else _session(source.model)
+    except refusals:  # what the runtime does not know may be behind the part that is wanted
+        session = None
+    try:
         names = list(dict.fromkeys(wanted))
         if session is None or not _fits(session, inputs, names, data):
             part = _part(source, inputs, names, optional, data)

@@ -10,6 +10,7 @@ from onnx import ModelProto, NodeProto
 from nchw2nhwc.errors import ConversionError, SourceError
 from nchw2nhwc.ir.graph import Graph
 from nchw2nhwc.ir.types import TensorType
+from nchw2nhwc.options import Nms
 from nchw2nhwc.parse.cut import unknown_name
 from nchw2nhwc.parse.onnx.interface import Input, declared_inputs, reshaped
 from nchw2nhwc.parse.onnx.model import Model, load
@@ -20,12 +21,12 @@ __all__ = ["read_inputs", "read_onnx"]
 
 
 def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shapes: Mapping[str, Sequence[int]] | None = None,
-              batch: int | None = None, outputs: Sequence[str] = ()) -> Graph:
+              batch: int | None = None, outputs: Sequence[str] = (), nms: Nms = "builtin") -> Graph:
     """Read an ONNX model from a path, its bytes or a ModelProto.
 
     `input_shapes`: sizes by input name in the place of the declared ones, -1 for dynamic. `batch`: the size of axis 0 of every input, -1
     for dynamic. `outputs`: tensors or layers of the main graph to stop at; what they do not need is not read, whatever it is. Default: the
-    model's own outputs.
+    model's own outputs. `nms="cut"` stops before non-maximum suppression: at what it and the nodes behind it read.
 
     Constants are views of the mapped file where the format allows that. Raises SourceError for a damaged or contradictory model,
     UnsupportedOpsError for ops that are not supported, UnsupportedError for what else cannot be expressed, ShapeError where operands do
@@ -33,7 +34,7 @@ def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shape
     """
     source = load(model)
     try:
-        return _read(source, input_shapes or {}, batch, outputs)
+        return _read(source, input_shapes or {}, batch, outputs, nms)
     except ConversionError as error:
         raise error.at(source.where) from None
 
@@ -56,7 +57,7 @@ def _inputs(source: Model, known: Container[str], input_shapes: Mapping[str, Seq
     return reshaped(declared, input_shapes, batch)
 
 
-def _read(source: Model, input_shapes: Mapping[str, Sequence[int]], batch: int | None, outputs: Sequence[str]) -> Graph:
+def _read(source: Model, input_shapes: Mapping[str, Sequence[int]], batch: int | None, outputs: Sequence[str], nms: Nms) -> Graph:
     graph = Graph(source.graph.name or "model", source.where.file)
     reader, scope = Reader(source, graph), Scope(source.opsets)
     reader.initializers(source.graph, scope)
@@ -65,6 +66,8 @@ def _read(source: Model, input_shapes: Mapping[str, Sequence[int]], batch: int |
     names = _stops(source.graph.node, outputs) if outputs else [info.name for info in source.graph.output]
     if not names or len(set(names)) < len(names):
         raise SourceError("two outputs have the same name" if names else "the model has no outputs")
+    if nms == "cut":
+        names = reader.before_suppression(source.graph.node, names, scope, [v.name for v in graph.inputs])
     for name, value in zip(names, reader.read(source.graph.node, names, scope)):
         graph.add_output(value, name)
     graph.prune()

@@ -20,7 +20,9 @@ from nchw2nhwc.parse.onnx.model import FunctionKey, Model, domain_of, function_k
 from nchw2nhwc.parse.onnx.order import Step, in_order, layer_name
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, LayerBuilder, find_mapping
 from nchw2nhwc.parse.onnx.scope import Entry, Scope, Unavailable
+from nchw2nhwc.parse.onnx.suppression import MEASURING, suppresses
 from nchw2nhwc.parse.onnx.tensors import MAX_ELEMENTS, rounded
+from nchw2nhwc.parse.suppression import Part, ends_before
 
 __all__ = ["Reader", "Scope", "operators"]
 
@@ -65,6 +67,12 @@ class Reader:
             self._node(step, scope)
         self._raise_missing()
         return [self._available(scope.get(name), f"output '{name}'") for name in outputs]
+
+    def before_suppression(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope, inputs: Sequence[str]) -> list[str]:
+        """The tensors to end at so that no boxes are suppressed for `outputs`. Raises OptionError when none are."""
+        parts = [Part(step.reads, step.writes, suppresses(step.node, self.model.functions), step.node.op_type in MEASURING)
+                 for step in self._steps(nodes, outputs, scope)]
+        return ends_before(parts, inputs, outputs)
 
     def _raise_missing(self) -> None:
         """Raises UnsupportedOpsError when ops were found that are not supported, with those in branches that were not looked at yet."""

@@ -8,6 +8,7 @@ from math import prod
 
 from nchw2nhwc.errors import ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir import Dim, Graph, TensorType, Value, product
+from nchw2nhwc.options import Nms
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.cut import unknown_name
 from nchw2nhwc.parse.openvino.attributes import integer, integers
@@ -17,7 +18,9 @@ from nchw2nhwc.parse.openvino.document import Document, End, Inner, Layer, read_
 from nchw2nhwc.parse.openvino.elements import decode, element_of
 from nchw2nhwc.parse.openvino.inputs import input_types, tensor_name
 from nchw2nhwc.parse.openvino.registry import apply, find
+from nchw2nhwc.parse.openvino.suppression import MEASURING, suppresses
 from nchw2nhwc.parse.openvino.weights import Weights
+from nchw2nhwc.parse.suppression import Part, ends_before
 
 MAX_ELEMENTS = 2**40
 """No tensor of a model that can run has more."""
@@ -28,13 +31,14 @@ _HELD = ("Parameter", "Const", "Result")
 
 def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[str] | bytes | None = None, *,
                   input_shapes: Mapping[str, Sequence[int]] | None = None, batch: int | None = None,
-                  outputs: Sequence[str] = ()) -> Graph:
+                  outputs: Sequence[str] = (), nms: Nms = "builtin") -> Graph:
     """The graph of an OpenVINO IR (version 10 or 11), in the source's order of axes.
 
     `xml` and `bin` are paths or the files' content; without `bin` the file beside the .xml is used. `input_shapes` replaces the sizes of
     inputs, by tensor or layer name, with -1 for one that is known only at run time; `batch` that of axis 0 of all other inputs with at
     least two axes. `outputs`: tensors or layers to stop at; what they do not need is not read, whatever it is. Default: the model's
-    Results. The .bin is mapped: constants are views of it wherever possible. Inputs and outputs are named as in the source.
+    Results. `nms="cut"` stops before non-maximum suppression: at what it and the layers behind it read. The .bin is mapped: constants are
+    views of it wherever possible. Inputs and outputs are named as in the source.
 
     Raises SourceError, UnsupportedError, UnsupportedOpsError (one for all op types that are not known), ShapeError or OptionError.
     """
@@ -42,7 +46,10 @@ def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[st
     if bin is None and not isinstance(xml, bytes):
         bin = os.path.splitext(os.fspath(xml))[0] + ".bin"
     types, changed = input_types(document, input_shapes, batch)
-    return Reader(document, Weights(bin), check_shapes=not changed).read(types, _stops(document, outputs))
+    stops = _stops(document, outputs)
+    if nms == "cut":
+        stops = _before_suppression(document, stops)
+    return Reader(document, Weights(bin), check_shapes=not changed).read(types, stops)
 
 
 class Reader:
@@ -186,6 +193,18 @@ def _stops(document: Document, wanted: Sequence[str]) -> dict[str, End]:
             raise unknown_name(name, (*tensors, *layers))
         found.update({name: tensors[name]} if name in tensors else layers[name])
     return found
+
+
+def _before_suppression(document: Document, stops: Mapping[str, End]) -> dict[str, End]:
+    """The results to stop at, by the names of their tensors, so that no boxes are suppressed for `stops` or, without any, the Results.
+    Raises OptionError when none are."""
+    results = document.of_type("Result")
+    wanted = list(stops.values()) or [end for layer in results for end in layer.sources if end]
+    layers = _computing(document.order([document.layers[id] for id, _ in wanted]))
+    parts = [Part([end for end in layer.sources if end], [(layer.id, k) for k in range(len(layer.results))], suppresses(layer),
+                  layer.type in MEASURING) for layer in layers]
+    found = ends_before(parts, [(layer.id, 0) for layer in document.of_type("Parameter")], wanted)
+    return {tensor_name(document, document.layers[id], port): (id, port) for id, port in found}
 
 
 def _computing(layers: Iterable[Layer]) -> list[Layer]:
