@@ -14,7 +14,7 @@ from nchw2nhwc.options import ConvertOptions, Flag, RunOptions, flag_of, split_n
 
 _DESCRIPTION = "Convert an OpenVINO IR or ONNX model (channels-first) to TensorFlow Lite (channels-last), and check that both agree."
 _EPILOG = ("exit status: 0 converted; 2 an error, nothing was written; 3 converted, but the check found an error above tolerance; "
-           "130 interrupted, nothing was written. Other commands: openvino2tf check, bisect, fixture, inspect; each has --help")
+           "130 interrupted, nothing was written. Other commands: openvino2tf check, bisect, fixture, scaffold, inspect; each has --help")
 _LEGACY = "These are understood too; any other of its flags is answered with what replaces it."
 
 

@@ -5,6 +5,7 @@ All derive from `ConversionError`; the command line prints them without a traceb
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -77,7 +78,9 @@ class UnsupportedOpsError(UnsupportedError):
         self.missing = tuple(missing)
         lines = "".join(f"\n  {m.type}: {m.count} ({', '.join((*m.layers, *('...',) * (m.count > len(m.layers))))})" for m in self.missing)
         super().__init__(f"{len(self.missing)} op type(s) are not supported:{lines}", where,
-                         "Cut the model before these layers with --outputs, or report the op types above.")
+                         f"Cut the model before these layers with --outputs, or add such an op: "
+                         f"openvino2tf scaffold MODEL --layer {shlex.quote(self.missing[0].layers[0])}\n"
+                         "  begins it in a clone of the repository (see docs/add-an-op.md there).")
 
 
 class TargetError(ConversionError):

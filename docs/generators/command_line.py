@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import Field, fields
 
 from docs.generators.markdown import cell, code, table
-from nchw2nhwc.commands.options import BisectOptions, CheckOptions, FixtureOptions, FixtureRunOptions, InspectOptions
+from nchw2nhwc.commands.options import BisectOptions, CheckOptions, FixtureOptions, FixtureRunOptions, InspectOptions, ScaffoldOptions
 from nchw2nhwc.options import ConvertOptions, RunOptions, flag_of
 
 COMMANDS = {"convert": (("Conversion", ConvertOptions), ("Files, check and output", RunOptions)), "check": (("", CheckOptions),),
             "bisect": (("", BisectOptions),), "fixture": (("", FixtureOptions),), "fixture run": (("", FixtureRunOptions),),
-            "inspect": (("", InspectOptions),)}
+            "scaffold": (("", ScaffoldOptions),), "inspect": (("", InspectOptions),)}
 """The groups of options that each command has (bisect and inspect besides those of the conversion), titled as its help has them."""
 
 

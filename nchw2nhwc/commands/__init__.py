@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-SUBCOMMANDS = ("check", "bisect", "fixture", "inspect")
+SUBCOMMANDS = ("check", "bisect", "fixture", "scaffold", "inspect")
 """What the first argument may be besides a model. A file of such a name can be given as ./NAME."""
 
 ERROR, ABOVE_TOLERANCE, INTERRUPTED, TERMINATED = 2, 3, 130, 143

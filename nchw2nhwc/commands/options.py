@@ -17,6 +17,9 @@ _INPUTS = flag("inputs by name, in the source's axis order (default: random)", m
 _TOLERANCE = flag(f"largest error relative to an output's largest magnitude (default {TOLERANCE:g}; {TOLERANCE_FLOAT16:g} for float16)",
                   metavar="T", parse=parse_tolerance)
 _TARGETS = ("tflite", "keras")
+_INPUT_SHAPE = flag("shape of an input of the model, in its axis order; repeatable", kind="mapping", metavar="NAME=1,3,H,W",
+                    parse=parse_shape)
+_BATCH = flag("size of every input's first axis", metavar="N", parse=parse_batch)
 _QUIET = flag("print nothing but errors", kind="switch")
 
 
@@ -49,9 +52,8 @@ class FixtureOptions:
     output_dir: Path | None = field(default=None, metadata=flag(
         "the fixture's folder (default: named after model and layer, in the current one)", metavar="DIR", parse=Path, short="-o"))
     bin: Path | None = field(default=None, metadata=BIN)
-    input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=flag(
-        "shape of an input of the model, in its axis order; repeatable", kind="mapping", metavar="NAME=1,3,H,W", parse=parse_shape))
-    batch: int | None = field(default=None, metadata=flag("size of every input's first axis", metavar="N", parse=parse_batch))
+    input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=_INPUT_SHAPE)
+    batch: int | None = field(default=None, metadata=_BATCH)
     inputs: Path | None = field(default=None, metadata=_INPUTS)
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict, metadata=_RANGE)
 
@@ -84,6 +86,32 @@ class FixtureRunOptions:
         unknown = [target for target in self.to if target not in _TARGETS]
         if unknown:
             raise OptionError(f"there is no target '{unknown[0]}'", advice=f"Choose from {', '.join(_TARGETS)}.")
+
+
+@dataclass(frozen=True)
+class ScaffoldOptions:
+    """Of `openvino2tf scaffold`."""
+
+    layer: str = field(default="", metadata=flag("the layer whose operator is missing, by its name or that of a tensor it makes",
+                                                 metavar="NAME"))
+    checkout: Path = field(default=Path(), metadata=flag(
+        "the clone of the repository to write into (default: the current folder)", metavar="DIR", parse=Path, short="-C"))
+    op_class: bool = field(default=False, metadata=flag(
+        "write an op class and its lowerings too, for an operator that the existing ops cannot express", kind="switch"))
+    fixture: bool = field(default=True, metadata=flag(
+        "the layer as a fixture, with the operands that it gets in the model", kind="switch"))
+    bin: Path | None = field(default=None, metadata=BIN)
+    input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=_INPUT_SHAPE)
+    batch: int | None = field(default=None, metadata=_BATCH)
+    inputs: Path | None = field(default=None, metadata=_INPUTS)
+    input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict, metadata=_RANGE)
+
+    def __post_init__(self) -> None:
+        if not self.layer:
+            raise OptionError("say which layer's operator to scaffold: --layer NAME",
+                              advice="The error for a model with unsupported ops, and openvino2tf inspect, name such layers.")
+        if self.inputs is not None and self.input_range:
+            raise OptionError("--inputs gives the data; it does not go together with --input-range")
 
 
 @dataclass(frozen=True)

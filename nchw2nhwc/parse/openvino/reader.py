@@ -25,7 +25,7 @@ from nchw2nhwc.parse.suppression import Part, ends_before
 MAX_ELEMENTS = 2**40
 """No tensor of a model that can run has more."""
 
-_HELD = ("Parameter", "Const", "Result")
+HELD = ("Parameter", "Const", "Result")
 """Types that the reader itself takes care of."""
 
 
@@ -215,7 +215,7 @@ def _computing(layers: Iterable[Layer]) -> list[Layer]:
 def _unmapped(layers: Iterable[Layer]) -> Iterator[Layer]:
     """The layers that no mapping exists for, those in the bodies of loops included; an If may need one of its branches only."""
     for layer in layers:
-        if layer.type not in _HELD and layer.type not in CONTROL and find(layer.type, layer.version) is None:
+        if layer.type not in HELD and layer.type not in CONTROL and find(layer.type, layer.version) is None:
             yield layer
         for inner in layer.bodies.values() if layer.type != "If" else ():
             yield from _unmapped(inner.document.layers.values())
