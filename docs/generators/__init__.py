@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from docs.generators import command_line, coverage, migration
+from docs.generators import building, command_line, coverage, migration
 
 TABLES: Mapping[str, Callable[[], str]] = {
     **{f"command-{name.replace(' ', '-')}": partial(command_line.options, name) for name in command_line.COMMANDS},
@@ -21,6 +21,15 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "openvino-operations": coverage.openvino_supported,
     "target-ops": coverage.targets,
     "tflite-kernels": coverage.kernels,
+    "layout-rules": building.rules,
+    "ops": building.ops,
+    "op-families": building.families,
+    "op-attributes": building.attributes,
+    "onnx-mapping-helpers": building.onnx,
+    "openvino-mapping-helpers": building.openvino,
+    "tflite-lowering-helpers": building.tflite,
+    "keras-lowering-helpers": building.keras,
+    "decomposition-helpers": building.decompositions,
 }
 """Every generated table by name; calling it gives Markdown."""
 

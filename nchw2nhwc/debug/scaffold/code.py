@@ -71,7 +71,7 @@ def mapping_module(operator: Operator, op_class: bool) -> Module:
     code = _file(f"{operator.name} of {operator.format.value}.", imports, [decorator, *_signature(operator.module, parameters, result)],
                  _docstring(title), [body])
     returned = "return b.add1(op, x)" if operator.results == 1 else "return first, second, ..."
-    todo = () if op_class else (Todo("    raise", f"the mapping: build the operator of ops that there are, `{returned}`"),)
+    todo = () if op_class else (Todo("    raise", f"the mapping, of ops that there are (docs/building-blocks.md): `{returned}`"),)
     return Module(path, code, f"{MAPPINGS[operator.format]}/__init__.py", operator.module, todo)
 
 
@@ -94,7 +94,8 @@ def op_module(operator: Operator) -> Module:
                _import("nchw2nhwc.ops.base", ["Op"]), _import("nchw2nhwc.ops.rules", ["SourceOrder"])]
     body = ["@dataclass(frozen=True)", f"class {operator.type}(Op):", summary, "", *fields, "    rule = SourceOrder()", *methods]
     code = _file(f"The op {operator.type}.", imports, body, [], [])
-    todo = (Todo("    rule =", "the layout rule: SourceOrder() is always right; a better one may save transposes (docs/add-an-op.md)"),
+    todo = (Todo("    rule =",
+                 "the layout rule: SourceOrder() is always right, a better one may save transposes (docs/building-blocks.md)"),
             Todo("`infer` of", "`infer`: the result's type from the operands' types, ShapeError where they do not fit"),
             Todo("`reference` of", "`reference`: the op in numpy, in the source's order of axes"))
     return Module(path, code, f"{OPS}/__init__.py", operator.module, todo)
