@@ -13,6 +13,7 @@ from nchw2nhwc.parse.onnx.operators import (
     matmul,
     movement,
     norm,
+    normalizer,
     quantized,
     recurrent,
     reduction,
@@ -24,4 +25,5 @@ from nchw2nhwc.parse.onnx.operators import (
 )
 
 __all__ = ["arithmetic", "contrib", "contrib_attention", "contrib_quantized", "einsum", "elementwise", "generate", "indexing", "logic",
-           "matmul", "movement", "norm", "quantized", "recurrent", "reduction", "resize", "sampling", "shape", "signal", "windowed"]
+          "matmul", "movement", "norm", "normalizer", "quantized", "recurrent", "reduction", "resize", "sampling", "shape", "signal",
+          "windowed"]
