@@ -132,6 +132,13 @@ from nchw2nhwc.emit.tflite.model import options""")
     assert (passed.returncode, passed.stdout.count("passed")) == (0, 2), passed.stderr
 
 
+def test_a_large_fixture_is_told(checkout: Path, tmp_path: Path) -> None:
+    path = tmp_path / "large.onnx"
+    onnx.save(model([node("QuickGelu", "x", domain=MICROSOFT)], [tensor("x", (1, 3, 200, 200))], domains=[MICROSOFT]), path)
+    shown = _scaffolded(checkout, path, "--layer", "y")
+    assert re.search(r"tests/fixtures/com.microsoft.QuickGelu/large\n +a smaller fixture: it has \d\.\d MB", shown)
+
+
 def test_nothing_is_written_where_something_is_there(checkout: Path, quick_gelu: Path) -> None:
     (checkout / QUICK_GELU).write_text("# mine\n")
     before = {path: path.read_bytes() for path in checkout.rglob("*.py")}

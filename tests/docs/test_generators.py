@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from onnx import defs
 
-from docs.generators import TABLES, command_line, coverage, marks, migration, schema
+from docs.generators import TABLES, building, command_line, coverage, marks, migration, schema
 from docs.generators.markdown import cell
 from nchw2nhwc.cli import main
 from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED
@@ -51,6 +52,18 @@ def test_every_command_is_in_the_command_line_reference() -> None:
 def test_every_flag_of_openvino2tensorflow_is_answered() -> None:
     assert {cell.split()[0] for cell in first_cells(migration.understood())} == set(ACCEPTED)
     assert first_cells(migration.replaced()) == list(REPLACED)
+
+
+def test_every_op_is_a_building_block_and_every_family_says_what_to_write() -> None:
+    assert [re.split(r"\W", name)[0] for name in first_cells(building.ops())] == sorted(REGISTRY)
+    assert all(re.search(r"`\w+`", line.split(" | ")[2]) for line in building.families().splitlines() if line.startswith("| `"))
+
+
+@pytest.mark.parametrize("table", [building.onnx, building.openvino, building.tflite, building.decompositions, building.attributes])
+def test_every_helper_says_what_it_does(table: Callable[[], str]) -> None:
+    rows = [line for line in table().splitlines() if line.startswith("| `")]
+    assert len(rows) > 5
+    assert all(re.search(r"` \| \S.*\.? \|$", row) for row in rows), rows
 
 
 def test_every_kernel_is_listed() -> None:

@@ -19,6 +19,9 @@ from nchw2nhwc.files import Staging
 from nchw2nhwc.ops import REGISTRY
 from nchw2nhwc.source import Format, Source
 
+LARGE = 200_000
+"""Bytes of a fixture that are too many for one operator."""
+
 _SPELLINGS = "nchw2nhwc/parse/openvino/attributes.py"
 
 
@@ -95,7 +98,7 @@ def write(made: Plan, fixture: Fixture | None) -> Scaffold:
                 opened.write(content)
         staging.commit()
     return Scaffold(made.operator, tuple(m.path for m in made.modules), tuple(m.registry for m in made.modules),
-                    "" if fixture is None else made.fixture, tuple(_steps(made)))
+                    "" if fixture is None else made.fixture, (*_steps(made), *_too_large(made, fixture)))
 
 
 def _steps(made: Plan) -> Sequence[Step]:
@@ -107,6 +110,13 @@ def _steps(made: Plan) -> Sequence[Step]:
     misspelled = [a for a in made.operator.attributes if a.name != a.spelling]
     steps += [Step(_SPELLINGS, f'_SPELLINGS: "{a.name}": "{a.spelling}"') for a in misspelled]
     return steps
+
+
+def _too_large(made: Plan, fixture: Fixture | None) -> Sequence[Step]:
+    """Advice where a fixture is larger than is good for the repository."""
+    size = 0 if fixture is None else sum(map(len, fixture_files(fixture).values()))
+    return [Step(made.fixture, f"a smaller fixture: it has {size / 1e6:.1f} MB; cut it out of a smaller model, or with --input-shape")
+            ] if size > LARGE else []
 
 
 def _unsure(operator: Operator) -> Sequence[str]:
