@@ -19,7 +19,7 @@ from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
 
 if TYPE_CHECKING:
-    from nchw2nhwc.ir import Graph, TensorType
+    from nchw2nhwc.ir import Graph, TensorType, Value
     from nchw2nhwc.layout import LayoutResult
     from nchw2nhwc.passes import Pass
 
@@ -45,7 +45,7 @@ def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = 
     with stages.stage("read"):
         graph = read(source, options)
         stages.show("read", graph)
-        ends = _Boundary(graph)
+        ends = _Boundary(graph, options)
         limits, source_ops, half = index_limits(graph), _count_layers(graph), in_half(source, graph)
     layout = plan(graph, options, stages, route)
     for note in layout.graph.notes:
@@ -185,6 +185,15 @@ def _count_layers(graph: Graph) -> int:
     return len(layers)
 
 
+def tensor_of(name: str, value: Value, options: ConvertOptions) -> str:
+    """The source's name of the tensor that is an output; "" for one that the source does not have."""
+    from nchw2nhwc.parse.detection import NAMES
+
+    if options.nms == "detection-postprocess" and name in NAMES and not value.origin:
+        return ""
+    return value.origin or name
+
+
 def in_half(source: Source, graph: Graph) -> bool:
     """Whether the source's runtime rounds to float16: its results, or what it computes, as ONNX Runtime does (OpenVINO is told to compute
     in float32)."""
@@ -197,9 +206,9 @@ def in_half(source: Source, graph: Graph) -> bool:
 class _Boundary:
     """Inputs and outputs as the source has them, remembered before passes change the graph."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, options: ConvertOptions) -> None:
         self._inputs = [(v.name, v.origin or v.name, v.type) for v in graph.inputs]
-        self._outputs = [(name, v.origin or name, v.type) for name, v in zip(graph.output_names, graph.outputs)]
+        self._outputs = [(name, tensor_of(name, v, options), v.type) for name, v in zip(graph.output_names, graph.outputs)]
 
     def described(self, layout: LayoutResult) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
         """The same with what they have become."""

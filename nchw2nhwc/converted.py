@@ -196,8 +196,9 @@ class Converted:
     def reference(self, inputs: Mapping[str, Array] | None = None) -> Reference:
         """What the source computes; see `check`."""
         from nchw2nhwc.check import reference
+        from nchw2nhwc.conversion import read
 
-        self.sample = reference(self.source, self.inputs, self.outputs, inputs, self._limits)
+        self.sample = reference(self.source, self.inputs, self.outputs, inputs, self._limits, lambda: read(self.source, self.options))
         return self.sample
 
     def compare(self, reference: Reference, result: Path | bytes, float16: bool, tolerance: float) -> CheckResult:

@@ -17,7 +17,8 @@ class TensorInfo:
     """One input or output: `result = source.transpose(perm)`.
 
     `source_shape` is in the source's axis order, `shape` in the result's; -1 is a dimension of any size. `dtype` is the result's element
-    type. `tensor` is the source's name of the tensor (the same as `name` unless a cut renamed it) and `source_type` its element type and
+    type. `tensor` is the source's name of the tensor (the same as `name` unless a cut renamed it; "" if
+    it has none) and `source_type` its element type and
     shape there, with names for the dimensions of any size.
     """
 

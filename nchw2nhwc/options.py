@@ -37,10 +37,11 @@ Form: TypeAlias = Literal["auto", "while", "unroll"]
 FORMS: tuple[Form, ...] = ("auto", "while", "unroll")
 """What `rnn` can be."""
 
-Nms: TypeAlias = Literal["builtin", "cut"]
-"""What becomes of non-maximum suppression: operators of the target, or nothing, because the model ends before it."""
+Nms: TypeAlias = Literal["builtin", "detection-postprocess", "cut"]
+"""What becomes of non-maximum suppression: operators of the target, the custom operator that TFLite has for it, with which the model ends,
+or nothing, because the model ends before it."""
 
-NMS_FORMS: tuple[Nms, ...] = ("builtin", "cut")
+NMS_FORMS: tuple[Nms, ...] = ("builtin", "detection-postprocess", "cut")
 """What `nms` can be."""
 
 TOLERANCE = 1e-4
@@ -208,7 +209,9 @@ class ConvertOptions:
         metavar="FORM", parse=parse_form))
     nms: Nms = field(default="builtin", metadata=flag(
         f"what becomes of non-maximum suppression: {', '.join(NMS_FORMS)}; builtin (default) is operators of the target, with the source's "
-        "exact indices; cut ends the model before it: what it and the layers behind it read are outputs", metavar="FORM", parse=parse_nms))
+        "exact indices; detection-postprocess ends the model with the custom operator TFLite_Detection_PostProcess in its place: boxes, "
+        "classes, scores and their number; cut ends the model before it: what it and the layers behind it read are outputs", metavar="FORM",
+        parse=parse_nms))
     inputs: Sequence[str] = field(default=(), metadata=flag(
         "cut the model: these tensors or layers become its inputs (comma-separated, '\\,' for a comma in a name)", kind="list",
         metavar="NAMES"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +14,7 @@ from nchw2nhwc.check.inputs import random_inputs, validate_inputs
 from nchw2nhwc.check.litert import run_litert
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
-from nchw2nhwc.ir import Array
+from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.source import Format, Source
 
 if TYPE_CHECKING:
@@ -70,15 +70,33 @@ class Reference:
 
 
 def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], given: Mapping[str, Array] | None = None,
-              limits: Mapping[str, int] | None = None) -> Reference:
-    """Run the source on `given` inputs (by name, in its axis order), or on random ones: see `random_inputs`, which takes `limits`.
+              limits: Mapping[str, int] | None = None, graph: Callable[[], Graph] | None = None) -> Reference:
+    """Run the source on `given` inputs (by name, in its axis order), or on random ones: see `random_inputs`, which takes `limits`. `graph`
+    is as for `source_outputs`.
 
     Raises MissingRuntimeError when the source's runtime is not installed, CheckError when it does not run the model, OptionError and
     ShapeError for inputs that do not fit.
     """
     data = random_inputs(inputs, limits or {}) if given is None else validate_inputs(inputs, given)
-    arrays = source_tensors(source, inputs, [info.tensor for info in outputs], data)
-    return Reference(inputs, outputs, data, {info.name: arrays[info.tensor] for info in outputs})
+    return Reference(inputs, outputs, data, source_outputs(source, inputs, outputs, data, graph))
+
+
+def source_outputs(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array],
+                   graph: Callable[[], Graph] | None = None) -> dict[str, Array]:
+    """Run the source once: its outputs by name. Those that only the result has are computed by `graph()`, which has to be the source's
+    graph with them, from the source's tensors. Raises MissingRuntimeError, CheckError."""
+    own = {info.name: info.tensor for info in outputs if info.tensor}
+    added = [info.name for info in outputs if not info.tensor]
+    if not added:
+        arrays = source_tensors(source, inputs, list(own.values()), data)
+        return {name: arrays[tensor] for name, tensor in own.items()}
+    from nchw2nhwc.check.added import before, compute
+
+    assert graph is not None, "outputs that the source does not have"
+    part = before(graph(), added)
+    arrays = source_tensors(source, inputs, [*own.values(), *(v.origin or v.name for v in part.inputs)], data)
+    made = compute(part, arrays)
+    return {info.name: arrays[info.tensor] if info.tensor else made[info.name] for info in outputs}
 
 
 def source_tensors(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],

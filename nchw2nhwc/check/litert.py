@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 def run_litert(model: Path | bytes, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
                data: Mapping[str, Array]) -> dict[str, Array]:
-    """Outputs by name, in the source's axis order, for inputs by name in the source's axis order. Raises CheckError."""
+    """Outputs by name, in the source's axis order, for inputs by name in the source's axis order. Raises CheckError.
+
+    Detections, which the source does not have, are computed by one thread: see `parse.detection`.
+    """
     with _errors():
-        interpreter = _load(model)
+        interpreter = _load(model, threads=os.cpu_count() or 1 if all(info.tensor for info in outputs) else 1)
         _invoke(interpreter, inputs, data)
         details = interpreter.get_signature_runner().get_output_details()
         return {info.name: info.to_source(np.asarray(interpreter.get_tensor(details[info.name]["index"]))) for info in outputs}
@@ -63,13 +66,13 @@ def _errors() -> Iterator[None]:
         raise CheckError(f"LiteRT cannot run the result: {error}") from error
 
 
-def _load(model: Path | bytes, *, inside: bool = False) -> Interpreter:
+def _load(model: Path | bytes, *, inside: bool = False, threads: int = os.cpu_count() or 1) -> Interpreter:
     """An interpreter of the file; `inside` keeps all tensors."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if inside else OpResolverType.AUTO
     content = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
-    return Interpreter(**content, num_threads=os.cpu_count() or 1, experimental_op_resolver_type=kind,
+    return Interpreter(**content, num_threads=threads, experimental_op_resolver_type=kind,
                        experimental_preserve_all_tensors=inside)
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.check import source_tensors
+from nchw2nhwc.check import source_outputs, source_tensors
 from nchw2nhwc.check.compare import NO_LIKENESS, OutputErrors, TensorError, compare, worst_of
 from nchw2nhwc.check.growth import layer_errors
 from nchw2nhwc.check.inputs import random_inputs, validate_inputs
@@ -76,10 +76,10 @@ def check(model: Model, result: str | os.PathLike[str], *, bin: str | os.PathLik
     allowed = subject.tolerance(tolerance)
     found: dict[str, list[TensorError]] = {info.name: [] for info in subject.outputs}
     for data in sets:
-        expected = source_tensors(subject.source, subject.inputs, [info.tensor for info in subject.outputs], data)
+        expected = source_outputs(subject.source, subject.inputs, subject.outputs, data, lambda: read(subject.source, subject.options))
         actual = made.run(subject.inputs, subject.outputs, data)
         for info in subject.outputs:
-            found[info.name].append(compare(expected[info.tensor], actual[info.name]))
+            found[info.name].append(compare(expected[info.name], actual[info.name]))
     inside = None
     if layers:
         errors = tensor_errors(subject.source, subject.inputs, made, subject.metadata.tensors, sets[0])

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from nchw2nhwc.check.inputs import index_limits
-from nchw2nhwc.conversion import in_half, read
+from nchw2nhwc.conversion import in_half, read, tensor_of
 from nchw2nhwc.errors import ConversionError, Location, OptionError, ShapeError, SourceError
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Graph, TensorType
 from nchw2nhwc.metadata import Declared, Metadata
 from nchw2nhwc.metadata import read as read_metadata
-from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16
+from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
 from nchw2nhwc.source import Source
 
 
@@ -33,6 +33,11 @@ class Subject:
     limits: Mapping[str, int]
     half: bool
 
+    @property
+    def options(self) -> ConvertOptions:
+        """How the source has to be read for this result."""
+        return replace(self.metadata.options, bin=self.source.bin)
+
     def tolerance(self, given: float | None) -> float:
         """The tolerance to hold against: the one that is given, else the one that suits the precision."""
         if given is not None:
@@ -49,7 +54,8 @@ def open_subject(source: Source, result: Path) -> Subject:
     except (OptionError, ShapeError) as error:
         raise _stranger(source, result, error.reason) from None
     inputs = _bind(metadata.inputs, [(v.name, v.origin or v.name, v.type) for v in graph.inputs], source, result)
-    outputs = _bind(metadata.outputs, [(n, v.origin or n, v.type) for n, v in zip(graph.output_names, graph.outputs)], source, result)
+    outputs = _bind(metadata.outputs, [(n, tensor_of(n, v, metadata.options), v.type) for n, v in zip(graph.output_names, graph.outputs)],
+                    source, result)
     return Subject(source, result, metadata, graph, inputs, outputs, index_limits(graph), in_half(source, graph))
 
 

@@ -3,6 +3,7 @@
 from nchw2nhwc.ops import (
     binary,
     control,
+    detection,
     elementwise,
     indexing,
     matmul,
@@ -18,5 +19,5 @@ from nchw2nhwc.ops import (
 )
 from nchw2nhwc.ops.base import REGISTRY, Op
 
-__all__ = ["REGISTRY", "Op", "binary", "control", "elementwise", "indexing", "matmul", "movement", "norm", "recurrent", "reduce", "resize",
-           "sampling", "selection", "sizes", "windowed"]
+__all__ = ["REGISTRY", "Op", "binary", "control", "detection", "elementwise", "indexing", "matmul", "movement", "norm", "recurrent",
+           "reduce", "resize", "sampling", "selection", "sizes", "windowed"]

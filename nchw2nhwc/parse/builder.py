@@ -25,6 +25,8 @@ class Builder:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.origin = Origin()
+        self.detections: list[tuple[Value, ...]] | None = None
+        """What mappings of layers that suppress boxes add where models are to end with the operator for that (see `parse.detection`)."""
         self._computed: dict[int, Array] = {}
 
     def layer(self, name: str, type: str) -> None:

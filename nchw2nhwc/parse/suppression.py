@@ -21,6 +21,18 @@ class Part(Generic[Name]):
     measures: bool = False
 
 
+def ends_with(parts: Iterable[Part[Name]], outputs: Sequence[Name]) -> tuple[list[Name], list[Name]]:
+    """Of `parts`, operands first, the outputs that no suppression is needed for, and the results of the suppression itself."""
+    behind: set[Name] = set()
+    results: list[Name] = []
+    for part in parts:
+        if part.suppresses and behind.isdisjoint(part.reads):
+            results += part.writes
+        if part.suppresses or not behind.isdisjoint(part.reads):
+            behind.update(part.writes)
+    return [name for name in outputs if name not in behind], results
+
+
 def ends_before(parts: Iterable[Part[Name]], inputs: Iterable[Name], outputs: Sequence[Name]) -> list[Name]:
     """Of `parts`, operands first, the outputs that no suppression is needed for, and then everything computed from the inputs that the
     suppression and what is behind it read. Raises OptionError when nothing suppresses boxes."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.detection import DetectionPostProcess
 from nchw2nhwc.ops.kinds import ANY
 from nchw2nhwc.ops.selection import Compress, NonMaxSuppression
 from tests.ops.sampling import Case, arrays, dtypes, sampler, shapes
@@ -36,4 +37,21 @@ def non_max_suppression(_: type[Op]) -> SearchStrategy[Case]:
         op = NonMaxSuppression(draw(st.integers(1, count)), draw(st.sampled_from([0.0, 0.25, 0.5, 1.0])),
                                draw(st.sampled_from([float("-inf"), 0.0, 0.5])))
         return op, (boxes, scores)
+    return cases()
+
+
+@sampler(DetectionPostProcess)
+def detection_post_process(_: type[Op]) -> SearchStrategy[Case]:
+    """Boxes that overlap and boxes that are points, with a background and without; no two scores are equal, whose order is not defined."""
+    @st.composite
+    def cases(draw: DrawFn) -> Case:
+        count, classes, background = draw(st.integers(1, 9)), draw(st.integers(1, 4)), draw(st.integers(0, 1))
+        random = np.random.default_rng(draw(st.integers(0, 2**16)))
+        anchors = np.concatenate([random.uniform(0, 1, (count, 2)), random.choice([0.5, 1.0], (count, 2))], 1)
+        encodings = random.normal(0, 0.2, (1, count, 4))
+        encodings[0, random.random(count) < 0.2, 2:] = -np.inf
+        scores = random.permutation(count * (classes + background)).reshape(1, count, -1) / 36
+        op = DetectionPostProcess(classes, draw(st.integers(1, 12)), draw(st.integers(1, 5)), draw(st.sampled_from([0.2, 0.5, 1.0])),
+                                  draw(st.sampled_from([-1.0, 0.1, 0.5])))
+        return op, tuple(np.asarray(x, np.float32) for x in (encodings, scores, anchors))
     return cases()

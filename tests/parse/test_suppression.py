@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 import openvino
+import openvino.opset8 as opset8
 import openvino.opset9 as ov
 import pytest
 
 import nchw2nhwc
 from nchw2nhwc import convert
-from nchw2nhwc.errors import OptionError
+from nchw2nhwc.errors import OptionError, ShapeError
+from nchw2nhwc.parse.detection import NAMES
 from nchw2nhwc.parse.suppression import Part, ends_before
 from tests.parse.onnx.models import model, node, tensor
 
@@ -88,3 +90,68 @@ def test_an_ir_and_its_result_later(tmp_path: Path) -> None:
     assert converted.check().passed
     converted.save(tmp_path / "m.tflite")
     assert nchw2nhwc.check(xml, tmp_path / "m.tflite").passed
+
+
+# ---- TFLite's own operator -----------------------------------------------------------------------------------------------------
+OPERATOR = "TFLite_Detection_PostProcess"
+
+
+@pytest.mark.parametrize("attributes", [{}, {"center_point_box": 1}], ids=["corners", "centres"])
+def test_the_operator_in_the_place_of_it(attributes: dict[str, int], tmp_path: Path) -> None:
+    """Behind boxes that the network computes; the other output stays. Compared with what the source's boxes and scores give."""
+    source = detector(node("NonMaxSuppression", "boxes scores most overlap", "kept", **attributes))
+    converted = convert(source, nms="detection-postprocess")
+    assert [info.name for info in converted.outputs] == [*NAMES, "mean"]
+    assert converted.operator_counts()[OPERATOR] == 1
+    data = {"x": np.abs(np.random.default_rng(2).normal(0, 1, (1, 3, 8, 8))).astype(np.float32)}
+    assert converted.check(data).passed
+    assert converted.run()["num_detections"].item() > 3
+    onnx.save(source, tmp_path / "m.onnx")
+    converted.save(tmp_path / "m.tflite")
+    assert nchw2nhwc.check(tmp_path / "m.onnx", tmp_path / "m.tflite", inputs=data).passed
+
+
+@pytest.mark.parametrize("code", ["center_size", "corner"])
+@pytest.mark.parametrize("clip", [False, True])
+def test_ssd(code: str, clip: bool, tmp_path: Path) -> None:
+    """Prior boxes become anchors where the operator decodes as the source does. DetectionOutput orders its rows by class."""
+    random = np.random.default_rng(4)
+    logits, scores = ov.parameter([1, 24], np.float32, name="logits"), ov.parameter([1, 18], np.float32, name="scores")
+    corners = np.sort(random.uniform(0, 1, (6, 2, 2)), 1).reshape(1, -1)
+    priors = ov.constant(np.stack([corners, np.full_like(corners, 0.1)], 1).astype(np.float32))
+    found = opset8.detection_output(ov.relu(logits), scores, priors, {
+        "background_label_id": 0, "top_k": 6, "keep_top_k": [5], "nms_threshold": 0.4, "confidence_threshold": 0.2, "normalized": True,
+        "code_type": f"caffe.PriorBoxParameter.{code.upper()}", "share_location": True, "variance_encoded_in_target": False,
+        "clip_before_nms": clip, "clip_after_nms": clip})
+    xml = tmp_path / "m.xml"
+    openvino.save_model(openvino.Model([found.output(0)], [logits, scores], "m"), xml, compress_to_fp16=False)
+    data = {"logits": random.normal(0, 0.01, (1, 24)).astype(np.float32), "scores": random.uniform(0, 1, (1, 18)).astype(np.float32)}
+    usual = convert(xml)
+    assert usual.check(data).passed
+    rows = [row for row in usual.run()[usual.outputs[0].name].reshape(-1, 7) if row[0] == 0]
+    converted = convert(xml, nms="detection-postprocess")
+    assert converted.check(data).passed
+    results = converted.run()
+    count = int(results["num_detections"].item())
+    assert count == len(rows) > 0
+    best = sorted(rows, key=lambda row: -row[2])
+    np.testing.assert_allclose(results["detection_scores"][0, :count], [row[2] for row in best], rtol=1e-6)
+    np.testing.assert_array_equal(results["detection_classes"][0, :count], [row[1] - 1 for row in best])
+    np.testing.assert_allclose(results["detection_boxes"][0, :count], [row[[4, 3, 6, 5]] for row in best], rtol=1e-5, atol=1e-6)
+
+
+def test_several_layers_cannot_be_one_operator() -> None:
+    source = detector(node("NonMaxSuppression", "boxes scores most overlap", "kept"))
+    source.graph.node.append(node("NonMaxSuppression", "boxes scores most", "again"))
+    source.graph.output.append(onnx.ValueInfoProto(name="again"))
+    with pytest.raises(OptionError, match="one layer that suppresses boxes"):
+        convert(source, nms="detection-postprocess")
+    with pytest.raises(OptionError, match="none that it can stand for"):
+        convert(source, nms="detection-postprocess", outputs=["mean"])
+
+
+def test_one_image() -> None:
+    source = model([node("NonMaxSuppression", "boxes scores most", "kept")], [tensor("boxes", (2, 5, 4)), tensor("scores", (2, 3, 5))],
+                   ["kept"], {"most": np.array([4])})
+    with pytest.raises(ShapeError, match="of one image"):
+        convert(source, nms="detection-postprocess")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 
-from nchw2nhwc.check import source_tensors
+from nchw2nhwc.check import source_outputs
 from nchw2nhwc.check.compare import TensorError, compare
 from nchw2nhwc.check.growth import beginnings, compared_before, layer_errors
 from nchw2nhwc.check.litert import run_litert
@@ -101,9 +101,10 @@ def _compared(converted: Converted, content: bytes, data: Mapping[str, Array], t
 
 def _outputs(converted: Converted, content: bytes, data: Mapping[str, Array]) -> dict[str, TensorError]:
     """The errors of the outputs, by name."""
-    expected = source_tensors(converted.source, converted.inputs, [info.tensor for info in converted.outputs], data)
+    expected = source_outputs(converted.source, converted.inputs, converted.outputs, data,
+                              lambda: read(converted.source, converted.options))
     actual = run_litert(content, converted.inputs, converted.outputs, data)
-    return {info.name: compare(expected[info.tensor], actual[info.name]) for info in converted.outputs}
+    return {info.name: compare(expected[info.name], actual[info.name]) for info in converted.outputs}
 
 
 def _around(graph: Graph, off: Sequence[str], agreeing: Collection[str]) -> Iterator[Region]:

@@ -10,7 +10,7 @@ import numpy as np
 from nchw2nhwc.emit.tflite.constants import Pool
 from nchw2nhwc.emit.tflite.float16 import is_stored_as_float16
 from nchw2nhwc.emit.tflite.kernels import KERNELS
-from nchw2nhwc.emit.tflite.model import DATA_OPERANDS, TYPES, Operator, Options, Subgraph, Tensor, options, type_number
+from nchw2nhwc.emit.tflite.model import DATA_OPERANDS, TYPES, CustomOptions, Operator, Options, Subgraph, Tensor, options, type_number
 from nchw2nhwc.emit.tflite.versions import version_of
 from nchw2nhwc.errors import Location, TargetError
 from nchw2nhwc.ir import Array, Dim, DType, Graph, Node, Shape, Value, evaluate
@@ -173,6 +173,13 @@ class Emitter:
         self._operator(code, wide_in, [wide_out.get(i, i) for i in outputs], opts)
         for i in narrow:
             self.cast_to(wide_out[i], i)
+
+    def custom(self, name: str, inputs: Sequence[int], outputs: Sequence[int], **attributes: float | int | bool) -> None:
+        """Add a custom operator, which runs only where the application has it."""
+        opts = CustomOptions(tuple(attributes.items()))
+        self.subgraph.operators.append(Operator(name, 1, tuple(inputs), tuple(outputs), opts, self.where))
+        for i in outputs:
+            self._show(i)
 
     def run(self, code: str, inputs: Sequence[int], dtype: DType, shape: Shape, opts: Options | None = None) -> int:
         """Add an operator with one new result and return that."""

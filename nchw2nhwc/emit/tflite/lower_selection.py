@@ -10,6 +10,7 @@ from nchw2nhwc.emit.tflite.lower_movement import reshape, strided_slice
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.ir import Node
+from nchw2nhwc.ops.detection import DetectionPostProcess
 from nchw2nhwc.ops.selection import Compress, NonMaxSuppression
 
 FLOAT32 = np.dtype(np.float32)
@@ -76,3 +77,12 @@ def _first(e: Emitter, node: Node, op: NonMaxSuppression, order: int, above: int
     used = e.run("LESS", [places, counted], BOOL, (op.most,), options("LessOptions"))
     chosen = e.run("MUL", [places, e.cast(used, INT32)], INT32, (op.most,), options("MulOptions"))
     e.op("GATHER", [order, chosen], [e.out(node)], options("GatherOptions", axis=0))
+
+
+@lowering(DetectionPostProcess)
+def detection_post_process(e: Emitter, node: Node, op: DetectionPostProcess) -> None:
+    """The custom operator that LiteRT's own interpreters and some delegates have."""
+    e.custom("TFLite_Detection_PostProcess", e.operands(node), [e.out(node, k) for k in range(4)], max_detections=op.most,
+             max_classes_per_detection=1, detections_per_class=op.most_per_class, use_regular_nms=True,
+             nms_score_threshold=op.score_threshold, nms_iou_threshold=op.iou_threshold, num_classes=op.classes,
+             y_scale=1.0, x_scale=1.0, h_scale=1.0, w_scale=1.0)

@@ -41,6 +41,13 @@ class Options:
     fields: tuple[tuple[str, OptionValue], ...] = ()
 
 
+@dataclass(frozen=True)
+class CustomOptions:
+    """The attributes of a custom operator, which the file has as a FlexBuffers map."""
+
+    fields: tuple[tuple[str, float | int | bool], ...] = ()
+
+
 def options(table: str, /, **fields: OptionValue) -> Options:
     """An options table; fields are spelled as the schema's Python classes spell them (`strideW`)."""
     return Options(table, tuple(fields.items()))
@@ -69,13 +76,14 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: builtin code by name, its version, tensor indices (-1: an operand that is left out), and where it comes from."""
+    """One operator: builtin code by name, or the name of a custom operator, which has `CustomOptions`; its version, tensor indices (-1: an
+    operand that is left out), and where it comes from."""
 
     code: str
     version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    options: Options | None = None
+    options: Options | CustomOptions | None = None
     origin: Location = field(default_factory=Location)
 
 

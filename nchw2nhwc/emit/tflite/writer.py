@@ -19,7 +19,7 @@ from typing import IO
 import flatbuffers
 import numpy as np
 
-from nchw2nhwc.emit.tflite.model import Model, Operator, Options, Subgraph, Tensor, type_number
+from nchw2nhwc.emit.tflite.model import CustomOptions, Model, Operator, Options, Subgraph, Tensor, type_number
 
 ALIGNMENT = 16
 LIMIT = 2**31 - 1
@@ -97,6 +97,18 @@ def _field(skeleton: bytearray, table: int, slot: int) -> int:
     return table + int(offset)
 
 
+def _flexbuffer(options: CustomOptions) -> bytes:
+    """The attributes of a custom operator as its kernel reads them."""
+    from flatbuffers import flexbuffers
+
+    builder = flexbuffers.Builder()
+    with builder.Map():
+        for name, value in options.fields:
+            builder.Key(name)
+            builder.Add(value)
+    return bytes(builder.Finish())
+
+
 class _Skeleton:
     """Builds the tables of a model. Equal vectors, strings and option tables are written once and shared."""
 
@@ -111,12 +123,13 @@ class _Skeleton:
     def build(self) -> tuple[bytearray, list[int]]:
         """The finished skeleton and the positions of the Buffer tables that hold the model's blobs."""
         s, b, model = self.schema, self.builder, self.model
+        custom = {op.code for g in model.subgraphs for op in g.operators if isinstance(op.options, CustomOptions)}
         codes = {key: k for k, key in enumerate(sorted({(op.code, op.version) for g in model.subgraphs for op in g.operators}))}
         metadata = [self._metadata(name, 1 + len(model.blobs) + k) for k, name in enumerate(sorted(model.metadata))]
         ends = self._buffers()
         buffers = self._offsets(ends)
         subgraphs = self._offsets([self._subgraph(g, codes) for g in model.subgraphs])
-        opcodes = self._offsets([self._opcode(code, version) for code, version in codes])
+        opcodes = self._offsets([self._opcode(code, version, code in custom) for code, version in codes])
         signatures = self._offsets([self._signature(model.subgraphs[0])])
         description, metadata_vector = b.CreateString(model.description), self._offsets(metadata)
         s.ModelStart(b)
@@ -185,14 +198,17 @@ class _Skeleton:
     def _operator(self, op: Operator, code: int) -> int:
         s, b = self.schema, self.builder
         inputs, outputs = self._ints(op.inputs), self._ints(op.outputs)
-        table = self._option_table(op.options) if op.options is not None else 0
+        builtin = self._option_table(op.options) if isinstance(op.options, Options) else 0
+        custom = b.CreateByteVector(_flexbuffer(op.options)) if isinstance(op.options, CustomOptions) else 0
         s.OperatorStart(b)
         s.OperatorAddOpcodeIndex(b, code)
         s.OperatorAddInputs(b, inputs)
         s.OperatorAddOutputs(b, outputs)
-        if op.options is not None:
+        if isinstance(op.options, Options):
             s.OperatorAddBuiltinOptionsType(b, getattr(s.BuiltinOptions, op.options.table))
-            s.OperatorAddBuiltinOptions(b, table)
+            s.OperatorAddBuiltinOptions(b, builtin)
+        if custom:
+            s.OperatorAddCustomOptions(b, custom)
         return int(s.OperatorEnd(b))
 
     def _option_table(self, wanted: Options) -> int:
@@ -204,10 +220,13 @@ class _Skeleton:
             self._options[wanted] = int(table.Pack(self.builder))
         return self._options[wanted]
 
-    def _opcode(self, code: str, version: int) -> int:
+    def _opcode(self, code: str, version: int, custom: bool) -> int:
         s, b = self.schema, self.builder
-        number = getattr(s.BuiltinOperator, code)
+        number = s.BuiltinOperator.CUSTOM if custom else getattr(s.BuiltinOperator, code)
+        name = b.CreateString(code) if custom else 0
         s.OperatorCodeStart(b)
+        if custom:
+            s.OperatorCodeAddCustomCode(b, name)
         s.OperatorCodeAddDeprecatedBuiltinCode(b, min(number, s.BuiltinOperator.PLACEHOLDER_FOR_GREATER_OP_CODES))
         s.OperatorCodeAddVersion(b, version)
         s.OperatorCodeAddBuiltinCode(b, number)

@@ -12,10 +12,12 @@ from nchw2nhwc.ir.graph import Graph
 from nchw2nhwc.ir.types import TensorType
 from nchw2nhwc.options import Nms
 from nchw2nhwc.parse.cut import unknown_name
+from nchw2nhwc.parse.detection import NAMES, only
 from nchw2nhwc.parse.onnx.interface import Input, declared_inputs, reshaped
 from nchw2nhwc.parse.onnx.model import Model, load
 from nchw2nhwc.parse.onnx.order import layer_name
 from nchw2nhwc.parse.onnx.reader import Reader, Scope
+from nchw2nhwc.parse.suppression import ends_before, ends_with
 
 __all__ = ["read_inputs", "read_onnx"]
 
@@ -26,7 +28,8 @@ def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shape
 
     `input_shapes`: sizes by input name in the place of the declared ones, -1 for dynamic. `batch`: the size of axis 0 of every input, -1
     for dynamic. `outputs`: tensors or layers of the main graph to stop at; what they do not need is not read, whatever it is. Default: the
-    model's own outputs. `nms="cut"` stops before non-maximum suppression: at what it and the nodes behind it read.
+    model's own outputs. `nms="cut"` stops before non-maximum suppression: at what it and the nodes behind it read;
+    "detection-postprocess" ends with another op in its place (see `parse.detection`).
 
     Constants are views of the mapped file where the format allows that. Raises SourceError for a damaged or contradictory model,
     UnsupportedOpsError for ops that are not supported, UnsupportedError for what else cannot be expressed, ShapeError where operands do
@@ -66,9 +69,16 @@ def _read(source: Model, input_shapes: Mapping[str, Sequence[int]], batch: int |
     names = _stops(source.graph.node, outputs) if outputs else [info.name for info in source.graph.output]
     if not names or len(set(names)) < len(names):
         raise SourceError("two outputs have the same name" if names else "the model has no outputs")
-    if nms == "cut":
-        names = reader.before_suppression(source.graph.node, names, scope, [v.name for v in graph.inputs])
-    for name, value in zip(names, reader.read(source.graph.node, names, scope)):
+    if nms == "detection-postprocess":
+        reader.b.detections = []
+        names, results = ends_with(reader.parts(source.graph.node, names, scope), names)
+        values = reader.read(source.graph.node, [*names, *results], scope)[:len(names)]
+        names, values = [*NAMES, *names], [*only(reader.b), *values]
+    else:
+        if nms == "cut":
+            names = ends_before(reader.parts(source.graph.node, names, scope), [v.name for v in graph.inputs], names)
+        values = reader.read(source.graph.node, names, scope)
+    for name, value in zip(names, values, strict=True):
         graph.add_output(value, name)
     graph.prune()
     return graph

@@ -22,7 +22,7 @@ from nchw2nhwc.parse.onnx.registry import MAPPINGS, LayerBuilder, find_mapping
 from nchw2nhwc.parse.onnx.scope import Entry, Scope, Unavailable
 from nchw2nhwc.parse.onnx.suppression import MEASURING, suppresses
 from nchw2nhwc.parse.onnx.tensors import MAX_ELEMENTS, rounded
-from nchw2nhwc.parse.suppression import Part, ends_before
+from nchw2nhwc.parse.suppression import Part
 
 __all__ = ["Reader", "Scope", "operators"]
 
@@ -68,11 +68,10 @@ class Reader:
         self._raise_missing()
         return [self._available(scope.get(name), f"output '{name}'") for name in outputs]
 
-    def before_suppression(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope, inputs: Sequence[str]) -> list[str]:
-        """The tensors to end at so that no boxes are suppressed for `outputs`. Raises OptionError when none are."""
-        parts = [Part(step.reads, step.writes, suppresses(step.node, self.model.functions), step.node.op_type in MEASURING)
-                 for step in self._steps(nodes, outputs, scope)]
-        return ends_before(parts, inputs, outputs)
+    def parts(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope) -> list[Part[str]]:
+        """What `outputs` need of the main graph, as far as suppression of boxes is concerned."""
+        return [Part(step.reads, [name for name in step.writes if name], suppresses(step.node, self.model.functions),
+                     step.node.op_type in MEASURING) for step in self._steps(nodes, outputs, scope)]
 
     def _raise_missing(self) -> None:
         """Raises UnsupportedOpsError when ops were found that are not supported, with those in branches that were not looked at yet."""

@@ -16,7 +16,7 @@ from nchw2nhwc.ops.indexing import Gather, TopK
 from nchw2nhwc.ops.movement import Concat, Pad, Slice, Split
 from nchw2nhwc.ops.reduce import ReduceSum, Softmax
 from nchw2nhwc.ops.selection import NonMaxSuppression
-from nchw2nhwc.parse import selection
+from nchw2nhwc.parse import detection, selection
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Floats, Ints
 from nchw2nhwc.parse.openvino.common import axis_of, one_float, one_int
@@ -54,6 +54,7 @@ def _suppressed(b: Builder, boxes: Value, scores: Value, most: Value | None, iou
         return b.const(np.zeros((0, 3), output_type)), b.const(np.zeros((0, 3), np.float32)), b.const(np.zeros(1, output_type))
     iou, least = (0.0 if v is None else one_float(b, v, what) for v, what in ((iou_threshold, "iou_threshold"),
                                                                             (score_threshold, "score_threshold")))
+    detection.offer(b, boxes, scores, limit, iou, least, centres=encoding == "center")
     given = selection.corners(b, boxes) if encoding == "center" else boxes
     found = selection.suppressed(b, given, scores, limit, iou, least)
     if descending:
@@ -128,10 +129,14 @@ def detection_output_1(b: Builder, box_logits: Value, class_scores: Value, prior
     dtype = box_logits.type.dtype
     box_logits, class_scores, priors = (v if v.type.dtype == F32 else b.add1(Cast(F32), v) for v in (box_logits, class_scores, priors))
     scale = (1.0, 1.0) if normalized else (float(input_width), float(input_height))
-    boxes = _decoded(b, box_logits, priors, code_type, normalized, variance_encoded_in_target, scale)
+    at = Detection(background_label_id, top_k, keep_top_k[0], nms_threshold, confidence_threshold)
+    corners, offsets = _offsets(b, box_logits, priors, normalized, variance_encoded_in_target, scale)
+    boxes = _decoded(b, corners, offsets, code_type)
     if clip_before_nms:
         boxes = b.add1(Clip(0.0, 1.0), boxes)
-    at = Detection(background_label_id, top_k, keep_top_k[0], nms_threshold, confidence_threshold)
+    if b.detections is not None:
+        direct = code_type.endswith(".center_size") and not clip_before_nms
+        _offer(b, (corners, offsets) if direct else None, boxes, class_scores, num_classes, at, clip=clip_after_nms)
     result = _detections(b, boxes, class_scores, num_classes, at, clip_after_nms)
     return result if dtype == F32 else b.add1(Cast(dtype), result)
 
@@ -156,8 +161,9 @@ def detection_output(b: Builder, box_logits: Value, class_scores: Value, priors:
                               input_width=input_width, objectness_score=objectness_score)
 
 
-def _decoded(b: Builder, logits: Value, priors: Value, code: str, normalized: bool, encoded: bool, scale: tuple[float, float]) -> Value:
-    """Boxes (N, priors, 4) from what the network says of each prior box (image, class and corners if not `normalized`)."""
+def _offsets(b: Builder, logits: Value, priors: Value, normalized: bool, encoded: bool, scale: tuple[float, float]) -> tuple[Value, Value]:
+    """The corners (1, priors, 4) of the prior boxes (given with image and class if not `normalized`), and the offsets (N, priors, 4) from
+    them that the network says, times their variances."""
     count, batch = exact_div(logits.shape[1], 4), logits.shape[0]
     width = 4 if normalized else 5
     if count is None or priors.rank != 3 or priors.shape[0] != 1 or priors.shape[2] != count * width or priors.shape[1] not in (1, 2):
@@ -167,14 +173,43 @@ def _decoded(b: Builder, logits: Value, priors: Value, code: str, normalized: bo
     corners = b.add1(Mul(), _last(b, kinds[0], width - 4, width), b.const(1 / np.tile(scale, 2), np.float32))
     if not encoded and len(kinds) == 2:
         offsets = b.add1(Mul(), offsets, _last(b, b.reshape(kinds[1], (1, count, width)), 0, 4))
+    return corners, offsets
+
+
+def _decoded(b: Builder, corners: Value, offsets: Value, code: str) -> Value:
+    """The corners of the boxes that are at `offsets` from prior boxes."""
     if code.endswith(".corner"):
         return b.add1(Add(), corners, offsets)
-    low, high = _last(b, corners, 0, 2), _last(b, corners, 2, 4)
-    size = b.add1(Sub(), high, low)
-    centre = b.add1(Mul(), b.add1(Add(), low, high), b.const(0.5, np.float32))
+    centre, size = _centred(b, corners)
     middle = b.add1(Add(), centre, b.add1(Mul(), _last(b, offsets, 0, 2), size))
     half = b.add1(Mul(), b.add1(Mul(), b.add1(Exp(), _last(b, offsets, 2, 4)), size), b.const(0.5, np.float32))
     return b.add1(Concat(2), b.add1(Sub(), middle, half), b.add1(Add(), middle, half))
+
+
+def _centred(b: Builder, corners: Value) -> tuple[Value, Value]:
+    """The centres and the sizes of boxes."""
+    low, high = _last(b, corners, 0, 2), _last(b, corners, 2, 4)
+    return b.add1(Mul(), b.add1(Add(), low, high), b.const(0.5, np.float32)), b.add1(Sub(), high, low)
+
+
+def _offer(b: Builder, encoded: tuple[Value, Value] | None, boxes: Value, scores: Value, classes: int, at: Detection, *,
+           clip: bool) -> None:
+    """TFLite's operator for the same, from prior boxes and offsets if they are the numbers that it takes, else from the decoded boxes. It
+    limits the boxes of a class after suppression, and has the background in front."""
+    batch, count = (static(s, "the number of images and of boxes") for s in boxes.shape[:2])
+    if at.background > 0 or scores.shape != (batch, count * classes):
+        raise UnsupportedError(f"TFLite_Detection_PostProcess has no background as class {at.background}, and does not take {scores.type}",
+                               b.where)
+    limit = min(at.top_k, count) if at.top_k > 0 else count
+    rows = b.reshape(scores, (batch, count, classes))
+    kept = detection.Kept(limit, at.keep, at.overlap, at.confidence, at.background == 0)
+    swap = b.const(np.array([1, 0, 3, 2]))
+    if encoded is None:
+        detection.add(b, detection.encoded(b, b.add1(Gather(2), boxes, swap), centres=False), rows, None, kept, clip=clip)
+        return
+    priors, offsets = encoded
+    centred = b.add1(Gather(2), b.add1(Concat(2), *_centred(b, priors)), swap)
+    detection.add(b, b.add1(Gather(2), offsets, swap), rows, b.reshape(centred, (count, 4)), kept, clip=clip)
 
 
 def _last(b: Builder, x: Value, start: int, stop: int) -> Value:

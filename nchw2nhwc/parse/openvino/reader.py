@@ -11,6 +11,7 @@ from nchw2nhwc.ir import Dim, Graph, TensorType, Value, product
 from nchw2nhwc.options import Nms
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.cut import unknown_name
+from nchw2nhwc.parse.detection import NAMES, only
 from nchw2nhwc.parse.openvino.attributes import integer, integers
 from nchw2nhwc.parse.openvino.common import require_rank, same
 from nchw2nhwc.parse.openvino.control import CONTROL
@@ -20,7 +21,7 @@ from nchw2nhwc.parse.openvino.inputs import input_types, tensor_name
 from nchw2nhwc.parse.openvino.registry import apply, find
 from nchw2nhwc.parse.openvino.suppression import MEASURING, suppresses
 from nchw2nhwc.parse.openvino.weights import Weights
-from nchw2nhwc.parse.suppression import Part, ends_before
+from nchw2nhwc.parse.suppression import Part, ends_before, ends_with
 
 MAX_ELEMENTS = 2**40
 """No tensor of a model that can run has more."""
@@ -37,8 +38,9 @@ def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[st
     `xml` and `bin` are paths or the files' content; without `bin` the file beside the .xml is used. `input_shapes` replaces the sizes of
     inputs, by tensor or layer name, with -1 for one that is known only at run time; `batch` that of axis 0 of all other inputs with at
     least two axes. `outputs`: tensors or layers to stop at; what they do not need is not read, whatever it is. Default: the model's
-    Results. `nms="cut"` stops before non-maximum suppression: at what it and the layers behind it read. The .bin is mapped: constants are
-    views of it wherever possible. Inputs and outputs are named as in the source.
+    Results. `nms="cut"` stops before non-maximum suppression: at what it and the layers behind it read; "detection-postprocess" ends with
+    another op in its place (see `parse.detection`). The .bin is mapped: constants are views of it wherever possible. Inputs and outputs are
+    named as in the source.
 
     Raises SourceError, UnsupportedError, UnsupportedOpsError (one for all op types that are not known), ShapeError or OptionError.
     """
@@ -49,7 +51,7 @@ def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[st
     stops = _stops(document, outputs)
     if nms == "cut":
         stops = _before_suppression(document, stops)
-    return Reader(document, Weights(bin), check_shapes=not changed).read(types, stops)
+    return Reader(document, Weights(bin), check_shapes=not changed).read(types, stops, detects=nms == "detection-postprocess")
 
 
 class Reader:
@@ -62,19 +64,28 @@ class Reader:
         self.values: dict[End, Value | None] = {}
         self.names: dict[End, str] = {}
 
-    def read(self, inputs: Mapping[str, TensorType], stops: Mapping[str, End]) -> Graph:
-        """The graph for inputs of these types, up to the results `stops` (by the names of their tensors) or, without any, the Results."""
-        results = self.document.of_type("Result")
+    def read(self, inputs: Mapping[str, TensorType], stops: Mapping[str, End], *, detects: bool = False) -> Graph:
+        """The graph for inputs of these types, up to the results `stops` (by the names of their tensors) or, without any, the Results; if
+        it `detects`, with what stands for the suppression of boxes in the place of those that need it."""
+        results = [] if stops else self.document.of_type("Result")
         ends = [self.document.layers[id] for id, _ in stops.values()] or results
+        if detects:
+            self.builder.detections = []
+            others, suppressed = ends_with(_parts(self.document, ends), _sources(ends, stops))
+            stops = {name: end for name, end in stops.items() if end in others}
+            results = [layer for layer in results if layer.sources[0] in others]
+            ends = [self.document.layers[id] for id, _ in (*others, *suppressed)]
         _require_mapped(_computing(self.document.order(ends)), self.document)
         for layer, (name, type) in zip(self.document.of_type("Parameter"), inputs.items()):
             self.values[layer.id, 0] = self._checked(layer, self.graph.add_input(name, type))
         self.compute(ends)
+        for name, value in zip(NAMES, only(self.builder)) if detects else ():
+            self.graph.add_output(value, name)
         for name, end in stops.items():
-            value = self.values[end]
-            if value is not None:
-                self.graph.add_output(value, name)
-        for layer in () if stops else results:
+            found = self.values[end]
+            if found is not None:
+                self.graph.add_output(found, name)
+        for layer in results:
             self._add_output(layer)
         self.graph.prune()
         return self.graph
@@ -198,13 +209,21 @@ def _stops(document: Document, wanted: Sequence[str]) -> dict[str, End]:
 def _before_suppression(document: Document, stops: Mapping[str, End]) -> dict[str, End]:
     """The results to stop at, by the names of their tensors, so that no boxes are suppressed for `stops` or, without any, the Results.
     Raises OptionError when none are."""
-    results = document.of_type("Result")
-    wanted = list(stops.values()) or [end for layer in results for end in layer.sources if end]
-    layers = _computing(document.order([document.layers[id] for id, _ in wanted]))
-    parts = [Part([end for end in layer.sources if end], [(layer.id, k) for k in range(len(layer.results))], suppresses(layer),
-                  layer.type in MEASURING) for layer in layers]
-    found = ends_before(parts, [(layer.id, 0) for layer in document.of_type("Parameter")], wanted)
+    ends = [document.layers[id] for id, _ in stops.values()] or document.of_type("Result")
+    inputs = [(layer.id, 0) for layer in document.of_type("Parameter")]
+    found = ends_before(_parts(document, ends), inputs, _sources(ends, stops))
     return {tensor_name(document, document.layers[id], port): (id, port) for id, port in found}
+
+
+def _sources(ends: Iterable[Layer], stops: Mapping[str, End]) -> list[End]:
+    """The results to stop at, or those that the Results `ends` read."""
+    return list(stops.values()) or [end for layer in ends for end in layer.sources if end]
+
+
+def _parts(document: Document, ends: Iterable[Layer]) -> list[Part[End]]:
+    """What `ends` need, as far as suppression of boxes is concerned."""
+    return [Part([end for end in layer.sources if end], [(layer.id, k) for k in range(len(layer.results))], suppresses(layer),
+                 layer.type in MEASURING) for layer in _computing(document.order(ends))]
 
 
 def _computing(layers: Iterable[Layer]) -> list[Layer]:

@@ -31,7 +31,7 @@ from tests.ops.sampling import Case
 DECOMPOSED = {
     "no function at all": "FMod FakeQuantize GatherND GridSample ReverseSequence",
     "a formula over other functions": "Celu ThresholdedRelu ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum NormalizeL2 LRN",
-    "what needs a loop": "NonMaxSuppression",
+    "what needs a loop": "NonMaxSuppression DetectionPostProcess",
     "pooling that Keras lacks": "LpPool AdaptiveAvgPool AdaptiveMaxPool",
     "no control flow in a functional model": "If Loop",
 }

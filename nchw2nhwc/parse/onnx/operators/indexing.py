@@ -12,7 +12,7 @@ from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Mod
 from nchw2nhwc.ops.indexing import REDUCTIONS, Gather, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.movement import Expand
-from nchw2nhwc.parse import indexing, selection
+from nchw2nhwc.parse import detection, indexing, selection
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 
 INT64 = np.dtype(np.int64)
@@ -128,6 +128,7 @@ def non_max_suppression(b: LayerBuilder, boxes: Value, scores: Value, most: Valu
         return b.const(np.zeros((0, 3), np.int64))
     iou = 0.0 if iou_threshold is None else b.number(iou_threshold, "iou_threshold")
     least = -np.inf if score_threshold is None else b.number(score_threshold, "score_threshold")
+    detection.offer(b, boxes, scores, limit, iou, least, centres=center_point_box)
     found = selection.suppressed(b, selection.corners(b, boxes) if center_point_box else boxes, scores, limit, iou, least)
     return selection.compressed(b, found.rows, found.kept, 0)
 
