@@ -92,19 +92,23 @@ def _add(group: argparse._ActionsContainer, name: str, default: object, flag: Fl
     """One flag for the option called `name`; an underscore at its end keeps it from being a keyword of Python."""
     spellings = [*([flag.short] if flag.short else []), "--" + name.rstrip("_").replace("_", "-")]
     help = flag.help.replace("%", "%%")
-    if flag.kind == "switch":
+    if flag.kind == "switch or list":
+        group.add_argument(*spellings, dest=name, action="store_true", help=help)
+        group.add_argument(f"{spellings[-1]}-of", dest=name, metavar=flag.metavar, type=_reader(split_names), action=_Names,
+                           help=argparse.SUPPRESS)
+    elif flag.kind == "switch":
         group.add_argument(*spellings, dest=name, action=argparse.BooleanOptionalAction if default else "store_true", help=help)
     elif flag.kind in ("value", "optional"):
         optional = {"nargs": "?", "const": ""} if flag.kind == "optional" else {}
         group.add_argument(*spellings, dest=name, metavar=flag.metavar, type=_reader(flag.parse), help=help, **optional)  # type: ignore[arg-type]
     else:
-        reader = _reader(lambda text: _pair(text, flag)) if flag.kind == "mapping" else _reader(split_names)
-        group.add_argument(*spellings, dest=name, metavar=flag.metavar, type=reader,
-                           action=_Mapping if flag.kind == "mapping" else _Names, help=help)
+        by_name = flag.kind in ("mapping", "named")
+        reader = _reader(lambda text: _pair(text, flag)) if by_name else _reader(split_names)
+        group.add_argument(*spellings, dest=name, metavar=flag.metavar, type=reader, action=_Mapping if by_name else _Names, help=help)
 
 
 def _pair(text: str, flag: Flag) -> tuple[str, object]:
-    name, value = split_pair(text)
+    name, value = ("", text) if flag.kind == "named" and "=" not in text else split_pair(text)
     return name, flag.parse(value)
 
 
@@ -128,7 +132,7 @@ class _Mapping(argparse.Action):
         collected: dict[str, object] = getattr(namespace, self.dest, {})
         name, value = values
         if name in collected:
-            parser.error(f"{option_string} is given twice for '{name}'")
+            parser.error(f"{option_string} is given twice for '{name}'" if name else f"{option_string} is given twice")
         setattr(namespace, self.dest, {**collected, name: value})
 
 
@@ -138,7 +142,8 @@ class _Names(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
                  option_string: str | None = None) -> None:
         assert isinstance(values, tuple)
-        setattr(namespace, self.dest, (*getattr(namespace, self.dest, ()), *values))
+        before = getattr(namespace, self.dest, ())
+        setattr(namespace, self.dest, (*(before if isinstance(before, tuple) else ()), *values))
 
 
 class _Replaced(argparse.Action):

@@ -26,6 +26,8 @@ _INTEGER = "not available: results are float32 or float16 (--float16); quantize 
 _TENSORFLOW = "not available: make it from the SavedModel (--to saved_model) with the tool of its maker"
 _TARGETS = {"output_saved_model": "saved_model", "output_h5": "h5", "output_weight_and_json": "weights", "output_pb": "pb"}
 _CALIBRATION = "not needed: there is no calibration; --check-inputs FILE.npz gives the check real data"
+_FORMULA = ("use --mean and --scale (and --reverse-channels, --input-dtype): (x - mean) / scale becomes part of the model; the formula "
+            "'(data - [127.5,127.5,127.5]) / [127.5,127.5,127.5]' is --mean 127.5 --scale 127.5")
 _ONNX = "not needed: ONNX is a source here; give the .onnx file as MODEL"
 _DEVICE = "not available: compile the .tflite file with the vendor's own compiler"
 _EXACT = "not needed: ops are converted to what computes the same, and the check shows that it does"
@@ -35,7 +37,8 @@ _WHY: Mapping[str, tuple[str, ...]] = {
     _INTEGER: ("output_dynamic_range_quant_tflite", "output_weight_quant_tflite", "output_integer_quant_tflite",
                "output_full_integer_quant_tflite", "output_integer_quant_type", "disable_experimental_new_quantizer",
                "disable_per_channel"),
-    _CALIBRATION: ("string_formulas_for_normalization", "calib_ds_type", "ds_name_for_tfds_for_calibration",
+    _FORMULA: ("string_formulas_for_normalization",),
+    _CALIBRATION: ("calib_ds_type", "ds_name_for_tfds_for_calibration",
                    "split_name_for_tfds_for_calibration", "download_dest_folder_path_for_the_calib_tfds", "tfds_download_flg",
                    "load_dest_file_path_for_the_calib_npy"),
     _ONNX: ("output_onnx", "onnx_opset", "onnx_extra_opset", "disable_onnx_nchw_conversion", "disable_onnx_optimization",

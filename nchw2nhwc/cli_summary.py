@@ -65,8 +65,10 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool) -> list[tupl
     report = converted.report
     moves = report["transposes"]
     sure = "proven minimal" if moves["proven_minimal"] else f"gap {moves['gap']:.1%}" if moves["gap"] else "not proven minimal"
+    raw = [(info.name, str(info.preprocessing)) for info in converted.inputs if info.preprocessing is not None]
     moved = f" moving {size_text(moves['bytes'])}" if moves["count"] else ""
-    facts = [("ops", f"{report['ops']['source']} in the source, {report['ops']['result']} in the result"),
+    facts = [("preprocessing", "; ".join(f"{name}: {formula}" for name, formula in raw))] if raw else []
+    facts += [("ops", f"{report['ops']['source']} in the source, {report['ops']['result']} in the result"),
              ("transposes", f"{moves['count']}{moved} ({sure})"),
              ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
     if any(not result.passed for result in converted.checks.values()) and random_inputs:

@@ -14,6 +14,7 @@ from nchw2nhwc.check.inputs import index_limits
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo, describe
+from nchw2nhwc.ir.preprocessing import PREPROCESSING, Preprocessing
 from nchw2nhwc.options import EVERY, ConvertOptions, Form, Route
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
@@ -122,7 +123,8 @@ def require_tensorflow() -> None:
 
 
 def read(source: Source, options: ConvertOptions) -> Graph:
-    """The source as a graph in its own axis order, cut as asked for, its loops in the form that is asked for.
+    """The source as a graph in its own axis order, cut as asked for, its loops in the form that is asked for, with the preprocessing of its
+    inputs.
 
     Raises SourceError, OptionError, ShapeError, UnsupportedError."""
     graph = _parsed(source, options)
@@ -130,6 +132,10 @@ def read(source: Source, options: ConvertOptions) -> Graph:
         from nchw2nhwc.parse.cut import cut
 
         cut(graph, options.inputs, options.outputs if options.nms == "builtin" else ())
+    if options.preprocesses:
+        from nchw2nhwc.preprocess import preprocess
+
+        preprocess(graph, options)
     if options.rnn != "auto":
         _ask_for(graph, options.rnn)
     return graph
@@ -159,7 +165,11 @@ def source_inputs(source: Source, options: ConvertOptions) -> list[TensorInfo]:
 
         assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"
         types = input_types(read_document(source.model), options.input_shape, options.batch)[0]
-    return [describe(name, name, type, type, tuple(range(type.rank))) for name, type in types.items()]
+    infos = [describe(name, name, type, type, tuple(range(type.rank))) for name, type in types.items()]
+    if not options.preprocesses:
+        return infos
+    raw = read(source, options).preprocessing
+    return [replace(info, preprocessing=raw.get(info.name)) for info in infos]
 
 
 def _parsed(source: Source, options: ConvertOptions) -> Graph:
@@ -182,7 +192,7 @@ def _count_layers(graph: Graph) -> int:
         if any(id(v) in live for v in node.inputs):
             live |= {id(v) for v in node.outputs}
             layers.add((node.origin.layer, node.origin.type))
-    return len(layers)
+    return sum(type != PREPROCESSING for _, type in layers)
 
 
 def tensor_of(name: str, value: Value, options: ConvertOptions) -> str:
@@ -203,11 +213,21 @@ def in_half(source: Source, graph: Graph) -> bool:
                                                 for v in node.outputs if node.op.name != "Cast")
 
 
+def inputs_of(graph: Graph) -> list[tuple[str, str, TensorType, Preprocessing | None]]:
+    """Of the inputs of a graph that was read: name, the source's name of the tensor, its type there, and what is done to raw data first."""
+    found: list[tuple[str, str, TensorType, Preprocessing | None]] = []
+    for value in graph.inputs:
+        raw = graph.preprocessing.get(value.name)
+        found.append((value.name, value.origin or value.name, value.type, None) if raw is None else
+                     (value.name, raw.tensor, value.type.with_dtype(raw.dtype), raw))
+    return found
+
+
 class _Boundary:
     """Inputs and outputs as the source has them, remembered before passes change the graph."""
 
     def __init__(self, graph: Graph, options: ConvertOptions) -> None:
-        self._inputs = [(v.name, v.origin or v.name, v.type) for v in graph.inputs]
+        self._inputs = inputs_of(graph)
         self._outputs = [(name, tensor_of(name, v, options), v.type) for name, v in zip(graph.output_names, graph.outputs)]
 
     def described(self, layout: LayoutResult) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
@@ -215,7 +235,7 @@ class _Boundary:
         graph = layout.graph
         inputs = {v.name: v.type for v in graph.inputs}
         outputs = dict(zip(graph.output_names, (v.type for v in graph.outputs)))
-        return (tuple(describe(name, tensor, type, inputs[name], layout.inputs[name]) for name, tensor, type in self._inputs),
+        return (tuple(describe(name, tensor, type, inputs[name], layout.inputs[name], found) for name, tensor, type, found in self._inputs),
                 tuple(describe(name, tensor, type, outputs[name], layout.outputs[name]) for name, tensor, type in self._outputs))
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nchw2nhwc.ir import Array, DType, Shape, TensorType
+from nchw2nhwc.ir.preprocessing import Preprocessing
 
 METADATA = "nchw2nhwc.interface"
 """The name under which a result's own metadata holds its inputs and outputs as the report describes them (JSON)."""
@@ -17,9 +18,9 @@ class TensorInfo:
     """One input or output: `result = source.transpose(perm)`.
 
     `source_shape` is in the source's axis order, `shape` in the result's; -1 is a dimension of any size. `dtype` is the result's element
-    type. `tensor` is the source's name of the tensor (the same as `name` unless a cut renamed it; "" if
-    it has none) and `source_type` its element type and
-    shape there, with names for the dimensions of any size.
+    type. `tensor` is the source's name of the tensor (the same as `name` unless a cut renamed it; "" if it has none) and `source_type` its
+    element type and shape there, with names for the dimensions of any size. `preprocessing` is what the result does to raw data first; data
+    for an input is raw then, and the source gets `to_network` of it.
     """
 
     name: str
@@ -29,6 +30,16 @@ class TensorInfo:
     perm: tuple[int, ...]
     source_type: TensorType
     tensor: str
+    preprocessing: Preprocessing | None = None
+
+    @property
+    def given_type(self) -> TensorType:
+        """The element type and shape of data for an input, in the source's order of axes: the source's own unless data is raw."""
+        return self.source_type if self.preprocessing is None else self.source_type.with_dtype(self.preprocessing.raw_dtype)
+
+    def to_network(self, array: Array) -> Array:
+        """What the source takes for data of `given_type`."""
+        return array if self.preprocessing is None else self.preprocessing.apply(array)
 
     def to_result(self, array: Array) -> Array:
         """An array of the source's axis order and type as the result takes it."""
@@ -52,10 +63,11 @@ def layout_name(info: TensorInfo) -> str:
     return f"axes {','.join(map(str, info.perm))}"
 
 
-def describe(name: str, tensor: str, source: TensorType, result: TensorType, perm: tuple[int, ...]) -> TensorInfo:
+def describe(name: str, tensor: str, source: TensorType, result: TensorType, perm: tuple[int, ...],
+             preprocessing: Preprocessing | None = None) -> TensorInfo:
     """The `TensorInfo` of a tensor from its types on both sides."""
     assert tuple(source.shape[a] for a in perm) == result.shape, f"'{name}': {source} stored as {perm} is not {result}"
-    return TensorInfo(name, numbers(source.shape), numbers(result.shape), result.dtype, perm, source, tensor)
+    return TensorInfo(name, numbers(source.shape), numbers(result.shape), result.dtype, perm, source, tensor, preprocessing)
 
 
 def numbers(shape: Shape) -> tuple[int, ...]:

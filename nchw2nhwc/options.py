@@ -14,6 +14,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from nchw2nhwc.errors import OptionError
+from nchw2nhwc.options_preprocess import (
+    INPUT_TYPES,
+    numbers_by_input,
+    parse_input_type,
+    parse_numbers,
+    reversed_inputs,
+    types_by_input,
+)
 
 LAYOUTS = ("auto", "source", "nhwc")
 """What the layout of an input or output can be asked to be; "nchw" is accepted as another word for "source"."""
@@ -55,8 +63,9 @@ TOLERANCE_FLOAT16 = 1e-2
 class Flag:
     """How a field appears on the command line: its help, the placeholder of its value and how the value's text is read.
 
-    `kind` is "switch" (no value), "value", "optional" (a value that may be left out, "" then), "list" (comma-separated, repeatable) or
-    "mapping" (NAME=VALUE, repeatable; `parse` reads VALUE).
+    `kind` is "switch" (no value), "value", "optional" (a value that may be left out, "" then), "list" (comma-separated, repeatable),
+    "mapping" (NAME=VALUE, repeatable; `parse` reads VALUE), "named" (the same, NAME= may be left out and is "" then) or "switch or list"
+    (a switch, and the flag with `-of` behind it is a list).
     """
 
     help: str
@@ -185,7 +194,9 @@ class ConvertOptions:
     """What decides the result of a conversion. Raises OptionError for a value that can never be right.
 
     `bin` is a path or, for a model given as bytes, bytes. Shapes are in the source's axis order, with -1 for a dimension of any size.
-    `inputs` and `outputs` cut the model; an empty sequence keeps the model's own.
+    `inputs` and `outputs` cut the model; an empty sequence keeps the model's own. With `mean`, `scale`, `reverse_channels` or `input_dtype`
+    an input of the result takes raw data, `(reversed(x) - mean) / scale` of which is what the source gets; each is for the only image-like
+    input, or maps input names (`reverse_channels`: True or names).
     """
 
     bin: str | os.PathLike[str] | bytes | None = field(default=None, metadata=flag(
@@ -217,6 +228,16 @@ class ConvertOptions:
         metavar="NAMES"))
     outputs: Sequence[str] = field(default=(), metadata=flag(
         "cut the model: these tensors or layers become its outputs", kind="list", metavar="NAMES"))
+    mean: Mapping[str, Sequence[float]] | Sequence[float] | float = field(default_factory=dict, metadata=flag(
+        "the result takes raw images and subtracts this from their channels, in the source's order of them; without NAME= of the only "
+        "image-like input; repeatable", kind="named", metavar="[NAME=]R,G,B", parse=parse_numbers))
+    scale: Mapping[str, Sequence[float]] | Sequence[float] | float = field(default_factory=dict, metadata=flag(
+        "divide raw images by this, after --mean", kind="named", metavar="[NAME=]R,G,B", parse=parse_numbers))
+    reverse_channels: bool | Sequence[str] = field(default=(), metadata=flag(
+        "reverse the channels of raw images (BGR to RGB), before --mean; --reverse-channels-of NAMES where several inputs are image-like",
+        kind="switch or list", metavar="NAMES"))
+    input_dtype: Mapping[str, str] | str = field(default_factory=dict, metadata=flag(
+        f"element type of raw images: {' or '.join(INPUT_TYPES)}", kind="named", metavar="[NAME=]TYPE", parse=parse_input_type))
 
     def __post_init__(self) -> None:
         try:
@@ -229,8 +250,17 @@ class ConvertOptions:
             raise OptionError(str(error)) from None
         for name, value in (("input_shape", shapes), ("rnn", form), ("nms", nms),
                             ("input_layout", layouts[0]), ("output_layout", layouts[1]),
-                            ("inputs", _names("inputs", self.inputs)), ("outputs", _names("outputs", self.outputs))):
+                            ("inputs", _names("inputs", self.inputs)), ("outputs", _names("outputs", self.outputs)),
+                            ("mean", numbers_by_input("mean", self.mean, zero=True)),
+                            ("scale", numbers_by_input("scale", self.scale, zero=False)),
+                            ("reverse_channels", reversed_inputs(self.reverse_channels)),
+                            ("input_dtype", types_by_input(self.input_dtype))):
             object.__setattr__(self, name, value)
+
+    @property
+    def preprocesses(self) -> bool:
+        """Whether any input takes raw data."""
+        return any((self.mean, self.scale, self.reverse_channels, self.input_dtype))
 
 
 def _names(what: str, names: Iterable[str]) -> tuple[str, ...]:

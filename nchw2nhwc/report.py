@@ -14,14 +14,25 @@ if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted
 
 
+class PreprocessingReport(TypedDict):
+    """What the result does to raw data before it is what the source takes: `(x - mean) / scale`, with the channels of `x` reversed before
+    that if `reverse_channels` says so. One number for all channels, or one for each in the source's order of them."""
+
+    mean: list[float]
+    scale: list[float]
+    reverse_channels: bool
+
+
 class TensorReport(TypedDict):
-    """`result = source.transpose(perm)`; -1 is a dimension of any size."""
+    """`result = source.transpose(perm)`; -1 is a dimension of any size. `preprocessing` is null for an input that takes what the source
+    takes, and for outputs."""
 
     name: str
     source_shape: list[int]
     shape: list[int]
     perm: list[int]
     dtype: str
+    preprocessing: PreprocessingReport | None
 
 
 class OpsReport(TypedDict):
@@ -105,7 +116,14 @@ def to_json(report: Report) -> bytes:
 
 def _tensor(info: TensorInfo) -> TensorReport:
     return {"name": info.name, "source_shape": list(info.source_shape), "shape": list(info.shape), "perm": list(info.perm),
-            "dtype": info.dtype.name}
+            "dtype": info.dtype.name, "preprocessing": _preprocessing(info)}
+
+
+def _preprocessing(info: TensorInfo) -> PreprocessingReport | None:
+    found = info.preprocessing
+    if found is None:
+        return None
+    return {"mean": list(found.mean), "scale": list(found.scale), "reverse_channels": found.reverse}
 
 
 def _check(checks: dict[str, CheckResult]) -> CheckReport | None:

@@ -38,8 +38,9 @@ def test_convert_check_and_report(model: Path, tmp_path: Path) -> None:
     assert (tmp_path / files["float16"]).stat().st_size < 0.7 * (tmp_path / files["float32"]).stat().st_size
     report = json.loads((tmp_path / "r.json").read_text())
     assert report["inputs"] == [{"name": "image", "source_shape": [-1, 1, 8, 8], "shape": [-1, 8, 8, 1], "perm": [0, 2, 3, 1],
-                                 "dtype": "float32"}]
-    assert report["outputs"] == [{"name": "logits", "source_shape": [-1, 10], "shape": [-1, 10], "perm": [0, 1], "dtype": "float32"}]
+                                 "dtype": "float32", "preprocessing": None}]
+    assert report["outputs"] == [{"name": "logits", "source_shape": [-1, 10], "shape": [-1, 10], "perm": [0, 1], "dtype": "float32",
+                                  "preprocessing": None}]
     assert report["transposes"] == {"count": 0, "bytes": 0, "proven_minimal": True, "gap": 0.0}
     assert report["ops"]["result"] < report["ops"]["source"]
     check = report["check"]

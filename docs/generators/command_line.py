@@ -24,6 +24,8 @@ def spellings(field: Field[object]) -> Iterator[str]:
     yield f"--{long}"
     if flag.kind == "switch" and field.default:
         yield f"--no-{long}"
+    if flag.kind == "switch or list":
+        yield f"--{long}-of"
 
 
 def options(command: str) -> str:

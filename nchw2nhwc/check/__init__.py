@@ -102,13 +102,13 @@ def source_outputs(source: Source, inputs: Sequence[TensorInfo], outputs: Sequen
 def source_tensors(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],
                    optional: Sequence[str] = ()) -> dict[str, Array]:
     """Run the source once: tensors by their names in it, those of `optional` that it has included. `data` is by input name, in its order of
-    axes. Raises MissingRuntimeError, CheckError."""
+    axes, and raw where the result preprocesses it. Raises MissingRuntimeError, CheckError."""
     try:
         if source.format is Format.ONNX:
             from nchw2nhwc.check.onnx_source import run_onnx as run
         else:
             from nchw2nhwc.check.openvino_source import run_openvino as run
-        return run(source, inputs, wanted, data, optional)
+        return run(source, inputs, wanted, {info.name: info.to_network(data[info.name]) for info in inputs}, optional)
     except ImportError:
         raise MissingRuntimeError(RUNTIMES[source.format]) from None
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo
-from nchw2nhwc.ir import Array, Dim, Graph, Node, TensorType, evaluate
+from nchw2nhwc.ir import Array, Dim, Graph, Node, evaluate
 from nchw2nhwc.ir.interpreter import bind_dims
 from nchw2nhwc.ops.binary import Equal
 from nchw2nhwc.ops.indexing import Gather
@@ -25,7 +25,8 @@ EXTENT = 64
 
 def random_inputs(inputs: Sequence[TensorInfo], limits: Mapping[str, int], seed: int = 0,
                   ranges: Mapping[str, tuple[float, float]] | None = None) -> dict[str, Array]:
-    """Arrays by name, in the source's axis order: floats normal (0, 1), truth values and wide integers 0 or 1, bytes of any value.
+    """Arrays by name, in the source's axis order: floats normal (0, 1), truth values and wide integers 0 or 1, bytes of any value. Raw
+    floats are such that they are normal (0, 1) once they are preprocessed.
 
     `limits` names integer inputs that are indices, with the first value that is too large: those are uniform below it. Inputs in `ranges`
     are uniform between two numbers, integers with both of them.
@@ -33,7 +34,7 @@ def random_inputs(inputs: Sequence[TensorInfo], limits: Mapping[str, int], seed:
     rng = np.random.default_rng(seed)
     sizes = _sizes(inputs)
     given = ranges or {}
-    return {info.name: _random(rng, info.source_type, tuple(evaluate(s, sizes) for s in info.source_type.shape), limits.get(info.name),
+    return {info.name: _random(rng, info, tuple(evaluate(s, sizes) for s in info.source_type.shape), limits.get(info.name),
                                given.get(info.name)) for info in inputs}
 
 
@@ -45,9 +46,9 @@ def _sizes(inputs: Sequence[TensorInfo]) -> dict[str, int]:
     return sizes
 
 
-def _random(rng: np.random.Generator, type: TensorType, shape: tuple[int, ...], limit: int | None,
+def _random(rng: np.random.Generator, info: TensorInfo, shape: tuple[int, ...], limit: int | None,
             bounds: tuple[float, float] | None) -> Array:
-    dtype = type.dtype
+    dtype = info.given_type.dtype
     if bounds is not None:
         values = rng.integers(int(bounds[0]), int(bounds[1]), shape, endpoint=True) if dtype.kind in "iub" else rng.uniform(*bounds, shape)
         return np.asarray(values).astype(dtype)
@@ -57,7 +58,8 @@ def _random(rng: np.random.Generator, type: TensorType, shape: tuple[int, ...], 
         whole = (int(np.iinfo(dtype.name).min), int(np.iinfo(dtype.name).max) + 1) if dtype.itemsize == 1 else (0, 2)
         low, high = (0, limit) if limit is not None else whole
         return rng.integers(low, high, shape).astype(dtype)
-    return rng.standard_normal(shape).astype(dtype)
+    values = rng.standard_normal(shape)
+    return (values if info.preprocessing is None else info.preprocessing.undo(values)).astype(dtype)
 
 
 def load_inputs(path: Path) -> dict[str, Array]:
@@ -88,11 +90,11 @@ def validate_inputs(inputs: Sequence[TensorInfo], given: Mapping[str, Array]) ->
         raise OptionError(f"check input '{unknown[0]}' is not an input of the model", advice=f"The inputs are: {names}.")
     interface = Graph("check inputs")
     for info in inputs:
-        interface.add_input(info.name, info.source_type)
+        interface.add_input(info.name, info.given_type)
     arrays = {name: np.asarray(array) for name, array in given.items()}
     bind_dims(interface, arrays)
     for info in inputs:
-        wanted, array = info.source_type.dtype, arrays[info.name]
+        wanted, array = info.given_type.dtype, arrays[info.name]
         if not np.can_cast(array.dtype, wanted, "same_kind"):
             raise OptionError(f"check input '{info.name}' is {array.dtype.name}, the model takes {wanted.name}")
         arrays[info.name] = array.astype(wanted, copy=False)

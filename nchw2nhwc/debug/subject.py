@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from nchw2nhwc.check.inputs import index_limits
-from nchw2nhwc.conversion import in_half, read, tensor_of
+from nchw2nhwc.conversion import in_half, inputs_of, read, tensor_of
 from nchw2nhwc.errors import ConversionError, Location, OptionError, ShapeError, SourceError
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Graph, TensorType
+from nchw2nhwc.ir.preprocessing import Preprocessing
 from nchw2nhwc.metadata import Declared, Metadata
 from nchw2nhwc.metadata import read as read_metadata
 from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
@@ -53,25 +54,25 @@ def open_subject(source: Source, result: Path) -> Subject:
         graph = read(source, replace(metadata.options, bin=source.bin))
     except (OptionError, ShapeError) as error:
         raise _stranger(source, result, error.reason) from None
-    inputs = _bind(metadata.inputs, [(v.name, v.origin or v.name, v.type) for v in graph.inputs], source, result)
-    outputs = _bind(metadata.outputs, [(n, tensor_of(n, v, metadata.options), v.type) for n, v in zip(graph.output_names, graph.outputs)],
-                    source, result)
+    inputs = _bind(metadata.inputs, inputs_of(graph), source, result)
+    named = [(n, tensor_of(n, v, metadata.options), v.type, None) for n, v in zip(graph.output_names, graph.outputs)]
+    outputs = _bind(metadata.outputs, named, source, result)
     return Subject(source, result, metadata, graph, inputs, outputs, index_limits(graph), in_half(source, graph))
 
 
-def _bind(declared: Sequence[Declared], known: Sequence[tuple[str, str, TensorType]], source: Source,
+def _bind(declared: Sequence[Declared], known: Sequence[tuple[str, str, TensorType, Preprocessing | None]], source: Source,
           result: Path) -> tuple[TensorInfo, ...]:
     """The declared inputs or outputs with what the source says of them. Raises SourceError where both differ."""
-    if [d.name for d in declared] != [name for name, _, _ in known]:
+    if [d.name for d in declared] != [name for name, *_ in known]:
         names = ", ".join(d.name for d in declared)
-        raise _stranger(source, result, f"the result has {names}, the model {', '.join(name for name, _, _ in known)}")
+        raise _stranger(source, result, f"the result has {names}, the model {', '.join(name for name, *_ in known)}")
     found = []
-    for each, (name, tensor, type) in zip(declared, known):
+    for each, (name, tensor, type, raw) in zip(declared, known):
         sizes = tuple(s if isinstance(s, int) else -1 for s in type.shape)
         if sizes != each.source_shape or sorted(each.perm) != list(range(type.rank)):
             raise _stranger(source, result, f"'{name}' is {list(each.source_shape)} for the result, {list(sizes)} in the model")
         stored = TensorType(_dtype(each.dtype, result), tuple(type.shape[a] for a in each.perm))
-        found.append(describe(name, tensor, type, stored, each.perm))
+        found.append(describe(name, tensor, type, stored, each.perm, raw))
     return tuple(found)
 
 

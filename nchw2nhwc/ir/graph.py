@@ -13,6 +13,7 @@ import numpy as np
 
 from nchw2nhwc.errors import ConversionError, Location
 from nchw2nhwc.ir.dim import Size
+from nchw2nhwc.ir.preprocessing import Preprocessing
 from nchw2nhwc.ir.types import Array, TensorType
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ class Graph:
         self.outputs: list[Value] = []
         self.output_names: list[str] = []
         self.notes: list[str] = []
+        self.preprocessing: dict[str, Preprocessing] = {}
+        """By name, what is done to the raw data of inputs before it is what the source takes."""
         self._nodes: list[Node] = []
         self._names: dict[str, int] = {}
 

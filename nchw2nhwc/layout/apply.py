@@ -54,6 +54,7 @@ class Applier:
             tensor = self.tensors[value]
             frame = tensor.frame(perm)
             stored = self.result.add_input(value.name, value.type.with_shape(to_sizes(tensor.stored_shape(frame), self.numbers)))
+            stored.origin = value.origin
             self._produce(value, tensor, frame, stored)
         for node in self.graph.nodes:
             self._place(node)

@@ -20,6 +20,7 @@ from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.parallel import PARALLEL
 from nchw2nhwc.passes.promote import PROMOTE_FLOATS
 from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, NORMS, STACKS
+from nchw2nhwc.passes.reversed_channels import REVERSED_CHANNELS
 from nchw2nhwc.passes.rewrite import rule_pass
 from nchw2nhwc.passes.routing import ROUTE_CHANNELS
 from nchw2nhwc.passes.wholes import WHOLES
@@ -42,8 +43,8 @@ FOLD_AFFINE = rule_pass("fold_affine", LINEAR, PARALLEL, AFFINE)
 MAKE_FULLY_CONNECTED = rule_pass("fully_connected", FULLY_CONNECTED)
 """Products with constant matrices become fully connected layers."""
 
-ORDER_CHANNELS = rule_pass("order_channels", CHANNEL_ORDER)
-"""Pixel shuffles take the order of channels that all targets know, where a convolution can provide it."""
+ORDER_CHANNELS = rule_pass("order_channels", CHANNEL_ORDER, REVERSED_CHANNELS)
+"""Pixel shuffles take the order of channels that all targets know, and reversals of channels go, where a convolution can provide it."""
 
 CLEAN = rule_pass("clean", FOLDING, CONTROL, IDENTITIES, WHOLES, MOVEMENT, INDEXING)
 """As `SIMPLIFY`, without undoing what was spelled for a target."""

@@ -20,6 +20,7 @@ from nchw2nhwc.errors import OptionError, TargetError
 from nchw2nhwc.ir import Graph
 from nchw2nhwc.ops.elementwise import Cos, Sin
 from nchw2nhwc.ops.reduce import Softmax
+from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.options import ConvertOptions
 from nchw2nhwc.parse.onnx import registry
 from nchw2nhwc.passes import Pass, pipeline
@@ -73,6 +74,19 @@ def test_a_wrong_mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert result.finding is not None
     assert (result.finding.stage, result.finding.layer, result.finding.type) == ("read", "norm", "BatchNormalization")
     assert result.reproduced
+
+
+def test_a_wrong_pass_behind_preprocessing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def apply(graph: Graph) -> int:
+        wrong = [n for n in graph.nodes if isinstance(n.op, Conv)]
+        for each in wrong:
+            each.set_input(1, graph.constant(-np.asarray(each.input(1).const), "wrong"))
+        return len(wrong)
+    before = pipeline.source_passes
+    monkeypatch.setattr(pipeline, "source_passes", lambda native: (*before(native), Pass("sabotage", apply)))
+    result = found(tmp_path, mean=[1, 2, 3, 4], scale=3, reverse_channels=True, input_dtype="uint8")
+    assert result.finding is not None
+    assert (result.finding.stage, result.finding.layer) == ("sabotage", "conv")
 
 
 @pytest.mark.parametrize("stage", ["after", "before"])

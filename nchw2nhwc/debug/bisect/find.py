@@ -81,9 +81,10 @@ def _compared(converted: Converted, content: bytes, data: Mapping[str, Array], t
     layers = layer_errors(graph, errors, tolerance)
     outputs = _outputs(converted, content, data)
     suspects = [layers.layers[k].tensor for k in islice(beginnings(graph, layers.layers, tolerance), _TRIED)]
+    entries = {info.tensor if info.preprocessing is None else info.preprocessing.raw for info in converted.inputs}
     suspects = suspects or [error.tensor for error in layers.off[:1]]
     for share, wanted in product(_SHARES, suspects):
-        agreeing = {e.tensor for e in layers.layers if e.max_rel <= tolerance * share} | {info.tensor for info in converted.inputs}
+        agreeing = {e.tensor for e in layers.layers if e.max_rel <= tolerance * share} | entries
         finding = (first_stage(converted, wanted, agreeing, data, tolerance * _LOCAL)
                    or first_operator(converted, content, wanted, agreeing, data, tolerance * _LOCAL))
         if finding is not None:

@@ -22,7 +22,8 @@ def first_stage(converted: Converted, wanted: str, agreeing: Collection[str], da
     `agreeing`, wrongly; None where no step does."""
     needed: dict[str, None] = {}
     _watched(converted, lambda _, graph, __: needed.update(dict.fromkeys(origins(region(graph, wanted, agreeing)))))
-    own = {info.tensor: data[info.name] for info in converted.inputs}
+    own = {info.tensor: info.to_network(data[info.name]) for info in converted.inputs}
+    own |= {info.preprocessing.raw: data[info.name] for info in converted.inputs if info.preprocessing is not None}
     arrays = own | source_tensors(converted.source, converted.inputs, [], data, [name for name in needed if name not in own])
     found: list[Finding] = []
     seen: set[tuple[object, ...]] = set()

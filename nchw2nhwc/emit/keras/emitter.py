@@ -140,7 +140,7 @@ class Emitter:
     def _input(self, value: Value) -> KerasTensor:
         if value.type.dtype.name not in ELEMENT_TYPES:
             raise TargetError(f"Keras has no element type {value.type.dtype.name}", Location(self.graph.source, value.name, "Input"))
-        name = self.names.take(value.origin or value.name, "input")
+        name = self.names.take(value.name, "input")
         tensor = keras.Input(batch_shape=keras_shape(value.shape), dtype=value.type.dtype.name, name=name)
         self._tensors[id(value)] = tensor
         return tensor

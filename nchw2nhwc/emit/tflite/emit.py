@@ -41,7 +41,7 @@ def emit(graph: Graph, *, float16: bool = False,
             raise TargetError(f"'{value.origin or value.name}' has no elements, which LiteRT cannot hold", Location(graph.source))
     e = Emitter(graph, load_sizes(graph), float16)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]
-    e.subgraph.input_names = [v.origin or v.name for v in graph.inputs]
+    e.subgraph.input_names = [v.name for v in graph.inputs]
     LOWERINGS.lower(e, graph)
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)

@@ -87,7 +87,7 @@ class Emitter:
 
     def input(self, value: Value) -> int:
         """A tensor for an input of the graph."""
-        tensor = self._of_value(value)
+        self._values[id(value)] = tensor = self._add(value.name, value.type.dtype, value.shape)
         self._show(tensor)
         return tensor
 
