@@ -1,0 +1,87 @@
+"""Coral's Edge TPU, by the table of its documentation."""
+
+from __future__ import annotations
+
+from math import prod
+
+from nchw2nhwc.targets.needs import BATCH_KEPT, PLAIN, STATIC, axes_of
+from nchw2nhwc.targets.site import Site
+from nchw2nhwc.targets.table import Need, Target, rows
+
+_SOURCE = "coral.ai/docs/edgetpu/models-intro, supported operations"
+_LARGEST_SOFTMAX = 16_000
+
+
+def _three_inner(site: Site) -> bool:
+    return all(all(size == 1 for size in t.shape[:-3]) for t in (*site.computed, *site.results))
+
+
+_INNER = Need("sizes of 1 for all but the 3 innermost axes", _three_inner)
+_SQUARE = Need("equal dilations along both axes", lambda site: (site.option("dilationWFactor") or 1) == (site.option("dilationHFactor") or 1))
+
+
+def _zero_padding(site: Site) -> bool:
+    constants = [site.constant(k) for k in range(len(site.operands))]
+    filled = [c for c in constants if c is not None]
+    return not filled or (len(site.operands) == 2 and not any(c.any() for c in filled))
+
+
+def _depth(site: Site) -> bool:
+    shape = site.operand(0).shape
+    return len(shape) - 1 not in axes_of(site) or shape[-1] % 4 == 0
+
+
+def _not_along_batch(operand: int) -> Need:
+    def met(site: Site) -> bool:
+        axis = site.constant(operand)
+        rank = max(len(t.shape) for t in site.results)
+        return axis is None or rank < 4 or int(axis.reshape(-1)[0]) % rank != 0
+    return Need("another axis than the batch", met)
+
+
+def _pads_inside(site: Site) -> bool:
+    pads = site.constant(1)
+    return pads is None or len(pads) < 4 or not pads[0].any()
+
+
+def _channel_slopes(site: Site) -> bool:
+    return all(size == 1 for size in site.operand(1).shape[:-1])
+
+
+def _one_list(site: Site) -> bool:
+    shape = site.operand(0).shape
+    return prod(shape) == shape[-1] <= _LARGEST_SOFTMAX
+
+
+def _whole_steps(site: Site) -> bool:
+    strides = site.constant(3)
+    return strides is not None and bool((strides == 1).all()) and not site.option("ellipsisMask") and not site.option("newAxisMask")
+
+
+_VECTOR = Need("a result that is one list", lambda site: prod(site.results[0].shape) == site.results[0].shape[-1])
+
+_ROWS = {
+    **rows("ADD SUB MUL MAXIMUM MINIMUM SQUARED_DIFFERENCE RSQRT", source=_SOURCE),
+    **rows("LOGISTIC RELU RELU6 RELU_N1_TO_1 TANH L2_NORMALIZATION QUANTIZE", source=_SOURCE),
+    **rows("AVERAGE_POOL_2D MAX_POOL_2D", needs=(PLAIN,), source=_SOURCE),
+    **rows("CONCATENATION", needs=(PLAIN, Need("no constant operands but zeros beside one other", _zero_padding)), source=_SOURCE),
+    **rows("CONV_2D DEPTHWISE_CONV_2D", needs=(_SQUARE,), source=_SOURCE),
+    **rows("TRANSPOSE_CONV EXPAND_DIMS SQUEEZE SLICE SPACE_TO_DEPTH TRANSPOSE RESHAPE", source=_SOURCE),
+    **rows("FULLY_CONNECTED", needs=(_VECTOR,), source=_SOURCE),
+    **rows("UNIDIRECTIONAL_SEQUENCE_LSTM", types="int8 uint8 int16", source=_SOURCE),
+    **rows("MEAN", needs=(BATCH_KEPT, Need("a multiple of 4 channels to reduce", _depth)), source=_SOURCE),
+    **rows("SUM REDUCE_MAX REDUCE_MIN", needs=(BATCH_KEPT,), source=_SOURCE),
+    **rows("PACK", source=_SOURCE),
+    **rows("PAD", needs=(Need("no padding of the batch", _pads_inside),), source=_SOURCE),
+    **rows("PRELU", needs=(Need("slopes along the last axis only", _channel_slopes),), source=_SOURCE),
+    **rows("RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR", source=_SOURCE),
+    **rows("SOFTMAX", needs=(Need(f"one list of at most {_LARGEST_SOFTMAX} elements", _one_list),), source=_SOURCE),
+    **rows("SPLIT", needs=(_not_along_batch(0),), source=_SOURCE),
+    **rows("STRIDED_SLICE", needs=(Need("steps of 1, no ellipsis and no new axes", _whole_steps),), source=_SOURCE),
+}
+
+EDGETPU = Target(
+    "edgetpu", "the Edge TPU", ("int8", "uint8"), _ROWS, "runs on the CPU",
+    (f"{_SOURCE} (runtime version 14, Edge TPU Compiler 16.0)",), needs=(STATIC, _INNER),
+    notes="The compiler takes one connected part from the inputs on: what comes after the first operator that is not supported runs on the "
+          "CPU as well. It leaves out some resizings and reshapes for their sizes, by rules that are not published.")
