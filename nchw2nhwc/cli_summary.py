@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -10,7 +11,9 @@ from typing import TextIO
 from nchw2nhwc.check import CheckResult
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.interface import layout_name
+from nchw2nhwc.report import TargetReport
 from nchw2nhwc.tables import aligned
+from nchw2nhwc.targets import TABLES
 
 _HEADER = ("", "name", "source", "result", "layout", "type", "error")
 
@@ -70,12 +73,25 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool) -> list[tupl
     facts = [("preprocessing", "; ".join(f"{name}: {formula}" for name, formula in raw))] if raw else []
     facts += [("ops", f"{report['ops']['source']} in the source, {report['ops']['result']} in the result"),
              ("transposes", f"{moves['count']}{moved} ({sure})"),
+             *_target(report["target"]),
              ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
     if any(not result.passed for result in converted.checks.values()) and random_inputs:
         facts.append(("", "Random inputs may mean nothing to a trained network; --check-inputs FILE.npz checks with real ones."))
     facts += [("file", f"{Path(file['path'])} ({size_text(file['bytes'])})") for file in report["files"].values()]
     facts.append(("seconds", ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report["seconds"].items())))
     return facts
+
+
+def _target(report: TargetReport | None) -> list[tuple[str, str]]:
+    """What the device does not run: how many operators, and of what kinds."""
+    if report is None:
+        return []
+    found, table = report["fallbacks"], TABLES[report["name"]]
+    if not found:
+        return [("target", f"{report['name']} runs all {report['ops']} operators")]
+    kinds = ", ".join(f"{count} {op}" for op, count in Counter(each["op"] for each in found).most_common())
+    return [("target", f"{report['name']} does not run {len(found)} of {report['ops']} operators: {kinds}"),
+            ("", f"What it does not run {table.without}; --report FILE.json and --verbose have each with its reason.")]
 
 
 def _check(checks: Mapping[str, CheckResult]) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 
 from nchw2nhwc.check.inputs import index_limits
 from nchw2nhwc.converted import Converted
-from nchw2nhwc.errors import OptionError
+from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.interface import TensorInfo, describe
+from nchw2nhwc.ir import Dim
 from nchw2nhwc.ir.preprocessing import PREPROCESSING, Preprocessing
-from nchw2nhwc.options import EVERY, ConvertOptions, Form, Route
+from nchw2nhwc.options import CPU, EVERY, FIXED_SIZES, ConvertOptions, Form, Route
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
 
@@ -44,7 +45,9 @@ def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = 
     if route != "tflite":
         require_tensorflow()
     with stages.stage("read"):
+        options = settled(source, options)
         graph = read(source, options)
+        _require_fixed(graph, options)
         stages.show("read", graph)
         ends = _Boundary(graph, options)
         limits, source_ops, half = index_limits(graph), _count_layers(graph), in_half(source, graph)
@@ -56,9 +59,27 @@ def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = 
                      route=route)
 
 
+def settled(source: Source, options: ConvertOptions) -> ConvertOptions:
+    """The options with what they imply for this source: a batch of any size is 1 for a device that takes fixed sizes. Raises as
+    `source_inputs` does."""
+    if options.target not in FIXED_SIZES or options.batch is not None:
+        return options
+    plain = replace(options, mean={}, scale={}, reverse_channels=(), input_dtype={})
+    shapes = [info.source_type.shape for info in source_inputs(source, plain)]
+    return replace(options, batch=1) if any(shape and isinstance(shape[0], Dim) for shape in shapes) else options
+
+
+def _require_fixed(graph: Graph, options: ConvertOptions) -> None:
+    """Raises OptionError for inputs of open sizes where the device takes none."""
+    for value in graph.inputs:
+        if options.target in FIXED_SIZES and any(isinstance(size, Dim) for size in value.shape):
+            raise OptionError(f"--target {options.target} takes fixed sizes, and input '{value.name}' is {value.type}",
+                              Location(graph.source), f"Give its sizes: --input-shape {value.name}=...")
+
+
 def plan(graph: Graph, options: ConvertOptions, stages: Stages, route: Route = "tflite") -> LayoutResult:
     """The graph that a target is made from, of one in source order, which is used up. Raises ConversionError."""
-    return _lowered(graph, route, stages, _every(options.input_layout, [v.name for v in graph.inputs]),
+    return _lowered(graph, route, options.target, stages, _every(options.input_layout, [v.name for v in graph.inputs]),
                     _every(options.output_layout, graph.output_names), options.keep_layout)
 
 
@@ -70,12 +91,12 @@ def run_again(converted: Converted, route: Route) -> LayoutResult:
         graph = read(converted.source, converted.options)
     inputs, outputs = ({info.name: "source" if info.perm == tuple(range(len(info.perm))) else "nhwc" for info in infos}
                        for infos in (converted.inputs, converted.outputs))
-    return _lowered(graph, route, converted.stages, inputs, outputs)
+    return _lowered(graph, route, converted.options.target, converted.stages, inputs, outputs)
 
 
-def _lowered(graph: Graph, route: Route, stages: Stages, input_layouts: Mapping[str, str], output_layouts: Mapping[str, str],
-             keep_layout: bool = False) -> LayoutResult:
-    """A graph in source order (which is used up) as the route's target takes it."""
+def _lowered(graph: Graph, route: Route, device: str, stages: Stages, input_layouts: Mapping[str, str],
+             output_layouts: Mapping[str, str], keep_layout: bool = False) -> LayoutResult:
+    """A graph in source order (which is used up) as the route's target takes it, and the device that it is for."""
     from nchw2nhwc.layout import solve_layout
     from nchw2nhwc.passes import run_passes
 
@@ -83,7 +104,7 @@ def _lowered(graph: Graph, route: Route, stages: Stages, input_layouts: Mapping[
         stages.passes.append((name, seconds, rewrites))
         stages.progress.step(f"{name}: {rewrites} rewrite(s), {seconds:.3f} s")
 
-    before, after = _passes_of(route)
+    before, after = _passes_of(route, device)
     with stages.stage("passes"):
         run_passes(graph, before, told, watch=stages.show)
     with stages.stage("layout"):
@@ -94,24 +115,28 @@ def _lowered(graph: Graph, route: Route, stages: Stages, input_layouts: Mapping[
     return layout
 
 
-def _passes_of(route: Route) -> tuple[Sequence[Pass], Sequence[Pass]]:
-    """The passes before layout, and those after it."""
+def _passes_of(route: Route, device: str) -> tuple[Sequence[Pass], Sequence[Pass]]:
+    """The passes before layout, and those after it; a TFLite file's depend on the device that it is for."""
     if route == "tflite":
         from nchw2nhwc.emit.tflite import native
         from nchw2nhwc.emit.tflite.passes import target_passes
         from nchw2nhwc.passes.pipeline import source_passes
 
-        return source_passes(native), target_passes()
+        if device == CPU:
+            return source_passes(native), target_passes()
+        from nchw2nhwc.targets.passes import native_on, rules_before, stored_passes
+
+        return source_passes(native_on(device, native), rules_before(device)), (*target_passes(), *stored_passes(device))
     from nchw2nhwc.emit.keras import passes
 
     return passes.keras_source_passes(trainable=route == "trainable"), passes.target_passes()
 
 
-def steps(route: Route) -> tuple[str, ...]:
+def steps(route: Route, device: str = CPU) -> tuple[str, ...]:
     """The names of a conversion's steps, after each of which its `Stages` show the graph."""
     if route != "tflite":
         require_tensorflow()
-    before, after = _passes_of(route)
+    before, after = _passes_of(route, device)
     return ("read", *(each.name for each in before), "layout", *(each.name for each in after))
 
 

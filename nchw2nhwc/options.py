@@ -36,6 +36,17 @@ KERAS_FILES: Mapping[str, tuple[str, ...]] = {"keras": (".keras",), "saved_model
 TARGETS = ("tflite", *KERAS_FILES)
 """What can be written."""
 
+CPU = "cpu"
+
+DEVICES = (CPU, "gpu", "edgetpu", "nnapi", "micro")
+"""What a TFLite file can be for."""
+
+FIXED_SIZES = ("edgetpu", "micro")
+"""Devices for which all sizes have to be known."""
+
+APPROXIMATED = ("edgetpu",)
+"""Devices for which functions may be approximated; results are allowed the error of float16 ones."""
+
 Route: TypeAlias = Literal["tflite", "keras", "trainable"]
 """Whose graph is made of a source: TFLite's, Keras', or Keras' with everything kept apart that is trained."""
 
@@ -112,6 +123,14 @@ def parse_layout(text: str) -> str:
     if layout not in LAYOUTS:
         raise ValueError(f"'{text}' is not a layout; choose from {', '.join(LAYOUTS)}")
     return layout
+
+
+def parse_device(text: str) -> str:
+    """One of `DEVICES`, in any case."""
+    device = text.strip().lower()
+    if device not in DEVICES:
+        raise ValueError(f"'{text}' is no target; choose from {', '.join(DEVICES)}")
+    return device
 
 
 def parse_batch(text: str) -> int:
@@ -228,6 +247,9 @@ class ConvertOptions:
         metavar="NAMES"))
     outputs: Sequence[str] = field(default=(), metadata=flag(
         "cut the model: these tensors or layers become its outputs", kind="list", metavar="NAMES"))
+    target: str = field(default=CPU, metadata=flag(
+        f"what the TFLite file is for: {', '.join(DEVICES)} (default {CPU}); what a device lacks is said in what it has where that is "
+        "possible, and the report lists every operator that it does not run", metavar="DEVICE", parse=parse_device))
     mean: Mapping[str, Sequence[float]] | Sequence[float] | float = field(default_factory=dict, metadata=flag(
         "the result takes raw images and subtracts this from their channels, in the source's order of them; without NAME= of the only "
         "image-like input; repeatable", kind="named", metavar="[NAME=]R,G,B", parse=parse_numbers))
@@ -246,9 +268,10 @@ class ConvertOptions:
             form, nms = parse_form(self.rnn), parse_nms(self.nms)
             if self.batch is not None:
                 check_shape((self.batch,), f"batch={self.batch}")
+            device = parse_device(self.target)
         except (ValueError, TypeError, AttributeError) as error:
             raise OptionError(str(error)) from None
-        for name, value in (("input_shape", shapes), ("rnn", form), ("nms", nms),
+        for name, value in (("input_shape", shapes), ("target", device), ("rnn", form), ("nms", nms),
                             ("input_layout", layouts[0]), ("output_layout", layouts[1]),
                             ("inputs", _names("inputs", self.inputs)), ("outputs", _names("outputs", self.outputs)),
                             ("mean", numbers_by_input("mean", self.mean, zero=True)),

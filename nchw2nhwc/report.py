@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from nchw2nhwc.check import CheckResult
 from nchw2nhwc.interface import TensorInfo
+from nchw2nhwc.options import CPU
 
 if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted
@@ -61,6 +62,23 @@ class ErrorsReport(TypedDict):
     passed: bool
 
 
+class FallbackReport(TypedDict):
+    """An operator that the device does not run: its kind by the TFLite schema's name, the source's layer and its type, and the reason."""
+
+    op: str
+    layer: str
+    type: str
+    reason: str
+
+
+class TargetReport(TypedDict):
+    """The device that the TFLite file is for, its number of operators, and those among them that the device does not run."""
+
+    name: str
+    ops: int
+    fallbacks: list[FallbackReport]
+
+
 class CheckReport(ErrorsReport):
     """The check of the float32 file or, where none was made, of the Keras model; `passed` says that all that was checked passed. `float16`
     and `keras` are null when there was no such result."""
@@ -83,6 +101,7 @@ class Report(TypedDict):
     outputs: list[TensorReport]
     ops: OpsReport
     transposes: TransposesReport
+    target: TargetReport | None
     check: CheckReport | None
     files: dict[str, FileReport]
     seconds: dict[str, float]
@@ -97,10 +116,19 @@ def build_report(converted: Converted) -> Report:
         "ops": {"source": converted.source_ops, "result": converted.result_ops},
         "transposes": {"count": len(layout.transposes), "bytes": sum(t.bytes for t in layout.transposes), "proven_minimal": layout.proven,
                        "gap": layout.gap},
+        "target": _target(converted),
         "check": _check(converted.checks),
         "files": {kind: {"path": str(path), "bytes": size} for kind, (path, size) in converted.files.items()},
         "seconds": {**{name: round(s, 6) for name, s in stages.seconds.items()}, "total": round(stages.total, 6)},
     }
+
+
+def _target(converted: Converted) -> TargetReport | None:
+    name = converted.options.target
+    if name == CPU or converted.route != "tflite":
+        return None
+    found: list[FallbackReport] = [{"op": f.op, "layer": f.layer, "type": f.type, "reason": f.reason} for f in converted.fallbacks()]
+    return {"name": name, "ops": converted.result_ops, "fallbacks": found}
 
 
 def interface_json(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> bytes:

@@ -49,7 +49,7 @@ def _run(arguments: Arguments) -> int:
     if options.print_between_passes:
         from nchw2nhwc.conversion import steps
 
-        require_step(options.print_between_passes, steps(options.route))
+        require_step(options.print_between_passes, steps(options.route, arguments.convert.target))
     progress, graphs = _progress(arguments), Graphs(options.dump_graph, options.print_between_passes)
     stages = Stages(progress, graphs.show)
     try:
@@ -61,6 +61,9 @@ def _run(arguments: Arguments) -> int:
 
         print_summary(converted, sys.stdout, skipped=outcome.skipped, random_inputs=options.check_inputs is None,
                       explain=options.explain_layout)
+        if options.verbose:
+            for each in converted.fallbacks():
+                print(f"not run by {converted.options.target}: {each.op} of '{each.layer}' ({each.type}): {each.reason}")
         if outcome.layers is not None:
             from nchw2nhwc.commands.tables import layer_rows
 

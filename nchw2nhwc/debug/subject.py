@@ -16,7 +16,7 @@ from nchw2nhwc.ir import Graph, TensorType
 from nchw2nhwc.ir.preprocessing import Preprocessing
 from nchw2nhwc.metadata import Declared, Metadata
 from nchw2nhwc.metadata import read as read_metadata
-from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
+from nchw2nhwc.options import APPROXIMATED, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
 from nchw2nhwc.source import Source
 
 
@@ -43,7 +43,8 @@ class Subject:
         """The tolerance to hold against: the one that is given, else the one that suits the precision."""
         if given is not None:
             return given
-        return TOLERANCE_FLOAT16 if self.half or self.metadata.float16 else TOLERANCE
+        loose = self.half or self.metadata.float16 or self.metadata.options.target in APPROXIMATED
+        return TOLERANCE_FLOAT16 if loose else TOLERANCE
 
 
 def open_subject(source: Source, result: Path) -> Subject:

@@ -21,7 +21,7 @@ from nchw2nhwc.passes.parallel import PARALLEL
 from nchw2nhwc.passes.promote import PROMOTE_FLOATS
 from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, NORMS, STACKS
 from nchw2nhwc.passes.reversed_channels import REVERSED_CHANNELS
-from nchw2nhwc.passes.rewrite import rule_pass
+from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.passes.routing import ROUTE_CHANNELS
 from nchw2nhwc.passes.wholes import WHOLES
 
@@ -50,7 +50,8 @@ CLEAN = rule_pass("clean", FOLDING, CONTROL, IDENTITIES, WHOLES, MOVEMENT, INDEX
 """As `SIMPLIFY`, without undoing what was spelled for a target."""
 
 
-def source_passes(native: Callable[[Node], bool]) -> tuple[Pass, ...]:
-    """The passes for a target that takes the nodes that are `native` as they are; what it lacks is decomposed."""
+def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None) -> tuple[Pass, ...]:
+    """The passes for a target that takes the nodes that are `native` as they are; what it lacks is decomposed, by the rules of `first`
+    before those of all targets."""
     return (PRUNE, INFERENCE, PROMOTE_FLOATS, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE, ORDER_CHANNELS,
-            ROUTE_CHANNELS, decompose(native), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, PRUNE)
+            ROUTE_CHANNELS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, PRUNE)

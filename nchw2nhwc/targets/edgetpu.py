@@ -17,7 +17,8 @@ def _three_inner(site: Site) -> bool:
 
 
 _INNER = Need("sizes of 1 for all but the 3 innermost axes", _three_inner)
-_SQUARE = Need("equal dilations along both axes", lambda site: (site.option("dilationWFactor") or 1) == (site.option("dilationHFactor") or 1))
+_SQUARE = Need("equal dilations along both axes",
+               lambda site: (site.option("dilationWFactor") or 1) == (site.option("dilationHFactor") or 1))
 
 
 def _zero_padding(site: Site) -> bool:
@@ -82,6 +83,6 @@ _ROWS = {
 
 EDGETPU = Target(
     "edgetpu", "the Edge TPU", ("int8", "uint8"), _ROWS, "runs on the CPU",
-    (f"{_SOURCE} (runtime version 14, Edge TPU Compiler 16.0)",), needs=(STATIC, _INNER),
+    (f"{_SOURCE} (runtime version 14, Edge TPU Compiler 16.0)",), needs=(STATIC, _INNER), quantized=True,
     notes="The compiler takes one connected part from the inputs on: what comes after the first operator that is not supported runs on the "
           "CPU as well. It leaves out some resizings and reshapes for their sizes, by rules that are not published.")

@@ -23,8 +23,6 @@ def _like_weights(site: Site) -> bool:
 
 
 _NOT_HYBRID = Need("data and weights that are both floating point or both integers", _like_weights)
-_CONTIGUOUS = Need("axes side by side", lambda site: _side_by_side(site))
-
 
 def _side_by_side(site: Site) -> bool:
     axes = site.constant(1)
@@ -32,6 +30,7 @@ def _side_by_side(site: Site) -> bool:
     return places == list(range(places[0], places[0] + len(places))) if places else False
 
 
+_CONTIGUOUS = Need("axes side by side", _side_by_side)
 _FEW = Need(f"at most {_MOST_PARTS} operands", lambda site: len(site.operands) <= _MOST_PARTS)
 
 _ROWS = {
@@ -79,10 +78,12 @@ _ROWS = {
     **rows("SLICE", types=f"{_DATA} bool", needs=(most_axes(5),), source=_source("slice")),
     **rows("STRIDED_SLICE", types=f"{_DATA} bool", needs=(most_axes(4), constant(1, "begin"), constant(2, "end"), constant(3, "strides")),
            source=_source("strided_slice")),
-    **rows("SPACE_TO_DEPTH DEPTH_TO_SPACE", types="float32 int8", needs=(data_axes(4),), source=_source("space_to_depth", "depth_to_space")),
+    **rows("SPACE_TO_DEPTH DEPTH_TO_SPACE", types="float32 int8", needs=(data_axes(4),),
+           source=_source("space_to_depth", "depth_to_space")),
     **rows("TRANSPOSE", types=_WEIGHTED, needs=(most_axes(5), constant(1, "order of axes")), source=_source("transpose")),
     **rows("BROADCAST_TO", types=f"{_DATA} int64 bool", needs=(most_axes(5),), source=_source("broadcast_to")),
-    **rows("RESHAPE SHAPE SQUEEZE EXPAND_DIMS", types=f"{_DATA} int64 uint8 bool", source=_source("reshape", "shape", "squeeze", "expand_dims")),
+    **rows("RESHAPE SHAPE SQUEEZE EXPAND_DIMS", types=f"{_DATA} int64 uint8 bool",
+           source=_source("reshape", "shape", "squeeze", "expand_dims")),
     **rows("QUANTIZE DEQUANTIZE", types=f"{_DATA} uint8", source=_source("quantize", "dequantize")),
     **rows("L2_NORMALIZATION ADD_N", types="float32 int8", source=_source("l2norm", "add_n")),
     **rows("UNIDIRECTIONAL_SEQUENCE_LSTM", types=_WEIGHTED, source=_source("unidirectional_sequence_lstm")),

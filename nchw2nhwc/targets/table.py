@@ -31,7 +31,8 @@ class Row:
 @dataclass(frozen=True)
 class Target:
     """A device. `types` and `needs` are those of all its operators, `without` says what becomes of one that it does not run, `sources`
-    where its facts are from, with version or date, and `notes` what they hold for."""
+    where its facts are from, with version or date, and `notes` what they hold for. `quantized`: float32 tensors are
+    judged as the int8 ones that full quantization makes of them."""
 
     name: str
     title: str
@@ -41,6 +42,7 @@ class Target:
     sources: tuple[str, ...]
     needs: tuple[Need, ...] = ()
     notes: str = ""
+    quantized: bool = False
 
     def refusal(self, site: Site) -> str:
         """Why the device does not run an operator; "" if it does."""
@@ -53,7 +55,8 @@ class Target:
         if row.version and site.operator.version > row.version:
             yield f"version {site.operator.version}; {self.title} has {row.code} up to {row.version}"
         allowed = row.types or self.types
-        wrong = sorted({t.dtype.name for t in (*site.computed, *site.results)} - set(allowed))
+        found = {t.dtype.name for t in (*site.computed, *site.results)}
+        wrong = sorted({"int8" if name == "float32" and self.quantized else name for name in found} - set(allowed))
         if wrong:
             yield f"it computes {' and '.join(wrong)}; {self.title} has {row.code} of {', '.join(allowed)}"
         yield from (f"{self.title} needs {need.text}" for need in (*self.needs, *row.needs) if not need.met(site))

@@ -11,7 +11,7 @@ from nchw2nhwc.check import source_outputs
 from nchw2nhwc.check.compare import TensorError, compare
 from nchw2nhwc.check.growth import beginnings, compared_before, layer_errors
 from nchw2nhwc.check.litert import run_litert
-from nchw2nhwc.conversion import read
+from nchw2nhwc.conversion import read, settled
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.debug.bisect.delegate import first_delegated
 from nchw2nhwc.debug.bisect.finding import Bisection
@@ -53,6 +53,7 @@ def bisect(source: Source, options: ConvertOptions, *, inputs: Mapping[str, Arra
     Raises SourceError for what is no model, OptionError and ShapeError for options and inputs that do not fit, CheckError when the source
     or the result does not run.
     """
+    options = settled(source, options)
     _, data = source_data(source, options, inputs, ranges or {})
     try:
         converted, content = running(source, options, data)

@@ -31,10 +31,13 @@ DECOMPOSITIONS = RuleSet(binary.RULES, ranks.RULES, elementwise.RULES, reduce.RU
 """Op class to rules that say the op in other ops, in the order in which they are tried."""
 
 
-def decompose(native: Callable[[Node], bool], explain: Explainer | None = None) -> Pass:
-    """A pass that replaces every node that is not `native` by other ops, and those again, until all are or no rule applies."""
+def decompose(native: Callable[[Node], bool], explain: Explainer | None = None, first: RuleSet | None = None) -> Pass:
+    """A pass that replaces every node that is not `native` by other ops, and those again, until all are or no rule applies. The rules of
+    `first` are tried before the others."""
+    rules = DECOMPOSITIONS if first is None else RuleSet(first, DECOMPOSITIONS)
+
     def apply(graph: Graph) -> int:
-        return sweep(Rewriter(graph, "decompose"), lambda node: () if native(node) else DECOMPOSITIONS.of(node.op), explain)
+        return sweep(Rewriter(graph, "decompose"), lambda node: () if native(node) else rules.of(node.op), explain)
     return Pass("decompose", apply)
 
 

@@ -1,0 +1,237 @@
+"""Stored ops of more axes than a device takes, with neighbouring axes that they treat alike merged; and operands that lack axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import combinations, pairwise, permutations
+from math import prod
+
+from nchw2nhwc.ir.dim import Size, product
+from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.base import REGISTRY, Op, remap_axes
+from nchw2nhwc.ops.binary import Add, Arithmetic, Mul
+from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.matmul import FullyConnected, MatMul
+from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
+from nchw2nhwc.ops.reduce import LogSoftmax, Reduce, Softmax
+from nchw2nhwc.ops.rules import Elementwise
+from nchw2nhwc.ops.windowed import Conv
+from nchw2nhwc.passes.match import array, require, static_shape
+from nchw2nhwc.passes.rank import merge_batches
+from nchw2nhwc.passes.rewrite import Rewriter, Rule, RuleSet
+
+_ELEMENTWISE = tuple(cls for cls in REGISTRY.values() if isinstance(getattr(cls, "rule", None), Elementwise))
+_ALONG: tuple[type[Op], ...] = (Concat, Pad, Reduce, Slice, Softmax, LogSoftmax, Split)
+
+Group = list[int]
+
+_MOST_RUNS = 7
+"""Above this the search for steps takes long."""
+
+
+def grouped(kinds: Sequence[object], most: int) -> list[Group]:
+    """Axes in at most `most` groups of neighbours of the same kind, merged from the front as far as it takes; None is a kind that merges
+    with nothing. There may be more groups than `most` where kinds change too often."""
+    groups: list[Group] = [[k] for k in range(len(kinds))]
+    at = 0
+    while len(groups) > most and at + 1 < len(groups):
+        left, right = kinds[groups[at][0]], kinds[groups[at + 1][0]]
+        if left is not None and left == right:
+            groups[at] += groups.pop(at + 1)
+        else:
+            at += 1
+    return groups
+
+
+def _merged(shape: Sequence[Size], groups: Sequence[Group]) -> tuple[Size, ...]:
+    return tuple(product(shape[k] for k in group) for group in groups)
+
+
+def _shaped(rw: Rewriter, value: Value, shape: Sequence[Size]) -> Value:
+    """The value in another shape; a constant at once."""
+    if value.const is not None:
+        return rw.constant(value.const.reshape([s for s in shape if isinstance(s, int)]))
+    return rw.add(Reshape(tuple(shape)), value)
+
+
+def _needs(node: Node, most: int) -> None:
+    rank = max(v.rank for v in (*node.inputs, *node.outputs) if v is not None)
+    require(rank > most, "{!r} has few enough axes", node)
+
+
+def _fits(groups: Sequence[Group], node: Node, most: int) -> None:
+    require(len(groups) <= most, "no axes of {!r} can be merged", node)
+
+
+def elementwise(most: int) -> Rule:
+    """A rule for functions of single elements: axes along which the same operands are repeated are merged."""
+    def merge_elements(rw: Rewriter, node: Node, op: Op) -> Value:
+        _needs(node, most)
+        rank = node.output.rank
+        wide = [(1,) * (rank - v.rank) + v.shape for v in node.inputs if v is not None]
+        out = node.output.shape
+        kinds = [tuple(shape[k] == 1 and out[k] != 1 for shape in wide) for k in range(rank)]
+        groups = grouped(kinds, most)
+        _fits(groups, node, most)
+        operands = [_shaped(rw, v, _merged(shape, groups)) if v.rank else v
+                    for v, shape in zip((v for v in node.inputs if v is not None), wide)]
+        return rw.add(Reshape(out), rw.add(op, *operands))
+    return merge_elements
+
+
+def along(most: int) -> Rule:
+    """A rule for ops that treat some axes specially: all others are merged; reduced ones with one another."""
+    def merge_others(rw: Rewriter, node: Node, op: Op) -> list[Value]:
+        _needs(node, most)
+        x, special = node.input(0), op.special_axes()
+        reduced = isinstance(op, Reduce)
+        groups = grouped([k in special if reduced or k not in special else None for k in range(x.rank)], most)
+        _fits(groups, node, most)
+        stored: list[int | None] = [group[0] if group[0] in special or len(group) == 1 else None for group in groups]
+        results = rw.add_all(remap_axes(op, stored), *(_shaped(rw, v, _merged(v.shape, groups)) for v in node.inputs if v is not None))
+        return [rw.add(Reshape(old.shape), new) for old, new in zip(node.outputs, results)]
+    return merge_others
+
+
+def transposes(most: int) -> Rule:
+    """A rule for Transposes: axes that stay side by side are merged, those of size 1 go; where that is not enough, several steps do it,
+    each of which moves blocks of axes."""
+    def merge_moved(rw: Rewriter, node: Node, op: Op) -> Value:
+        assert isinstance(op, Transpose)
+        _needs(node, most)
+        x = node.input(0)
+        order = [axis for axis in op.perm if x.shape[axis] != 1]
+        kept = sorted(order)
+        following = dict(pairwise(kept))
+        runs: list[Group] = []
+        for axis in order:
+            if runs and following.get(runs[-1][-1]) == axis:
+                runs[-1].append(axis)
+            else:
+                runs.append([axis])
+        before = sorted(runs)
+        require(len(runs) <= _MOST_RUNS, "{!r} moves too many axes", node)
+        sizes = _merged(x.shape, before)
+        value, at = x, tuple(range(len(runs)))
+        for blocks, moved in moves(tuple(before.index(run) for run in runs), most):
+            value = _shaped(rw, value, [product(sizes[at[k]] for k in block) for block in blocks])
+            value = rw.add(Transpose(moved), value)
+            at = tuple(at[k] for block in moved for k in blocks[block])
+        return rw.add(Reshape(node.output.shape), value)
+    return merge_moved
+
+
+Step = tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]
+
+
+def moves(wanted: tuple[int, ...], most: int) -> list[Step]:
+    """The fewest Transposes of at most `most` axes that bring 0, 1, 2, ... into the order `wanted`: for each the blocks of neighbouring
+    places that it moves as one, and their order."""
+    start = tuple(range(len(wanted)))
+    reached: dict[tuple[int, ...], tuple[tuple[int, ...], Step] | None] = {start: None}
+    frontier = [start]
+    while wanted not in reached:
+        found = []
+        for at in frontier:
+            for step in _steps(len(wanted), most):
+                after = tuple(at[k] for block in step[1] for k in step[0][block])
+                if after not in reached:
+                    reached[after] = (at, step)
+                    found.append(after)
+        frontier = found
+    path: list[Step] = []
+    last = reached[wanted]
+    while last is not None:
+        path.append(last[1])
+        last = reached[last[0]]
+    return path[::-1]
+
+
+@cache
+def _steps(count: int, most: int) -> tuple[Step, ...]:
+    """What one Transpose of at most `most` axes does with `count` places."""
+    found: list[Step] = []
+    for parts in range(2, min(count, most) + 1):
+        for cuts in combinations(range(1, count), parts - 1):
+            blocks = tuple(tuple(range(a, b)) for a, b in pairwise((0, *cuts, count)))
+            found += [(blocks, order) for order in permutations(range(parts)) if all(b - a != 1 for a, b in pairwise(order))]
+    return tuple(found)
+
+
+def rows(most: int) -> Rule:
+    """A rule for fully connected layers: axes before the last one are merged."""
+    def merge_rows(rw: Rewriter, node: Node, op: Op) -> Value:
+        assert isinstance(op, FullyConnected)
+        x = node.input(0)
+        _needs(node, most)
+        groups = grouped([0] * (x.rank - 1) + [None], most)
+        result = rw.add(op, _shaped(rw, x, _merged(x.shape, groups)), *node.inputs[1:])
+        return rw.add(Reshape(node.output.shape), result) if op.keep_num_dims else result
+    return merge_rows
+
+
+def picks(most: int) -> Rule:
+    """A rule for Gather along an axis with a list of indices: the axes before it are merged, and those behind it."""
+    def merge_around(rw: Rewriter, node: Node, op: Op) -> Value:
+        assert isinstance(op, Gather)
+        _needs(node, most)
+        x = node.input(0)
+        require(node.input(1).rank == 1, "{!r} has no list of indices", node)
+        groups = grouped([None if k == op.axis else k < op.axis for k in range(x.rank)], most)
+        _fits(groups, node, most)
+        place = next(k for k, group in enumerate(groups) if op.axis in group)
+        return rw.add(Reshape(node.output.shape), rw.add(Gather(place), _shaped(rw, x, _merged(x.shape, groups)), node.input(1)))
+    return merge_around
+
+
+def lower_ranks(most: int) -> RuleSet:
+    """The rules for a device that takes tensors of at most `most` axes."""
+    rules = RuleSet()
+    rules.on(*_ELEMENTWISE)(elementwise(most))
+    rules.on(*_ALONG)(along(most))
+    rules.on(Transpose)(transposes(most))
+    rules.on(FullyConnected)(rows(most))
+    rules.on(Gather)(picks(most))
+    rules.on(MatMul)(merge_batches(most))
+    return rules
+
+
+EQUAL_RANKS = RuleSet()
+_SLICED_AXES = 3
+
+
+@EQUAL_RANKS.on(Slice)
+def enough_axes(rw: Rewriter, node: Node, op: Slice) -> Value:
+    """A Slice of one or two axes, with axes of size 1 before them."""
+    x = node.input(0)
+    more = _SLICED_AXES - x.rank
+    require(0 < more < _SLICED_AXES, "{!r} has enough axes or none", node)
+    wide = Slice((None,) * more + op.starts, (None,) * more + op.stops, (1,) * more + op.steps)
+    return rw.add(Reshape(node.output.shape), rw.add(wide, _shaped(rw, x, ((1,) * more + x.shape))))
+
+
+@EQUAL_RANKS.on(Add, Mul)
+def missing_axes(rw: Rewriter, node: Node, op: Arithmetic) -> Value:
+    """Operands with as many axes as the result, of size 1 where they lack one; single numbers stay."""
+    rank = node.output.rank
+    short = [v.rank for v in map(node.input, (0, 1)) if 1 < v.rank < rank]
+    require(bool(short), "{!r} has operands of equal ranks", node)
+    operands = [_shaped(rw, v, (*(1,) * (rank - v.rank), *v.shape)) if 1 < v.rank < rank else v for v in map(node.input, (0, 1))]
+    return rw.add(op, *operands)
+
+
+POINTWISE = RuleSet()
+
+
+@POINTWISE.on(FullyConnected)
+def of_rows(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
+    """A fully connected layer over several rows: a convolution whose windows are single rows."""
+    w, inner = array(node.input(1)), node.input(1).shape[1]
+    leading = static_shape(node.output)[:-1]
+    require(prod(leading) > 1, "{!r} has one row", node)
+    ones, none = (1, 1), (0, 0)
+    conv = Conv(ones, ones, none, none, activation=op.activation, channels_last=True)
+    plane = _shaped(rw, node.input(0), (1, prod(leading[:-1]), leading[-1], inner))
+    result = rw.add(conv, plane, rw.constant(w.reshape(len(w), 1, 1, -1)), *node.inputs[2:])
+    return rw.add(Reshape(node.output.shape), result)
