@@ -10,7 +10,7 @@ from nchw2nhwc.passes.constants import MERGE_EQUAL
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.targets import TABLES
-from nchw2nhwc.targets.rewrites import APPROXIMATE, REWRITES, lacking
+from nchw2nhwc.targets.rewrites import APPROXIMATE, EXPAND_AS_TILE, EXTREMES, REWRITES, TILE_AS_EXPAND, lacking
 from nchw2nhwc.targets.rules_rank import EQUAL_RANKS, POINTWISE, lower_ranks
 
 _BEFORE: Mapping[str, RuleSet] = {"edgetpu": RuleSet(APPROXIMATE, REWRITES)}
@@ -21,7 +21,8 @@ _AFTER: Mapping[str, Callable[[], RuleSet]] = {
 
 def rules_before(target: str) -> RuleSet:
     """What is said in other ops, before the decompositions of all targets."""
-    return _BEFORE.get(target, REWRITES)
+    rules = _BEFORE.get(target, REWRITES)
+    return rules if "ARG_MAX" in TABLES[target].rows else RuleSet(rules, EXTREMES)
 
 
 def native_on(target: str, native: Callable[[Node], bool]) -> Callable[[Node], bool]:
@@ -32,4 +33,13 @@ def native_on(target: str, native: Callable[[Node], bool]) -> Callable[[Node], b
 
 def stored_passes(target: str) -> tuple[Pass, ...]:
     """The passes for a stored graph, after those of TFLite."""
-    return (rule_pass(f"for_{target}", _AFTER[target]()), rule_pass(f"tidy_for_{target}", MOVEMENT), MERGE_EQUAL)
+    return (rule_pass(f"for_{target}", _AFTER[target]()), rule_pass(f"tidy_for_{target}", MOVEMENT), MERGE_EQUAL,
+            rule_pass(f"repeat_for_{target}", _repeats(target)))
+
+
+def _repeats(target: str) -> RuleSet:
+    """The one of Tile and Expand that the device has for the one that it lacks."""
+    has_expand, has_tile = (code in TABLES[target].rows for code in ("BROADCAST_TO", "TILE"))
+    if has_expand == has_tile:
+        return RuleSet()
+    return EXPAND_AS_TILE if has_tile else TILE_AS_EXPAND

@@ -16,7 +16,7 @@ from nchw2nhwc.ops.elementwise import Cast, Ceil, Clip, Elu, Floor, Gelu, HardSw
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Expand, Reshape, Slice, Tile
 from nchw2nhwc.ops.norm import LRN
-from nchw2nhwc.ops.reduce import ArgMax, ArgMin, LogSoftmax, ReduceMax, ReduceMin
+from nchw2nhwc.ops.reduce import ArgMax, ArgMin, ArgReduce, LogSoftmax, ReduceMax, ReduceMin
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import array, require, require_float, static_shape, static_sizes
@@ -28,24 +28,26 @@ REWRITES = RuleSet()
 
 _SPATIAL_AXES = 3
 _EXACT = 1 << 24
+_INT32 = np.dtype(np.int32)
 
 _CODES: Mapping[type[Op], str] = {
-    ArgMax: "ARG_MAX", ArgMin: "ARG_MIN", Ceil: "CEIL", Elu: "ELU", Expand: "BROADCAST_TO", Gelu: "GELU", HardSwish: "HARD_SWISH",
+    ArgMax: "ARG_MAX", ArgMin: "ARG_MIN", Ceil: "CEIL", Elu: "ELU", Gelu: "GELU", HardSwish: "HARD_SWISH",
     LeakyRelu: "LEAKY_RELU", LogSoftmax: "LOG_SOFTMAX", LRN: "LOCAL_RESPONSE_NORMALIZATION", PRelu: "PRELU", Rsqrt: "RSQRT",
-    Sigmoid: "LOGISTIC", Sign: "SIGN", SquaredDifference: "SQUARED_DIFFERENCE", Tile: "TILE"}
+    Sigmoid: "LOGISTIC", Sign: "SIGN", SquaredDifference: "SQUARED_DIFFERENCE"}
 """The operator that is written for an op which can be said in others."""
 
 _OTHERS: Mapping[str, str] = {
     "ARG_MAX": "REDUCE_MAX GREATER_EQUAL CAST MUL SUB", "ARG_MIN": "REDUCE_MIN LESS_EQUAL CAST MUL SUB", "CEIL": "NEG FLOOR",
-    "ELU": "RELU MINIMUM EXP MUL ADD TANH", "BROADCAST_TO": "TILE RESHAPE", "CONV_3D": "CONV_2D STRIDED_SLICE ADD",
+    "ELU": "RELU MINIMUM EXP MUL ADD TANH", "CONV_3D": "CONV_2D STRIDED_SLICE ADD",
     "GATHER": "STRIDED_SLICE RESHAPE", "GELU": "MUL ADD TANH", "HARD_SWISH": "ADD RELU6 MUL", "LEAKY_RELU": "RELU MINIMUM MUL ADD",
     "LOG_SOFTMAX": "REDUCE_MAX SUB EXP SUM LOG", "LOCAL_RESPONSE_NORMALIZATION": "MUL FULLY_CONNECTED ADD POW",
     "PRELU": "RELU MINIMUM MUL ADD", "RSQRT": "SQRT DIV", "LOGISTIC": "NEG EXP ADD DIV", "RELU_0_TO_1": "MAXIMUM MINIMUM",
-    "SIGN": "GREATER CAST SUB", "SQUARED_DIFFERENCE": "SUB MUL", "TILE": "BROADCAST_TO RESHAPE"}
+    "SIGN": "GREATER CAST SUB", "SQUARED_DIFFERENCE": "SUB MUL"}
 """The operators that each can be said in; a device that lacks some of them too is left with the one."""
 
-_KEPT = (("edgetpu", "CONV_3D"),)
-"""What would only become more operators that the device does not run: planes as a batch, of which the Edge TPU takes one."""
+_KEPT = (("edgetpu", "CONV_3D"), ("nnapi", "SIGN"))
+"""What would only become more operators that the device does not run: planes as a batch, of which the Edge TPU takes one, and casts of
+truth values."""
 
 _PICKS_ONE = ("micro",)
 """Devices whose GATHER takes a single index."""
@@ -70,6 +72,8 @@ def lacking(target: Target) -> Callable[[Node], bool]:
         if isinstance(node.op, Gather):
             return node.input(1).is_const and node.input(1).rank == 0 and target.name not in _PICKS_ONE and sayable("GATHER")
         code = _code(node)
+        if isinstance(node.op, ArgReduce) and code in target.rows:
+            return node.op.dtype != _INT32  # which the decomposition that all targets share makes of it
         return bool(code) and code not in target.rows and (target.name, code) not in _KEPT and sayable(code)
     return lacks
 
@@ -86,7 +90,11 @@ def single_pick(rw: Rewriter, node: Node, op: Gather) -> Value:
     return rw.add(Reshape(node.output.shape), rw.add(Slice(tuple(starts), tuple(stops), (1,) * x.rank), x))
 
 
-@REWRITES.on(ArgMax, ArgMin)
+EXTREMES = RuleSet()
+"""For devices that find no places of extremes."""
+
+
+@EXTREMES.on(ArgMax, ArgMin)
 def first_extreme(rw: Rewriter, node: Node, op: ArgMax | ArgMin) -> Value:
     """n - max(h * (n - k)) over the n places k, of which h is 1 where the extreme is reached, else 0. Exact in floats: n is below 2^24."""
     x = node.input(0)
@@ -118,7 +126,11 @@ def compared_with_zero(rw: Rewriter, node: Node, op: Sign) -> Value:
     return ((x > 0.0).as_number(x) - below.as_number(x)).value
 
 
-@REWRITES.on(Expand)
+EXPAND_AS_TILE, TILE_AS_EXPAND = RuleSet(), RuleSet()
+"""For stored graphs, after all others."""
+
+
+@EXPAND_AS_TILE.on(Expand)
 def repeated(rw: Rewriter, node: Node, op: Expand) -> Value:
     """Tile of the operand with as many axes as the result."""
     x, shape = node.input(0), static_shape(node.output)
@@ -126,15 +138,23 @@ def repeated(rw: Rewriter, node: Node, op: Expand) -> Value:
     return rw.add(Tile(tuple(a // b for a, b in zip(shape, apart))), rw.add(Reshape(apart), x))
 
 
-@REWRITES.on(Tile)
+@TILE_AS_EXPAND.on(Tile)
 def broadcast(rw: Rewriter, node: Node, op: Tile) -> Value:
-    """Expand along a new axis before each that is repeated, of size 1 until then."""
+    """Expand along a new axis before each that is repeated, of size 1 until then; what lies between is one axis."""
     x = node.input(0)
-    before: list[int] = []
-    after: list[int] = []
+    before, after, fresh = [1], [1], False
     for size, count in zip(static_shape(x), op.repeats):
-        before += [size] if count == 1 else [1, size]
-        after += [size] if count == 1 else [count, size]
+        if count != 1:
+            before.append(1)
+            after.append(count)
+            fresh = True
+        if fresh:
+            before.append(size)
+            after.append(size)
+            fresh = False
+        else:
+            before[-1] *= size
+            after[-1] *= size
     return rw.add(Reshape(node.output.shape), rw.add(Expand(tuple(after)), rw.add(Reshape(tuple(before)), x)))
 
 
