@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from docs.generators import building, command_line, coverage, migration
+from docs.generators import building, command_line, coverage, devices, migration
 
 TABLES: Mapping[str, Callable[[], str]] = {
     **{f"command-{name.replace(' ', '-')}": partial(command_line.options, name) for name in command_line.COMMANDS},
@@ -21,6 +21,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "openvino-operations": coverage.openvino_supported,
     "target-ops": coverage.targets,
     "tflite-kernels": coverage.kernels,
+    "devices": devices.devices,
+    **{f"device-{name}": partial(devices.rows, name) for name in devices.TABLES},
     "layout-rules": building.rules,
     "ops": building.ops,
     "op-families": building.families,
