@@ -281,10 +281,12 @@ class Converted:
     def flatbuffer(self, float16: bool = False) -> FlatBuffer:
         """The TFLite file, ready to be written."""
         from nchw2nhwc.emit.tflite import emit
+        from nchw2nhwc.model_card import card
 
         if float16 not in self._made:
-            self._made[float16] = emit(self._layout_of("tflite").graph, float16=float16,
-                                       metadata=lambda names: {METADATA: self._metadata(names, float16)})
+            described, files = card(self.options, self.source.stem, self.inputs, self.outputs)
+            self._made[float16] = emit(self._layout_of("tflite").graph, float16=float16, files=files,
+                                       metadata=lambda names: {METADATA: self._metadata(names, float16), **described})
         return self._made[float16]
 
     def _metadata(self, names: Mapping[str, str], float16: bool) -> bytes:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from nchw2nhwc.errors import OptionError
+from nchw2nhwc.options_metadata import labels_by_output, read_labels
 from nchw2nhwc.options_preprocess import (
     INPUT_TYPES,
     numbers_by_input,
@@ -215,7 +216,8 @@ class ConvertOptions:
     `bin` is a path or, for a model given as bytes, bytes. Shapes are in the source's axis order, with -1 for a dimension of any size.
     `inputs` and `outputs` cut the model; an empty sequence keeps the model's own. With `mean`, `scale`, `reverse_channels` or `input_dtype`
     an input of the result takes raw data, `(reversed(x) - mean) / scale` of which is what the source gets; each is for the only image-like
-    input, or maps input names (`reverse_channels`: True or names).
+    input, or maps input names (`reverse_channels`: True or names). `labels` (a file, texts, or either by output name) and `model_...`
+    become TFLite metadata, which the TFLite Task Library and MediaPipe read.
     """
 
     bin: str | os.PathLike[str] | bytes | None = field(default=None, metadata=flag(
@@ -260,6 +262,15 @@ class ConvertOptions:
         kind="switch or list", metavar="NAMES"))
     input_dtype: Mapping[str, str] | str = field(default_factory=dict, metadata=flag(
         f"element type of raw images: {' or '.join(INPUT_TYPES)}", kind="named", metavar="[NAME=]TYPE", parse=parse_input_type))
+    labels: Mapping[str, Sequence[str] | str | os.PathLike[str]] | Sequence[str] | str | os.PathLike[str] = field(
+        default_factory=dict, metadata=flag(
+            "labels of an output's last axis, one a line, for the TFLite file's metadata; without NAME= of the only output of that size",
+            kind="named", metavar="[NAME=]FILE", parse=read_labels))
+    model_name: str = field(default="", metadata=flag("the model's name in the TFLite file's metadata", metavar="TEXT"))
+    model_description: str = field(default="", metadata=flag("its description", metavar="TEXT"))
+    model_version: str = field(default="", metadata=flag("its version", metavar="TEXT"))
+    model_author: str = field(default="", metadata=flag("its author", metavar="TEXT"))
+    model_license: str = field(default="", metadata=flag("its licence", metavar="TEXT"))
 
     def __post_init__(self) -> None:
         try:
@@ -277,8 +288,14 @@ class ConvertOptions:
                             ("mean", numbers_by_input("mean", self.mean, zero=True)),
                             ("scale", numbers_by_input("scale", self.scale, zero=False)),
                             ("reverse_channels", reversed_inputs(self.reverse_channels)),
-                            ("input_dtype", types_by_input(self.input_dtype))):
+                            ("input_dtype", types_by_input(self.input_dtype)),
+                            ("labels", labels_by_output(self.labels))):
             object.__setattr__(self, name, value)
+
+    @property
+    def describes(self) -> bool:
+        """Whether the TFLite file is to say who made the model, or what its outputs mean."""
+        return any((self.labels, self.model_name, self.model_description, self.model_version, self.model_author, self.model_license))
 
     @property
     def preprocesses(self) -> bool:

@@ -29,12 +29,13 @@ _LARGEST_SIZE = 1 << 16
 
 
 def emit(graph: Graph, *, float16: bool = False,
-         metadata: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = None) -> FlatBuffer:
+         metadata: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = None,
+         files: Mapping[str, bytes] | None = None) -> FlatBuffer:
     """The TFLite file of a stored graph (channels-last, after the target passes).
 
     `float16` stores weights in half precision. `metadata` gives the file's metadata by name; it is told, by the names of the
-    graph's values, what the file calls their tensors. Raises TargetError, before anything is written, that lists every layer which TFLite
-    cannot express.
+    graph's values, what the file calls their tensors. `files` stand behind the model, by name. Raises
+    TargetError, before anything is written, that lists every layer which TFLite cannot express.
     """
     for value in (*(v for v in graph.inputs if v.uses), *graph.outputs):
         if 0 in value.shape:
@@ -45,7 +46,7 @@ def emit(graph: Graph, *, float16: bool = False,
     LOWERINGS.lower(e, graph)
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)
-    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(e.tensor_names()) if metadata else {})))
+    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(e.tensor_names()) if metadata else {}), files=dict(files or {})))
 
 
 def load_sizes(graph: Graph) -> dict[str, int]:

@@ -120,9 +120,11 @@ class Blob:
 
 @dataclass
 class Model:
-    """A whole file. Buffer 0 is the schema's empty one; `blobs[k]` is the content of buffer k + 1. `metadata` is free-form, by name."""
+    """A whole file. Buffer 0 is the schema's empty one; `blobs[k]` is the content of buffer k + 1. `metadata` is free-form, by name;
+    `files` stand in a ZIP archive behind the model."""
 
     subgraphs: list[Subgraph]
     blobs: list[Blob]
     metadata: dict[str, bytes] = field(default_factory=dict)
     description: str = "nchw2nhwc"
+    files: dict[str, bytes] = field(default_factory=dict)

@@ -20,6 +20,7 @@ import flatbuffers
 import numpy as np
 
 from nchw2nhwc.emit.tflite.model import CustomOptions, Model, Operator, Options, Subgraph, Tensor, type_number
+from nchw2nhwc.emit.tflite.task_metadata import archive
 
 ALIGNMENT = 16
 LIMIT = 2**31 - 1
@@ -49,6 +50,8 @@ class FlatBuffer:
             start = -(-(end + 4) // ALIGNMENT) * ALIGNMENT
             self._placed[k], end = start, start + blob.nbytes
         self.size = -(-end // ALIGNMENT) * ALIGNMENT
+        self._archive = archive(self.model.files, self.size) if self.model.files else b""
+        self.size += len(self._archive)
 
     def chunks(self) -> Iterator[memoryview]:
         """The file's bytes in order, one buffer's content at a time."""
@@ -58,7 +61,8 @@ class FlatBuffer:
             yield memoryview(bytes(start - 4 - end) + struct.pack("<I", blob.nbytes & 0xFFFFFFFF))
             yield blob.content().data
             end = start + blob.nbytes
-        yield memoryview(bytes(self.size - end))
+        yield memoryview(bytes(self.size - len(self._archive) - end))
+        yield memoryview(self._archive)
 
     def write(self, file: str | os.PathLike[str] | IO[bytes]) -> None:
         """Write to a path or an open binary file. Raises OSError as the file does."""
