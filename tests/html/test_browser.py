@@ -10,6 +10,7 @@ import pytest
 
 from nchw2nhwc import convert
 from tests.html.conftest import HOSTILE
+from tests.parse.onnx.models import model, node, tensor
 
 if TYPE_CHECKING:
     from measure.browser import Browser
@@ -206,6 +207,19 @@ def test_without_errors_inside_and_without_a_check_there_is_no_chart_and_no_pict
     window.open(tmp_path / "deep.html")
     assert window.run("return document.querySelector('#layers, #pictures, #transposes')") is None
     assert "skipped" in text(window, ".tiles")
+    assert window.said() == []
+
+
+def test_what_a_device_does_not_run_is_listed(window: Browser, tmp_path: Path) -> None:
+    source = model([node("Ceil", "x", "a", name="up"), node("Round", "a", name="near")], [tensor("x", [1, 2])])
+    page = tmp_path / "device.html"
+    convert(source, target="gpu").save_html(page)
+    window.show(390, 844)
+    window.open(page)
+    assert text(window, "#fallbacks h2") == "Not run by gpu: 1 of 4 operators"
+    assert "ROUND" in text(window, "#fallbacks table")
+    assert "the GPU delegate has no ROUND" in text(window, "#fallbacks table")
+    assert window.run("return document.documentElement.scrollWidth <= innerWidth")
     assert window.said() == []
 
 

@@ -50,6 +50,14 @@ function transposeList(data, show) {
   return section("transposes", `${plural(data.transposes.length, "transpose")} left, and why`, element("ol", { class: "moves" }, ...items));
 }
 
+function fallbackTable(data) {
+  const target = data.report.target;
+  if (!target || !target.fallbacks.length) return null;
+  const rows = target.fallbacks.map(({ op, layer, type, reason }) => [op, [element("code", {}, breakable(layer))], type, reason]);
+  return section("fallbacks", `Not run by ${target.name}: ${target.fallbacks.length} of ${plural(target.ops, "operator")}`,
+    element("div", { class: "wide stacked" }, table(["operator", "layer", "type", "reason"], rows, "Operators that the device does not run")));
+}
+
 const SMALLEST_SHOT = 72;
 
 function pictureGrid(data) {
