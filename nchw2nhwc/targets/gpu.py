@@ -53,19 +53,31 @@ def _select(site: Site) -> bool:
     return fits and branches and all(t.buffer or len(t.shape) != 2 for t in (site.operand(1), site.operand(2)))
 
 
+def _forwards(site: Site) -> bool:
+    strides = site.constant(3)
+    return strides is not None and all(int(step) > 0 for step in strides.reshape(-1))
+
+
+def _distinct(site: Site) -> bool:
+    a, b = site.operator.inputs[:2]
+    return a != b
+
+
 def _no_masks(site: Site) -> bool:
     return not any(site.option(name) for name in ("ellipsisMask", "newAxisMask", "shrinkAxisMask"))
 
 
 _MATRIX = Need("a second operand that is computed, or a constant of 2 axes",
                lambda site: not site.operand(1).buffer or len(site.operand(1).shape) == 2)
+_AS_WIDE = Need("data whose last axis is as wide as the weights", lambda site: site.operand(0).shape[-1:] == site.operand(1).shape[-1:])
 _PADS = Need("3 or 4 axes to pad", lambda site: site.operand(1).shape in ((3, 2), (4, 2)))
 _AXES = (ONE_COMPUTED, constant(1, "axes"), operand_type(1, "int32", "axes"))
-_PAIR = (_COMPUTED_OR_ONE,)
+_PAIR = (_COMPUTED_OR_ONE, Need("two operands that are not the same", _distinct))
 
 _ROWS = {
     **rows("ABS COS ELU EXP FLOOR GELU LOG LOGISTIC NEG RSQRT SIGN SIN SQRT SQUARE TANH", version=2, source=_BUILDER),
-    **rows("DIV FLOOR_DIV FLOOR_MOD MAXIMUM MINIMUM POW SQUARED_DIFFERENCE SUB", version=2, needs=_PAIR, source=_CHECKS),
+    **rows("DIV FLOOR_DIV FLOOR_MOD MAXIMUM MINIMUM POW SQUARED_DIFFERENCE SUB", version=2, needs=_PAIR,
+           source=_BUILDER),
     **rows("ADD", version=2, needs=(_BROADCAST,), source=_CHECKS),
     **rows("MUL", version=3, needs=(_BROADCAST,), source=_CHECKS),
     **rows("EQUAL GREATER GREATER_EQUAL LESS LESS_EQUAL NOT_EQUAL", types=f"{_DATA} bool", version=2, needs=(_READ_AS_FLOAT,),
@@ -84,7 +96,7 @@ _ROWS = {
     **rows("SPACE_TO_DEPTH", version=2, needs=(ONE_COMPUTED,), source=_CHECKS),
     **rows("DEQUANTIZE", version=3, source=_BUILDER),
     **rows("QUANTIZE", version=2, source=_BUILDER),
-    **rows("FULLY_CONNECTED", version=9, needs=(Need("computed data", lambda site: not site.operand(0).buffer),), source=_CHECKS),
+    **rows("FULLY_CONNECTED", version=9, needs=(Need("computed data", lambda site: not site.operand(0).buffer), _AS_WIDE), source=_BUILDER),
     **rows("GATHER", types=f"{_DATA} int32", version=1,
            needs=(Need("a list of indices", lambda site: len(site.operand(1).shape) == 1), operand_type(1, "int32", "indices")),
            source=_CHECKS),
@@ -101,7 +113,9 @@ _ROWS = {
            needs=(Need("branches of the result's shape, or single constants", _select),), source=_CHECKS),
     **rows("SLICE", version=2, needs=(data_axes(3, 4),), source=_CHECKS),
     **rows("SOFTMAX", version=2, needs=(option_is("beta", 1, "a beta of 1"),), source=_CHECKS),
-    **rows("STRIDED_SLICE", version=4, needs=(data_axes(3, 4), Need("no ellipsis, new or dropped axes", _no_masks)), source=_CHECKS),
+    **rows("STRIDED_SLICE", version=4,
+           needs=(data_axes(3, 4), Need("no ellipsis, new or dropped axes", _no_masks), Need("constant steps forwards", _forwards)),
+           source=_BUILDER),
     **rows("TILE", needs=(ONE_COMPUTED,), source=_CHECKS),
     **rows("TRANSPOSE", version=4, needs=(ONE_COMPUTED,), source=_CHECKS),
     **rows("TRANSPOSE_CONV", version=3, source=_BUILDER),

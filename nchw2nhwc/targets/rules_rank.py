@@ -221,6 +221,14 @@ def missing_axes(rw: Rewriter, node: Node, op: Arithmetic) -> Value:
     return rw.add(op, *operands)
 
 
+@EQUAL_RANKS.on(FullyConnected)
+def as_rows(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
+    """A fully connected layer that reads its operand as rows of another width: rows first."""
+    x, inner = node.input(0), node.input(1).shape[1]
+    require(not op.keep_num_dims and x.shape[-1] != inner, "{!r} reads rows as they are", node)
+    return rw.add(op, _shaped(rw, x, (node.output.shape[0], inner)), *node.inputs[1:])
+
+
 POINTWISE = RuleSet()
 
 

@@ -143,6 +143,13 @@ def test_operands_of_as_many_axes(shape: tuple[int, ...]) -> None:
     assert all(len(v.shape) in (0, 1, 4) for n in graph.nodes if isinstance(n.op, Add) for v in n.inputs if v is not None)
 
 
+def test_rows_of_another_width() -> None:
+    x, w = (RNG.standard_normal(s).astype(np.float32) for s in ((2, 2, 3), (4, 6)))
+    graph, inputs = graph_of(FullyConnected(False), (x, w), 1)
+    assert rule_pass("rows", EQUAL_RANKS)(graph) == 1
+    np.testing.assert_allclose(run(graph, inputs)["y0"], x.reshape(2, 6) @ w.T, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("keep", [True, False])
 def test_rows_as_windows(keep: bool) -> None:
     x, w = (RNG.standard_normal(s).astype(np.float32) for s in ((2, 2, 3), (4, 3)))
