@@ -87,6 +87,7 @@ _ROWS = {
     **rows("QUANTIZE DEQUANTIZE", types=f"{_DATA} uint8", source=_source("quantize", "dequantize")),
     **rows("L2_NORMALIZATION ADD_N", types="float32 int8", source=_source("l2norm", "add_n")),
     **rows("UNIDIRECTIONAL_SEQUENCE_LSTM", types=_WEIGHTED, source=_source("unidirectional_sequence_lstm")),
+    **rows("TFLite_Detection_PostProcess", types="float32", source=_source("detection_postprocess")),
     **rows("IF WHILE", types=f"{_DATA} int64 bool", source=_source("if", "while")),
 }
 

@@ -19,7 +19,7 @@ class Site:
 
     @cached_property
     def options(self) -> dict[str, OptionValue]:
-        """The attributes that are set, by the schema's names."""
+        """The attributes that are set, by the schema's names or those of a custom operator."""
         return dict(self.operator.options.fields) if self.operator.options is not None else {}
 
     def option(self, name: str) -> OptionValue:

@@ -27,7 +27,7 @@ def test_rows_are_of_operators_that_exist(name: str) -> None:
     table = TABLES[name]
     known = {dtype.name for dtype in TYPES}
     for code, row in table.rows.items():
-        assert hasattr(schema.BuiltinOperator, code), code
+        assert hasattr(schema.BuiltinOperator, code) or code == "TFLite_Detection_PostProcess", code
         assert row.source, code
         assert set(row.types) <= known, code
         assert all(need.text for need in row.needs)
