@@ -4,23 +4,32 @@ from nchw2nhwc.parse.openvino import (
     activations,
     arithmetic,
     blocks,
+    colors,
     convolution,
     detection,
+    embedding,
     indexing,
+    loss,
     matmul,
     movement,
+    narrow,
     normalization,
     pooling,
+    positions,
     priors,
     recurrent,
     reduction,
+    regions,
     resize,
     sampling,
+    sequences,
     shapes,
+    signal,
     slicing,
 )
 from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
-__all__ = ["activations", "arithmetic", "blocks", "convolution", "detection", "indexing", "mappings", "matmul", "movement", "normalization",
-           "pooling", "priors", "read_openvino", "recurrent", "reduction", "resize", "sampling", "shapes", "slicing"]
+__all__ = ["activations", "arithmetic", "blocks", "colors", "convolution", "detection", "embedding", "indexing", "loss", "mappings",
+           "matmul", "movement", "narrow", "normalization", "pooling", "positions", "priors", "read_openvino", "recurrent", "reduction",
+           "regions", "resize", "sampling", "sequences", "shapes", "signal", "slicing"]

@@ -11,6 +11,7 @@ from nchw2nhwc.ir import DType, Value
 from nchw2nhwc.ops import binary as bi
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.kinds import kind_of
+from nchw2nhwc.parse.bits import shifted
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.activations import cast
 from nchw2nhwc.parse.openvino.common import reshaped
@@ -73,6 +74,18 @@ def divide(b: Builder, x: Value, y: Value, *, auto_broadcast: AutoBroadcast = "n
     """`m_pythondiv`: the quotient of integers is rounded down, as Python's // does, else towards zero."""
     op = bi.FloorDiv() if m_pythondiv and kind_of(x.type.dtype) == "integer" else bi.Div()
     return b.add1(op, *aligned(b, auto_broadcast, auto_broadcast_axis, x, y))
+
+
+@mapping("BitwiseLeftShift", 15)
+def left_shift(b: Builder, x: Value, y: Value, *, auto_broadcast: AutoBroadcast = "numpy", auto_broadcast_axis: int = 0) -> Results:
+    """x << y."""
+    return shifted(b, *aligned(b, auto_broadcast, auto_broadcast_axis, x, y), left=True)
+
+
+@mapping("BitwiseRightShift", 15)
+def right_shift(b: Builder, x: Value, y: Value, *, auto_broadcast: AutoBroadcast = "numpy", auto_broadcast_axis: int = 0) -> Results:
+    """x >> y."""
+    return shifted(b, *aligned(b, auto_broadcast, auto_broadcast_axis, x, y), left=False)
 
 
 @mapping("Select", 1)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+import numpy as np
+
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import Shape, Size, Value
 from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import reshaped
 from nchw2nhwc.parse.openvino.registry import Results, mapping
@@ -96,6 +100,28 @@ def _convolution(b: Builder, x: Value, w: Value, groups: int, kernel: Ints, stri
     require_spatial(x, strides=strides, dilations=dilations)
     begin, end = padding(x, reach_of(kernel, dilations), strides, pads_begin, pads_end, auto_pad)
     return b.add1(Conv(strides, dilations, begin, end, groups), x, w)
+
+
+@mapping("BinaryConvolution", 1)
+def binary_convolution(b: Builder, x: Value, w: Value, *, strides: Ints, dilations: Ints, pads_begin: Ints, pads_end: Ints,
+                       mode: Literal["xnor-popcount"], pad_value: float, auto_pad: AutoPad = "explicit") -> Results:
+    """Of bits: how many elements of x are what the weights (O, I, kernel...) say, less how many are not, each of them 0 or 1. What lies
+    around x counts as 1 if `pad_value` is 1, as 0 if it is -1, and as neither if it is 0.
+
+    As in OpenVINO's CPU plugin, the only one with this op, which reads the bits of each byte of the weights from the lowest one on."""
+    kernel, channels = _kernel(w, x, 2), static(w.shape[1], "the number of channels")
+    require_spatial(x, strides=strides, dilations=dilations)
+    if channels % 8 or pad_value not in (-1, 0, 1):
+        raise UnsupportedError(f"a BinaryConvolution of {channels} channels with {pad_value:g} around them: what it means is clear for "
+                               "multiples of 8 channels and -1, 0 or 1 only", b.where)
+    begin, end = padding(x, reach_of(kernel, dilations), strides, pads_begin, pads_end, auto_pad)
+    given = b.array(w, "the weights of a binary convolution")
+    bits = np.unpackbits(np.packbits(given.astype(np.bool_)), bitorder="little").reshape(given.shape)
+    data = Formula(b, x) * 2 - 1
+    if any((*begin, *end)) and pad_value:
+        data = data.apply(Pad((0, 0, *begin), (0, 0, *end), value=pad_value))
+        begin = end = (0,) * len(begin)
+    return data.apply(Conv(strides, dilations, begin, end), bits * 2.0 - 1).value
 
 
 # ---- transposed --------------------------------------------------------------------------------------------------------------

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
+
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import Dim, Size, Value
+from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.movement import Slice
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import axes_of, require_rank, same
 from nchw2nhwc.parse.openvino.registry import Results, mapping
@@ -24,13 +28,44 @@ FAR = 2**31 - 1
 @mapping("Slice", 8)
 def slice_8(b: Builder, x: Value, start: Value, stop: Value, step: Value, axes: Value | None = None) -> Results:
     """A range along each of `axes` (all, when absent)."""
+    return _sliced(b, x, _ranges(b, x, start, stop, step, axes))
+
+
+def _ranges(b: Builder, x: Value, start: Value, stop: Value, step: Value, axes: Value | None) -> list[Range]:
+    """One range an axis; an axis that is not named is whole. Raises SourceError."""
     starts, stops = b.shape_of(start, "the start of a slice"), b.shape_of(stop, "the stop of a slice")
     steps = b.ints(step, "the step of a slice")
     given = tuple(range(len(starts))) if axes is None else b.ints(axes, "the axes of a slice")
     if not len(starts) == len(stops) == len(steps) == len(given) or len(axes_of(given, x.rank)) != len(given):
         raise SourceError(f"starts {list(starts)}, stops {list(stops)}, steps {list(steps)} and axes {list(given)} do not fit {x.type}")
     ranges = {axis % x.rank: entry for axis, entry in zip(given, zip(starts, stops, steps))}
-    return _sliced(b, x, [ranges.get(axis, WHOLE) for axis in range(x.rank)])
+    return [ranges.get(axis, WHOLE) for axis in range(x.rank)]
+
+
+@mapping("SliceScatter", 15)
+def slice_scatter(b: Builder, x: Value, updates: Value, start: Value, stop: Value, step: Value, axes: Value | None = None) -> Results:
+    """x with other elements in a range along each of `axes` (all, when absent): each position takes its update, where it has one."""
+    if updates.rank != x.rank or updates.type.dtype != x.type.dtype:
+        raise SourceError(f"{updates.type} is no part of {x.type}")
+    found, changed = Formula(b, updates), np.ones((1,) * x.rank, np.bool_)
+    for axis, (first, last, stride) in enumerate(_ranges(b, x, start, stop, step, axes)):
+        if (first, last, stride) == WHOLE:
+            continue
+        if stride == 0:
+            raise SourceError("a slice with step 0")
+        size = static(x.shape[axis], "the size of an axis that is changed in part")
+        low, high = (None if end is None else static(end, "an end of a range") for end in (first, last))
+        places = np.arange(size)[low:high:stride]
+        if updates.shape[axis] != len(places):
+            raise SourceError(f"{updates.type} does not have {len(places)} elements along axis {axis}")
+        if not len(places):
+            return same(b, x)
+        source, there = np.zeros(size, np.int64), np.zeros(size, np.bool_)
+        source[places], there[places] = np.arange(len(places)), True
+        if not np.array_equal(source, np.arange(len(places))):
+            found = found.take(source, axis)
+        changed = changed & there.reshape(-1, *(1,) * (x.rank - axis - 1))
+    return Formula(b, b.const(changed)).choose(found, Formula(b, x)).value if not changed.all() else same(b, found.value)
 
 
 def _sliced(b: Builder, x: Value, ranges: Sequence[Range]) -> Value:

@@ -8,27 +8,35 @@ from tests.parse.openvino import (
     test_activations,
     test_arithmetic,
     test_blocks,
+    test_colors,
     test_control,
     test_convolution,
     test_detection,
+    test_embedding,
     test_indexing,
     test_matmul,
     test_movement,
+    test_narrow,
     test_normalization,
     test_pooling,
+    test_positions,
     test_recurrent,
     test_reduction,
+    test_regions,
     test_resize,
     test_sampling,
+    test_sequences,
     test_shapes,
+    test_signal,
     test_slicing,
 )
 from tests.parse.openvino.harness import Case
 
 FAMILIES: Mapping[str, Sequence[Case]] = {
     module.__name__.rpartition(".test_")[2]: module.CASES
-    for module in (test_activations, test_arithmetic, test_blocks, test_control, test_convolution, test_detection, test_indexing,
-                   test_matmul, test_movement, test_normalization, test_pooling, test_recurrent, test_reduction, test_resize,
-                   test_sampling, test_shapes, test_slicing)
+    for module in (test_activations, test_arithmetic, test_blocks, test_colors, test_control, test_convolution, test_detection,
+                   test_embedding, test_indexing, test_matmul, test_movement, test_narrow, test_normalization, test_pooling,
+                   test_positions, test_recurrent, test_reduction, test_regions, test_resize, test_sampling, test_sequences,
+                   test_shapes, test_signal, test_slicing)
 }
 """What the test files of this folder compare with OpenVINO, by their names."""

@@ -24,13 +24,14 @@ Sizes: TypeAlias = Sequence[int | str]
 
 @dataclass(frozen=True)
 class Input:
-    """One operand that is an input of the model: uniform in [low, high], or `values`."""
+    """One operand that is an input of the model: uniform in [low, high], or these `values`."""
 
     shape: Sizes
     dtype: Any = np.float32
     low: float = -2.0
     high: float = 2.0
     actual: tuple[int, ...] | None = None
+    values: Any = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,12 @@ def i32(*shape: int, low: int = -5, high: int = 6) -> Input:
 def boolean(*shape: int) -> Input:
     """An input of booleans."""
     return Input(shape, np.bool_, 0, 2)
+
+
+def given(values: Any, dtype: Any = np.int32) -> Input:
+    """An input of these values."""
+    array = np.asarray(values, dtype)
+    return Input(array.shape, dtype, values=array)
 
 
 @cache
@@ -99,6 +106,9 @@ def data_for(case: Case) -> dict[str, Array]:
     rng = np.random.default_rng(zlib.crc32(case.name.encode()))
     found: dict[str, Array] = {}
     for k, i in enumerate(case.inputs):
+        if i.values is not None:
+            found[f"in{k}"] = np.asarray(i.values, i.dtype)
+            continue
         shape = i.actual or [int(s) for s in i.shape]
         values = rng.integers(int(i.low), int(i.high), shape) if np.dtype(i.dtype).kind in "iub" else rng.uniform(i.low, i.high, shape)
         found[f"in{k}"] = np.asarray(values).astype(i.dtype)

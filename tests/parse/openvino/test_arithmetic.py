@@ -8,6 +8,7 @@ import numpy as np
 import openvino.opset1 as op1
 import openvino.opset13 as op13
 import openvino.opset14 as op14
+import openvino.opset15 as op15
 import pytest
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
@@ -78,6 +79,9 @@ CASES = [
          Input((2, 3), np.uint8, 0, 5), Input((), np.int64, 0, 5), ops="Identity Cast"),
     case("ConvertPromoteTypes of u64", lambda x, y: op14.convert_promote_types(x, y, True).outputs(),
          Input((2, 3), np.uint64, 0, 5), Input((2,), np.int64, 0, 5), ops="Cast Cast"),
+    *(case(f"{name} of {np.dtype(dtype).name}", op, Input((3, 4), dtype, low, 40), Input((4,), dtype, 0, 5))
+      for name, op in (("BitwiseLeftShift", op15.bitwise_left_shift), ("BitwiseRightShift", op15.bitwise_right_shift))
+      for dtype, low in ((np.int32, -40), (np.int64, -40), (np.uint8, 0))),
 ]
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import openvino
 import openvino.opset1 as op1
 import pytest
+from openvino.op import Constant
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino.harness import Case, Input, agree, case, model_of, saved
+from tests.parse.openvino.harness import Build, Case, Input, agree, case, given, model_of, saved
 
 IMAGE = Input((2, 4, 9, 8))
 WIDE = Input((1, 3, 7, 10))
@@ -33,6 +35,14 @@ def deconv(x: object, shape: tuple[int, ...], strides: list[int], output_shape: 
     fn = op1.group_convolution_backprop_data if len(shape) > len(strides) + 2 else op1.convolution_backprop_data
     return fn(x, weights(*shape), strides, wanted, begin or zeros, end or zeros, dilations or [1] * len(strides), auto_pad, extra or zeros)
 
+
+def binary(strides: list[int], pads: list[int], dilations: list[int], value: float = 0.0, **attributes: str) -> Build:
+    filters = np.random.default_rng(3).integers(0, 2, (5, 8, 3, 3)).astype(np.uint8)
+    bits = Constant(openvino.Type.u1, openvino.Shape(filters.shape), filters.ravel().tolist())
+    return lambda x: op1.binary_convolution(x, bits, strides, pads, pads, dilations, "xnor-popcount", value, **attributes)
+
+
+BITS = given(np.random.default_rng(4).integers(0, 2, (2, 8, 6, 7)), np.float32)
 
 CASES = [
     case("1D", lambda x: conv(x, (5, 4, 3), [2], [1], [0], [1]), (2, 4, 9), ops="Conv"),
@@ -64,12 +74,25 @@ CASES = [
            ops="ConvTranspose") for auto in ("same_upper", "same_lower") for sizes in ([14, 20], [13, 19], [15, 18])),
     case("transposed, groups to a shape", lambda x: deconv(x, (3, 1, 2, 3, 3), [2, 2], [14, 20], auto_pad="same_upper"), WIDE,
          ops="ConvTranspose"),
+    case("BinaryConvolution", binary([1, 1], [0, 0], [1, 1]), BITS),
+    case("BinaryConvolution with ones around", binary([1, 1], [1, 1], [1, 1], 1.0), BITS),
+    case("BinaryConvolution with nothing around", binary([1, 1], [1, 1], [1, 1], 0.0), BITS),
+    case("BinaryConvolution with zeros around", binary([1, 1], [1, 1], [1, 1], -1.0), BITS),
+    case("BinaryConvolution with strides", binary([2, 1], [1, 0], [1, 1], 1.0), BITS),
+    case("BinaryConvolution with dilations", binary([1, 1], [2, 2], [2, 2], 1.0), BITS),
+    case("BinaryConvolution same", binary([2, 2], [0, 0], [1, 1], 1.0, auto_pad="SAME_UPPER"), BITS),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
     agree(case, tmp_path)
+
+
+def test_bits_that_runtimes_do_not_agree_on(tmp_path: Path) -> None:
+    path = saved(model_of(case("x", binary([1, 1], [1, 1], [1, 1], 0.5), BITS)), tmp_path)
+    with pytest.raises(UnsupportedError, match="multiples of 8 channels"):
+        read_openvino(path)
 
 
 def test_negative_padding_is_not_supported(tmp_path: Path) -> None:

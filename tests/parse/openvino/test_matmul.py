@@ -8,11 +8,12 @@ import numpy as np
 import openvino.opset1 as op1
 import openvino.opset7 as op7
 import openvino.opset13 as op13
+import openvino.opset14 as op14
 import pytest
 
 from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
 from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino.harness import Case, agree, boolean, case, model_of, saved
+from tests.parse.openvino.harness import Case, agree, boolean, case, given, model_of, saved
 
 ATTENTION = ((2, 3, 4, 8), (2, 3, 5, 8), (2, 3, 5, 6))
 
@@ -20,6 +21,8 @@ ATTENTION = ((2, 3, 4, 8), (2, 3, 5, 8), (2, 3, 5, 6))
 def equation(text: str, *shapes: tuple[int, ...], ops: str | None = None) -> Case:
     return case(f"Einsum {text}", lambda *xs: op7.einsum(list(xs), text), *shapes, ops=ops, tolerance=1e-5)
 
+
+REGULAR = given(np.eye(3) * 2 + np.random.default_rng(8).uniform(-1, 1, (2, 2, 3, 3)), np.float32)
 
 CASES = [
     *(case(f"MatMul {a} {b}", lambda x, y, a=a, b=b: op1.matmul(x, y, a, b), (2, 3, 5, 4) if a else (2, 3, 4, 5), (6, 5) if b else (5, 6),
@@ -49,6 +52,11 @@ CASES = [
     equation("ab,bc,cd->da", (2, 3), (3, 4), (4, 5)),
     equation("ab,ab->", (2, 3), (2, 3)),
     equation("ba,cb", (2, 3), (4, 2)),
+    case("Inverse", op14.inverse, REGULAR, tolerance=1e-4),
+    case("Inverse of one matrix", op14.inverse, (4, 4), tolerance=1e-4),
+    case("Inverse adjoint", lambda x: op14.inverse(x, adjoint=True), REGULAR, tolerance=1e-4),
+    case("Inverse of numbers", op14.inverse, (5, 1, 1), tolerance=1e-4),
+    case("Inverse with zeros on the diagonal", op14.inverse, given([[[0, 2, 1], [1, 0, 0], [3, 1, 0]]], np.float32), tolerance=1e-5),
 ]
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import openvino.opset1 as op1
 import openvino.opset8 as op8
+import openvino.opset15 as op15
 import pytest
 
-from tests.parse.openvino.harness import Case, Input, agree, case
+from tests.parse.openvino.harness import Build, Case, Input, agree, case, i32
 
 X = Input((2, 3, 4, 5))
 OPEN = Input(("?", 3, 4, "?"), actual=(2, 3, 4, 5))
@@ -25,6 +26,10 @@ def strided(x: object, begin: list[int], end: list[int], strides: list[int] | No
     none = [0] * len(begin)
     return op1.strided_slice(x, i64(*begin), i64(*end), i64(*(strides or [1] * len(begin))), begin_mask or none, end_mask or none,
                              new or [], shrink or [], ellipsis or [])
+
+
+def scattered(*ends: list[int]) -> Build:
+    return lambda x, updates: op15.slice_scatter(x, updates, *(np.array(end, np.int64) for end in ends))
 
 
 CASES = [
@@ -48,6 +53,13 @@ CASES = [
     case("StridedSlice of everything", lambda x: strided(x, [0, 0], [9, 9]), ops="Identity"),
     case("StridedSlice with open sizes", lambda x: strided(x, [0, 0, 1, 0], [0, 0, 4, 2], None, [1, 1, 0, 0], [1, 1, 0, 0]), OPEN,
          ops="Slice"),
+    case("SliceScatter", scattered([1], [3], [1], [2]), (2, 3, 4), (2, 3, 2)),
+    case("SliceScatter with steps", scattered([0, 1], [3, 4], [2, 2], [1, 2]), (2, 3, 4), (2, 2, 2)),
+    case("SliceScatter backwards", scattered([-1], [-9], [-1], [1]), (2, 3, 4), (2, 3, 4)),
+    case("SliceScatter backwards with steps", scattered([3], [0], [-2], [2]), (2, 3, 4), (2, 3, 2)),
+    case("SliceScatter of all axes", scattered([0, 1, 1], [1, 3, 9], [1, 1, 2]), (2, 3, 4), (1, 2, 2)),
+    case("SliceScatter of integers", scattered([-3], [-1], [1], [0]), i32(5), i32(2)),
+    case("SliceScatter of an image", scattered([1, 2], [5, 6], [1, 1], [2, 3]), (1, 3, 6, 8), (1, 3, 4, 4)),
 ]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import nchw2nhwc.ops.binary as ops
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.parse.bits import shifted
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 
 INT64 = np.dtype(np.int64)
@@ -45,19 +45,4 @@ def bit_shift(b: LayerBuilder, x: Value, y: Value, *, direction: str) -> Value:
     many bits as there are or more, everything is shifted out."""
     if direction not in ("LEFT", "RIGHT"):
         raise b.damaged(f"bits are shifted LEFT or RIGHT, not '{direction}'")
-    most = 8 * x.type.dtype.itemsize - 1
-    given = b.cast(y, INT64)
-    out = b.add1(ops.LogicalOr(), *(b.add1(op, given, b.const(limit, INT64)) for op, limit in ((ops.Less(), 0), (ops.Greater(), most))))
-    places = b.add1(ops.Where(), out, b.const(most, INT64), given)
-    if direction == "RIGHT" and x.type.dtype.kind != "u":
-        once = b.add1(ops.Minimum(), places, b.const(most - 1, INT64))  # the sign is no power of 2
-        rest = b.add1(ops.Sub(), places, once)
-        return b.add1(ops.FloorDiv(), b.add1(ops.FloorDiv(), x, _power(b, once, x)), _power(b, rest, x))
-    shifted = b.add1(ops.Mul() if direction == "LEFT" else ops.FloorDiv(), x, _power(b, places, x))
-    return b.add1(ops.Where(), out, b.scalar(0, x), shifted)
-
-
-def _power(b: LayerBuilder, exponent: Value, like: Value) -> Value:
-    """2 ** exponent in the element type of `like`, where the power of the highest bit is its sign."""
-    powers = np.array([1 << k for k in range(8 * like.type.dtype.itemsize)], np.uint64)
-    return b.add1(Gather(0), b.const(powers.astype(like.type.dtype)), exponent)
+    return shifted(b, x, y, left=direction == "LEFT")

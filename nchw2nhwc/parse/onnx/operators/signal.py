@@ -9,24 +9,18 @@ from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Mul
 from nchw2nhwc.ops.kinds import Doubles
-from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 from nchw2nhwc.parse.onnx.tensors import element_type
+from nchw2nhwc.parse.signal import transform, transformed
 
 
 def _transform(b: LayerBuilder, count: int, parts: int, length: int, *, inverse: bool, onesided: bool) -> Doubles:
-    """The discrete Fourier transform of `length` as a real matrix (count, parts, results, parts of a result): what it makes of each unit
-    vector. `parts` is 1 for real numbers, 2 for complex ones."""
+    """`parse.signal.transform`. Raises SourceError for one that does not exist, UnsupportedError for one that is too large."""
     if min(count, length) < 1 or parts not in (1, 2) or (parts == 2 and onesided and not inverse):
         raise b.damaged(f"there is no Fourier transform of {count} numbers of {parts} part(s) with dft_length {length}")
     b.require_room(count * parts * length * 2)
-    units = np.eye(count)[:, None] * np.array([1, 1j])[:parts, None]
-    if inverse and onesided:
-        return np.asarray(np.fft.irfft(units, length)[..., None])
-    found = np.fft.ifft(units, length) if inverse else np.fft.fft(units, length)
-    kept = found[..., :length // 2 + 1] if onesided else found
-    return np.stack([kept.real, kept.imag], -1)
+    return transform(count, parts, length, inverse=inverse, onesided=onesided)
 
 
 @onnx_op("DFT", 17)
@@ -50,17 +44,7 @@ def _dft(b: LayerBuilder, x: Value, dft_length: Value | None, axis: int, inverse
     default = 2 * (count - 1) if inverse and onesided else count
     length = default if dft_length is None else b.integer(dft_length, "dft_length")
     matrix = _transform(b, count, parts, length, inverse=inverse, onesided=onesided)
-    order = (*(k for k in range(x.rank) if k not in (along, last)), along, last)
-    rows = b.transpose(x, order)
-    flat = b.reshape(rows, (*rows.shape[:-2], count * parts))
-    product = b.add1(MatMul(), _as_matrix(b, flat), b.const(matrix.reshape(count * parts, -1), x.type.dtype))
-    result = b.reshape(product, (*rows.shape[:-2], *matrix.shape[2:]))
-    return b.transpose(result, tuple(int(k) for k in np.argsort(order)))
-
-
-def _as_matrix(b: LayerBuilder, x: Value) -> Value:
-    """x with two axes at least."""
-    return b.reshape(x, (1, *x.shape)) if x.rank == 1 else x
+    return transformed(b, x, along, matrix)
 
 
 @onnx_op("STFT", 17)
