@@ -26,10 +26,11 @@ from nchw2nhwc.parse.openvino import (
     shapes,
     signal,
     slicing,
+    multiclass,
 )
 from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
 __all__ = ["activations", "arithmetic", "blocks", "colors", "convolution", "detection", "embedding", "indexing", "loss", "mappings",
            "matmul", "movement", "narrow", "normalization", "pooling", "positions", "priors", "read_openvino", "recurrent", "reduction",
-           "regions", "resize", "sampling", "sequences", "shapes", "signal", "slicing"]
+           "regions", "resize", "sampling", "sequences", "shapes", "signal", "slicing", "multiclass"]

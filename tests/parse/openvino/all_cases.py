@@ -29,6 +29,7 @@ from tests.parse.openvino import (
     test_shapes,
     test_signal,
     test_slicing,
+    test_multiclass,
 )
 from tests.parse.openvino.harness import Case
 
@@ -37,6 +38,6 @@ FAMILIES: Mapping[str, Sequence[Case]] = {
     for module in (test_activations, test_arithmetic, test_blocks, test_colors, test_control, test_convolution, test_detection,
                    test_embedding, test_indexing, test_matmul, test_movement, test_narrow, test_normalization, test_pooling,
                    test_positions, test_recurrent, test_reduction, test_regions, test_resize, test_sampling, test_sequences,
-                   test_shapes, test_signal, test_slicing)
+                   test_shapes, test_signal, test_slicing, test_multiclass)
 }
 """What the test files of this folder compare with OpenVINO, by their names."""
