@@ -7,16 +7,19 @@ from nchw2nhwc.parse.openvino import (
     colors,
     convolution,
     detection,
+    detectron,
     embedding,
     indexing,
     loss,
     matmul,
     movement,
+    multiclass,
     narrow,
     normalization,
     pooling,
     positions,
     priors,
+    proposals,
     recurrent,
     reduction,
     regions,
@@ -26,11 +29,10 @@ from nchw2nhwc.parse.openvino import (
     shapes,
     signal,
     slicing,
-    multiclass,
 )
 from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
-__all__ = ["activations", "arithmetic", "blocks", "colors", "convolution", "detection", "embedding", "indexing", "loss", "mappings",
-           "matmul", "movement", "narrow", "normalization", "pooling", "positions", "priors", "read_openvino", "recurrent", "reduction",
-           "regions", "resize", "sampling", "sequences", "shapes", "signal", "slicing", "multiclass"]
+__all__ = ["activations", "arithmetic", "blocks", "colors", "convolution", "detection", "detectron", "embedding", "indexing", "loss",
+           "mappings", "matmul", "movement", "multiclass", "narrow", "normalization", "pooling", "positions", "priors", "proposals",
+           "read_openvino", "recurrent", "reduction", "regions", "resize", "sampling", "sequences", "shapes", "signal", "slicing"]

@@ -164,8 +164,9 @@ class Dropping:
 
 @mapping("MulticlassNms", 8)
 def multiclass_nms_8(b: Builder, boxes: Value, scores: Value, *, sort_result_type: SortType = "none",
-                     sort_result_across_batch: bool = False, output_type: DType = I64, iou_threshold: float = 0.0, score_threshold: float = 0.0, nms_top_k: int = -1,
-                     keep_top_k: int = -1, background_class: int = -1, nms_eta: float = 1.0, normalized: bool = True) -> Results:
+                     sort_result_across_batch: bool = False, output_type: DType = I64, iou_threshold: float = 0.0,
+                     score_threshold: float = 0.0, nms_top_k: int = -1, keep_top_k: int = -1, background_class: int = -1,
+                     nms_eta: float = 1.0, normalized: bool = True) -> Results:
     """Of every class of every image the boxes that no better one overlaps, at most `keep_top_k` of an image."""
     return multiclass_nms(b, boxes, scores, None, sort_result_type=sort_result_type, sort_result_across_batch=sort_result_across_batch,
                           output_type=output_type, iou_threshold=iou_threshold, score_threshold=score_threshold, nms_top_k=nms_top_k,

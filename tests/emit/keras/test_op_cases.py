@@ -24,7 +24,9 @@ EXCEPTIONS = Exceptions(refused={
         "test_reshape_allowzero_reordered",
         r"test_split_zero_size_splits_opset\d+", "test_tri[lu]_zero", r"test_unique_\w+"),
     "a functional model has no loops that a condition ends": (r"Loop (that ends early|without a limit)",),
-    "Keras has no loop over boxes": (r"test_nonmaxsuppression_\w+( constants)?", r"(NonMaxSuppression|DetectionOutput|MulticlassNms)-.*"),
+    "Keras has no loop over boxes": (
+        r"test_nonmaxsuppression_\w+( constants)?", r"(NonMaxSuppression|DetectionOutput|MulticlassNms|Proposal)-.*",
+        r"(GenerateProposals|ExperimentalDetectron(GenerateProposalsSingleImage|DetectionOutput)).*"),
     "TensorFlow shows no bits of truth values": ("test_bitcast_bool_to_uint8",),
     "TensorFlow sorts no uint64": ("test_top_k_uint64",), "Keras computes with no uint64": (r"test_bitshift_\w+_uint64",),
     "a functional model does not compute with sizes that are not known": ("ShapeOf with open sizes", "LSTMSequence of an open batch"),

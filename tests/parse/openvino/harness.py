@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import openvino
 import openvino.opset13 as basic
+from openvino.utils.node_factory import NodeFactory
 
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.ir.interpreter import run
@@ -70,6 +71,15 @@ def given(values: Any, dtype: Any = np.int32) -> Input:
     """An input of these values."""
     array = np.asarray(values, dtype)
     return Input(array.shape, dtype, values=array)
+
+
+def made(opset: int, type: str, **attributes: Any) -> Build:
+    """Builds an op that openvino has no function for, by its type; gives all of its results."""
+    def build(*operands: Any) -> Any:
+        outputs = [node.output(0) for node in operands]
+        node = NodeFactory(f"opset{opset}").create(type, outputs, attributes)
+        return node.outputs()
+    return build
 
 
 @cache
