@@ -64,11 +64,16 @@ class UnsupportedError(ConversionError):
 
 @dataclass(frozen=True)
 class MissingOp:
-    """One op type that no mapping exists for: how often it occurs and the names of the first layers."""
+    """One op type that no mapping exists for: how often it occurs, the names of the first layers, and why, if there is more to say."""
 
     type: str
     count: int
     layers: tuple[str, ...]
+    reason: str = ""
+
+    def __str__(self) -> str:
+        names = ", ".join((*self.layers, *("...",) * (self.count > len(self.layers))))
+        return f"{self.type}: {self.count} ({names})" + (f": {self.reason}" if self.reason else "")
 
 
 class UnsupportedOpsError(UnsupportedError):
@@ -76,7 +81,7 @@ class UnsupportedOpsError(UnsupportedError):
 
     def __init__(self, missing: Iterable[MissingOp], where: Location | None = None) -> None:
         self.missing = tuple(missing)
-        lines = "".join(f"\n  {m.type}: {m.count} ({', '.join((*m.layers, *('...',) * (m.count > len(m.layers))))})" for m in self.missing)
+        lines = "".join(f"\n  {m}" for m in self.missing)
         super().__init__(f"{len(self.missing)} op type(s) are not supported:{lines}", where,
                          f"Cut the model before these layers with --outputs, or add such an op: "
                          f"openvino2tf scaffold MODEL --layer {shlex.quote(self.missing[0].layers[0])}\n"

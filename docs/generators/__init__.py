@@ -19,6 +19,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "onnx-operators-defined": coverage.onnx_defined,
     "onnx-operators-missing": coverage.onnx_missing,
     "openvino-operations": coverage.openvino_supported,
+    "openvino-operations-missing": coverage.openvino_missing,
+    "openvino-opsets": coverage.openvino_opsets,
     "target-ops": coverage.targets,
     "tflite-kernels": coverage.kernels,
     "devices": devices.devices,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from typing import TypeAlias
 
 from onnx import defs
@@ -19,7 +20,9 @@ from nchw2nhwc.ops import REGISTRY, Op
 from nchw2nhwc.parse.onnx.control import CONTROL
 from nchw2nhwc.parse.onnx.functions import has_definition
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, OLDEST_OPSET, newest_opset
-from nchw2nhwc.parse.openvino.registry import mappings
+from nchw2nhwc.parse.openvino.control import CONTROL as OPENVINO_CONTROL
+from nchw2nhwc.parse.openvino.missing import REASONS
+from nchw2nhwc.parse.openvino.registry import NEWEST_OPSET, find, mappings
 from nchw2nhwc.passes.decompose import DECOMPOSITIONS
 
 Functions: TypeAlias = tuple[object, object]
@@ -30,6 +33,19 @@ DIRECT, COMPOSED, NO = "direct", "composed", "no"
 
 _ELSEWHERE = tuple(CONTROL)
 """What the reader itself understands: operators with subgraphs."""
+
+_READ = ("Parameter", "Const", "Result", *OPENVINO_CONTROL)
+"""What the reader of IRs itself understands: the ends of models, constants, and operations with bodies."""
+
+_OTHER_NAMES = {"absolute": "abs", "ceil": "ceiling", "constant": "const"}
+"""OpenVINO's functions that make an operation of another name."""
+
+_BY_TYPE = {
+    1: ("TensorIterator",), 5: ("Loop",), 8: ("If",),
+    6: ("ExperimentalDetectronDetectionOutput", "ExperimentalDetectronGenerateProposalsSingleImage",
+        "ExperimentalDetectronPriorGridGenerator", "ExperimentalDetectronROIFeatureExtractor", "ExperimentalDetectronTopKROIs"),
+}
+"""Operations that OpenVINO's modules of opsets have no functions for, by their opset."""
 
 _NEVER_LEFT = "Dropout"
 """What only training needs is taken out before."""
@@ -137,6 +153,40 @@ def openvino_supported() -> str:
     rows = [(code(type), _numbers(since), *_made(tuple(dict.fromkeys(cls for classes in since.values() for cls in classes))))
             for type, since in sorted(found.items())]
     return table(("layer type", "from opset", "becomes", *lowerings()), rows)
+
+
+def openvino_missing() -> str:
+    """The operations of each of OpenVINO's opsets that are not read, and why. Needs OpenVINO."""
+    rows = []
+    for opset, names in operations().items():
+        lacking = [name for name in names if find(name, f"opset{opset}") is None and name not in _READ]
+        rows += [(code(name), str(opset), REASONS[name]) for name in lacking]
+    return table(("layer type", "opset", "reason"), rows)
+
+
+def openvino_opsets() -> str:
+    """How many operations each of OpenVINO's opsets has, how many are new or changed in it, and how many are read. Needs OpenVINO."""
+    rows = []
+    known: dict[str, int] = {}
+    for opset, names in operations().items():
+        known.update(dict.fromkeys(names, opset))
+        read = sum(find(name, f"opset{opset}") is not None or name in _READ for name in known)
+        rows.append((str(opset), str(len(names)), str(len(known)), str(read)))
+    return table(("opset", "new or changed", "operations", "of them read"), rows)
+
+
+@cache
+def operations() -> Mapping[int, tuple[str, ...]]:
+    """The operations that each of OpenVINO's opsets introduces or changes, by the names of the layer types."""
+    spelled = {name.lower(): name for name in (*(m.type for m in mappings()), *REASONS, *_READ)}
+    found: dict[int, tuple[str, ...]] = {}
+    for opset in range(1, NEWEST_OPSET + 1):
+        module = f"openvino.opset{opset}"
+        factories = vars(import_module(module)).items()
+        own = [name.replace("_", "") for name, factory in factories if getattr(factory, "__module__", "").startswith(f"{module}.")]
+        named = (spelled.get(_OTHER_NAMES.get(name, name), name) for name in own)
+        found[opset] = tuple(sorted({*named, *_BY_TYPE.get(opset, ())}))
+    return found
 
 
 def in_force(operator: str) -> tuple[int, ...]:

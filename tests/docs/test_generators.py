@@ -19,7 +19,8 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.elementwise import Clip, Relu
 from nchw2nhwc.parse.onnx.control import CONTROL
 from nchw2nhwc.parse.onnx.registry import MAPPINGS
-from nchw2nhwc.parse.openvino.registry import mappings
+from nchw2nhwc.parse.openvino.missing import REASONS
+from nchw2nhwc.parse.openvino.registry import NEWEST_OPSET, mappings
 from tests.docs.pages import PAGES
 
 
@@ -113,6 +114,17 @@ def test_every_onnx_operator_is_listed() -> None:
 @pytest.mark.usefixtures("keras")
 def test_every_layer_type_is_listed() -> None:
     assert first_cells(coverage.openvino_supported()) == sorted({m.type for m in mappings()})
+
+
+def test_every_operation_of_openvino_is_read_or_has_a_reason_not_to_be() -> None:
+    """Operations whose names are not those of layer types would be missing without a reason, which is an error."""
+    missing = first_cells(coverage.openvino_missing())
+    assert sorted(missing) == sorted(REASONS)
+    assert {"MatrixNms", "ROIPooling", "Loop"} <= {name for names in coverage.operations().values() for name in names} - {*missing}
+    *_, newest = coverage.openvino_opsets().splitlines()
+    opset, _, operations, read = (int(text) for text in newest.strip("| ").split(" | "))
+    assert opset == NEWEST_OPSET
+    assert operations - read == len(missing)
 
 
 def test_what_a_mapping_becomes() -> None:

@@ -18,6 +18,7 @@ from nchw2nhwc.parse.openvino.control import CONTROL
 from nchw2nhwc.parse.openvino.document import Document, End, Inner, Layer, read_document
 from nchw2nhwc.parse.openvino.elements import decode, element_of
 from nchw2nhwc.parse.openvino.inputs import input_types, tensor_name
+from nchw2nhwc.parse.openvino.missing import REASONS
 from nchw2nhwc.parse.openvino.registry import apply, find
 from nchw2nhwc.parse.openvino.suppression import MEASURING, suppresses
 from nchw2nhwc.parse.openvino.weights import Weights
@@ -242,9 +243,9 @@ def _unmapped(layers: Iterable[Layer]) -> Iterator[Layer]:
 
 def _require_mapped(layers: Iterable[Layer], document: Document) -> None:
     """Raises UnsupportedOpsError with every type of layer that no mapping exists for."""
-    missing: dict[str, list[str]] = {}
+    missing: dict[tuple[str, str], list[str]] = {}
     for layer in _unmapped(layers):
-        missing.setdefault(f"{layer.type} ({layer.version})", []).append(layer.name)
+        missing.setdefault((layer.type, layer.version), []).append(layer.name)
     if missing:
-        raise UnsupportedOpsError([MissingOp(type, len(names), tuple(names[:3])) for type, names in missing.items()],
-                                  Location(document.file))
+        raise UnsupportedOpsError([MissingOp(f"{type} ({version})", len(names), tuple(names[:3]), REASONS.get(type, ""))
+                                   for (type, version), names in missing.items()], Location(document.file))

@@ -66,14 +66,16 @@ def test_every_entry_means_the_op_that_openvino_has_in_that_opset() -> None:
 def test_layers_without_a_mapping_are_told_all_at_once() -> None:
     shape = (2, 3)
     layers = [layer(0, "Parameter", "x", data={"element_type": "f32", "shape": "2,3"}, outputs=[shape]),
-              *(layer(k, "Proposal", f"p{k}", inputs=[shape], outputs=[shape]) for k in range(1, 6)),
+              *(layer(k, "Multinomial", f"p{k}", version="opset13", inputs=[shape], outputs=[shape]) for k in range(1, 6)),
               layer(6, "ReLU", "q", version="opset99", inputs=[shape], outputs=[shape]),
               layer(7, "Mine", "m", version="extension", inputs=[shape], outputs=[shape]), layer(8, "Result", "r", inputs=[shape])]
     content = net(layers, [(0, 0, 1, 0), *((k, 1, k + 1, 0) for k in range(1, 8))])
     with pytest.raises(UnsupportedOpsError) as caught:
         read_openvino(content)
     assert [(m.type, m.count, m.layers) for m in caught.value.missing] == [
-        ("Proposal (opset1)", 5, ("p1", "p2", "p3")), ("ReLU (opset99)", 1, ("q",)), ("Mine (extension)", 1, ("m",))]
+        ("Multinomial (opset13)", 5, ("p1", "p2", "p3")), ("ReLU (opset99)", 1, ("q",)), ("Mine (extension)", 1, ("m",))]
+    assert [bool(m.reason) for m in caught.value.missing] == [True, False, False]
+    assert "Multinomial (opset13): 5 (p1, p2, p3, ...): its results are random" in str(caught.value)
 
 
 @pytest.mark.parametrize(("written", "reason"), [
