@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from nchw2nhwc.errors import ShapeError, UnsupportedError
+from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Shape, Size, exact_div
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import Op, static
@@ -59,13 +59,19 @@ class Pooling:
     malformed: bool
 
 
-def _positions(b: Builder, at: Pooling, rois: Value, axis: int) -> Value:
-    """The positions (R, cells * samples) along rows (0) or columns (1) of an image."""
-    corners = (_with(b, Add(), _column(b, rois, k), at.before) if at.before else _column(b, rois, k) for k in (1 - axis, 3 - axis))
-    start, end = (_with(b, Add(), _with(b, Mul(), corner, at.scale), at.after) for corner in corners)
+def corners(b: Builder, at: Pooling, rois: Value, axis: int) -> tuple[Value, Value]:
+    """Where regions begin along rows (0) or columns (1) of an image, and how far they reach, (R, 1)."""
+    ends = (_with(b, Add(), _column(b, rois, k), at.before) if at.before else _column(b, rois, k) for k in (1 - axis, 3 - axis))
+    start, end = (_with(b, Add(), _with(b, Mul(), corner, at.scale), at.after) for corner in ends)
     span = b.add1(Sub(), end, start)
     if at.malformed:
         span = _with(b, Maximum(), span, 1.0)
+    return start, span
+
+
+def _positions(b: Builder, at: Pooling, rois: Value, axis: int) -> Value:
+    """The positions (R, cells * samples) along rows (0) or columns (1) of an image."""
+    start, span = corners(b, at, rois, axis)
     cells = at.sizes[axis]
     shares = (np.arange(cells * at.samples) + 0.5) / (at.samples * cells)
     return b.add1(Add(), start, b.add1(Mul(), span, b.const(shares[None], span.type.dtype)))
@@ -81,8 +87,6 @@ def roi_align(b: Builder, x: Value, rois: Value, batch_indices: Value, at: Pooli
     """Regions `rois` (R, 4), corners (x, y, x, y) in x (N, C, H, W), as (R, C, rows, columns). Raises ShapeError, UnsupportedError."""
     if x.rank != 4 or rois.rank != 2 or rois.shape[1] != 4 or batch_indices.rank != 1:
         raise ShapeError(f"{x.type}, regions {rois.type} and batch indices {batch_indices.type} do not fit together")
-    if at.samples < 1:
-        raise UnsupportedError("how many samples each cell has depends on the region (sampling_ratio is 0)", b.where, CUT)
     batch, height, width = (static(s, "the size of an image") for s in (x.shape[0], *x.shape[2:]))
     channels, regions = x.shape[1], rois.shape[0]
     rows, columns = (_positions(b, at, rois, axis) for axis in (0, 1))

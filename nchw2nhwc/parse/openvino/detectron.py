@@ -7,7 +7,7 @@ import numpy as np
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import DType, Value
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.parse import sampling
+from nchw2nhwc.parse import adaptive, sampling
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.attributes import Floats, Ints
@@ -57,7 +57,7 @@ def roi_features(b: Builder, rois: Value, *levels: Value, output_size: int, samp
     found: Formula | None = None
     for k, (level, scale) in enumerate(zip(levels, pyramid_scales)):
         at = sampling.Pooling("avg", (output_size, output_size), sampling_ratio, 1 / scale, 0.0, -0.5 if aligned else 0.0, malformed=True)
-        read = Formula(b, sampling.roi_align(b, level if level.type.dtype == F32 else Formula(b, level).cast(F32).value, given.value,
+        read = Formula(b, adaptive.roi_align(b, level if level.type.dtype == F32 else Formula(b, level).cast(F32).value, given.value,
                                              numbers, at))
         if found is None:
             found = read

@@ -9,7 +9,7 @@ from nchw2nhwc.ir import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.elementwise import Cast, Relu
 from nchw2nhwc.ops.sampling import GridSample
-from nchw2nhwc.parse import sampling
+from nchw2nhwc.parse import adaptive, sampling
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import reshaped
@@ -36,7 +36,7 @@ def roi_align(b: Builder, x: Value, rois: Value, batch_indices: Value, *, pooled
     """Regions of interest, brought to one size. A maximum is at least 0, as in OpenVINO's CPU plugin."""
     before, after = {"asymmetric": (0.0, 0.0), "half_pixel": (0.5, -0.5), "half_pixel_for_nn": (0.0, -0.5)}[aligned_mode]
     at = sampling.Pooling(mode, (pooled_h, pooled_w), sampling_ratio, spatial_scale, before, after, aligned_mode == "asymmetric")
-    result = sampling.roi_align(b, x, rois, batch_indices, at)
+    result = adaptive.roi_align(b, x, rois, batch_indices, at)
     return b.add1(Relu(), result) if mode == "max" else result
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino.harness import Case, Input, agree, case, model_of, saved
+from tests.parse.openvino.harness import Case, Input, agree, case, given, model_of, saved
 
 X = Input((2, 3, 6, 5))
 GRID = Input((2, 4, 3, 2), low=-1.4, high=1.4)
@@ -27,10 +28,13 @@ def sampled(mode: str, padding: str, align: bool) -> Case:
                 tolerance=2e-5)
 
 
-def roi(mode: str, aligned: str, opset: object, samples: int = 2, scale: float = 0.4) -> object:
+REGIONS = given([[1, 0.5, 9, 11], [3, 2, 3.4, 2.9], [-2, 4, 5, 14]], np.float32)
+
+
+def roi(mode: str, aligned: str, opset: object, samples: int = 2, scale: float = 0.4, images: Sequence[int] = (0, 1, 1)) -> object:
     def build(x: object, rois: object) -> object:
         more = {} if opset is op3 else {"aligned_mode": aligned}
-        return opset.roi_align(x, rois, np.array([0, 1, 1]), 2, 3, samples, scale, mode, **more)  # type: ignore[attr-defined]
+        return opset.roi_align(x, rois, np.array(images), 2, 3, samples, scale, mode, **more)  # type: ignore[attr-defined]
     return build
 
 
@@ -53,6 +57,11 @@ CASES = [
     case("ROIAlign-9 half pixel", roi("avg", "half_pixel", op9), X, ROIS),
     case("ROIAlign-9 half pixel for nn", roi("max", "half_pixel_for_nn", op9, scale=0.3), X, ROIS),
     case("ROIAlign-9 asymmetric", roi("avg", "asymmetric", op9, 3), X, ROIS),
+    case("ROIAlign-3 of as many samples as elements", roi("avg", "", op3, 0, 1.0), (2, 3, 12, 10), REGIONS, tolerance=1e-5),
+    case("ROIAlign-9 half pixel of as many samples as elements", roi("avg", "half_pixel", op9, 0, 0.8), (2, 3, 12, 10), REGIONS,
+         tolerance=1e-5),
+    case("ROIAlign-9 of as many samples of one image", roi("avg", "half_pixel_for_nn", op9, 0, 0.8, [0, 0, 0]), (1, 3, 12, 10), REGIONS,
+         tolerance=1e-5),
     case("DeformableConvolution-1", deformed(op1), DATA, (2, 18, 5, 3), tolerance=1e-5),
     case("DeformableConvolution-8 groups", deformed(op8, 2, 2), DATA, (2, 36, 5, 3), tolerance=1e-5),
     case("DeformableConvolution-8 mask", deformed(op8, 1, 2, True), DATA, (2, 36, 5, 3), (2, 18, 5, 3), tolerance=1e-5),
@@ -72,4 +81,4 @@ def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
 
 def test_what_is_not_supported(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="sampling_ratio is 0"):
-        read_openvino(saved(model_of(case("x", roi("avg", "half_pixel", op9, 0), X, ROIS)), tmp_path))
+        read_openvino(saved(model_of(case("x", roi("max", "half_pixel", op9, 0), X, ROIS)), tmp_path))

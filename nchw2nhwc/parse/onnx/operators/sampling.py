@@ -10,7 +10,7 @@ from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.indexing import ScatterElements
 from nchw2nhwc.ops.movement import Expand, Pad
 from nchw2nhwc.ops.sampling import GridSample
-from nchw2nhwc.parse import sampling
+from nchw2nhwc.parse import adaptive, sampling
 from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
 
@@ -44,7 +44,7 @@ def roi_align(b: LayerBuilder, x: Value, rois: Value, batch_indices: Value, *, c
     half = coordinate_transformation_mode == "half_pixel"
     kind = "max_of_parts" if mode == "max" else mode  # as ONNX Runtime and ONNX's reference
     at = sampling.Pooling(kind, (output_height, output_width), sampling_ratio, spatial_scale, 0.0, -0.5 if half else 0.0, not half)
-    return sampling.roi_align(b, x, rois, batch_indices, at)
+    return adaptive.roi_align(b, x, rois, batch_indices, at)
 
 
 @onnx_op("DeformConv", 19, 22)
