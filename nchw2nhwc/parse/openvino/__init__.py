@@ -29,10 +29,11 @@ from nchw2nhwc.parse.openvino import (
     shapes,
     signal,
     slicing,
+    ssd,
 )
 from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
 __all__ = ["activations", "arithmetic", "blocks", "colors", "convolution", "detection", "detectron", "embedding", "indexing", "loss",
            "mappings", "matmul", "movement", "multiclass", "narrow", "normalization", "pooling", "positions", "priors", "proposals",
-           "read_openvino", "recurrent", "reduction", "regions", "resize", "sampling", "sequences", "shapes", "signal", "slicing"]
+           "read_openvino", "recurrent", "reduction", "regions", "resize", "sampling", "sequences", "shapes", "signal", "slicing", "ssd"]

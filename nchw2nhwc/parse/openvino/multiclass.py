@@ -152,7 +152,8 @@ class Dropping:
         counted = (scores >= self.score).choose(scores, -np.inf)
         best, order = counted.top(size, 0)
         found = boxes.take(order)
-        shifted = found + np.array([0, 0, self.extra, self.extra]) if self.extra else found
+        low, high = found.part(1, 0, 2), found.part(1, 2, 4)
+        shifted = joined([low, (high + self.extra if self.extra else high).at_least(low)], 1)  # one that ends before it begins is empty
         # An overlap that equals the threshold is too large here, but not for the op.
         threshold = float(np.nextafter(np.float32(self.overlap), np.float32(0)))
         most = size if self.overlap > 0 else 1

@@ -42,12 +42,12 @@ def priors(op: object, layer: tuple[int, int] = (3, 4), image: tuple[int, int] =
 
 
 def detections(op: object, **attributes: object) -> object:
-    def build(boxes: object, scores: object, prior: object) -> object:
+    def build(boxes: object, scores: object, prior: object, *stage: object) -> object:
         given = {"background_label_id": 0, "keep_top_k": np.array([6], np.int32), "top_k": 5, "nms_threshold": 0.4,
                  "confidence_threshold": 0.3, "normalized": True, "code_type": "caffe.PriorBoxParameter.CENTER_SIZE", **attributes}
         if op is op1:
             given["num_classes"] = 3
-        return op.detection_output(boxes, scores, prior, given)  # type: ignore[attr-defined]
+        return op.detection_output(boxes, scores, prior, given, *stage)  # type: ignore[attr-defined]
     return build
 
 
@@ -79,6 +79,19 @@ CASES = [
     case("DetectionOutput-8 of all that there are", detections(op8, keep_top_k=np.array([30], np.int32), top_k=-1, clip_after_nms=True,
                                                                variance_encoded_in_target=True, confidence_threshold=0.8), LOGITS, CLASSES,
          Input((1, 1, 40), low=0, high=1), tolerance=1e-5),
+    case("DetectionOutput-1 with boxes of each class", detections(op1, share_location=False), Input((2, 120), low=-1, high=1), CLASSES,
+         PRIORS, tolerance=1e-5),
+    case("DetectionOutput-8 with boxes of each class", detections(op8, share_location=False, background_label_id=1),
+         Input((2, 120), low=-1, high=1), CLASSES, PRIORS, tolerance=1e-5),
+    case("DetectionOutput-8 of any number", detections(op8, keep_top_k=np.array([-1], np.int32)), LOGITS, CLASSES, PRIORS, tolerance=1e-5),
+    case("DetectionOutput-8 of any number of all boxes", detections(op8, keep_top_k=np.array([-1], np.int32), top_k=-1), LOGITS, CLASSES,
+         PRIORS, tolerance=1e-5),
+    case("DetectionOutput-8 with prior boxes of each image", detections(op8), LOGITS, CLASSES, Input((2, 2, 40), low=0, high=1),
+         tolerance=1e-5),
+    case("DetectionOutput-8 in pixels", detections(op8, normalized=False, input_height=30, input_width=40), LOGITS, CLASSES,
+         Input((1, 2, 50), low=0, high=30), tolerance=1e-5),
+    case("DetectionOutput-8 of a second stage", detections(op8, objectness_score=0.4), LOGITS, CLASSES, PRIORS,
+         Input((2, 20), low=0, high=1), Input((2, 40), low=-1, high=1), tolerance=1e-5),
     case("NonMaxSuppression-9 more than there are", nms(op9, most=99, iou=0.5, score=0.0), BOXES, SCORES),
 ]
 
@@ -94,11 +107,9 @@ def test_priors_that_are_not_supported(tmp_path: Path) -> None:
         read_openvino(saved(model_of(dense), tmp_path))
 
 
-@pytest.mark.parametrize("attributes", [{"share_location": False}, {"decrease_label_id": True}, {"keep_top_k": np.array([-1], np.int32)}])
-def test_detections_that_are_not_supported(attributes: dict[str, object], tmp_path: Path) -> None:
-    sizes = (Input((2, 120)), CLASSES, Input((1, 2, 40))) if "share_location" in attributes else (LOGITS, CLASSES, PRIORS)
+def test_detections_that_are_not_supported(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="DetectionOutput"):
-        read_openvino(saved(model_of(case("x", detections(op1, **attributes), *sizes)), tmp_path))
+        read_openvino(saved(model_of(case("x", detections(op1, decrease_label_id=True), LOGITS, CLASSES, PRIORS)), tmp_path))
 
 
 def test_lowered_scores_are_not_supported(tmp_path: Path) -> None:
