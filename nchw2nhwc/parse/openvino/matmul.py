@@ -12,6 +12,7 @@ from nchw2nhwc.ir import Size, TensorType, Value, product
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Mul, Where
 from nchw2nhwc.ops.control import Loop
+from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.reduce import ArgMax, ReduceSum, Softmax
 from nchw2nhwc.parse.body import INT64, Body, add_loop
@@ -20,7 +21,7 @@ from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.common import reshaped, same
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 
-_TERM = re.compile(r"[A-Za-z]*")
+_TERM = re.compile(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*")
 
 
 @mapping("MatMul", 1)
@@ -63,25 +64,60 @@ def attention(b: Builder, query: Value, key: Value, value: Value, mask: Value | 
 # ---- einsum --------------------------------------------------------------------------------------------------------------------
 @mapping("Einsum", 7)
 def einsum(b: Builder, *xs: Value, equation: str) -> Results:
-    """Any number of operands, multiplied from the left to the right; every label once in an operand, no ellipsis."""
+    """Any number of operands, multiplied from the left to the right; a label that an operand has twice is a diagonal of it."""
     left, arrow, result = equation.replace(" ", "").partition("->")
-    terms = left.split(",")
-    if not all(_TERM.fullmatch(t) for t in (*terms, result)):
-        raise UnsupportedError(f"Einsum '{equation[:60]}'")
+    given = left.split(",")
+    if not all(_TERM.fullmatch(t) for t in (*given, result)) or len(given) != len(xs):
+        raise SourceError(f"Einsum '{equation[:60]}' does not fit {len(xs)} operand(s)")
+    terms = [_spelled(t, x.rank) for t, x in zip(given, xs)]
+    dots = max((_hidden(t) for t in terms), key=len)
     if not arrow:
-        result = "".join(sorted(c for c in set(left) if c.isalpha() and left.count(c) == 1))
-    fits = len(terms) == len(xs) and all(len(t) == x.rank for t, x in zip(terms, xs))
-    if not fits or len(set(result)) < len(result) or not set(result) <= set(left):
+        result = dots + "".join(sorted(c for c in set(left) if c.isalpha() and left.count(c) == 1))
+    result = result.replace("...", dots)
+    if any(len(t) != x.rank for t, x in zip(terms, xs)) or len(set(result)) < len(result) or not set(result) <= set("".join(terms)):
         raise SourceError(f"Einsum '{equation[:60]}' does not fit {', '.join(str(x.type) for x in xs)}")
-    if any(len(set(t)) < len(t) for t in terms):
-        raise UnsupportedError(f"Einsum '{equation[:60]}' takes a diagonal")
-    value, term = xs[0], terms[0]
-    for k, (other, labels) in enumerate(zip(xs[1:], terms[1:]), 1):
-        needed = set(result).union(*terms[k + 1:])
+    wide = {c for x, t in zip(xs, terms) for c, size in zip(t, x.shape) if size != 1}
+    sides = [_diagonal(b, *_broadcast(b, x, t, wide)) for x, t in zip(xs, terms)]
+    value, term = sides[0]
+    for k, (other, labels) in enumerate(sides[1:], 1):
+        needed = set(result).union(*(labels for _, labels in sides[k + 1:]))
         value, term = _summed(b, value, term, needed | set(labels))
         value, term = _contracted(b, value, term, *_summed(b, other, labels, needed | set(term)), needed)
     value, term = _summed(b, value, term, set(result))
     return same(b, value) if value in xs and term == result else b.transpose(value, [term.index(c) for c in result])
+
+
+def _spelled(term: str, rank: int) -> str:
+    """A term with digits for the axes that its ellipsis stands for, which count from the last one."""
+    before, dots, after = term.partition("...")
+    hidden = rank - len(before) - len(after)
+    return f"{before}{''.join(map(str, reversed(range(min(max(hidden, 0), 10)))))}{after}" if dots else term
+
+
+def _hidden(term: str) -> str:
+    return "".join(c for c in term if c.isdigit())
+
+
+def _broadcast(b: Builder, x: Value, term: str, wide: set[str]) -> tuple[Value, str]:
+    """`x` without the axes of an ellipsis that are of size 1 there, but not in another operand."""
+    kept = [k for k, c in enumerate(term) if not (c.isdigit() and x.shape[k] == 1 and c in wide)]
+    return b.reshape(x, tuple(x.shape[k] for k in kept)), "".join(term[k] for k in kept)
+
+
+def _diagonal(b: Builder, x: Value, term: str) -> tuple[Value, str]:
+    """`x` with every label once: of two axes with one label only the elements at equal positions. Raises SourceError."""
+    for label in dict.fromkeys(term):
+        while term.count(label) > 1:
+            first, second = term.index(label), term.rindex(label)
+            size = static(x.shape[first], "the size of a diagonal")
+            if x.shape[second] != size:
+                raise SourceError(f"{x.type} has no diagonal along axes {first} and {second}")
+            others = [k for k in range(x.rank) if k not in (first, second)]
+            moved = b.transpose(x, (*others, first, second))
+            flat = b.reshape(moved, (*moved.shape[:-2], size * size))
+            x = b.add1(Gather(flat.rank - 1), flat, b.const(np.arange(size) * (size + 1), np.int64))
+            term = "".join(term[k] for k in others) + label
+    return x, term
 
 
 def _summed(b: Builder, x: Value, term: str, needed: set[str]) -> tuple[Value, str]:

@@ -11,7 +11,7 @@ import openvino.opset13 as op13
 import openvino.opset14 as op14
 import pytest
 
-from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
+from nchw2nhwc.errors import ConversionError, SourceError
 from nchw2nhwc.parse.openvino import read_openvino
 from tests.parse.openvino.harness import Case, agree, boolean, case, given, model_of, saved
 
@@ -52,6 +52,12 @@ CASES = [
     equation("ab,bc,cd->da", (2, 3), (3, 4), (4, 5)),
     equation("ab,ab->", (2, 3), (2, 3)),
     equation("ba,cb", (2, 3), (4, 2)),
+    equation("...ij,...jk->...ik", (2, 3, 4), (2, 4, 5)),
+    equation("...ij,jk->i...k", (2, 6, 3, 4), (4, 5)),
+    equation("a...,...b->b...a", (2, 3, 1), (3, 4, 5)),
+    equation("...a,a...", (2, 3, 4), (4, 2, 3)),
+    equation("iij->ij", (3, 3, 4)),
+    equation("iji,jk->k", (3, 4, 3), (4, 2)),
     case("Inverse", op14.inverse, REGULAR, tolerance=1e-4),
     case("Inverse of one matrix", op14.inverse, (4, 4), tolerance=1e-4),
     case("Inverse adjoint", lambda x: op14.inverse(x, adjoint=True), REGULAR, tolerance=1e-4),
@@ -73,7 +79,7 @@ def test_attention_with_a_boolean_mask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("old", "new", "error", "reason"), [
-    ("ij,jk->ik", "ii,jk->ik", UnsupportedError, "takes a diagonal"), ("ij,jk->ik", "...j,jk->k", UnsupportedError, "Einsum"),
+    ("ij,jk->ik", "ii,jk->ik", SourceError, "has no diagonal"), ("ij,jk->ik", "i.j,jk->k", SourceError, "does not fit"),
     ("ij,jk->ik", "ij->ij", SourceError, "does not fit"), ("ij,jk->ik", "ij,jk->iz", SourceError, "does not fit"),
     ("ij,jk->ik", "ij,ik->jk", SourceError, "sizes of label 'i'"), ("ij,jk->ik", "ijk,jk->ik", SourceError, "does not fit")])
 def test_equations_that_do_not_fit(old: str, new: str, error: type[ConversionError], reason: str, tmp_path: Path) -> None:
