@@ -9,7 +9,7 @@ from math import sqrt
 
 import numpy as np
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import Value
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.parse.builder import Builder
@@ -87,10 +87,10 @@ def prior_box(b: Builder, layer_size: Value, image_size: Value, *, min_size: Flo
         centres = [(np.arange(count, dtype=np.float64) + 0.5) * (total / count) for count, total in zip(layer, image)]
     else:
         centres = [(np.arange(count, dtype=np.float64) + offset) * step for count in layer]
-    if fixed_ratio:
-        raise UnsupportedError("PriorBox with fixed_ratio is not supported", b.where, "Cut the model before this layer with --outputs.")
     ratios = _ratios(aspect_ratio, flip)
-    shapes = [*_dense(fixed_size, density, ratios),
+    if min(fixed_ratio, default=1) <= 0:
+        raise SourceError(f"aspect ratios {list(fixed_ratio)}")
+    shapes = [*_dense(fixed_size, density, fixed_ratio or (*([1.0] if density else []), *ratios)),
               *_usual(smallest, max_size, ratios, scale_all_sizes, min_max_aspect_ratios_order)]
     return _priors(b, layer, image, centres, shapes, variance, clip)
 
@@ -126,6 +126,6 @@ def _dense(sizes: Floats, density: Floats, ratios: Sequence[float]) -> Iterator[
         shift = int(size / count)
         first = shift / 2 - size // 2
         places = [(first + column * shift, first + row * shift) for row, column in every(range(count), repeat=2)]
-        for ratio in (*([1.0] if density else []), *ratios):
+        for ratio in ratios:
             for x, y in places:
                 yield Shape(size / 2 * sqrt(ratio), size / 2 / sqrt(ratio), x, y, clipped=True)

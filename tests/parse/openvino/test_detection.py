@@ -71,6 +71,8 @@ CASES = [
                                         scale_all_sizes=False, clip=True, variance=[0.1])),
     case("PriorBox-1 of fixed sizes", priors(op1.prior_box, fixed_size=[9.0, 17.0], density=[2.0, 1.0], offset=0.3, step=5.0,
                                              aspect_ratio=[2.0])),
+    case("PriorBox-1 of fixed ratios", priors(op1.prior_box, fixed_size=[9.0, 17.0], density=[2.0, 1.0], fixed_ratio=[1.0, 0.5], offset=0.3,
+                                              step=5.0, aspect_ratio=[2.0])),
     case("PriorBox-8 ratios first", priors(op8.prior_box, min_size=[9.0, 20.0], max_size=[20.0, 30.0], aspect_ratio=[2.0], flip=True,
                                            offset=0.5, min_max_aspect_ratios_order=False)),
     case("DetectionOutput-1", detections(op1), LOGITS, CLASSES, PRIORS, tolerance=1e-5),
@@ -99,12 +101,6 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
     agree(case, tmp_path)
-
-
-def test_priors_that_are_not_supported(tmp_path: Path) -> None:
-    dense = case("dense", priors(op1.prior_box, fixed_size=[9.0], density=[2.0], fixed_ratio=[1.0, 0.5], offset=0.3, step=5.0))
-    with pytest.raises(UnsupportedError, match="fixed_ratio"):
-        read_openvino(saved(model_of(dense), tmp_path))
 
 
 def test_detections_that_are_not_supported(tmp_path: Path) -> None:
