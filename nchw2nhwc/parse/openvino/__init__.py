@@ -24,6 +24,7 @@ from nchw2nhwc.parse.openvino import (
     reduction,
     regions,
     resize,
+    rotated,
     sampling,
     sequences,
     shapes,
@@ -36,4 +37,5 @@ from nchw2nhwc.parse.openvino.registry import mappings
 
 __all__ = ["activations", "arithmetic", "blocks", "colors", "convolution", "detection", "detectron", "embedding", "indexing", "loss",
            "mappings", "matmul", "movement", "multiclass", "narrow", "normalization", "pooling", "positions", "priors", "proposals",
-           "read_openvino", "recurrent", "reduction", "regions", "resize", "sampling", "sequences", "shapes", "signal", "slicing", "ssd"]
+           "read_openvino", "recurrent", "reduction", "regions", "resize", "rotated", "sampling", "sequences", "shapes", "signal",
+           "slicing", "ssd"]

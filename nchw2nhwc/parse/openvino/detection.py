@@ -6,14 +6,15 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import DType, Value, product
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.elementwise import Cast, Sigmoid
 from nchw2nhwc.ops.movement import Concat, Split
 from nchw2nhwc.ops.reduce import ReduceSum, Softmax
-from nchw2nhwc.parse import detection, selection
+from nchw2nhwc.parse import detection, greedy, selection
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.attributes import Floats, Ints
 from nchw2nhwc.parse.openvino.common import axis_of, one_float, one_int
 from nchw2nhwc.parse.openvino.registry import Results, mapping
@@ -38,21 +39,36 @@ def non_max_suppression(b: Builder, boxes: Value, scores: Value, most: Value | N
                         score_threshold: Value | None = None, soft_nms_sigma: Value | None = None, *, box_encoding: Encoding = "corner",
                         sort_result_descending: bool = True, output_type: DType = I64) -> Results:
     """As before, with the scores, as rows of (batch element, class, score), and the number of boxes."""
-    if soft_nms_sigma is not None and one_float(b, soft_nms_sigma, "soft_nms_sigma"):
-        raise UnsupportedError("NonMaxSuppression that lowers scores (soft_nms_sigma) is not supported", b.where, CUT)
-    return _suppressed(b, boxes, scores, most, iou_threshold, score_threshold, box_encoding, sort_result_descending, output_type)
+    sigma = 0.0 if soft_nms_sigma is None else one_float(b, soft_nms_sigma, "soft_nms_sigma")
+    return _suppressed(b, boxes, scores, most, iou_threshold, score_threshold, box_encoding, sort_result_descending, output_type, sigma)
 
 
 def _suppressed(b: Builder, boxes: Value, scores: Value, most: Value | None, iou_threshold: Value | None, score_threshold: Value | None,
-                encoding: str, descending: bool, output_type: DType) -> tuple[Value, Value, Value]:
+                encoding: str, descending: bool, output_type: DType, sigma: float = 0.0) -> tuple[Value, Value, Value]:
     limit = 0 if most is None else one_int(b, most, "max_output_boxes_per_class")
     if limit <= 0:
-        return b.const(np.zeros((0, 3), output_type)), b.const(np.zeros((0, 3), np.float32)), b.const(np.zeros(1, output_type))
+        return none_of(b, output_type)
     iou, least = (0.0 if v is None else one_float(b, v, what) for v, what in ((iou_threshold, "iou_threshold"),
                                                                             (score_threshold, "score_threshold")))
-    detection.offer(b, boxes, scores, limit, iou, least, centres=encoding == "center")
     given = selection.corners(b, boxes) if encoding == "center" else boxes
-    found = selection.suppressed(b, given, scores, limit, iou, least)
+    if sigma:
+        greedy.require_few(b, *given.shape[:2])
+        overlaps, ranked = greedy.overlaps(Formula(b, given).cast(F32)), Formula(b, scores).cast(F32)
+        found = greedy.suppressed(b, overlaps, ranked, limit, iou, least, sigma)
+    else:
+        detection.offer(b, boxes, scores, limit, iou, least, centres=encoding == "center")
+        found = selection.suppressed(b, given, scores, limit, iou, least)
+    return results_of(b, found, descending, output_type)
+
+
+def none_of(b: Builder, output_type: DType) -> tuple[Value, Value, Value]:
+    """The results where no box may be kept."""
+    return b.const(np.zeros((0, 3), output_type)), b.const(np.zeros((0, 3), np.float32)), b.const(np.zeros(1, output_type))
+
+
+def results_of(b: Builder, found: selection.Boxes, descending: bool, output_type: DType) -> tuple[Value, Value, Value]:
+    """Rows (batch element, class, box), rows (batch element, class, score), and the number of boxes; of all the best first if
+    `descending`."""
     if descending:
         found = selection.by_score(b, found)
     heads = b.add1(Cast(F32), found.rows)

@@ -11,6 +11,5 @@ _STATE = "it keeps a state from one run to the next one"
 REASONS: Mapping[str, str] = {
     "RandomUniform": _RANDOM, "Multinomial": _RANDOM, "StringTensorPack": _STRINGS, "StringTensorUnpack": _STRINGS,
     "ReadValue": _STATE, "Assign": _STATE, "SparseFillEmptyRows": "how many elements its results have depends on data",
-    "NMSRotated": "the overlap of rotated boxes is that of polygons, which no target computes",
 }
 """By the type of layers. What is neither here nor mapped is not OpenVINO's, or newer than this version."""

@@ -27,6 +27,7 @@ from tests.parse.openvino import (
     test_reduction,
     test_regions,
     test_resize,
+    test_rotated,
     test_sampling,
     test_sequences,
     test_shapes,
@@ -40,6 +41,6 @@ FAMILIES: Mapping[str, Sequence[Case]] = {
     for module in (test_activations, test_arithmetic, test_blocks, test_colors, test_control, test_convolution, test_detection,
                    test_detectron, test_embedding, test_indexing, test_matmul, test_movement, test_multiclass, test_narrow,
                    test_normalization, test_pooling, test_positions, test_proposals, test_recurrent, test_reduction, test_regions,
-                   test_resize, test_sampling, test_sequences, test_shapes, test_signal, test_slicing)
+                   test_resize, test_rotated, test_sampling, test_sequences, test_shapes, test_signal, test_slicing)
 }
 """What the test files of this folder compare with OpenVINO, by their names."""

@@ -106,9 +106,3 @@ def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
 def test_detections_that_are_not_supported(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="DetectionOutput"):
         read_openvino(saved(model_of(case("x", detections(op1, decrease_label_id=True), LOGITS, CLASSES, PRIORS)), tmp_path))
-
-
-def test_lowered_scores_are_not_supported(tmp_path: Path) -> None:
-    soft = case("soft", lambda x, s: op9.non_max_suppression(x, s, i64(4), f32(0.3), f32(0.4), f32(0.5)).outputs(), BOXES, SCORES)
-    with pytest.raises(UnsupportedError, match="soft_nms_sigma"):
-        read_openvino(saved(model_of(soft), tmp_path))
