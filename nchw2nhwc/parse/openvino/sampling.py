@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.elementwise import Cast, Relu
@@ -13,6 +13,7 @@ from nchw2nhwc.parse import adaptive, sampling
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import reshaped
+from nchw2nhwc.parse.openvino.convolution import padding, reach_of
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 
 PoolingMode: TypeAlias = Literal["avg", "max"]
@@ -46,12 +47,11 @@ def deformable_convolution(b: Builder, x: Value, offsets: Value, filters: Value,
                            deformable_group: int = 1, bilinear_interpolation_pad: bool = False) -> Results:
     """A convolution whose elements are read away from their places. Without `bilinear_interpolation_pad`, what is read beyond the first
     or last element is 0 at once, instead of fading over one element."""
-    if auto_pad not in ("explicit", "notset", "valid"):
-        raise UnsupportedError(f"DeformableConvolution with auto_pad {auto_pad} is not supported", b.where, sampling.CUT)
-    pads = (0,) * len(pads_begin) if auto_pad == "valid" else pads_begin
+    if {len(strides), len(dilations), x.rank - 2, filters.rank - 2} != {2} or min((*strides, *dilations)) < 1:
+        raise SourceError(f"strides {list(strides)} and dilations {list(dilations)} are not those of images")
+    kernel = [static(s, "the size of a kernel") for s in filters.shape[2:]]
+    pads, _ = padding(x, reach_of(kernel, dilations), strides, pads_begin, pads_end, auto_pad)
     at = sampling.Deformation(strides, dilations, pads, group, deformable_group, fading=bilinear_interpolation_pad)
-    if {len(strides), len(dilations), len(pads)} != {2}:
-        raise SourceError(f"strides {list(strides)}, dilations {list(dilations)} and pads {list(pads)} are not those of images")
     return sampling.deform_conv(b, x, filters, offsets, None, mask, at)
 
 

@@ -65,6 +65,9 @@ CASES = [
     case("DeformableConvolution-1", deformed(op1), DATA, (2, 18, 5, 3), tolerance=1e-5),
     case("DeformableConvolution-8 groups", deformed(op8, 2, 2), DATA, (2, 36, 5, 3), tolerance=1e-5),
     case("DeformableConvolution-8 mask", deformed(op8, 1, 2, True), DATA, (2, 36, 5, 3), (2, 18, 5, 3), tolerance=1e-5),
+    *(case(f"DeformableConvolution-8 {pad}", deformed(op8, auto_pad=pad), DATA, (2, 18, 5, 3), tolerance=1e-5)
+      for pad in ("same_upper", "same_lower")),
+    case("DeformableConvolution-8 valid", deformed(op8, auto_pad="valid"), DATA, (2, 18, 3, 2), tolerance=1e-5),
     case("DeformableConvolution-8 fading", deformed(op8, bilinear_interpolation_pad=True), DATA, (2, 18, 5, 3), tolerance=1e-5),
     case("Col2Im", lambda x: op15.col2im(x, np.array([5, 7]), np.array([2, 3]), [2, 1], [1, 2], [1, 0], [0, 1]), (2, 12, 12)),
     case("Col2Im without a batch", lambda x: op15.col2im(x, np.array([4, 4]), np.array([2, 2])), (8, 9)),
