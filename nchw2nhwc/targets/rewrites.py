@@ -135,7 +135,8 @@ def repeated(rw: Rewriter, node: Node, op: Expand) -> Value:
     """Tile of the operand with as many axes as the result."""
     x, shape = node.input(0), static_shape(node.output)
     apart = (1,) * (len(shape) - x.rank) + static_shape(x)
-    return rw.add(Tile(tuple(a // b for a, b in zip(shape, apart))), rw.add(Reshape(apart), x))
+    full = x if x.rank == len(shape) else rw.add(Reshape(apart), x)
+    return rw.add(Tile(tuple(a // b for a, b in zip(shape, apart))), full)
 
 
 @TILE_AS_EXPAND.on(Tile)

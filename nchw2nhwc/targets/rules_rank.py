@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import combinations, pairwise, permutations
 from math import prod
@@ -13,7 +14,7 @@ from nchw2nhwc.ops.base import REGISTRY, Op, remap_axes
 from nchw2nhwc.ops.binary import Add, Arithmetic, Mul
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
-from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
+from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Transpose
 from nchw2nhwc.ops.reduce import LogSoftmax, Reduce, Softmax
 from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.ops.windowed import Conv
@@ -185,6 +186,18 @@ def picks(most: int) -> Rule:
     return merge_around
 
 
+def expands(most: int) -> Rule:
+    """A rule for Expand: axes that are repeated are merged, and those that are not."""
+    def merge_repeated(rw: Rewriter, node: Node, op: Op) -> Value:
+        _needs(node, most)
+        x, out = node.input(0), node.output.shape
+        wide = (1,) * (len(out) - x.rank) + x.shape
+        groups = grouped([a == b for a, b in zip(wide, out)], most)
+        _fits(groups, node, most)
+        return rw.add(Reshape(out), rw.add(Expand(_merged(out, groups)), _shaped(rw, x, _merged(wide, groups))))
+    return merge_repeated
+
+
 def lower_ranks(most: int) -> RuleSet:
     """The rules for a device that takes tensors of at most `most` axes."""
     rules = RuleSet()
@@ -193,6 +206,7 @@ def lower_ranks(most: int) -> RuleSet:
     rules.on(Transpose)(transposes(most))
     rules.on(FullyConnected)(rows(most))
     rules.on(Gather)(picks(most))
+    rules.on(Expand)(expands(most))
     rules.on(MatMul)(merge_batches(most))
     return rules
 
@@ -219,6 +233,16 @@ def missing_axes(rw: Rewriter, node: Node, op: Arithmetic) -> Value:
     require(bool(short), "{!r} has operands of equal ranks", node)
     operands = [_shaped(rw, v, (*(1,) * (rank - v.rank), *v.shape)) if 1 < v.rank < rank else v for v in map(node.input, (0, 1))]
     return rw.add(op, *operands)
+
+
+@EQUAL_RANKS.on(Pad)
+def enough_axes_to_pad(rw: Rewriter, node: Node, op: Pad) -> Value:
+    """A Pad of one or two axes, with axes of size 1 before them."""
+    x = node.input(0)
+    more = _SLICED_AXES - x.rank
+    require(0 < more < _SLICED_AXES, "{!r} has enough axes or none", node)
+    wide = replace(op, pads_begin=(0,) * more + op.pads_begin, pads_end=(0,) * more + op.pads_end)
+    return rw.add(Reshape(node.output.shape), rw.add(wide, _shaped(rw, x, ((1,) * more + x.shape))))
 
 
 @EQUAL_RANKS.on(FullyConnected)

@@ -23,7 +23,7 @@ from nchw2nhwc.ops.binary import Add, Mul, Where
 from nchw2nhwc.ops.elementwise import Gelu, Relu
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
-from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
+from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Transpose
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean, Softmax
 from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
@@ -91,7 +91,8 @@ def many_axes(draw: st.DrawFn) -> tuple[Op, tuple[Array, ...]]:
         (Transpose(tuple(draw(st.permutations(range(rank))))), (x,)), (Softmax(rank - 1), (x,)),
         (ReduceMean(axes, draw(st.booleans())), (x,)), (ReduceMax(axes, draw(st.booleans())), (x,)),
         (FullyConnected(True), (x, w)), (FullyConnected(False), (x, w, w[:, 0])), (Gather(axis), (x, np.array([n - 1, 0]))),
-        (MatMul(adjoint_b=True), (x, x)), (Concat(axis), (x, x)), (Pad(pads, pads), (x,)), (Split(axis, (cut, n - cut)), (x,)),
+        (MatMul(adjoint_b=True), (x, x)), (Expand((2, *(2 if s == 1 else s for s in shape))), (x,)),
+        (Concat(axis), (x, x)), (Pad(pads, pads), (x,)), (Split(axis, (cut, n - cut)), (x,)),
         (Slice(tuple(start), tuple(ends), (1,) * rank), (x,))]))
 
 
@@ -141,6 +142,15 @@ def test_operands_of_as_many_axes(shape: tuple[int, ...]) -> None:
     assert rule_pass("equal", EQUAL_RANKS)(graph) == (len(shape) > 1)
     np.testing.assert_array_equal(run(graph, inputs)["y0"], x + y)
     assert all(len(v.shape) in (0, 1, 4) for n in graph.nodes if isinstance(n.op, Add) for v in n.inputs if v is not None)
+
+
+@pytest.mark.parametrize("op", [Pad((1, 0), (0, 2)), Slice((0, 1), (None, None), (1, 1))], ids=lambda op: op.name)
+def test_axes_for_pads_and_slices(op: Op) -> None:
+    x = RNG.standard_normal((2, 3)).astype(np.float32)
+    graph, inputs = graph_of(op, (x,), 1)
+    assert rule_pass("more", EQUAL_RANKS)(graph) == 1
+    np.testing.assert_array_equal(run(graph, inputs)["y0"], op.run(x)[0])
+    assert all(n.input(0).rank == 3 for n in graph.nodes if isinstance(n.op, type(op)))
 
 
 def test_rows_of_another_width() -> None:
