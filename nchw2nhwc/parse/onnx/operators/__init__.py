@@ -2,6 +2,7 @@
 
 from nchw2nhwc.parse.onnx.operators import (
     arithmetic,
+    c_dist,
     contrib,
     contrib_attention,
     contrib_quantized,
@@ -24,6 +25,6 @@ from nchw2nhwc.parse.onnx.operators import (
     windowed,
 )
 
-__all__ = ["arithmetic", "contrib", "contrib_attention", "contrib_quantized", "einsum", "elementwise", "generate", "indexing", "logic",
-          "matmul", "movement", "norm", "normalizer", "quantized", "recurrent", "reduction", "resize", "sampling", "shape", "signal",
-          "windowed"]
+__all__ = ["arithmetic", "c_dist", "contrib", "contrib_attention", "contrib_quantized", "einsum", "elementwise", "generate", "indexing",
+          "logic", "matmul", "movement", "norm", "normalizer", "quantized", "recurrent", "reduction", "resize", "sampling", "shape",
+          "signal", "windowed"]
