@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from tests.parse.openvino import (
-    test_activations,
-    test_arithmetic,
-    test_blocks,
-    test_colors,
-    test_control,
-    test_convolution,
-    test_detection,
-    test_detectron,
-    test_embedding,
-    test_indexing,
-    test_matmul,
-    test_movement,
-    test_multiclass,
-    test_narrow,
-    test_normalization,
-    test_pooling,
-    test_positions,
-    test_proposals,
-    test_recurrent,
-    test_reduction,
-    test_regions,
-    test_resize,
-    test_rotated,
-    test_sampling,
-    test_sequences,
-    test_shapes,
-    test_signal,
-    test_slicing,
-)
 from tests.parse.openvino.harness import Case
 
+_FILES = sorted(path for path in Path(__file__).parent.glob("test_*.py") if re.search("^CASES = ", path.read_text("utf-8"), re.MULTILINE))
+
 FAMILIES: Mapping[str, Sequence[Case]] = {
-    module.__name__.rpartition(".test_")[2]: module.CASES
-    for module in (test_activations, test_arithmetic, test_blocks, test_colors, test_control, test_convolution, test_detection,
-                   test_detectron, test_embedding, test_indexing, test_matmul, test_movement, test_multiclass, test_narrow,
-                   test_normalization, test_pooling, test_positions, test_proposals, test_recurrent, test_reduction, test_regions,
-                   test_resize, test_rotated, test_sampling, test_sequences, test_shapes, test_signal, test_slicing)
+    path.stem.removeprefix("test_"): importlib.import_module(f"{__package__}.{path.stem}").CASES for path in _FILES
 }
-"""What the test files of this folder compare with OpenVINO, by their names."""
+"""What the test files of this folder compare with OpenVINO (their `CASES`), by their names."""
