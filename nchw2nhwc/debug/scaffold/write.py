@@ -122,7 +122,7 @@ def _too_large(made: Plan, fixture: Fixture | None) -> Sequence[Step]:
 def _unsure(operator: Operator) -> Sequence[str]:
     """What the signature may not say as well as it could."""
     found = [] if operator.origin.endswith("schema") else [
-        f"the signature: it is that of {operator.origin}; compare it with the operator's documentation"]
+        f"the signature: it is that of {operator.origin}; compare names and optional operands with the operator's documentation"]
     numbers = [a.name for a in operator.attributes if a.annotation == "int" and a.default in (None, "None", "0", "1")]
     if numbers and operator.format is Format.ONNX:
         found.append(f"the signature: `bool` says that an integer is 0 or 1, `DType` that it is an element type: {', '.join(numbers)}")
