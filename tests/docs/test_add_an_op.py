@@ -99,6 +99,7 @@ def passed(clone: Path, *arguments: str) -> int:
 def test_a_mapping(clone: Path) -> None:
     follow(clone, FIRST)
     assert passed(clone, "-v", "tests/parse/onnx/operators/test_binarizer.py") == 2
+    assert passed(clone, "-v", "tests/parse/openvino/test_grn.py") == 2
     assert passed(clone, "-v", "tests/test_fixtures.py", "-k", '"Binarizer or has_one"') >= 3
     if find_spec("ruff") is not None:
         linted = _shell(clone, "python -m ruff check nchw2nhwc tests/parse")
