@@ -10,7 +10,7 @@ from typing import TextIO
 
 from nchw2nhwc.check import CheckResult
 from nchw2nhwc.converted import Converted
-from nchw2nhwc.interface import layout_name
+from nchw2nhwc.interface import layout_name, size_rules
 from nchw2nhwc.report import TargetReport
 from nchw2nhwc.tables import aligned
 from nchw2nhwc.targets import TABLES
@@ -74,6 +74,7 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool) -> list[tupl
     facts += [("ops", f"{report['ops']['source']} in the source, {report['ops']['result']} in the result"),
              ("transposes", f"{moves['count']}{moved} ({sure})"),
              *_target(report["target"]),
+             *(("sizes" if not k else "", rule) for k, rule in enumerate(size_rules(converted.inputs))),
              ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
     if any(not result.passed for result in converted.checks.values()) and random_inputs:
         facts.append(("", "Random inputs may mean nothing to a trained network; --check-inputs FILE.npz checks with real ones."))

@@ -13,6 +13,7 @@ import numpy as np
 from nchw2nhwc.check.inputs import index_limits
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.errors import Location, OptionError
+from nchw2nhwc.fixed_inputs import with_values
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Dim
 from nchw2nhwc.ir.preprocessing import PREPROCESSING, Preprocessing
@@ -45,6 +46,7 @@ def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = 
     if route != "tflite":
         require_tensorflow()
     with stages.stage("read"):
+        source = with_values(source, options.input_value)
         options = settled(source, options)
         graph = read(source, options)
         _require_fixed(graph, options)
@@ -152,7 +154,7 @@ def read(source: Source, options: ConvertOptions) -> Graph:
     inputs.
 
     Raises SourceError, OptionError, ShapeError, UnsupportedError."""
-    graph = _parsed(source, options)
+    graph = _parsed(with_values(source, options.input_value), options)
     if options.inputs or options.outputs:
         from nchw2nhwc.parse.cut import cut
 
@@ -179,6 +181,7 @@ def _ask_for(graph: Graph, form: Form) -> None:
 
 def source_inputs(source: Source, options: ConvertOptions) -> list[TensorInfo]:
     """The inputs of the source itself, in its order, whatever its ops are. Raises SourceError, OptionError, UnsupportedError."""
+    source = with_values(source, options.input_value)
     types: Mapping[str, TensorType]
     if source.format is Format.ONNX:
         from nchw2nhwc.parse.onnx import read_inputs

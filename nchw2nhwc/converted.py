@@ -209,7 +209,8 @@ class Converted:
         from nchw2nhwc.check import reference
         from nchw2nhwc.conversion import read
 
-        self.sample = reference(self.source, self.inputs, self.outputs, inputs, self._limits, lambda: read(self.source, self.options))
+        self.sample = reference(self.source, self.inputs, self.outputs, inputs, self._limits, lambda: read(self.source, self.options),
+                                self.graph)
         return self.sample
 
     def compare(self, reference: Reference, result: Path | bytes, float16: bool, tolerance: float) -> CheckResult:
@@ -223,9 +224,9 @@ class Converted:
         """Compare a Keras model of this conversion with what the source computes; see `check`."""
         from nchw2nhwc.check.keras import run_keras
 
-        actual = run_keras(model, self.inputs, self.outputs, reference.data)
+        actual = [run_keras(model, self.inputs, self.outputs, each.data) for each in reference.runs]
         outcome = reference.judge(actual, max(tolerance, TOLERANCE_FLOAT16) if self.half else tolerance)
-        self.checks["keras"], self._keras_outputs = outcome, actual
+        self.checks["keras"], self._keras_outputs = outcome, actual[0]
         return outcome
 
     def run(self, result: Path | None = None) -> Mapping[str, Array]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nchw2nhwc.ir import Array, DType, Shape, TensorType
+from nchw2nhwc.ir import Array, Dim, DType, Shape, TensorType, bounds
 from nchw2nhwc.ir.preprocessing import Preprocessing
 
 METADATA = "nchw2nhwc.interface"
@@ -61,6 +62,20 @@ def layout_name(info: TensorInfo) -> str:
     if info.perm == (0, *range(2, rank), 1):
         return _CHANNELS_LAST.get(rank, "channels last")
     return f"axes {','.join(map(str, info.perm))}"
+
+
+def size_rules(inputs: Sequence[TensorInfo]) -> list[str]:
+    """What the sizes of inputs have to be where they are open, in words: multiples, and upper bounds."""
+    rules = []
+    for info in inputs:
+        for axis, size in enumerate(info.source_type.shape):
+            factor, _, rest = (isinstance(size, Dim) and size.linear()) or (1, "", 0)
+            most = bounds(size)[1] if isinstance(size, Dim) else None
+            parts = [f"a multiple of {factor}" + (f" and {rest}" if rest else "")] if factor > 1 else []
+            parts += [] if most is None else [f"at most {most}"]
+            if parts:
+                rules.append(f"axis {axis} of '{info.name}' is {', '.join(parts)}")
+    return rules
 
 
 def describe(name: str, tensor: str, source: TensorType, result: TensorType, perm: tuple[int, ...],

@@ -117,6 +117,21 @@ def check_shape(sizes: Sequence[int], what: str) -> tuple[int, ...]:
     return tuple(sizes)
 
 
+def parse_values(text: str) -> tuple[float, ...]:
+    """`1,2.5` as numbers."""
+    try:
+        return check_values([float(part) for part in text.split(",")], text)
+    except ValueError:
+        raise ValueError(f"'{text}' is no value; write numbers with commas between them, as in 16000") from None
+
+
+def check_values(numbers: Sequence[float], what: str) -> tuple[float, ...]:
+    """`numbers` as a tuple when each is finite and there is one; raises ValueError naming `what`."""
+    if not numbers or not all(map(math.isfinite, numbers)):
+        raise ValueError(f"'{what}' needs at least one finite number as its value")
+    return tuple(numbers)
+
+
 def parse_layout(text: str) -> str:
     """One of `LAYOUTS`, in any case."""
     layout = text.strip().lower()
@@ -225,6 +240,9 @@ class ConvertOptions:
     input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=flag(
         "shape of an input, in the source's axis order; -1 is a dimension of any size; repeatable", kind="mapping", metavar="NAME=1,3,H,W",
         parse=parse_shape))
+    input_value: Mapping[str, Sequence[float]] = field(default_factory=dict, metadata=flag(
+        "make an input a constant: one number, or all elements in row-major order; for inputs that decide what is computed, such as a "
+        "sample rate; repeatable", kind="mapping", metavar="NAME=VALUE", parse=parse_values))
     batch: int | None = field(default=None, metadata=flag(
         "size of every input's first axis; -1 is any size", metavar="N", parse=parse_batch))
     input_layout: Mapping[str, str] = field(default_factory=dict, metadata=flag(
@@ -276,13 +294,14 @@ class ConvertOptions:
         try:
             shapes = {name: check_shape(tuple(int(s) for s in shape), name) for name, shape in self.input_shape.items()}
             layouts = [{name: parse_layout(layout) for name, layout in given.items()} for given in (self.input_layout, self.output_layout)]
+            numbers = {name: check_values([float(v) for v in given], name) for name, given in self.input_value.items()}
             form, nms = parse_form(self.rnn), parse_nms(self.nms)
             if self.batch is not None:
                 check_shape((self.batch,), f"batch={self.batch}")
             device = parse_device(self.target)
         except (ValueError, TypeError, AttributeError) as error:
             raise OptionError(str(error)) from None
-        for name, value in (("input_shape", shapes), ("target", device), ("rnn", form), ("nms", nms),
+        for name, value in (("input_shape", shapes), ("input_value", numbers), ("target", device), ("rnn", form), ("nms", nms),
                             ("input_layout", layouts[0]), ("output_layout", layouts[1]),
                             ("inputs", _names("inputs", self.inputs)), ("outputs", _names("outputs", self.outputs)),
                             ("mean", numbers_by_input("mean", self.mean, zero=True)),

@@ -37,21 +37,30 @@ class Format(Enum):
 
 @dataclass(frozen=True)
 class Source:
-    """A model as it was given: `model` is a Path, the file's content or a ModelProto; `bin` an IR's weights (None: the file beside it)."""
+    """A model as it was given: `model` is a Path, the file's content or a ModelProto; `bin` an IR's weights (None: the file beside it).
+
+    `origin` is the file of a model that was changed since it was read, `fixed` that it was: some inputs have become constants.
+    """
 
     format: Format
     model: Path | bytes | ModelProto
     bin: Path | bytes | None = None
+    origin: Path | None = None
+    fixed: bool = False
 
     @property
     def name(self) -> str:
         """The file's name; "" for a model that is no file."""
-        return self.model.name if isinstance(self.model, Path) else ""
+        return self._file.name if self._file is not None else ""
 
     @property
     def stem(self) -> str:
         """The file's name without its suffix; "model" for a model that is no file."""
-        return self.model.stem if isinstance(self.model, Path) else "model"
+        return self._file.stem if self._file is not None else "model"
+
+    @property
+    def _file(self) -> Path | None:
+        return self.model if isinstance(self.model, Path) else self.origin
 
 
 def identify(model: Model, bin: str | os.PathLike[str] | bytes | None = None) -> Source:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from nchw2nhwc.check.compare import relative_error
-from nchw2nhwc.check.inputs import random_inputs, validate_inputs
+from nchw2nhwc.check.inputs import random_inputs, sample_sizes, validate_inputs
 from nchw2nhwc.check.litert import run_litert
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
@@ -53,32 +53,46 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Reference:
-    """What the source computes: `data` in, `expected` out, both by name and in the source's axis order."""
+    """What the source computes: `data` in, `expected` out, both by name and in the source's axis order; `more`: the same for other sizes of
+    what is open."""
 
     inputs: Sequence[TensorInfo]
     outputs: Sequence[TensorInfo]
     data: Mapping[str, Array]
     expected: Mapping[str, Array]
+    more: tuple[Reference, ...] = ()
 
     def compare(self, result: Path | bytes, tolerance: float) -> CheckResult:
         """Run a TFLite file, or its content, on the same inputs. Raises CheckError when it does not run."""
-        return self.judge(run_litert(result, self.inputs, self.outputs, self.data), tolerance)
+        return self.judge([run_litert(result, self.inputs, self.outputs, each.data) for each in self.runs], tolerance)
 
-    def judge(self, actual: Mapping[str, Array], tolerance: float) -> CheckResult:
-        """Compare outputs by name, in the source's axis order."""
-        return CheckResult({name: relative_error(array, actual[name]) for name, array in self.expected.items()}, tolerance)
+    @property
+    def runs(self) -> tuple[Reference, ...]:
+        """This and `more`, one after the other."""
+        return (self, *self.more)
+
+    def judge(self, actual: Sequence[Mapping[str, Array]], tolerance: float) -> CheckResult:
+        """Compare outputs by name, in the source's axis order, one mapping for each of `runs`; the largest error of each counts."""
+        errors = [{name: relative_error(array, outputs[name]) for name, array in each.expected.items()}
+                  for each, outputs in zip(self.runs, actual, strict=True)]
+        return CheckResult({name: max(each[name] for each in errors) for name in self.expected}, tolerance)
 
 
 def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], given: Mapping[str, Array] | None = None,
-              limits: Mapping[str, int] | None = None, graph: Callable[[], Graph] | None = None) -> Reference:
-    """Run the source on `given` inputs (by name, in its axis order), or on random ones: see `random_inputs`, which takes `limits`. `graph`
-    is as for `source_outputs`.
+              limits: Mapping[str, int] | None = None, graph: Callable[[], Graph] | None = None,
+              stored: Graph | None = None) -> Reference:
+    """Run the source on `given` inputs (by name, in its axis order), or on random ones: see `random_inputs`, which takes `limits`. Where
+    sizes are open it runs twice, with `sample_sizes` for the graph `stored`. `graph` is as for `source_outputs`.
 
     Raises MissingRuntimeError when the source's runtime is not installed, CheckError when it does not run the model, OptionError and
     ShapeError for inputs that do not fit.
     """
-    data = random_inputs(inputs, limits or {}) if given is None else validate_inputs(inputs, given)
-    return Reference(inputs, outputs, data, source_outputs(source, inputs, outputs, data, graph))
+    if given is not None:
+        samples = [validate_inputs(inputs, given)]
+    else:
+        samples = [random_inputs(inputs, limits or {}, sizes=sizes) for sizes in sample_sizes(inputs, stored)]
+    first, *more = (Reference(inputs, outputs, data, source_outputs(source, inputs, outputs, data, graph)) for data in samples)
+    return replace(first, more=tuple(more))
 
 
 def source_outputs(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array],

@@ -5,44 +5,65 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo
-from nchw2nhwc.ir import Array, Dim, Graph, Node, evaluate
+from nchw2nhwc.ir import Array, Dim, Graph, Node, bounds, evaluate
 from nchw2nhwc.ir.interpreter import bind_dims
+from nchw2nhwc.ir.open_sizes import large_enough
 from nchw2nhwc.ops.binary import Equal
 from nchw2nhwc.ops.indexing import Gather
 
-BATCH = 2
-"""What a dimension of any size is for the check when it is some input's first axis."""
+BATCHES = (2, 3)
+"""What a dimension of any size is for the check when it is some input's first axis, in one run and in the next."""
 
-EXTENT = 64
-"""What any other dimension of any size is: a multiple of 32, which most image networks need."""
+EXTENTS = ((64,), (96, 128, 160))
+"""What the other dimensions of any size are, in turn, in one run and in the next: multiples of 32, which most image networks need."""
+
+
+def sample_sizes(inputs: Sequence[TensorInfo], graph: Graph | None = None) -> list[dict[str, int]]:
+    """Numbers for the named dimensions, for each run of a check: one run without named dimensions, else two that differ in all of them.
+
+    They are as large as the tensors of `graph`, which has the same names, need to have elements.
+    """
+    runs = [_sizes(inputs, batch, extents) for batch, extents in zip(BATCHES, EXTENTS)]
+    grown = [sizes if graph is None else large_enough(graph, sizes) for sizes in runs]
+    return grown if grown[0] else grown[:1]
 
 
 def random_inputs(inputs: Sequence[TensorInfo], limits: Mapping[str, int], seed: int = 0,
-                  ranges: Mapping[str, tuple[float, float]] | None = None) -> dict[str, Array]:
+                  ranges: Mapping[str, tuple[float, float]] | None = None, sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
     """Arrays by name, in the source's axis order: floats normal (0, 1), truth values and wide integers 0 or 1, bytes of any value. Raw
     floats are such that they are normal (0, 1) once they are preprocessed.
 
     `limits` names integer inputs that are indices, with the first value that is too large: those are uniform below it. Inputs in `ranges`
-    are uniform between two numbers, integers with both of them.
+    are uniform between two numbers, integers with both of them. `sizes` are numbers for the named dimensions, by default the first of
+    `sample_sizes`.
     """
     rng = np.random.default_rng(seed)
-    sizes = _sizes(inputs)
+    numbers = sample_sizes(inputs)[0] if sizes is None else sizes
     given = ranges or {}
-    return {info.name: _random(rng, info, tuple(evaluate(s, sizes) for s in info.source_type.shape), limits.get(info.name),
+    return {info.name: _random(rng, info, tuple(evaluate(s, numbers) for s in info.source_type.shape), limits.get(info.name),
                                given.get(info.name)) for info in inputs}
 
 
-def _sizes(inputs: Sequence[TensorInfo]) -> dict[str, int]:
-    """A number for every named dimension."""
+def _sizes(inputs: Sequence[TensorInfo], batch: int, extents: Sequence[int]) -> dict[str, int]:
+    """A number for every named dimension: the batch, or the next of `extents` for the axis that it is the size of."""
     dims = [(axis, d) for info in inputs for axis, d in enumerate(info.source_type.shape) if isinstance(d, Dim)]
-    sizes = {name: EXTENT for _, d in dims for name in sorted(d.symbols)}
-    sizes.update({str(d): BATCH for axis, d in dims if axis == 0 and d.is_symbol})
+    following = cycle(extents)
+    sizes: dict[str, int] = {}
+    for axis, d in dims:
+        factor, name, rest = d.linear() or (1, "", 0)
+        if name and name not in sizes:
+            sizes[name] = batch if axis == 0 and d.is_symbol else max((next(following) - rest) // factor, 1)
+            most = bounds(Dim.symbol(name) if not d.is_symbol else d)[1]
+            sizes[name] = sizes[name] if most is None else min(sizes[name], most)
+    for name in sorted({name for _, d in dims for name in d.symbols} - sizes.keys()):
+        sizes[name] = next(following)
     return sizes
 
 

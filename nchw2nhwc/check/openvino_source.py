@@ -11,6 +11,7 @@ import numpy as np
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
+from nchw2nhwc.ir.states import STATE_IN, STATE_OUT
 from nchw2nhwc.source import Source
 
 if TYPE_CHECKING:
@@ -25,10 +26,19 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
 
     try:
         core = openvino.Core()
-        model, names = _part(read_model(core, source), source.name, inputs, wanted, optional, data)
+        states = {info.tensor.removeprefix(STATE_IN): data[info.name] for info in inputs if info.tensor.startswith(STATE_IN)}
+        inputs = [info for info in inputs if not info.tensor.startswith(STATE_IN)]
+        after = [name for name in wanted if name.startswith(STATE_OUT)]
+        model, names = _part(read_model(core, source), source.name, inputs, [n for n in wanted if n not in after], optional, data)
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        results = compiled.create_infer_request().infer({k: np.asarray(data[info.name], order="C") for k, info in enumerate(inputs)})
-        return {name: np.array(results[compiled.output(k)]) for k, name in enumerate(names)}
+        request = compiled.create_infer_request()
+        for state in request.query_state():
+            if state.name in states:
+                state.state = openvino.Tensor(np.asarray(states[state.name], order="C"))
+        results = request.infer({k: np.asarray(data[info.name], order="C") for k, info in enumerate(inputs)})
+        kept = {state.name: np.array(state.state.data) for state in request.query_state()}
+        return {**{name: np.array(results[compiled.output(k)]) for k, name in enumerate(names)},
+                **{name: kept[name.removeprefix(STATE_OUT)] for name in after}}
     except (RuntimeError, ValueError, TypeError) as error:
         raise CheckError(f"OpenVINO cannot run the model: {_last_line(error)}", Location(source.name),
                          "Convert it without the check (--no-check), or give inputs that it accepts (--check-inputs FILE.npz).") from error
@@ -76,7 +86,7 @@ def _part(model: openvino.Model, file: str, inputs: Sequence[TensorInfo], wanted
                 reader.replace_source_output(node.output(0))
             ends = [node.output(0) if end == port else end for end in ends]
         parameters.append(node)
-    part = openvino.Model([ops.result(end) for end in ends], parameters, "check")
+    part = openvino.Model([ops.result(end) for end in ends], model.get_sinks(), parameters, "check")
     shapes = {k: openvino.PartialShape(list(data[info.name].shape)) for k, info in enumerate(inputs)}
     if any(not part.input(k).get_partial_shape().compatible(shape) for k, shape in shapes.items()):
         part.reshape({part.input(k): shape for k, shape in shapes.items()})

@@ -2,7 +2,7 @@
 
 A `Size` is an `int`, or a `Dim` where the size is known only by name: `N`, `N*C`, `(H + 1)//2`. Arithmetic keeps a canonical
 form, so equal expressions compare equal, and collapses to `int` as soon as nothing symbolic is left. Named dimensions stand for
-sizes of at least 1.
+sizes of at least 1, unless they say otherwise.
 """
 
 from __future__ import annotations
@@ -12,11 +12,24 @@ from typing import TypeAlias, Union
 
 Size: TypeAlias = Union[int, "Dim"]
 Shape: TypeAlias = tuple[Size, ...]
-_Atom: TypeAlias = Union[str, "_Call"]
+_Atom: TypeAlias = Union[str, "Call"]
 _Monomial: TypeAlias = tuple[_Atom, ...]
 
 
-class _Call:
+class Name(str):
+    """A named dimension of at least `least` and at most `most` (None: any size). It equals others of that name."""
+
+    __slots__ = ("least", "most")
+    least: int
+    most: int | None
+
+    def __new__(cls, name: str, least: int, most: int | None) -> Name:
+        self = super().__new__(cls, name)
+        self.least, self.most = least, most
+        return self
+
+
+class Call:
     """An integer function that is no polynomial (`//`, `%`, `max`, `min`) of other sizes, kept as one indivisible factor."""
 
     __slots__ = ("args", "fn")
@@ -25,7 +38,7 @@ class _Call:
         self.fn, self.args = fn, args
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Call) and (self.fn, self.args) == (other.fn, other.args)
+        return isinstance(other, Call) and (self.fn, self.args) == (other.fn, other.args)
 
     def __hash__(self) -> int:
         return hash((self.fn, self.args))
@@ -62,9 +75,9 @@ class Dim:
         self._terms: dict[_Monomial, int] = dict(sorted(terms.items(), key=lambda kv: (-len(kv[0]), tuple(map(_key, kv[0])))))
 
     @staticmethod
-    def symbol(name: str) -> Dim:
-        """The dimension called `name`."""
-        return Dim({(name,): 1})
+    def symbol(name: str, most: int | None = None, least: int = 1) -> Dim:
+        """The dimension called `name`, from `least` to `most` (None: any size)."""
+        return Dim({(name if most is None and least == 1 else Name(name, least, most),): 1})
 
     # ---- inspection ------------------------------------------------------------------------------------------------
     @property
@@ -95,6 +108,13 @@ class Dim:
             return None
         ((atoms, coefficient),) = self._terms.items()
         return coefficient, tuple(map(_key, atoms))
+
+    def linear(self) -> tuple[int, str, int] | None:
+        """`(factor, name, rest)` when this is `factor*name + rest` of one named dimension; None for anything else."""
+        found = [(c, m[0]) for m, c in self._terms.items() if len(m) == 1]
+        if len(found) != 1 or len(self._terms) > 1 + (() in self._terms) or not isinstance(found[0][1], str):
+            return None
+        return found[0][0], found[0][1], self._terms.get((), 0)
 
     def evaluate(self, bindings: Mapping[str, int]) -> int:
         """The value with every named dimension replaced. Raises KeyError for a name that `bindings` lacks."""
@@ -190,12 +210,15 @@ def _collapse(terms: dict[_Monomial, int]) -> Size:
 
 def _call(fn: str, left: Size, right: Size) -> Size:
     if isinstance(left, int) and isinstance(right, int):
-        return _Call(fn, (left, right)).evaluate({})
+        return Call(fn, (left, right)).evaluate({})
     if fn in ("//", "%"):
         exact = exact_div(left, right)
         if exact is not None:
             return exact if fn == "//" else 0
         if isinstance(left, Dim) and isinstance(right, int) and right > 0:
+            nested = _nested(left) if fn == "//" else None
+            if nested is not None:
+                return nested[0] // (nested[1] * right)
             # (k*a + b) // k == a + b // k for integers: pull out whole multiples so that equal expressions look alike.
             whole = {m: c // right for m, c in left._terms.items() if c // right and (not m or c % right == 0)}
             if whole:
@@ -203,7 +226,85 @@ def _call(fn: str, left: Size, right: Size) -> Size:
                 return _collapse(dict(whole)) + rest // right if fn == "//" else rest % right
     elif left == right:
         return left
-    return Dim({(_Call(fn, (left, right)),): 1})
+    else:
+        (low, high), (low_right, high_right) = bounds(left), bounds(right)
+        if low_right is not None and high is not None and high <= low_right:
+            return left if fn == "min" else right
+        if low is not None and high_right is not None and high_right <= low:
+            return right if fn == "min" else left
+    return Dim({(Call(fn, (left, right)),): 1})
+
+
+def _nested(size: Dim) -> tuple[Size, int] | None:
+    """`(p, q)` if `size` is p // q, so that a quotient of it is one of p: (a//b + c)//d == (a + b*c)//(b*d) for b, d > 0."""
+    quotients = [(a.args, c) for m, c in size.terms.items() for a in m if isinstance(a, Call) and a.fn == "//"]
+    if len(size.terms) > 1 + (() in size.terms) or len(quotients) != 1 or quotients[0][1] != 1 or len(next(iter(size.terms))) != 1:
+        return None
+    inner, divisor = quotients[0][0]
+    rest = size.terms.get((), 0)
+    return (inner + divisor * rest, divisor) if isinstance(divisor, int) and divisor > 0 else None
+
+
+Bounds: TypeAlias = tuple[int | None, int | None]
+
+
+def bounds(size: Size) -> Bounds:
+    """Numbers that a size is certain not to be below, and not above; None where there is none. Quotients are of sizes that are not
+    negative."""
+    if isinstance(size, int):
+        return size, size
+    low: int | None = 0
+    high: int | None = 0
+    for monomial, coefficient in size.terms.items():
+        least, most = _bounds_of_product(monomial)
+        if coefficient < 0:
+            least, most = most, least
+        low = None if low is None or least is None else low + coefficient * least
+        high = None if high is None or most is None else high + coefficient * most
+    return low, high
+
+
+def _bounds_of_product(atoms: _Monomial) -> Bounds:
+    least, most = 1, 1
+    unbound = False
+    for atom in atoms:
+        low, high = _bounds_of(atom)
+        if low is None or low < 0:
+            return None, None
+        least = least * low
+        unbound |= high is None
+        most = most * (high or 0)
+    return least, None if unbound else most
+
+
+def _bounds_of(atom: _Atom) -> Bounds:
+    if isinstance(atom, str):
+        return (atom.least, atom.most) if isinstance(atom, Name) else (1, None)
+    (low, high), (low_right, high_right) = map(bounds, atom.args)
+    if atom.fn in ("max", "min"):
+        known = [[b for b in side if b is not None] for side in ((low, low_right), (high, high_right))]
+        if atom.fn == "max":
+            return max(known[0], default=None), max(known[1]) if len(known[1]) == 2 else None
+        return min(known[0]) if len(known[0]) == 2 else None, min(known[1], default=None)
+    if low_right is None or low_right < 1:
+        return None, None
+    if atom.fn == "%":  # of a negative number too: it has the sign of the divisor
+        return 0, None if high_right is None else high_right - 1
+    if low is None or low < 0:
+        return None, None
+    return 0 if high_right is None else low // high_right, None if high is None else high // low_right
+
+
+def is_at_most(left: Size, right: Size) -> bool:
+    """Whether `left` is certain not to be larger than `right`."""
+    low = bounds(right - left)[0]
+    if low is not None and low >= 0:
+        return True
+    atoms = [m[0] for m, c in left.terms.items() if len(m) == 1 and c == 1] if isinstance(left, Dim) and len(left.terms) == 1 else []
+    for a in atoms:  # p // q <= r where p < q * (r + 1)
+        if isinstance(a, Call) and a.fn == "//" and isinstance(a.args[1], int) and a.args[1] > 0:
+            return is_at_most(a.args[0], right * a.args[1] + a.args[1] - 1)
+    return any(isinstance(a, Call) and a.fn == "min" and any(is_at_most(arg, right) for arg in a.args) for a in atoms)
 
 
 def size_max(left: Size, right: Size) -> Size:

@@ -24,8 +24,10 @@ def bind_dims(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, int]:
         actual = inputs[value.name].shape
         fits = len(actual) == value.rank
         for declared, size in zip(value.shape, actual):
-            if isinstance(declared, Dim) and declared.is_symbol:
-                fits &= sizes.setdefault(str(declared), size) == size
+            linear = declared.linear() if isinstance(declared, Dim) else None
+            if linear is not None:
+                factor, name, rest = linear
+                fits &= (size - rest) % factor == 0 and sizes.setdefault(name, (size - rest) // factor) * factor + rest == size
         if not fits or any(d.evaluate(sizes) != s if isinstance(d, Dim) else d != s for d, s in zip(value.shape, actual)):
             raise ShapeError(f"input '{value.name}' has shape {list(actual)}, expected [{', '.join(map(str, value.shape))}]")
     return sizes

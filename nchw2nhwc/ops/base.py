@@ -5,7 +5,7 @@ An op is a frozen dataclass. Subclassing `Op` registers it under its class name;
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, TypeVar
@@ -82,6 +82,15 @@ class Op:
         """The op with other graphs in the place of its `bodies`."""
         assert not bodies, f"{self.name} has no bodies"
         return self
+
+    def smallest(self, *inputs: TensorType) -> Iterator[tuple[Size, int]]:
+        """Sizes of operands, with the number that the op needs each to be at least; those that need only one element are left out."""
+        return iter(())
+
+    @property
+    def decides(self) -> frozenset[str]:
+        """The named dimensions whose size this op finds out from data."""
+        return frozenset()
 
     def special_axes(self) -> frozenset[int]:
         """Axes of operand 0 that the op does not treat independently (rules `Along`): by default those that its attributes touch."""
@@ -163,19 +172,38 @@ def _text(value: object) -> str:
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
+class UnequalSizesError(ShapeError):
+    """Sizes that an op needs to be equal, and that are not for all numbers which their named dimensions stand for: `pairs` of them."""
+
+    def __init__(self, reason: str, pairs: Sequence[tuple[Size, Size]], advice: str = "") -> None:
+        self.pairs = tuple(pairs)
+        super().__init__(reason, advice=advice or f"{_FIX_SIZES} or --batch N.")
+
+
+def require_equal(reason: str, *pairs: tuple[Size, Size]) -> None:
+    """Raises ShapeError unless the sizes of each pair are equal; an UnequalSizesError where they might be."""
+    differing = [(a, b) for a, b in pairs if a != b]
+    if differing:
+        possible = all(isinstance(a, Dim) or isinstance(b, Dim) for a, b in differing)
+        raise UnequalSizesError(reason, differing) if possible else ShapeError(reason)
+
+
 def broadcast_shapes(*shapes: Sequence[Size]) -> tuple[Size, ...]:
     """Numpy's broadcasting for symbolic shapes. Two different symbolic sizes do not broadcast; a symbolic size meets a number greater than
     1 as that number (they can only be equal). Raises ShapeError."""
     rank = max(map(len, shapes), default=0)
     result: list[Size] = []
+    differing: list[list[Size]] = []
     for k in range(rank):
         sizes = [s[k - rank + len(s)] for s in shapes if k - rank + len(s) >= 0]
         wide = list(dict.fromkeys(s for s in sizes if s != 1))
         numbers = [s for s in wide if isinstance(s, int)]
         if len(numbers) > 1 or (len(wide) > 1 and not numbers):
-            texts = ", ".join("[" + ", ".join(map(str, s)) + "]" for s in shapes)
-            raise ShapeError(f"shapes {texts} do not broadcast", advice="" if len(numbers) > 1 else _FIX_SIZES)
+            differing.append(wide)
         result.append(numbers[0] if numbers else wide[0] if wide else 1)
+    if differing:
+        texts = ", ".join("[" + ", ".join(map(str, s)) + "]" for s in shapes)
+        require_equal(f"shapes {texts} do not broadcast", *((wide[0], other) for wide in differing for other in wide[1:]))
     return tuple(result)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.copying import copied
-from nchw2nhwc.ir.dim import Size
+from nchw2nhwc.ir.dim import Dim, Shape, Size
 from nchw2nhwc.ir.graph import Graph
 from nchw2nhwc.ir.interpreter import run_all
 from nchw2nhwc.ir.types import Array, TensorType
@@ -37,15 +37,24 @@ def _require_inputs(body: Graph, given: Sequence[TensorType], what: str) -> None
         raise ShapeError(f"{what} takes ({', '.join(map(str, wanted))}), not ({', '.join(map(str, given))})")
 
 
+def _may_be(type: TensorType, result: TensorType) -> bool:
+    """Whether a result of a branch is one of the If: where sizes differ that has a named dimension."""
+    same = type.dtype == result.dtype and type.rank == result.rank
+    return same and all(isinstance(r, Dim) or s == r for s, r in zip(type.shape, result.shape))
+
+
 @dataclass(frozen=True)
 class If(Op):
     """Operand 0, a truth value without axes, says which branch is computed; both take all other operands and give the same types.
+
+    Where branches give results of different sizes, `shapes` are those of the results, with a named dimension for each such size.
 
     Source: ONNX If, OpenVINO If-8.
     """
 
     then_branch: Graph
     else_branch: Graph
+    shapes: tuple[Shape, ...] | None = None
     rule = SourceOrder()
 
     @property
@@ -56,19 +65,28 @@ class If(Op):
         then_branch, else_branch = bodies
         return replace(self, then_branch=then_branch, else_branch=else_branch)
 
+    @property
+    def decides(self) -> frozenset[str]:
+        first, second = ([v.shape for v in body.outputs] for body in self.bodies)
+        return frozenset().union(*(t.symbols for sizes in zip(first, second, self.shapes or ()) for s, o, t in zip(*sizes)
+                                   if isinstance(t, Dim) and (s != t or o != t)))
+
     def infer(self, condition: TensorType, *operands: TensorType) -> tuple[TensorType, ...]:
         _require_condition(condition, "the condition of an If")
         _require_inputs(self.then_branch, operands, "the first branch of an If")
         _require_inputs(self.else_branch, operands, "the second branch of an If")
         first, second = (tuple(v.type for v in body.outputs) for body in self.bodies)
-        if first != second:
+        results = first if self.shapes is None else tuple(map(TensorType.with_shape, first, self.shapes))
+        fits = len(first) == len(second) == len(results) and all(map(_may_be, first, results)) and all(map(_may_be, second, results))
+        if not fits or (self.shapes is None and first != second):
             raise ShapeError(f"the branches of an If give ({', '.join(map(str, first))}) and ({', '.join(map(str, second))})")
-        return first
+        return results
 
     def reference(self, condition: Array, *operands: Array) -> tuple[Array, ...]:
         return run_all(self.then_branch if bool(condition) else self.else_branch, operands)
 
     def bind(self, sizes: Mapping[str, int]) -> If:
+        # Which sizes the results have is known once one of the branches has been computed.
         return self.with_bodies([copied(body, sizes) for body in self.bodies])
 
 

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.ir.dim import Dim, Size, is_at_most
 from nchw2nhwc.ir.types import Array, DType, TensorType
 from nchw2nhwc.ops.base import Op, axis_role, static
 from nchw2nhwc.ops.kinds import NUMBER, require
@@ -217,7 +218,7 @@ class TopK(Op):
     """
 
     axis: int = field(metadata=axis_role())
-    k: int
+    k: Size
     largest: bool = True
     dtype: DType = INT64
     rule = Along(last=True)
@@ -226,7 +227,8 @@ class TopK(Op):
         require(self, NUMBER, x)
         require_axis(self.axis, x)
         size = x.shape[self.axis]
-        if self.k < 0 or (isinstance(size, int) and self.k > size):
+        open_size = isinstance(size, Dim) and isinstance(self.k, int)
+        if not is_at_most(0, self.k) or not (open_size or is_at_most(self.k, size)):
             raise ShapeError(f"the top {self.k} of axis {self.axis} of {x}")
         best = x.with_shape((*x.shape[:self.axis], self.k, *x.shape[self.axis + 1:]))
         return best, best.with_dtype(self.dtype)
@@ -236,7 +238,8 @@ class TopK(Op):
             order = x.shape[self.axis] - 1 - np.flip(np.argsort(np.flip(x, self.axis), axis=self.axis, kind="stable"), self.axis)
         else:
             order = np.argsort(x, axis=self.axis, kind="stable")
-        best = order[tuple(slice(self.k) if k == self.axis else slice(None) for k in range(x.ndim))]
+        count = static(self.k, "the number of elements")
+        best = order[tuple(slice(count) if k == self.axis else slice(None) for k in range(x.ndim))]
         return np.take_along_axis(x, best, self.axis), best.astype(self.dtype)
 
 

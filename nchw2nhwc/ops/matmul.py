@@ -10,7 +10,7 @@ from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import exact_div, product
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.activation import Activation
-from nchw2nhwc.ops.base import Op, broadcast_shapes
+from nchw2nhwc.ops.base import Op, broadcast_shapes, require_equal
 from nchw2nhwc.ops.kinds import NUMBER, require
 from nchw2nhwc.ops.rules import Contraction
 from nchw2nhwc.ops.windows import single
@@ -33,8 +33,7 @@ class MatMul(Op):
             raise ShapeError(f"operands {a} and {b} need at least two axes")
         rows, inner = a.shape[:-3:-1] if self.adjoint_a else a.shape[-2:]
         inner_b, columns = b.shape[:-3:-1] if self.adjoint_b else b.shape[-2:]
-        if inner != inner_b:
-            raise ShapeError(f"{a} and {b} do not fit: {inner} columns meet {inner_b} rows")
+        require_equal(f"{a} and {b} do not fit: {inner} columns meet {inner_b} rows", (inner, inner_b))
         return a.with_shape((*broadcast_shapes(a.shape[:-2], b.shape[:-2]), rows, columns))
 
     def reference(self, a: Array, b: Array) -> Array:

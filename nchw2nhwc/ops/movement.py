@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -11,7 +11,7 @@ import numpy as np
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Dim, Shape, Size, product, size_max, size_min
 from nchw2nhwc.ir.types import Array, TensorType
-from nchw2nhwc.ops.base import Op, axis_role, per_axis_role, same_dtype, static
+from nchw2nhwc.ops.base import Op, axis_role, per_axis_role, require_equal, same_dtype, static
 from nchw2nhwc.ops.kinds import check_choices, one_of
 from nchw2nhwc.ops.rules import Along, Broadcast, Rename
 
@@ -62,10 +62,7 @@ class Reshape(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         have, want = product(x.shape), product(self.shape)
-        if have != want:
-            symbolic = isinstance(have, Dim) or isinstance(want, Dim)
-            raise ShapeError(f"{x} has {have} elements, shape {shape_text(self.shape)} needs {want}",
-                             advice=FIX_SIZES if symbolic else "")
+        require_equal(f"{x} has {have} elements, shape {shape_text(self.shape)} needs {want}", (have, want))
         return x.with_shape(self.shape)
 
     def reference(self, x: Array) -> Array:
@@ -81,8 +78,10 @@ class Expand(Op):
 
     def infer(self, x: TensorType) -> TensorType:
         kept = self.shape[len(self.shape) - x.rank:]
-        if x.rank > len(self.shape) or any(s not in (1, r) for s, r in zip(x.shape, kept)):
-            raise ShapeError(f"{x} does not broadcast to {shape_text(self.shape)}")
+        reason = f"{x} does not broadcast to {shape_text(self.shape)}"
+        if x.rank > len(self.shape):
+            raise ShapeError(reason)
+        require_equal(reason, *((s, r) for s, r in zip(x.shape, kept) if s != 1))
         return x.with_shape(self.shape)
 
     def reference(self, x: Array) -> Array:
@@ -119,6 +118,11 @@ class Pad(Op):
     mode: str = field(default="constant", metadata=one_of("constant", "edge", "reflect", "symmetric", "wrap"))
     value: float = 0.0
     rule = Along()
+
+    def smallest(self, *inputs: TensorType) -> Iterator[tuple[Size, int]]:
+        """Targets repeat what is there once."""
+        if self.mode != "constant":
+            yield from zip(inputs[0].shape, (max(b, e) + (self.mode == "reflect") for b, e in zip(self.pads_begin, self.pads_end)))
 
     def infer(self, x: TensorType) -> TensorType:
         _require_entries("pads_begin", self.pads_begin, x)
@@ -222,9 +226,10 @@ class Concat(Op):
             raise ShapeError("a Concat needs an operand")
         same_dtype(*xs)
         require_axis(self.axis, xs[0])
-        others = {x.shape[:self.axis] + x.shape[self.axis + 1:] for x in xs}
-        if len(others) > 1 or len({x.rank for x in xs}) > 1:
-            raise ShapeError(f"{', '.join(map(str, xs))} do not fit together along axis {self.axis}")
+        reason = f"{', '.join(map(str, xs))} do not fit together along axis {self.axis}"
+        if len({x.rank for x in xs}) > 1:
+            raise ShapeError(reason)
+        require_equal(reason, *((a, b) for x in xs[1:] for k, (a, b) in enumerate(zip(xs[0].shape, x.shape)) if k != self.axis))
         total: Size = 0
         for x in xs:
             total = total + x.shape[self.axis]

@@ -14,7 +14,7 @@ import numpy as np
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.types import Array, TensorType
-from nchw2nhwc.ops.base import Op, static
+from nchw2nhwc.ops.base import Op, require_equal, static
 from nchw2nhwc.ops.elementwise import Sigmoid, Tanh, Unary
 from nchw2nhwc.ops.kinds import FLOAT, Doubles, require, wide
 from nchw2nhwc.ops.rules import Recurrence
@@ -65,8 +65,10 @@ class Recurrent(Op, abstract=True):
             if given.shape != wanted:
                 raise ShapeError(f"{what} {given} of {self.name} with {units} units over {x} must be [{', '.join(map(str, wanted))}]")
         for state in states:
-            if state.shape != (batch, units):
-                raise ShapeError(f"initial state {state} of {self.name} must be [{batch}, {units}]")
+            reason = f"initial state {state} of {self.name} must be [{batch}, {units}]"
+            if state.rank != 2:
+                raise ShapeError(reason)
+            require_equal(reason, (state.shape[0], batch), (state.shape[1], units))
         return x.with_shape((*x.shape[:2], units)), *(x.with_shape((batch, units)),) * self.states
 
     def reference(self, x: Array, w: Array, r: Array, b: Array, *states: Array) -> tuple[Array, ...]:

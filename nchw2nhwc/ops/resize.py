@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Size
+from nchw2nhwc.ir.dim import Size, exact_div
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.kinds import NUMBER, check_choices, integer_range, kind_of, one_of, require
@@ -137,6 +138,22 @@ def nearest_indices(before: int, after: int, op: Resize, k: int) -> np.ndarray[t
         case _:
             index = np.ceil(where)
     return np.asarray(np.clip(index, 0, before - 1), np.int64)
+
+
+def repeats(op: Resize, before: Sequence[Size]) -> tuple[int, ...] | None:
+    """How often each element occurs in a row, for each spatial axis, where that is all that a "nearest" Resize of an operand of spatial
+    sizes `before`, known or not, does; else None.
+
+    With a whole number f as factor, positions are (x + 1/2)/f - 1/2, x/f or (x + 1/2)/f: none of them is a tie for the roundings below.
+    """
+    factors = [f for f in map(exact_div, op.sizes, before) if isinstance(f, int) and f > 0]
+    if op.mode != "nearest" or op.roi is not None or len(factors) < len(op.sizes) or len(before) != len(op.sizes):
+        return None
+    if op.scales is not None and tuple(op.scales) != tuple(factors):
+        return None
+    rounded = {"half_pixel": "round", "half_pixel_symmetric": "round", "pytorch_half_pixel": "round", "asymmetric": "floor",
+               "tf_half_pixel_for_nn": "floor"}.get(op.coordinate_mode)
+    return tuple(factors) if rounded is not None and op.nearest_mode.startswith(rounded) else None
 
 
 def interpolation_matrix(before: int, after: int, op: Resize, k: int) -> Weights:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Dim
+from nchw2nhwc.ir.dim import Dim, Size, bounds, is_at_most
 from nchw2nhwc.ir.types import Array, TensorType
-from nchw2nhwc.ops.base import Op, axis_role
+from nchw2nhwc.ops.base import Op, axis_role, static
 from nchw2nhwc.ops.kinds import FLOAT, require
 from nchw2nhwc.ops.movement import require_axis
 from nchw2nhwc.ops.rules import Along, SourceOrder
@@ -27,11 +27,17 @@ class Compress(Op):
     count: str
     rule = Along()
 
+    @property
+    def decides(self) -> frozenset[str]:
+        return frozenset((self.count,))
+
     def infer(self, data: TensorType, condition: TensorType) -> TensorType:
         require_axis(self.axis, data)
         if condition.dtype != np.bool_ or condition.shape != (data.shape[self.axis],):
             raise ShapeError(f"the condition {condition} must be a boolean for each position along axis {self.axis} of {data}")
-        return data.with_shape((*data.shape[:self.axis], Dim.symbol(self.count), *data.shape[self.axis + 1:]))
+        size = data.shape[self.axis]
+        kept = Dim.symbol(self.count, size if isinstance(size, int) else bounds(size)[1], least=0)
+        return data.with_shape((*data.shape[:self.axis], kept, *data.shape[self.axis + 1:]))
 
     def reference(self, data: Array, condition: Array) -> Array:
         return np.compress(np.asarray(condition, np.bool_), data, self.axis)
@@ -46,7 +52,7 @@ class NonMaxSuppression(Op):
     are that of the best score of all. Both are int32. Source: ONNX NonMaxSuppression, OpenVINO NonMaxSuppression-1 to -9, for one class.
     """
 
-    most: int
+    most: Size
     iou_threshold: float
     score_threshold: float
     rule = SourceOrder()
@@ -58,20 +64,21 @@ class NonMaxSuppression(Op):
         if not 0 <= self.iou_threshold <= 1:
             raise ShapeError(f"the threshold {self.iou_threshold:g} of intersection over union is not within [0, 1]")
         count = boxes.shape[0]
-        if isinstance(count, Dim) or not 0 < self.most <= count:
+        if not is_at_most(self.most, count) or not is_at_most(int(isinstance(count, int)), self.most):
             raise ShapeError(f"up to {self.most} of {count} boxes cannot be chosen")
         return TensorType(INT32, (self.most,)), TensorType(INT32, ())
 
     def reference(self, boxes: Array, scores: Array) -> tuple[Array, Array]:
         corners = np.asarray(boxes, np.float32)
         order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
+        most = static(self.most, "the number of boxes")
         kept: list[int] = []
         for k in order:
-            if len(kept) == self.most or not scores[k] > self.score_threshold:
+            if len(kept) == most or not scores[k] > self.score_threshold:
                 break
             if not (overlaps(corners[k], corners[kept]) > np.float32(self.iou_threshold)).any():
                 kept.append(int(k))
-        indices = np.full(self.most, order[0], INT32)
+        indices = np.full(most, order[0] if len(order) else 0, INT32)
         indices[:len(kept)] = kept
         return indices, np.asarray(len(kept), INT32)
 

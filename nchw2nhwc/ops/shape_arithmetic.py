@@ -11,14 +11,14 @@ from typing import TypeAlias
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import Dim, Size, is_static, size_max, size_min
+from nchw2nhwc.ir.dim import Dim, Size, bounds, is_static, size_max, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, Equal, FloorDiv, Maximum, Minimum, Mod, Mul, NotEqual, Sub, Where
 from nchw2nhwc.ops.elementwise import Cast, Identity, Neg
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Split, Tile, Transpose
-from nchw2nhwc.ops.reduce import ReduceProd
+from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin, ReduceProd
 
 SizeArray: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.object_]]
 
@@ -33,11 +33,8 @@ def _equal(left: Size, right: Size) -> bool | None:
     """Whether two sizes are equal, None where that depends on the named dimensions."""
     if left == right:
         return True
-    difference = left - right
-    if isinstance(difference, int):
-        return False
-    symbolic, number = (left, right) if isinstance(left, Dim) else (right, left)
-    return False if isinstance(symbolic, Dim) and symbolic.is_symbol and isinstance(number, int) and number < 1 else None
+    low, high = bounds(left - right)
+    return False if (low is not None and low > 0) or (high is not None and high < 0) else None
 
 
 def _quotient(left: Size, right: Size) -> Size | None:
@@ -78,6 +75,9 @@ def propagate(op: Op, inputs: Sequence[Value | None]) -> tuple[SizeArray, ...] |
     arrays = [c for c in contents if c is not None]
     if type(op) in _PAIRWISE:
         return _all_known(np.asarray(np.frompyfunc(_PAIRWISE[type(op)], 2, 1)(*arrays), object))
+    if isinstance(op, (ReduceMin, ReduceMax)):
+        chosen = size_min if isinstance(op, ReduceMin) else size_max
+        return (np.asarray(np.frompyfunc(chosen, 2, 1).reduce(arrays[0], axis=op.axes, keepdims=op.keepdims), object),)
     if isinstance(op, ReduceProd):
         return (np.asarray(arrays[0].prod(axis=op.axes, keepdims=op.keepdims), object),)
     if isinstance(op, Cast):

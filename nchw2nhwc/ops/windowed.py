@@ -16,7 +16,7 @@ from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Shape, Size, exact_div
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.activation import Activation
-from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.base import Op, require_equal
 from nchw2nhwc.ops.kinds import FLOAT, NUMBER, Kinds, check_choices, one_of, require
 from nchw2nhwc.ops.rules import Spatial
 from nchw2nhwc.ops.windows import (
@@ -376,7 +376,7 @@ class SpaceToDepth(_DepthSpace):
         batch, channels, spatial = parts(x, self.channels_last)
         small = [exact_div(s, self.block) for s in spatial]
         if None in small:
-            raise ShapeError(f"the spatial axes of {x} cannot be divided into blocks of {self.block}")
+            require_equal(f"the spatial axes of {x} cannot be divided into blocks of {self.block}", *((s % self.block, 0) for s in spatial))
         return joined(x, batch, channels * self.block ** len(spatial), tuple(s for s in small if s is not None), self.channels_last)
 
     def reference(self, x: Array) -> Array:

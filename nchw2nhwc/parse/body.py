@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.ir.dim import Dim, Shape, Size, bounds
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.binary import Less, LogicalAnd
@@ -52,16 +53,29 @@ def scalar(b: Builder, value: Value) -> Value:
 
 
 def add_if(b: Builder, condition: Value, then_body: Body, else_body: Body) -> tuple[Value, ...]:
-    """An If of two bodies that have been read; both come to take what either needs. Raises UnsupportedError where they give different
-    types."""
+    """An If of two bodies that have been read; both come to take what either needs. Sizes in which their results differ, or that depend on
+    data within a branch, are named dimensions of their own. Raises UnsupportedError for results of different element types or ranks."""
+    shapes: list[Shape] = []
     for k, (first, second) in enumerate(zip(then_body.graph.outputs, else_body.graph.outputs)):
-        if first.type != second.type:
+        shapes.append(tuple(_joined(b, *sizes) for sizes in zip(first.shape, second.shape)))
+        if first.type.dtype != second.type.dtype or first.rank != second.rank:
             raise UnsupportedError(f"result {k + 1} is {first.type} in one branch and {second.type} in the other", b.where,
                                    f"The type of a result must not depend on data. {FIX_SIZES}")
     captured = list({id(v): v for body in (then_body, else_body) for v in body.captured}.values())
     for body in (then_body, else_body):
         body.graph.inputs = [body.take(v) for v in captured]
-    return b.add(If(then_body.graph, else_body.graph), scalar(b, condition), *captured)
+    same = [v.shape for v in then_body.graph.outputs] == [v.shape for v in else_body.graph.outputs] == shapes
+    return b.add(If(then_body.graph, else_body.graph, None if same else tuple(shapes)), scalar(b, condition), *captured)
+
+
+def _joined(b: Builder, first: Size, second: Size) -> Size:
+    """A size that is one of two."""
+    if first == second:
+        return first
+    highs = [bounds(s)[1] for s in (first, second)]
+    most = None if None in highs else max(h for h in highs if h is not None)
+    least = min(bounds(s)[0] or 0 for s in (first, second))
+    return Dim.symbol(b.graph.unique_name(f"{b.origin.layer or 'layer'}_size"), most, least)
 
 
 def add_loop(b: Builder, body: Body, loop: Loop, initial: Sequence[Value], condition: Value | None = None) -> tuple[Value, ...]:

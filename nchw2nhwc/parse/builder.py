@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from nchw2nhwc.errors import Location, UnsupportedError
-from nchw2nhwc.ir.dim import Dim, Shape, product
+from nchw2nhwc.ir.dim import Dim, Shape, Size, product
 from nchw2nhwc.ir.graph import Graph, Origin, Value
 from nchw2nhwc.ir.types import Array, TensorType
-from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.base import Op, UnequalSizesError
 from nchw2nhwc.ops.movement import Reshape, Transpose
+from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.ops.shape_arithmetic import LIMIT, as_numbers, known, propagate
 from nchw2nhwc.ops.sizes import Sizes
 
@@ -46,6 +47,8 @@ class Builder:
         folded = self._fold(op, inputs, names)
         if folded is not None:
             return folded
+        if isinstance(op.rule, Elementwise):
+            self._require_one_size([v.shape for v in inputs if v is not None])
         outputs = self.graph.add(op, inputs, origin=self.origin, names=names, origins=names)
         contents = propagate(op, inputs)
         if contents is None:
@@ -109,6 +112,17 @@ class Builder:
         return tuple(v if isinstance(v, Dim) else int(v) for v in content.ravel())
 
     # ---- inside ----------------------------------------------------------------------------------------------------
+    def _require_one_size(self, shapes: Sequence[Shape]) -> None:
+        """Raises UnequalSizesError where a size that an input leaves open meets a number: it could not be any other."""
+        pairs = [(a, b) for k in range(1, max(map(len, shapes), default=0) + 1) for a in _at(shapes, k) if isinstance(a, Dim)
+                 for b in _at(shapes, k) if isinstance(b, int) and b > 1]
+        if pairs:
+            opened = {n for v in self.graph.inputs for s in v.shape if isinstance(s, Dim) for n in s.symbols}
+            pairs = [(a, b) for a, b in pairs if a.symbols <= opened]
+        if pairs:
+            texts = ", ".join("[" + ", ".join(map(str, s)) + "]" for s in shapes)
+            raise UnequalSizesError(f"shapes {texts} meet", pairs)
+
     def _fold(self, op: Op, inputs: Sequence[Value | None], names: Sequence[str]) -> tuple[Value, ...] | None:
         """Results as constants where all operands are small constants and the results stay small."""
         if not inputs or op.bodies or any(v is not None and (v.const is None or v.const.size > LIMIT) for v in inputs):
@@ -148,3 +162,8 @@ class Builder:
     def _numbers(self, value: Value, content: np.ndarray[tuple[int, ...], np.dtype[np.object_]]) -> Value:
         numbers = as_numbers(content, value.type.dtype)
         return value if numbers is None else self.const(numbers, name=value.origin)
+
+
+def _at(shapes: Sequence[Shape], k: int) -> dict[Size, None]:
+    """The sizes of the axis that is `k` from the end, each once."""
+    return dict.fromkeys(s[-k] for s in shapes if len(s) >= k)

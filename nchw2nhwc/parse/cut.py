@@ -108,15 +108,17 @@ def _require_complete(graph: Graph, old: Sequence[Value]) -> None:
 
 def _require_bound(graph: Graph) -> None:
     """Raises OptionError when a named dimension is the size of no axis of an input."""
-    unbound = sorted(_symbols(graph) - _bound(graph.inputs))
+    decided = frozenset().union(*(node.op.decides for part in graph.graphs() for node in part.nodes))
+    unbound = sorted(_symbols(graph) - _bound(graph.inputs) - decided)
     if unbound:
         raise OptionError(f"after the cut no input says how large the dimension '{unbound[0]}' is",
                           advice="Give fixed sizes with --input-shape NAME=... to cut here.")
 
 
 def _bound(inputs: Iterable[Value]) -> set[str]:
-    """The named dimensions that are by themselves the size of an axis of one of these inputs."""
-    return {str(size) for value in inputs for size in value.shape if isinstance(size, Dim) and size.is_symbol}
+    """The named dimensions that the size of an axis of one of these inputs tells by itself."""
+    linear = [size.linear() for value in inputs for size in value.shape if isinstance(size, Dim)]
+    return {each[1] for each in linear if each is not None}
 
 
 def _symbols(graph: Graph) -> set[str]:

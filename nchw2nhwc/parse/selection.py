@@ -9,13 +9,15 @@ from math import prod
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.ir.dim import Dim, Size, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Less, Mul, NotEqual, Sub, Where
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather, TopK
-from nchw2nhwc.ops.movement import Concat, Slice, Split
+from nchw2nhwc.ops.movement import Concat, Expand, Slice, Split
+from nchw2nhwc.ops.reduce import CumSum
 from nchw2nhwc.ops.selection import Compress, NonMaxSuppression
 from nchw2nhwc.parse.builder import Builder
 
@@ -26,25 +28,40 @@ LARGEST_TABLE = 1 << 24
 
 def compressed(b: Builder, x: Value, condition: Value, axis: int) -> Value:
     """The slices of x along `axis` where the condition holds; their number is a named dimension of its own."""
-    count = static(x.shape[axis], "the number of elements that are chosen from")
-    given = static(condition.shape[0], "the number of conditions") if condition.rank == 1 else -1
-    if not 0 <= given <= count:
-        raise ShapeError(f"the condition {condition.type} must be a vector of at most {count} elements")
+    count: Size = x.shape[axis]
+    given: Size = condition.shape[0] if condition.rank == 1 else -1
     if given != count:
+        given, count = static(given, "the number of conditions"), static(count, "the number of elements that are chosen from")
+        if not 0 <= given <= count:
+            raise ShapeError(f"the condition {condition.type} must be a vector of at most {count} elements")
         x = b.add1(Gather(axis), x, b.const(np.arange(given)))
     return b.add1(Compress(axis, b.graph.unique_name(f"{b.origin.layer or 'layer'}_count")), x, condition)
 
 
 def nonzero(b: Builder, x: Value, dtype: DType) -> Value:
     """The positions of all elements that are not 0, one a column."""
+    if x.rank == 1 and isinstance(x.shape[0], Dim):
+        column = b.reshape(positions(b, x.shape[0], dtype), (x.shape[0], 1))
+        return b.transpose(compressed(b, column, _truth(b, x), 0), (1, 0))
     sizes = tuple(static(s, "the size of an operand whose elements are chosen") for s in x.shape) or (1,)
     count = prod(sizes)
     if count > LARGEST_TABLE:
         raise ShapeError(f"the positions of {count} elements would have to be stored")
     table: Array = np.stack(np.unravel_index(np.arange(count), sizes), 1)
     flat = b.reshape(x, (count,))
-    condition = flat if x.type.dtype == np.bool_ else b.add1(NotEqual(), flat, b.const(0, x.type.dtype))
-    return b.transpose(compressed(b, b.const(table, dtype), condition, 0), (1, 0))
+    return b.transpose(compressed(b, b.const(table, dtype), _truth(b, flat), 0), (1, 0))
+
+
+def _truth(b: Builder, x: Value) -> Value:
+    """Whether elements are not 0."""
+    return x if x.type.dtype == np.bool_ else b.add1(NotEqual(), x, b.const(0, x.type.dtype))
+
+
+def positions(b: Builder, count: Size, dtype: DType) -> Value:
+    """0, 1, 2, ... up to but without `count`."""
+    if isinstance(count, int):
+        return b.const(np.arange(count, dtype=dtype))
+    return b.add1(CumSum(0, exclusive=True), b.add1(Expand((count,)), b.const(np.ones(1), dtype)))
 
 
 # ---- boxes -----------------------------------------------------------------------------------------------------------
@@ -74,10 +91,11 @@ def suppressed(b: Builder, boxes: Value, scores: Value, most: int, iou_threshold
     Raises ShapeError where sizes are not known or do not fit."""
     if boxes.rank != 3 or scores.rank != 3 or boxes.shape[0] != scores.shape[0]:
         raise ShapeError(f"boxes {boxes.type} and scores {scores.type} do not fit together")
-    batch, classes, size = (static(s, "the number of batch elements, classes and boxes") for s in scores.shape)
-    op = NonMaxSuppression(min(most, size), iou_threshold, score_threshold)
+    batch, classes = (static(s, "the number of batch elements and classes") for s in scores.shape[:2])
+    size = scores.shape[2]
+    op = NonMaxSuppression(size_min(most, size), iou_threshold, score_threshold)
     found: list[tuple[Value, Value, Value]] = []
-    places = b.const(np.arange(op.most, dtype=np.int32))
+    places = positions(b, op.most, np.dtype(np.int32))
     planes = b.add(Split(0, (1,) * (batch * classes)), b.reshape(scores, (batch * classes, size)))
     sheets = [b.reshape(sheet, boxes.shape[1:]) for sheet in b.add(Split(0, (1,) * batch), boxes)]
     for sheet, plane in zip((s for s in sheets for _ in range(classes)), planes):
@@ -85,9 +103,10 @@ def suppressed(b: Builder, boxes: Value, scores: Value, most: int, iou_threshold
         indices, count = b.add(op, sheet, values)
         found.append((indices, b.add1(Gather(0), values, indices), b.add1(Less(), places, count)))
     indices, best, kept = (parts[0] if len(parts) == 1 else b.add1(Concat(0), *parts) for parts in zip(*found))
-    heads = np.repeat(np.array(list(pairs(range(batch), range(classes))), np.int64), op.most, 0)
-    column = b.reshape(b.add1(Cast(INT64), indices), (len(heads), 1))
-    return Boxes(b.add1(Concat(1), b.const(heads), column), best, kept)
+    heads = b.const(np.array(list(pairs(range(batch), range(classes))), np.int64).reshape(-1, 1, 2))
+    whole = b.reshape(b.add1(Expand((batch * classes, op.most, 2)), heads), (batch * classes * op.most, 2))
+    column = b.reshape(b.add1(Cast(INT64), indices), (batch * classes * op.most, 1))
+    return Boxes(b.add1(Concat(1), whole, column), best, kept)
 
 
 def by_score(b: Builder, boxes: Boxes) -> Boxes:

@@ -43,10 +43,12 @@ def drop_cast(rw: Rewriter, node: Node, op: Cast) -> Value:
 
 @IDENTITIES.on(Cast)
 def merge_casts(rw: Rewriter, node: Node, op: Cast) -> Value:
-    """Cast of a Cast that loses nothing."""
+    """Cast of a Cast that loses nothing, or that only reads the bits of a whole number as signed or unsigned."""
     first = producer(node.input(0), Cast)
     x = first.input(0)
-    require(np.can_cast(x.type.dtype, first.output.type.dtype, "safe"), "the first Cast of {!r} may lose something", x)
+    before, between = x.type.dtype, first.output.type.dtype
+    same_bits = {before.kind, between.kind, op.dtype.kind} <= {"i", "u"} and before.itemsize == between.itemsize >= op.dtype.itemsize
+    require(same_bits or np.can_cast(before, between, "safe"), "the first Cast of {!r} may lose something", x)
     return rw.add(op, x)
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nchw2nhwc.check.inputs import BATCH, EXTENT, index_limits, load_inputs, random_inputs, validate_inputs
+from nchw2nhwc.check.inputs import index_limits, load_inputs, random_inputs, sample_sizes, validate_inputs
 from nchw2nhwc.errors import OptionError, ShapeError
-from nchw2nhwc.ir import Graph, TensorType
+from nchw2nhwc.interface import TensorInfo
+from nchw2nhwc.ir import Dim, Graph, TensorType
 from nchw2nhwc.ops.binary import Equal
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.movement import Slice
 from tests.check.tensors import info
 
 
@@ -31,9 +33,28 @@ def test_random_inputs_fit_and_repeat() -> None:
 
 
 def test_sizes_of_named_dimensions_agree() -> None:
-    data = random_inputs([info("a", ("N", 3, "H", "W")), info("b", ("N", "T")), info("c", ("T", 2))], {})
-    assert data["a"].shape == (BATCH, 3, EXTENT, EXTENT)
+    inputs = [info("a", ("N", 3, "H", "W")), info("b", ("N", "T")), info("c", ("T", 2))]
+    data = random_inputs(inputs, {})
+    assert data["a"].shape == (2, 3, 64, 64)
     assert data["b"].shape[1] == data["c"].shape[0]
+    first, second = sample_sizes(inputs)
+    assert all(first[name] != second[name] for name in "NHWT")
+    assert random_inputs(inputs, {}, sizes=second)["a"].shape == (3, 3, 96, 128)
+    assert sample_sizes([info("a", (1, 3))]) == [{}]
+
+
+def test_sizes_are_as_the_model_needs_them() -> None:
+    """Multiples, an upper bound, and room for every window."""
+    height, width = 32 * Dim.symbol("H/32"), Dim.symbol("W", most=80)
+    x = TensorInfo("x", (1, 3, -1, -1), (1, 3, -1, -1), np.dtype(np.float32), (0, 1, 2, 3),
+                   TensorType(np.dtype(np.float32), (1, 3, height, width)), "x")
+    assert sample_sizes([x]) == [{"H/32": 2, "W": 64}, {"H/32": 3, "W": 80}]
+    graph = Graph("deep")
+    value = graph.add_input("x", TensorType(np.dtype(np.float32), (1, 3, Dim.symbol("H"), 8)))
+    graph.add_output(graph.add1(Slice((None, None, 100, None), (None,) * 4, (1, 1, 1, 1)), [value]), "y")
+    low, high = sample_sizes([info("x", (1, 3, "H", 8))], graph)
+    assert low["H"] > 100
+    assert high["H"] > 100
 
 
 def test_given_inputs_are_checked() -> None:

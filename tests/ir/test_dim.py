@@ -10,8 +10,10 @@ from hypothesis.strategies import SearchStrategy
 from nchw2nhwc.ir.dim import (
     Dim,
     Size,
+    bounds,
     evaluate,
     exact_div,
+    is_at_most,
     is_static,
     product,
     size_max,
@@ -48,6 +50,32 @@ def test_arithmetic_is_that_of_integers_under_any_binding(a: Size, b: Size, at: 
     if y:
         assert evaluate(a // b, at) == x // y
         assert evaluate(a % b, at) == x % y
+
+
+@given(a=sizes, b=sizes, at=bindings)
+def test_bounds_hold_under_any_binding(a: Size, b: Size, at: dict[str, int]) -> None:
+    low, high = bounds(a)
+    assert low is None or low <= evaluate(a, at)
+    assert high is None or high >= evaluate(a, at)
+    assert not is_at_most(a, b) or evaluate(a, at) <= evaluate(b, at)
+
+
+@given(a=sizes, b=st.integers(1, 9), c=st.integers(-9, 9), d=st.integers(1, 9), at=bindings)
+def test_quotients_of_quotients(a: Size, b: int, c: int, d: int, at: dict[str, int]) -> None:
+    assert evaluate((a // b + c) // d, at) == (evaluate(a, at) // b + c) // d
+
+
+def test_names_with_limits() -> None:
+    length, kept = Dim.symbol("L", most=80), Dim.symbol("kept", most=300, least=0)
+    assert length == Dim.symbol("L")
+    assert (size_min(length, 80), size_min(length, 79), size_max(length, 1)) == (length, size_min(length, 79), length)
+    assert size_min(kept, 300) == kept
+    assert size_max(kept, 1) != kept
+    assert is_at_most(size_min(kept, 7), kept)
+    assert not is_at_most(1, kept)
+    assert (2 * length - 1).linear() == (2, "L", -1)
+    assert (length * kept).linear() is None
+    assert str((((N + 1) // 2 + 1) // 2 + 1) // 2) == "((N + 7)//8)"
 
 
 @given(a=sizes, b=sizes, c=sizes)

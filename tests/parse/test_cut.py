@@ -77,8 +77,13 @@ def test_symbolic_sizes_stay_known() -> None:
 
 def test_a_size_that_nothing_says_any_more() -> None:
     source = model([node("Concat", "x x", "a", axis=0), node("Relu", "a")], [tensor("x", ("N", 3))])
-    with pytest.raises(OptionError, match="how large the dimension 'N' is"):
-        cut(read(source), ["a"], [])
+    graph = read(source)
+    cut(graph, ["a"], [])
+    assert str(graph.inputs[0].type) == "float32[2*N, 3]"
+    nodes = [node("Mul", "x z", "m"), node("Reshape", "m s", "a"), node("Relu", "a")]
+    squared = model(nodes, [tensor("x", ("N", 1)), tensor("z", (1, "M"))], constants={"s": np.array([-1])})
+    with pytest.raises(OptionError, match="how large the dimension 'M' is"):
+        cut(read(squared), ["a"], [])
     fixed = read(source, batch=2)
     cut(fixed, ["a"], [])
     assert str(fixed.inputs[0].type) == "float32[4, 3]"

@@ -13,7 +13,7 @@ from nchw2nhwc.emit.keras.emitter import Emitter, keras_shape
 from nchw2nhwc.emit.keras.lower_movement import reshape
 from nchw2nhwc.emit.keras.lowering import ANY, NUMBER, lowering, taking
 from nchw2nhwc.errors import TargetError
-from nchw2nhwc.ir import Array, Node, Value, product
+from nchw2nhwc.ir import Array, Dim, Node, Value, product
 from nchw2nhwc.ops.indexing import Gather, GatherElements, ScatterElements, ScatterND, TopK
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def _flat(e: Emitter, rows: KerasTensor | Array, indices: Value, shape: tuple[in
 
 # ---- by value ----------------------------------------------------------------------------------------------------------
 def _sorts(node: Node, op: TopK) -> str:
+    if isinstance(op.k, Dim):
+        return "Keras finds a number of elements that is known"
     return taking(NUMBER)(node, op) or ("" if op.largest else "Keras finds the largest elements")
 
 

@@ -12,9 +12,9 @@ from nchw2nhwc.emit.keras.emitter import Emitter
 from nchw2nhwc.emit.keras.lower_movement import reshape
 from nchw2nhwc.emit.keras.lowering import ANY, FLOAT, lowering, taking
 from nchw2nhwc.emit.tflite.padding import Padding, Window, padding_of
-from nchw2nhwc.ir import Array, Dim, Node, Shape, Value
+from nchw2nhwc.ir import Array, Dim, Node, Shape, Value, exact_div
 from nchw2nhwc.ops.elementwise import Relu, Sigmoid
-from nchw2nhwc.ops.resize import Resize, nearest_indices
+from nchw2nhwc.ops.resize import Resize, nearest_indices, repeats
 from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, DepthToSpace, MaxPool, SpaceToDepth
 
 if TYPE_CHECKING:
@@ -216,12 +216,9 @@ def average_pool(e: Emitter, node: Node, op: AvgPool) -> None:
 # ---- resizing ----------------------------------------------------------------------------------------------------------
 def _factors(node: Node, op: Resize) -> list[int] | None:
     """By which whole number each spatial axis grows; None if it does not."""
-    found = []
-    for before, after in zip(spatial(node.input(0), op.channels_last), op.sizes):
-        if isinstance(before, Dim) or isinstance(after, Dim) or after % before:
-            return None
-        found.append(after // before)
-    return found
+    found = [exact_div(after, before) for before, after in zip(spatial(node.input(0), op.channels_last), op.sizes)]
+    whole = [f for f in found if isinstance(f, int) and f > 0]
+    return whole if len(whole) == len(found) else None
 
 
 def _repeats(node: Node, op: Resize) -> bool:
@@ -229,7 +226,10 @@ def _repeats(node: Node, op: Resize) -> bool:
     factors = _factors(node, op)
     if factors is None or op.mode != "nearest" or op.roi is not None:
         return False
-    axes = zip(spatial(node.input(0), op.channels_last), factors)
+    sizes = spatial(node.input(0), op.channels_last)
+    if repeats(op, sizes) is not None:
+        return True
+    axes = zip(sizes, factors)
     return all(isinstance(size, int) and np.array_equal(nearest_indices(size, size * f, op, k), np.arange(size * f) // f)
                for k, (size, f) in enumerate(axes))
 
@@ -240,7 +240,7 @@ def _bilinear(node: Node, op: Resize) -> bool:
     if len(op.sizes) != 2 or op.mode != "linear" or op.scales is not None or op.antialias or op.exclude_outside:
         return False
     centred = op.coordinate_mode == "half_pixel" or (op.coordinate_mode == "pytorch_half_pixel" and 1 not in op.sizes)
-    return centred and not any(isinstance(s, Dim) for s in sizes)
+    return centred and (not any(isinstance(s, Dim) for s in sizes) or min(_factors(node, op) or (0,)) > 1)
 
 
 def _resize_refusal(node: Node, op: Resize) -> str:
@@ -256,6 +256,8 @@ def resize(e: Emitter, node: Node, op: Resize) -> None:
     if factors is not None and _repeats(node, op):
         size = factors[0] if len(factors) == 1 else tuple(factors)
         layer = _UPSAMPLING[len(factors) - 1](size, name=e.name())
+    elif factors is not None and any(isinstance(s, Dim) for s in op.sizes):
+        layer = layers.UpSampling2D(tuple(factors), interpolation="bilinear", name=e.name())
     else:
         height, width = op.sizes
         layer = layers.Resizing(height, width, interpolation="bilinear", name=e.name())

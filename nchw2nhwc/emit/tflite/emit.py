@@ -23,9 +23,8 @@ from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.emit.tflite.model import Model
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
 from nchw2nhwc.errors import Location, TargetError
-from nchw2nhwc.ir import Dim, Graph, evaluate
-
-_LARGEST_SIZE = 1 << 16
+from nchw2nhwc.ir import Graph
+from nchw2nhwc.ir.open_sizes import large_enough
 
 
 def emit(graph: Graph, *, float16: bool = False,
@@ -40,22 +39,10 @@ def emit(graph: Graph, *, float16: bool = False,
     for value in (*(v for v in graph.inputs if v.uses), *graph.outputs):
         if 0 in value.shape:
             raise TargetError(f"'{value.origin or value.name}' has no elements, which LiteRT cannot hold", Location(graph.source))
-    e = Emitter(graph, load_sizes(graph), float16)
+    e = Emitter(graph, large_enough(graph), float16)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]
     e.subgraph.input_names = [v.name for v in graph.inputs]
     LOWERINGS.lower(e, graph)
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)
     return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(e.tensor_names()) if metadata else {}), files=dict(files or {})))
-
-
-def load_sizes(graph: Graph) -> dict[str, int]:
-    """Numbers for the named dimensions, with which the file loads: 1 each, or the smallest powers of two for which no size in the graph is
-    below 1 (which the smallest images do not survive five halvings)."""
-    symbolic = {size for part in graph.graphs() for value in part.values() for size in value.shape if isinstance(size, Dim)}
-    sizes = {name: 1 for size in symbolic for name in size.symbols}
-    while True:
-        short = sorted({name for size in symbolic if evaluate(size, sizes) < 1 for name in size.symbols if sizes[name] < _LARGEST_SIZE})
-        if not short:
-            return sizes
-        sizes |= {name: 2 * sizes[name] for name in short}

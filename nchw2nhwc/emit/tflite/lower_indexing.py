@@ -13,11 +13,12 @@ import numpy as np
 from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, INT64, Emitter, refused_type
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import reshape
-from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
+from nchw2nhwc.emit.tflite.lower_sizes import size_tensor, sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
+from nchw2nhwc.emit.tflite.ranges import are_positions
 from nchw2nhwc.errors import TargetError
-from nchw2nhwc.ir import Node, Shape, Size, Value, is_static, product
+from nchw2nhwc.ir import Node, Shape, Size, Value, is_static, product, size_max
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.movement import FIX_SIZES
 
@@ -38,10 +39,12 @@ def _from_front(e: Emitter, indices: Value, sizes: Sequence[Size]) -> int:
         if constant.min(initial=0) >= 0:
             return e.const(np.asarray(constant, np.int32))
     dtype = indices.type.dtype
+    if are_positions(indices):
+        return e.of(indices)
     if is_static(sizes):
         modulus = e.const(np.array(sizes if len(sizes) > 1 else sizes[0], dtype))
     else:
-        modulus = sizes_tensor(e, sizes, dtype)
+        modulus = sizes_tensor(e, [size_max(s, 1) for s in sizes], dtype)  # nothing is left of 0
         modulus = modulus if indices.rank else _reshaped(e, modulus, (1,), ())
     return e.run("FLOOR_MOD", [e.of(indices), modulus], dtype, indices.shape, options("FloorModOptions"))
 
@@ -189,7 +192,7 @@ def top_k(e: Emitter, node: Node, op: TopK) -> None:
     if op.axis != x.rank - 1:
         raise TargetError(f"TOPK_V2 works along the last axis, not along axis {op.axis} of {x.type}", e.where)
     positions = e.out(node, 1) if op.dtype == INT32 else e.temp(INT32, node.outputs[1].shape)
-    e.op("TOPK_V2", [e.of(x), e.const(op.k, INT32)], [e.out(node), positions], options("TopKV2Options"))
+    e.op("TOPK_V2", [e.of(x), size_tensor(e, op.k)], [e.out(node), positions], options("TopKV2Options"))
     if op.dtype != INT32:
         e.cast_to(positions, e.out(node, 1))
 

@@ -17,8 +17,8 @@ from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.lower_windowed import spatial
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
-from nchw2nhwc.ir import Array, Node, exact_div
-from nchw2nhwc.ops.resize import Resize, interpolation_matrix
+from nchw2nhwc.ir import Array, Node, exact_div, is_at_most
+from nchw2nhwc.ops.resize import Resize, interpolation_matrix, repeats
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
 
 
@@ -73,9 +73,11 @@ def _by_definition(node: Node, op: Resize) -> Flags | None:
     factors = [exact_div(after, before) for before, after in zip(spatial(node.input(0), op.channels_last), op.sizes)]
     if op.antialias or op.exclude_outside or (op.scales is not None and tuple(op.scales) != tuple(factors)):
         return None
+    if repeats(op, spatial(node.input(0), op.channels_last)) is not None:
+        return Flags(half_pixel_centers=True)
     if op.mode == "nearest":
         return _NEAREST.get((op.coordinate_mode, op.nearest_mode))
-    grows = all(isinstance(f, int) and f > 1 for f in factors)
+    grows = all(map(is_at_most, spatial(node.input(0), op.channels_last), op.sizes))  # one element becomes one only of one
     return _LINEAR.get("half_pixel" if op.coordinate_mode == "pytorch_half_pixel" and grows else op.coordinate_mode)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, INT64, Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import reshape, strided_slice
+from nchw2nhwc.emit.tflite.lower_sizes import size_tensor, sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
-from nchw2nhwc.ir import Node
+from nchw2nhwc.ir import Node, Size, bounds
 from nchw2nhwc.ops.detection import DetectionPostProcess
 from nchw2nhwc.ops.selection import Compress, NonMaxSuppression
 
@@ -22,14 +23,22 @@ _FAR = 1 << 22
 @lowering(Compress, kernel("GATHER"))
 def compress(e: Emitter, node: Node, op: Compress) -> None:
     """GATHER of the positions that WHERE finds. LiteRT sizes the result when it runs."""
-    count = node.output.shape[op.axis]
+    count, result = node.output.shape[op.axis], e.out(node)
     found = e.run("WHERE", [e.of(node.input(1))], INT64, (count, 1))
     positions = e.temp(INT64, (count,))
     reshape(e, found, positions, (count,))
-    e.op("GATHER", [e.of(node.input(0)), e.cast(positions, INT32)], [e.out(node)], options("GatherOptions", axis=op.axis))
+    e.op("GATHER", [e.of(node.input(0)), e.cast(positions, INT32)], [result], options("GatherOptions", axis=op.axis))
 
 
-def _apart(e: Emitter, boxes: int, size: int) -> int:
+def _count_up(e: Emitter, size: Size) -> int:
+    """0, 1, 2, ... up to but without a size; int32."""
+    if isinstance(size, int):
+        return e.const(np.arange(size), INT32)
+    ones = e.run("BROADCAST_TO", [e.ints([1]), sizes_tensor(e, (size,))], INT32, (size,), options("BroadcastToOptions"))
+    return e.run("CUMSUM", [ones, e.const(0, INT32)], INT32, (size,), options("CumsumOptions", exclusive=True))
+
+
+def _apart(e: Emitter, boxes: int, size: Size) -> int:
     """Boxes (size, 4) with those that are empty moved to where nothing else is, one unit wide: they overlap nothing there either, and the
     kernel of LiteRT 2.3.0 chooses an empty box again and again."""
     halves = []
@@ -39,13 +48,29 @@ def _apart(e: Emitter, boxes: int, size: int) -> int:
     sides = e.run("SUB", halves, FLOAT32, (size, 2), options("SubOptions"))
     areas = e.run("REDUCE_PROD", [sides, e.ints([1])], FLOAT32, (size, 1), options("ReducerOptions", keepDims=True))
     empty = e.run("EQUAL", [areas, e.const(0, FLOAT32)], BOOL, (size, 1), options("EqualOptions"))
-    elsewhere = _FAR + 2 * np.arange(size)[:, None] + np.array([0, 0, 1, 1])
-    return e.run("SELECT_V2", [empty, e.const(elsewhere, FLOAT32), boxes], FLOAT32, (size, 4), options("SelectV2Options"))
+    first = e.const(_FAR + np.array([0, 0, 1, 1]), FLOAT32)
+    if isinstance(size, int):
+        elsewhere = e.const(_FAR + 2 * np.arange(size)[:, None] + np.array([0, 0, 1, 1]), FLOAT32)
+    else:
+        column = e.temp(FLOAT32, (size, 1))
+        twice = e.run("MUL", [_count_up(e, size), e.const(2, INT32)], INT32, (size,), options("MulOptions"))
+        reshape(e, e.cast(twice, FLOAT32), column, (size, 1))
+        elsewhere = e.run("ADD", [column, first], FLOAT32, (size, 4), options("AddOptions"))
+    return e.run("SELECT_V2", [empty, elsewhere, boxes], FLOAT32, (size, 4), options("SelectV2Options"))
+
+
+def _count_down(e: Emitter, size: Size) -> int:
+    """A size, and the numbers below it down to 1; float32."""
+    if isinstance(size, int):
+        return e.const(np.arange(size, 0, -1), FLOAT32)
+    lower = [size_tensor(e, size), _count_up(e, size)]
+    return e.cast(e.run("SUB", lower, INT32, (size,), options("SubOptions")), FLOAT32)
 
 
 def _few(node: Node, op: NonMaxSuppression) -> str:
     size = node.input(0).shape[0]
-    return "" if isinstance(size, int) and size < _FAR // 2 else f"NON_MAX_SUPPRESSION_V4 of {size} boxes is not exact"
+    most = bounds(size)[1]
+    return "" if most is not None and most < _FAR // 2 else f"NON_MAX_SUPPRESSION_V4 of {size} boxes is not exact"
 
 
 @lowering(NonMaxSuppression, _few)
@@ -53,18 +78,18 @@ def non_max_suppression(e: Emitter, node: Node, op: NonMaxSuppression) -> None:
     """NON_MAX_SUPPRESSION_V4 of boxes in descending order of their scores, which ranks stand for: the kernel takes equal scores in any
     order. It suppresses overlaps that equal its threshold, so that is the next larger number (but none that processors may take for 0)."""
     boxes, scores = node.input(0), node.input(1)
-    size = int(str(scores.shape[0]))
+    size = scores.shape[0]
     best, order = e.temp(FLOAT32, scores.shape), e.temp(INT32, scores.shape)
-    e.op("TOPK_V2", [e.of(scores), e.const(size, INT32)], [best, order], options("TopKV2Options"))
+    e.op("TOPK_V2", [e.of(scores), size_tensor(e, size)], [best, order], options("TopKV2Options"))
     above = e.run("GREATER", [best, e.const(np.asarray(op.score_threshold), FLOAT32)], BOOL, scores.shape, options("GreaterOptions"))
     if op.iou_threshold >= 1:
         _first(e, node, op, order, above)
         return
-    ranks = e.run("MUL", [e.cast(above, FLOAT32), e.const(np.arange(size, 0, -1), FLOAT32)], FLOAT32, scores.shape, options("MulOptions"))
+    ranks = e.run("MUL", [e.cast(above, FLOAT32), _count_down(e, size)], FLOAT32, scores.shape, options("MulOptions"))
     ordered = _apart(e, e.run("GATHER", [e.of(boxes), order], FLOAT32, boxes.shape, options("GatherOptions", axis=0)), size)
     threshold = max(np.nextafter(np.float32(op.iou_threshold), np.float32(np.inf)), np.finfo(np.float32).tiny)
     chosen = e.temp(INT32, (op.most,))
-    operands = [ordered, ranks, e.const(op.most, INT32), e.const(threshold, FLOAT32), e.const(0, FLOAT32)]
+    operands = [ordered, ranks, size_tensor(e, op.most), e.const(threshold, FLOAT32), e.const(0, FLOAT32)]
     e.op("NON_MAX_SUPPRESSION_V4", operands, [chosen, e.out(node, 1)], options("NonMaxSuppressionV4Options"))
     e.op("GATHER", [order, chosen], [e.out(node)], options("GatherOptions", axis=0))
 
@@ -72,8 +97,8 @@ def non_max_suppression(e: Emitter, node: Node, op: NonMaxSuppression) -> None:
 def _first(e: Emitter, node: Node, op: NonMaxSuppression, order: int, above: int) -> None:
     """No overlap is above 1, so the boxes are the best ones; the kernel would choose one of them again and again."""
     counted = e.run("SUM", [e.cast(above, INT32), e.ints([0])], INT32, (), options("ReducerOptions", keepDims=False))
-    e.op("MINIMUM", [counted, e.const(op.most, INT32)], [e.out(node, 1)], options("MaximumMinimumOptions"))
-    places = e.const(np.arange(op.most), INT32)
+    e.op("MINIMUM", [counted, size_tensor(e, op.most)], [e.out(node, 1)], options("MaximumMinimumOptions"))
+    places = _count_up(e, op.most)
     used = e.run("LESS", [places, counted], BOOL, (op.most,), options("LessOptions"))
     chosen = e.run("MUL", [places, e.cast(used, INT32)], INT32, (op.most,), options("MulOptions"))
     e.op("GATHER", [order, chosen], [e.out(node)], options("GatherOptions", axis=0))

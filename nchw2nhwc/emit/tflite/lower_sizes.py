@@ -38,6 +38,13 @@ def sizes_tensor(e: Emitter, sizes: Sequence[Size], dtype: DType = INT32) -> int
     return e.cast(whole, dtype)
 
 
+def size_tensor(e: Emitter, size: Size) -> int:
+    """An int32 scalar that holds a size."""
+    if isinstance(size, int):
+        return e.const(size, INT32)
+    return e.run("RESHAPE", [_size(e, size)], INT32, (), options("ReshapeOptions", newShape=()))
+
+
 def _size(e: Emitter, size: Size) -> int:
     """A tensor of one element."""
     if not isinstance(size, Dim):
@@ -55,13 +62,26 @@ def _read(e: Emitter, tensor: int, axis: int) -> int:
     return e.run("STRIDED_SLICE", [e.shape_tensors[tensor], *ends], INT32, (1,), options("StridedSliceOptions"))
 
 
+def _part(e: Emitter, name: str) -> int:
+    """A named dimension of which some axis has a multiple, and something more. Raises TargetError where none has."""
+    whole = next((s for s in e.shown if (s.linear() or ("", ""))[1] == name), None)
+    linear = None if whole is None else whole.linear()
+    if whole is None or linear is None:
+        raise TargetError(f"the size '{name}' is not the size of any axis of an input", e.where, FIX_SIZES)
+    factor, _, rest = linear
+    tensor = _size(e, whole)
+    if rest:
+        tensor = e.run("ADD", [tensor, e.ints([-rest])], INT32, (1,), options("AddOptions"))
+    return tensor if factor == 1 else e.run("FLOOR_DIV", [tensor, e.ints([factor])], INT32, (1,), options("FloorDivOptions"))
+
+
 def _computed(e: Emitter, size: Dim) -> int:
     """A size put together from others. Raises TargetError for a named dimension that is the size of no axis."""
     terms = [(coefficient, [Dim({(atom,): 1}) for atom in atoms]) for atoms, coefficient in size.terms.items()]
     if terms == [(1, [size])]:
         (((atom,), _),) = size.terms.items()
         if isinstance(atom, str):
-            raise TargetError(f"the size '{size}' is not the size of any axis of an input", e.where, FIX_SIZES)
+            return _part(e, atom)
         code, table = _FUNCTIONS[atom.fn]
         return e.run(code, [_size(e, a) for a in atom.args], INT32, (1,), options(table))
     total: int | None = None

@@ -176,7 +176,8 @@ def _pools(node: Node, op: MaxPool | AvgPool, code: str) -> str:
         return f"{code} takes two spatial axes, not {len(op.kernel)}"
     if any(d != 1 for d in op.dilations):
         return f"{code} has no dilation"
-    if any(w.ceil and w.used() is None for w in windows(node)):
+    exact = isinstance(op, MaxPool)
+    if any(w.ceil and w.used() is None and not w.is_same() and not (exact and w.rounds_up_with_more) for w in windows(node)):
         return f"{code} needs a known size to round it up"
     return refused_activation(node, op.activation) or refused_type(code, node.input(0).type.dtype)
 

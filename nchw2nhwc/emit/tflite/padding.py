@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from nchw2nhwc.ir import Dim, Size
+from nchw2nhwc.ir import Dim, Size, exact_div
 
 
 class Padding(IntEnum):
@@ -51,6 +51,11 @@ class Window:
             return self.begin, (self.count - 1) * self.stride + self.reach - self.size - self.begin
         return (self.begin, self.end) if self.stride == 1 else None
 
+    @property
+    def rounds_up_with_more(self) -> bool:
+        """Whether `stride - 1` more elements behind the data make all windows full that `ceil` counts, whatever the size is."""
+        return self.ceil and self.end + self.stride <= self.reach
+
     def is_valid(self) -> bool:
         """Whether VALID gives these windows."""
         used = self.used()
@@ -62,13 +67,20 @@ class Window:
         """Whether SAME gives these windows for certain."""
         used = self.used()
         if isinstance(self.size, Dim):
-            return used == ((self.reach - 1) // 2, self.reach // 2)
+            if exact_div(self.size, self.stride) is not None and self.reach >= self.stride:
+                total = self.reach - self.stride
+                return not self.ceil and (self.begin, self.end) == (total // 2, total - total // 2)
+            halves = self.ceil and self.stride == self.reach == 2 and self.begin == self.end == 0
+            return halves or used == ((self.reach - 1) // 2, self.reach // 2)
         windows = -(-self.size // self.stride)
         total = max((windows - 1) * self.stride + self.reach - self.size, 0)
         return windows == self.count and used is not None and used[0] == total // 2 and max(used[1], 0) == total - total // 2
 
     def explicit(self) -> tuple[int, int]:
-        """Zeros to add in front of and behind the data so that VALID gives these windows. Only while `used` knows, or without `ceil`."""
+        """Elements to add in front of and behind the data so that VALID gives these windows. Only while `used` knows, or without `ceil`, or
+        where it `rounds_up_with_more`."""
+        if self.used() is None and self.ceil:
+            return self.begin, self.end + self.stride - 1
         used = self.used() or (self.begin, self.end)
         return used[0], max(used[1], 0)
 

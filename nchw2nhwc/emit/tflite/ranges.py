@@ -7,9 +7,10 @@ import numpy as np
 from nchw2nhwc.ir import Value
 from nchw2nhwc.ops import binary, elementwise, movement, reduce
 from nchw2nhwc.ops.activation import Activation
-from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.indexing import Gather, TopK
 from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.resize import Resize
+from nchw2nhwc.ops.selection import Compress, NonMaxSuppression
 from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, DepthToSpace, MaxPool, SpaceToDepth
 
 _DEPTH = 32
@@ -46,3 +47,26 @@ def is_never_negative(value: Value, depth: int = _DEPTH) -> bool:
     padded = isinstance(op, movement.Pad) and op.value >= 0
     resized = isinstance(op, Resize) and op.mode in ("nearest", "linear") and op.roi is None
     return (padded or resized or isinstance(op, _KEEPS)) and all(v is None or is_never_negative(v, depth - 1) for v in node.inputs)
+
+
+_CARRIES = (elementwise.Cast, elementwise.Identity, movement.Reshape, movement.Transpose, movement.Slice, movement.Split, movement.Concat,
+            movement.Expand, movement.Tile)
+"""Ops that give elements of their operands on; integers keep their values."""
+
+
+def are_positions(value: Value, depth: int = _DEPTH) -> bool:
+    """Whether every element is an integer that is known to be at least 0: a position that was found, or counted."""
+    if value.type.dtype.kind not in "iu" or depth == 0:
+        return False
+    if value.const is not None:
+        return int(np.min(value.const.astype(np.int64), initial=0)) >= 0
+    node = value.producer
+    if node is None:
+        return False
+    if isinstance(node.op, TopK):
+        return value is node.outputs[1]
+    if isinstance(node.op, (NonMaxSuppression, reduce.ArgMax, reduce.ArgMin)):
+        return True
+    if isinstance(node.op, (Compress, Gather)):
+        return are_positions(node.input(0), depth - 1)
+    return isinstance(node.op, _CARRIES) and all(v is None or are_positions(v, depth - 1) for v in node.inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
 
@@ -17,6 +17,7 @@ from nchw2nhwc.parse.onnx.interface import Input, declared_inputs, reshaped
 from nchw2nhwc.parse.onnx.model import Model, load
 from nchw2nhwc.parse.onnx.order import layer_name
 from nchw2nhwc.parse.onnx.reader import Reader, Scope
+from nchw2nhwc.parse.open_sizes import OpenSizes, read_with_open_sizes
 from nchw2nhwc.parse.suppression import ends_before, ends_with
 
 __all__ = ["read_inputs", "read_onnx"]
@@ -37,7 +38,10 @@ def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shape
     """
     source = load(model)
     try:
-        return _read(source, input_shapes or {}, batch, outputs, nms)
+        declared = _declared(source, input_shapes or {})
+        inputs = reshaped(declared, input_shapes or {}, batch)
+        sizes = OpenSizes(*({i.name: i.shape for i in entries} for entries in (inputs, declared)))
+        return read_with_open_sizes(sizes, lambda sizes: _read(source, inputs, sizes, outputs, nms))
     except ConversionError as error:
         raise error.at(source.where) from None
 
@@ -47,25 +51,24 @@ def read_inputs(model: str | os.PathLike[str] | bytes | ModelProto, *, input_sha
     """The type of every input by name, in order, whatever ops the model has; see `read_onnx`."""
     source = load(model)
     try:
-        known = {i.name for i in source.graph.initializer} | {i.values.name for i in source.graph.sparse_initializer}
-        return {entry.name: entry.type for entry in _inputs(source, known, input_shapes or {}, batch)}
+        return {entry.name: entry.type for entry in reshaped(_declared(source, input_shapes or {}), input_shapes or {}, batch)}
     except ConversionError as error:
         raise error.at(source.where) from None
 
 
-def _inputs(source: Model, known: Container[str], input_shapes: Mapping[str, Sequence[int]], batch: int | None) -> list[Input]:
-    """The inputs that are not `known` as initializers."""
+def _declared(source: Model, input_shapes: Mapping[str, Sequence[int]]) -> list[Input]:
+    """The inputs that are no initializers, as the model declares them."""
+    known = {i.name for i in source.graph.initializer} | {i.values.name for i in source.graph.sparse_initializer}
     ranks = {name: len(sizes) for name, sizes in input_shapes.items()}
-    declared = declared_inputs((info for info in source.graph.input if info.name not in known), ranks, source.where)
-    return reshaped(declared, input_shapes, batch)
+    return declared_inputs((info for info in source.graph.input if info.name not in known), ranks, source.where)
 
 
-def _read(source: Model, input_shapes: Mapping[str, Sequence[int]], batch: int | None, outputs: Sequence[str], nms: Nms) -> Graph:
+def _read(source: Model, inputs: Sequence[Input], sizes: OpenSizes, outputs: Sequence[str], nms: Nms) -> Graph:
     graph = Graph(source.graph.name or "model", source.where.file)
     reader, scope = Reader(source, graph), Scope(source.opsets)
     reader.initializers(source.graph, scope)
-    for entry in _inputs(source, scope.entries, input_shapes, batch):
-        scope.entries[entry.name] = graph.add_input(entry.name, entry.type)
+    for entry in inputs:
+        scope.entries[entry.name] = graph.add_input(entry.name, entry.type.with_shape(sizes.shape(entry.name)))
     names = _stops(source.graph.node, outputs) if outputs else [info.name for info in source.graph.output]
     if not names or len(set(names)) < len(names):
         raise SourceError("two outputs have the same name" if names else "the model has no outputs")

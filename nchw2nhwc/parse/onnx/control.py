@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from onnx import GraphProto, NodeProto
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import TensorType
@@ -29,6 +29,8 @@ Read: TypeAlias = "Callable[[Reader, NodeProto, Operands, Scope, Sequence[bool],
 SHORT = 128
 """Nodes in all iterations of a loop that is written out while it is read."""
 
+DECIDE = "If this branch is never taken, give the input that decides it a value with --input-value NAME=VALUE."
+
 _UNKNOWN_LENGTH = "its length is known only at run time: the number of iterations depends on data"
 
 
@@ -46,8 +48,12 @@ def _if(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Se
         body = Body(name, r.graph.source)
         graph, inner = r.inside(node, name, scope, body)
         _require_no_operands(graph)
-        with r.building(body):
-            results = r.read_body(body, graph, inner)
+        try:
+            with r.building(body):
+                results = r.read_body(body, graph, inner)
+        except ConversionError as error:
+            error.advice = f"{error.advice} {DECIDE}".strip()
+            raise
         if results is None:
             return None
         body.returns(results)

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from math import prod
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
-from nchw2nhwc.ir import Shape, Value, exact_div, product
+from nchw2nhwc.ir import Dim, Shape, Size, Value, exact_div, product
+from nchw2nhwc.ops.base import UnequalSizesError
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.parse.builder import Builder
 
@@ -32,6 +33,14 @@ def one_int(b: Builder, value: Value, what: str) -> int:
     if len(numbers) != 1:
         raise SourceError(f"{what} has {len(numbers)} elements, not one")
     return numbers[0]
+
+
+def one_size(b: Builder, value: Value, what: str) -> Size:
+    """The only element of an operand that holds a size, symbolic or not. Raises SourceError when it has another number of elements."""
+    sizes = b.shape_of(value, what)
+    if len(sizes) != 1:
+        raise SourceError(f"{what} has {len(sizes)} elements, not one")
+    return sizes[0]
 
 
 def one_float(b: Builder, value: Value, what: str) -> float:
@@ -74,7 +83,10 @@ def resolved(shape: Shape, pattern: Shape, copy_zero: bool) -> Shape:
         raise SourceError(f"{_text(pattern)} is no shape")
     if -1 not in sizes:
         return tuple(sizes)
-    rest = exact_div(product(shape), product(s for s in sizes if s != -1))
+    total, known = product(shape), product(s for s in sizes if s != -1)
+    rest = exact_div(total, known)
+    if rest is None and (isinstance(total, Dim) or isinstance(known, Dim)):
+        raise UnequalSizesError(f"{_text(shape)} cannot be reshaped to {_text(pattern)} for all sizes", [(total % known, 0)])
     if rest is None:
         raise SourceError(f"{_text(shape)} cannot be reshaped to {_text(pattern)}")
     return tuple(rest if s == -1 else s for s in sizes)

@@ -52,7 +52,8 @@ def _inner(layer: Layer, kind: str) -> Inner:
 
 # ---- If ----------------------------------------------------------------------------------------------------------------
 def _if(r: Reader, layer: Layer, operands: Sequence[Value]) -> tuple[Value | None, ...]:
-    """The branch that a constant condition takes; else an If of both."""
+    """The branch that a constant condition takes; else an If of both. A number in one branch is a vector of one element where the other
+    branch gives a vector, as OpenVINO has it."""
     if not operands:
         raise SourceError("it has no condition")
     content = r.builder.content(operands[0])
@@ -67,7 +68,7 @@ def _if(r: Reader, layer: Layer, operands: Sequence[Value]) -> tuple[Value | Non
             if value not in operands:  # the outer name takes the place of the inner one
                 value.origin = ""
         return _in_order(layer, dict(zip((link.port for link in inner.outputs), found)))
-    bodies, ports = [], sorted(link.port for link in _inner(layer, "then_").outputs)
+    bodies, readers, ports = [], [], sorted(link.port for link in _inner(layer, "then_").outputs)
     for kind in ("then_", "else_"):
         inner, body = _inner(layer, kind), Body(f"{kind}body", r.graph.source)
         ends = {link.port: link.inner for link in inner.outputs}
@@ -75,8 +76,11 @@ def _if(r: Reader, layer: Layer, operands: Sequence[Value]) -> tuple[Value | Non
             raise SourceError("its branches have different results")
         reader = r.within(inner, body.graph)
         reader.values.update({(link.inner, 0): body.take(_operand(layer, operands, link.port)) for link in inner.inputs})
-        body.returns(reader.results([ends[port] for port in ports]))
+        readers.append((reader, reader.results([ends[port] for port in ports])))
         bodies.append(body)
+    ranks = [{v.rank for v in values} for values in zip(*(found for _, found in readers))]
+    for body, (reader, found) in zip(bodies, readers):
+        body.returns([reader.builder.reshape(v, (1,)) if v.rank == 0 and each == {0, 1} else v for v, each in zip(found, ranks)])
     return _in_order(layer, dict(zip(ports, add_if(r.builder, operands[0], *bodies))))
 
 

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
-from nchw2nhwc.ir import Shape, Size, Value
-from nchw2nhwc.ops.base import static
+from nchw2nhwc.ir import Dim, Shape, Size, Value
+from nchw2nhwc.ops.base import require_equal, static
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.parse.builder import Builder
@@ -55,8 +55,10 @@ def padding(x: Value, reach: Sequence[int], strides: Ints, pads_begin: Ints, pad
 def _same(size: Size, reach: int, stride: int) -> int:
     if stride == 1:
         return reach - 1
-    number = static(size, "a spatial size that decides automatic padding")
-    return max((-(-number // stride) - 1) * stride + reach - number, 0)
+    if isinstance(size, Dim):
+        require_equal(f"automatic padding of an axis of '{size}' in steps of {stride} depends on its size", (size % stride, 0))
+        return max(reach - stride, 0)
+    return max((-(-size // stride) - 1) * stride + reach - size, 0)
 
 
 def reach_of(kernel: Sequence[int], dilations: Sequence[int]) -> list[int]:

@@ -17,7 +17,7 @@ from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.parse import indexing, selection
 from nchw2nhwc.parse.builder import Builder
-from nchw2nhwc.parse.openvino.common import axis_of, one_int, require_rank
+from nchw2nhwc.parse.openvino.common import axis_of, one_int, one_size, require_rank
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 
 I32: DType = np.dtype(np.int32)
@@ -42,6 +42,8 @@ def gather(b: Builder, x: Value, indices: Value, axis: Value, *, batch_dims: int
     batch = axis_of(batch_dims, indices.rank + 1, "attribute 'batch_dims'")
     along = axis_of(one_int(b, axis, "the axis of a gather"), x.rank)
     require_rank((*x.shape, *indices.shape))
+    if indices.type.dtype == np.uint64:  # written for indices that are known to count from the front
+        indices = b.add1(Cast(I64), indices)
     size = x.shape[along]
     if indices.const is not None and isinstance(size, int) and indices.const.size and not \
             -size <= int(indices.const.min()) <= int(indices.const.max()) < size:
@@ -143,7 +145,7 @@ def top_k(b: Builder, x: Value, k: Value, *, axis: int, mode: Literal["max", "mi
           index_element_type: DType = I32, stable: bool = False) -> Results:
     """The largest or smallest elements along an axis and their positions, in the order of either; equal elements are always in the order of
     their positions. A single element is a reduction."""
-    count, along = one_int(b, k, "the number of elements of a TopK"), axis_of(axis, x.rank)
+    count, along = one_size(b, k, "the number of elements of a TopK"), axis_of(axis, x.rank)
     if count == 1:
         values, positions = (rd.ReduceMax, rd.ArgMax) if mode == "max" else (rd.ReduceMin, rd.ArgMin)
         return b.add1(values((along,), True), x), b.add1(positions(along, True, dtype=index_element_type), x)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from nchw2nhwc.errors import ConversionError, Location, OptionError, SourceError, UnsupportedError
-from nchw2nhwc.ir import Dim, Size, TensorType
+from nchw2nhwc.ir import Dim, Shape, Size, TensorType
 from nchw2nhwc.parse.openvino.attributes import integer
 from nchw2nhwc.parse.openvino.document import Document, Layer
 from nchw2nhwc.parse.openvino.elements import element_of
@@ -58,11 +58,16 @@ def _declared(document: Document, layer: Layer) -> tuple[str, TensorType]:
     for attribute in ("element_type", "shape"):
         if attribute not in layer.data:
             raise SourceError(f"attribute '{attribute}' is missing")
-    parts = layer.data["shape"].split(",") if layer.data["shape"].strip() else []
-    shape = [_size(part.strip(), name, axis) for axis, part in enumerate(parts)]
+    shape = declared_shape(layer.data["shape"], name)
     if port.dims and (len(port.dims) != len(shape) or any(d not in (-1, s) for d, s in zip(port.dims, shape) if isinstance(s, int))):
         raise SourceError(f"its shape is [{layer.data['shape']}], but its port declares {list(port.dims)}")
-    return name, TensorType(element_of(layer.data["element_type"].strip()).dtype, tuple(shape))
+    return name, TensorType(element_of(layer.data["element_type"].strip()).dtype, shape)
+
+
+def declared_shape(text: str, name: str) -> Shape:
+    """A shape as an attribute of a layer writes it; sizes that are open are named after the input `name`. Raises SourceError and
+    UnsupportedError."""
+    return tuple(_size(part.strip(), name, axis) for axis, part in enumerate(text.split(",") if text.strip() else []))
 
 
 def _size(text: str, name: str, axis: int) -> Size:

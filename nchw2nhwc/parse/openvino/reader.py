@@ -8,18 +8,21 @@ from math import prod
 
 from nchw2nhwc.errors import ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir import Dim, Graph, TensorType, Value, product
+from nchw2nhwc.ir.states import STATE_IN, STATE_OUT
 from nchw2nhwc.options import Nms
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.cut import unknown_name
 from nchw2nhwc.parse.detection import NAMES, only
+from nchw2nhwc.parse.open_sizes import OpenSizes, read_with_open_sizes
 from nchw2nhwc.parse.openvino.attributes import integer, integers
 from nchw2nhwc.parse.openvino.common import require_rank, same
 from nchw2nhwc.parse.openvino.control import CONTROL
 from nchw2nhwc.parse.openvino.document import Document, End, Inner, Layer, read_document
 from nchw2nhwc.parse.openvino.elements import decode, element_of
-from nchw2nhwc.parse.openvino.inputs import input_types, tensor_name
+from nchw2nhwc.parse.openvino.inputs import declared_shape, input_types, tensor_name
 from nchw2nhwc.parse.openvino.missing import REASONS
 from nchw2nhwc.parse.openvino.registry import apply, find
+from nchw2nhwc.parse.openvino.states import variable_of
 from nchw2nhwc.parse.openvino.suppression import MEASURING, suppresses
 from nchw2nhwc.parse.openvino.weights import Weights
 from nchw2nhwc.parse.suppression import Part, ends_before, ends_with
@@ -27,7 +30,7 @@ from nchw2nhwc.parse.suppression import Part, ends_before, ends_with
 MAX_ELEMENTS = 2**40
 """No tensor of a model that can run has more."""
 
-HELD = ("Parameter", "Const", "Result")
+HELD = ("Parameter", "Const", "Result", "ReadValue", "Assign")
 """Types that the reader itself takes care of."""
 
 
@@ -52,7 +55,13 @@ def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[st
     stops = _stops(document, outputs)
     if nms == "cut":
         stops = _before_suppression(document, stops)
-    return Reader(document, Weights(bin), check_shapes=not changed).read(types, stops, detects=nms == "detection-postprocess")
+    declared, weights = input_types(document, None, None)[0], Weights(bin)
+
+    def read(sizes: OpenSizes) -> Graph:
+        held = {name: type.with_shape(sizes.shape(name)) for name, type in types.items()}
+        return Reader(document, weights, check_shapes=not changed).read(held, stops, detects=nms == "detection-postprocess")
+
+    return read_with_open_sizes(OpenSizes(*({name: t.shape for name, t in each.items()} for each in (types, declared))), read)
 
 
 class Reader:
@@ -64,11 +73,14 @@ class Reader:
         self.builder = Builder(self.graph)
         self.values: dict[End, Value | None] = {}
         self.names: dict[End, str] = {}
+        self.inner = False
+        """Whether this reads a body."""
 
     def read(self, inputs: Mapping[str, TensorType], stops: Mapping[str, End], *, detects: bool = False) -> Graph:
         """The graph for inputs of these types, up to the results `stops` (by the names of their tensors) or, without any, the Results; if
         it `detects`, with what stands for the suppression of boxes in the place of those that need it."""
         results = [] if stops else self.document.of_type("Result")
+        written = [] if stops else self.document.of_type("Assign")
         ends = [self.document.layers[id] for id, _ in stops.values()] or results
         if detects:
             self.builder.detections = []
@@ -76,6 +88,7 @@ class Reader:
             stops = {name: end for name, end in stops.items() if end in others}
             results = [layer for layer in results if layer.sources[0] in others]
             ends = [self.document.layers[id] for id, _ in (*others, *suppressed)]
+        ends = [*ends, *written]
         _require_mapped(_computing(self.document.order(ends)), self.document)
         for layer, (name, type) in zip(self.document.of_type("Parameter"), inputs.items()):
             self.values[layer.id, 0] = self._checked(layer, self.graph.add_input(name, type))
@@ -88,6 +101,8 @@ class Reader:
                 self.graph.add_output(found, name)
         for layer in results:
             self._add_output(layer)
+        for layer in written:
+            self._add_state(layer)
         self.graph.prune()
         return self.graph
 
@@ -98,6 +113,7 @@ class Reader:
         other.graph = self.graph if graph is None else graph
         other.builder = self.builder if graph is None else Builder(graph)
         other.builder.origin = self.builder.origin
+        other.inner = True
         return other
 
     def results(self, ids: Sequence[int]) -> list[Value]:
@@ -125,6 +141,8 @@ class Reader:
         results: Sequence[Value | None]
         if layer.type == "Const":
             results = (self._constant(layer),)
+        elif layer.type == "ReadValue":
+            results = (self._state(layer),)
         elif layer.type in CONTROL:
             results = CONTROL[layer.type](self, layer, [self._operand(layer, k) for k in range(len(layer.operands))])
         else:
@@ -159,6 +177,31 @@ class Reader:
         if size != needed and needed:
             raise SourceError(f"{element.name}{list(shape)} takes {needed} bytes, but its size is {size}")
         return self.builder.const(decode(self.weights.take(offset, needed), element, shape))
+
+    def _state(self, layer: Layer) -> Value:
+        """What the network remembers from its last run: an input. Where it is given an initial value, that says its type."""
+        if self.inner:
+            raise UnsupportedError("a body that remembers something from one run to the next is not supported")
+        name = STATE_IN + variable_of(layer)
+        known = next((v for v in self.graph.inputs if v.name == name), None)
+        if known is not None:
+            return known
+        if layer.operands:
+            type = self._operand(layer, 0).type
+        else:
+            text = {key: layer.data.get(key, "") for key in ("variable_type", "variable_shape")}
+            type = TensorType(element_of(text["variable_type"]).dtype, declared_shape(text["variable_shape"], name))
+        return self.graph.add_input(name, type)
+
+    def _add_state(self, layer: Layer) -> None:
+        """An Assign: what is remembered becomes an output."""
+        name = STATE_OUT + variable_of(layer)
+        if name in self.graph.output_names:
+            raise SourceError(f"the variable '{variable_of(layer)}' is assigned twice", self.document.where(layer))
+        try:
+            self.graph.add_output(self._operand(layer, 0), name)
+        except UnsupportedError as error:
+            raise error.at(self.document.where(layer)) from None
 
     def _named(self, layer: Layer, k: int, value: Value) -> Value:
         """`value` under the source tensor's name; one that has a name from an earlier layer gets a second one."""
@@ -229,7 +272,7 @@ def _parts(document: Document, ends: Iterable[Layer]) -> list[Part[End]]:
 
 def _computing(layers: Iterable[Layer]) -> list[Layer]:
     """Those of the layers that compute something."""
-    return [layer for layer in layers if layer.type not in ("Parameter", "Result")]
+    return [layer for layer in layers if layer.type not in ("Parameter", "Result", "Assign")]
 
 
 def _unmapped(layers: Iterable[Layer]) -> Iterator[Layer]:

@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
-from nchw2nhwc.ir import Size, Value, product
+from nchw2nhwc.ir import Dim, Size, Value, product
+from nchw2nhwc.ops.base import require_equal
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.parse.builder import Builder
@@ -94,7 +95,8 @@ def _targets(b: Builder, x: Value, operand: Value, axes: Value | None, by_size: 
     else:
         shape = [before + size + after for before, size, after in zip(_padded(pads_begin, x), x.shape, _padded(pads_end, x))]
         scales = b.array(operand, "the scales of an Interpolate").ravel().tolist()
-        entries = [Target(_scaled(shape[axis], float(scale)), float(scale)) for axis, scale in zip(along, scales)]
+        entries = [Target(_scaled(shape[axis], float(scale)), None if isinstance(shape[axis], Dim) else float(scale))
+                   for axis, scale in zip(along, scales)]
     if len(entries) < len(along) or len(set(along)) < len(along):
         raise SourceError(f"{len(entries)} {'sizes' if by_size else 'scales'} for axes {list(along)}")
     return dict(zip(along, entries))
@@ -117,6 +119,7 @@ def _scaled(size: Size, scale: float) -> Size:
     ratio = Fraction(scale)
     if ratio.denominator > 64:
         raise UnsupportedError(f"a size of '{size}' is scaled by {scale}", advice="Give fixed sizes with --input-shape NAME=...")
+    require_equal(f"a size of '{size}' times {scale} is not always a whole number", (size * ratio.numerator % ratio.denominator, 0))
     return size * ratio.numerator // ratio.denominator
 
 

@@ -8,11 +8,12 @@ from math import prod
 
 import numpy as np
 
+from nchw2nhwc.ir.dim import is_static
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
-from nchw2nhwc.ops.binary import Maximum, Mul, Pow
+from nchw2nhwc.ops.binary import Div, Maximum, Mul, Pow
 from nchw2nhwc.ops.elementwise import Abs, Identity, Sqrt
-from nchw2nhwc.ops.movement import Concat
+from nchw2nhwc.ops.movement import Concat, Expand
 from nchw2nhwc.ops.reduce import ReduceMax
 from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, Conv, LpPool, MaxPool
 from nchw2nhwc.ops.windows import Ints, adaptive_windows, elements_counted, lowest
@@ -32,6 +33,11 @@ def _needed_end(node: Node, op: Pool) -> Ints:
     if not op.ceil_mode:
         return op.pads_end
     x, axes = node.input(0), range(2, node.input(0).rank)
+    if isinstance(op, MaxPool) and not is_static(x.shape[2:]):  # more elements than are needed do not change a maximum
+        reaches = [d * (k - 1) + 1 for k, d in zip(op.kernel, op.dilations)]
+        full = all(e + s <= r for e, s, r in zip(op.pads_end, op.strides, reaches))
+        require(full, "which windows of {!r} count depends on its size", node)
+        return tuple(e + s - 1 for e, s in zip(op.pads_end, op.strides))
     sizes, counts = static_sizes(x, axes), static_sizes(node.output, axes)
     spans = ((n - 1) * s + d * (k - 1) + 1 for n, s, d, k in zip(counts, op.strides, op.dilations, op.kernel))
     return tuple(max(end, span - size - begin) for end, span, size, begin in zip(op.pads_end, spans, sizes, op.pads_begin))
@@ -93,7 +99,8 @@ def dilated_maximum(rw: Rewriter, node: Node, op: MaxPool) -> Value:
 
 @RULES.on(AvgPool)
 def counted_mean(rw: Rewriter, node: Node, op: AvgPool) -> Value:
-    """Zeros around x, a mean over whole windows, and where elements do not count, a constant factor that makes up for it."""
+    """Zeros around x, a mean over whole windows, and where elements do not count, a factor that makes up for it: a constant, or for sizes
+    that are open one over the share of elements that count."""
     x, axes = node.input(0), range(2, node.input(0).rank)
     require(not op.channels_last, "{!r} is stored channels-last", node)
     require_float(x)
@@ -101,8 +108,12 @@ def counted_mean(rw: Rewriter, node: Node, op: AvgPool) -> Value:
     bare = replace(op, pads_begin=(0,) * len(axes), pads_end=(0,) * len(axes), ceil_mode=False, count_include_pad=True)
     require(bare != op, "{!r} has no padding", node)
     everything_counts = op.count_include_pad and ends == op.pads_end
+    pads = dict(zip(axes, zip(op.pads_begin, ends)))
+    if not everything_counts and not is_static(x.shape[2:]):
+        ones = rw.add(Expand((1, 1, *x.shape[2:])), rw.constant(np.ones((1,) * x.rank), x.type.dtype))
+        return rw.add(Div(), rw.add(bare, padded(rw, x, pads)), rw.add(bare, padded(rw, ones, pads)))
     factor = None if everything_counts else _made_up(node, op)
-    result = _cropped(rw, rw.add(bare, padded(rw, x, dict(zip(axes, zip(op.pads_begin, ends))))), node.output)
+    result = _cropped(rw, rw.add(bare, padded(rw, x, pads)), node.output)
     return result if factor is None else rw.add(Mul(), result, rw.constant(factor, x.type.dtype))
 
 

@@ -122,9 +122,19 @@ def test_what_cannot_be(made: NodeProto, error: type[ConversionError], reason: s
     assert caught.value.where.type == made.op_type
 
 
-def test_branches_of_different_shapes() -> None:
+def test_branches_of_different_sizes() -> None:
+    """The result has a size of its own, which is known once a branch has been computed."""
     branches = {"then_branch": body([node("Relu", "x", "t")], [], ["t"]),
                 "else_branch": body([node("Concat", "x x", "t", axis=0)], [], ["t"])}
     nodes = [node("ReduceMean", "x", "m", keepdims=0), node("Less", "m half", "c"), node("If", "c", **branches)]
-    with pytest.raises(UnsupportedError, match=r"result 1 is float32\[2, 3\] in one branch and float32\[4, 3\] in the other"):
-        read(whole(nodes, (2, 3)))
+    graph = assert_as_runtime(whole(nodes, (2, 3)))
+    assert str(graph.outputs[0].type) == "float32[y_size, 3]"
+
+
+def test_branches_of_different_ranks() -> None:
+    branches = {"then_branch": body([node("Relu", "x", "t")], [], ["t"]), "else_branch": body([node("Flatten", "m", "t")], [], ["t"])}
+    nodes = [node("ReduceMean", "x", "n"), node("Reshape", "n shape", "m"), node("ReduceMean", "x", "k", keepdims=0),
+             node("Less", "k half", "c"), node("If", "c", **branches)]
+    source = whole(nodes, (2, 3, 1))
+    with pytest.raises(UnsupportedError, match=r"result 1 is float32\[2, 3, 1\] in one branch and"):
+        read(source)

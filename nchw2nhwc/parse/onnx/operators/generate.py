@@ -7,11 +7,12 @@ import numpy as np
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.binary import Add, Equal, Less, Where
+from nchw2nhwc.ops.binary import Add, Equal, GreaterEqual, Less, LessEqual, Where
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.reduce import ArgMax
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
+from nchw2nhwc.parse.selection import positions
 
 INT64 = np.dtype(np.int64)
 
@@ -21,11 +22,16 @@ def trilu(b: LayerBuilder, x: Value, k: Value | None = None, *, upper: bool = Tr
     """The upper (or lower) triangle of the last two axes, from diagonal k on; the rest becomes 0."""
     if x.rank < 2:
         raise b.damaged(f"the operand must be a matrix, but is {x.type}")
-    rows, columns = (static(s, "the size of a triangle") for s in x.shape[-2:])
-    b.require_room(rows * columns)
+    rows, columns = x.shape[-2:]
     shift = 0 if k is None else b.integer(k, "k")
-    distance = np.arange(columns) - np.arange(rows)[:, None]
-    kept = b.const(distance >= shift if upper else distance <= shift)
+    if isinstance(rows, int) and isinstance(columns, int):
+        b.require_room(rows * columns)
+        distance = np.arange(columns) - np.arange(rows)[:, None]
+        kept = b.const(distance >= shift if upper else distance <= shift)
+    else:
+        down, along = (positions(b, size, INT64) for size in (rows, columns))
+        edge = b.reshape(b.add1(Add(), down, b.const(shift, INT64)), (rows, 1))
+        kept = b.add1(GreaterEqual() if upper else LessEqual(), along, edge)
     return b.add1(Where(), kept, x, b.scalar(0, x))
 
 

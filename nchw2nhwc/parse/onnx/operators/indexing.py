@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import product
+from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Mod
@@ -75,16 +75,16 @@ def top_k_1(b: LayerBuilder, x: Value, *, k: int, axis: int = -1) -> Sequence[Va
 
 @onnx_op("TopK", 10)
 def top_k_10(b: LayerBuilder, x: Value, k: Value, *, axis: int = -1) -> Sequence[Value]:
-    return _top_k(b, x, b.integer(k, "K"), axis)
+    return _top_k(b, x, b.size(k, "K"), axis)
 
 
 @onnx_op("TopK", 11, 24)
 def top_k(b: LayerBuilder, x: Value, k: Value, *, axis: int = -1, largest: bool = True, sorted: bool = True) -> Sequence[Value]:
     """Without `sorted` any order will do, so the same one as with it."""
-    return _top_k(b, x, b.integer(k, "K"), axis, largest)
+    return _top_k(b, x, b.size(k, "K"), axis, largest)
 
 
-def _top_k(b: LayerBuilder, x: Value, k: int, axis: int, largest: bool = True) -> Sequence[Value]:
+def _top_k(b: LayerBuilder, x: Value, k: Size, axis: int, largest: bool = True) -> Sequence[Value]:
     return b.add(TopK(b.axis(axis, x.rank), k, largest), x)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
-from nchw2nhwc.ir.dim import Dim, Shape, Size, exact_div, product
+from nchw2nhwc.ir.dim import Dim, Shape, Size, exact_div, is_at_most, is_static, product
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.base import broadcast_shapes, static
+from nchw2nhwc.ops.base import UnequalSizesError, broadcast_shapes, require_equal, static
 from nchw2nhwc.ops.movement import FIX_SIZES, Concat, Expand, Pad, Slice, Split, Tile
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
@@ -69,7 +72,7 @@ def _rest(b: LayerBuilder, x: Value, wanted: Sequence[Size]) -> Size:
     rest = exact_div(product(x.shape), known)
     if rest is None:
         if isinstance(known, Dim) or not x.type.is_static:
-            raise UnsupportedError(f"{x.type} cannot be given the shape {_text(wanted)} for all sizes", b.where, FIX_SIZES)
+            raise UnequalSizesError(f"{x.type} cannot be given the shape {_text(wanted)} for all sizes", [(product(x.shape) % known, 0)])
         raise b.damaged(f"{x.type} cannot be given the shape {_text(wanted)}")
     return rest
 
@@ -103,8 +106,10 @@ def _squeezed(b: LayerBuilder, x: Value, axes: Ints | None) -> Value:
     else:
         gone = b.axes(axes, x.rank)
         for axis in gone:
-            if static(x.shape[axis], f"the size of axis {axis}, which is to go,") != 1:
+            size = x.shape[axis]
+            if isinstance(size, int) and size != 1:
                 raise b.damaged(f"axis {axis} of {x.type} cannot go: its size is not 1")
+            require_equal(f"axis {axis} of {x.type} goes only if its size is 1", (size, 1))
     return b.reshape(x, tuple(size for k, size in enumerate(x.shape) if k not in gone))
 
 
@@ -161,7 +166,9 @@ def split_18(b: LayerBuilder, x: Value, split: Value | None = None, *, axis: int
         return _split(b, x, axis, b.ints(split, "split"))
     if num_outputs is None or num_outputs != len(b.wanted):
         raise b.damaged(f"there are {len(b.wanted)} results, but num_outputs is {num_outputs}")
-    size = static(x.shape[axis], f"the size of axis {axis}, which is to be split,")
+    size = x.shape[axis]
+    if isinstance(size, Dim):
+        return _equal_parts(b, x, axis, size)
     chunk = -(-size // num_outputs)
     return _split(b, x, axis, (*[chunk] * (num_outputs - 1), size - chunk * (num_outputs - 1)))
 
@@ -169,13 +176,23 @@ def split_18(b: LayerBuilder, x: Value, split: Value | None = None, *, axis: int
 def _split(b: LayerBuilder, x: Value, axis: int, sizes: Ints | None) -> Sequence[Value]:
     if sizes is None:
         count = len(b.wanted)
-        size = static(x.shape[axis], f"the size of axis {axis}, which is to be split,")
+        size = x.shape[axis]
+        if isinstance(size, Dim):
+            return _equal_parts(b, x, axis, size)
         if size % count:
             raise b.damaged(f"axis {axis} of {x.type} cannot be split into {count} equal parts")
         sizes = (size // count,) * count
     if len(sizes) != len(b.wanted):
         raise b.damaged(f"there are {len(b.wanted)} results, but {len(sizes)} sizes")
     return (x,) if len(sizes) == 1 and sizes[0] == x.shape[axis] else b.add(Split(axis, sizes), x)
+
+
+def _equal_parts(b: LayerBuilder, x: Value, axis: int, size: Dim) -> Sequence[Value]:
+    """As many parts of one size as there are results, of an axis whose size is open."""
+    count = len(b.wanted)
+    require_equal(f"axis {axis} of {x.type} cannot be split into {count} equal parts", (size % count, 0))
+    ends = [size // count * k for k in range(count + 1)]
+    return [_sliced(b, x, (start,), (stop,), (axis,), None) for start, stop in pairwise(ends)]
 
 
 @onnx_op("Slice", 1)
@@ -229,7 +246,22 @@ def pad(b: LayerBuilder, x: Value, pads: Value, constant_value: Value | None = N
     fill = 0.0
     if constant_value is not None and mode == "constant":
         fill = float(b.number(constant_value, "constant_value"))
+    widths = b.shape_of(pads, "pads")
+    if mode == "constant" and not is_static(widths):
+        return _open_padding(b, x, widths, range(x.rank) if axes is None else [b.axis(a, x.rank) for a in b.ints(axes, "axes")], fill)
     return _padded(b, x, b.ints(pads, "pads"), None if axes is None else b.ints(axes, "axes"), mode, fill)
+
+
+def _open_padding(b: LayerBuilder, x: Value, pads: Shape, axes: Sequence[int], fill: float) -> Value:
+    """Padding whose width depends on sizes that are open: elements joined to both ends."""
+    if len(pads) != 2 * len(axes) or not all(is_at_most(0, p) for p in pads):
+        raise UnsupportedError(f"pads {_text(pads)} of {x.type} may be negative", b.where, FIX_SIZES)
+    for k, axis in enumerate(axes):
+        for before, width in ((True, pads[k]), (False, pads[k + len(axes)])):
+            if width != 0:
+                more = b.full(np.asarray(fill, x.type.dtype), tuple(width if a == axis else s for a, s in enumerate(x.shape)))
+                x = b.add1(Concat(axis), *((more, x) if before else (x, more)))
+    return x
 
 
 def _padded(b: LayerBuilder, x: Value, pads: Ints, axes: Ints | None, mode: str, fill: float) -> Value:

@@ -12,7 +12,7 @@ import numpy as np
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.base import require_equal, static
 from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.parse.onnx.operators.movement import FAR
@@ -112,7 +112,10 @@ def _by_scales(b: LayerBuilder, x: Value, given: Floats, axes: Ints, region: Flo
     scales = [1.0] * x.rank
     for axis, scale in zip(axes, given):
         scales[axis] = scale
-    return Target(_scaled_sizes(b, x, scales, region), tuple(scales), region, op)
+    sizes = _scaled_sizes(b, x, scales, region)
+    exact = region is None and not x.type.is_static and all(s * f.denominator == size * f.numerator for s, size, f
+                                                            in zip(sizes, x.shape, map(Fraction, scales)))
+    return Target(sizes, None if exact else tuple(scales), region, op)
 
 
 def _scaled_sizes(b: LayerBuilder, x: Value, scales: Sequence[float], region: Floats | None) -> tuple[Size, ...]:
@@ -129,6 +132,7 @@ def _scaled_sizes(b: LayerBuilder, x: Value, scales: Sequence[float], region: Fl
         exact = Fraction(scale)
         if exact.denominator > 64 or region is not None:
             raise UnsupportedError(f"the size '{size}' times {scale:.9g} has no exact formula", b.where, FIX_SIZES)
+        require_equal(f"the size '{size}' times {scale:.9g} is not always a whole number", (size * exact.numerator % exact.denominator, 0))
         result.append(size * exact.numerator // exact.denominator)
     return tuple(result)
 

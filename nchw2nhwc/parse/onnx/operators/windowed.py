@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Dim, Size, exact_div
+from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.base import require_equal, static
 from nchw2nhwc.ops.binary import Pow
 from nchw2nhwc.ops.elementwise import Abs
 from nchw2nhwc.ops.movement import FIX_SIZES
@@ -52,11 +52,11 @@ def _window(b: LayerBuilder, x: Value, kernel: Ints, strides: Ints | None, dilat
 
 def _same(size: Size, reach: int, stride: int, auto_pad: str) -> tuple[int, int]:
     """Padding before and after an axis so that ceil(size / stride) windows fit. It depends on the size, unless that is a multiple."""
-    if stride == 1 or (isinstance(size, Dim) and exact_div(size, stride) is not None):
+    if isinstance(size, Dim):
+        require_equal(f"auto_pad={auto_pad} of an axis of '{size}' in steps of {stride} depends on its size", (size % stride, 0))
         total = max(reach - stride, 0)
     else:
-        known = static(size, f"an axis with auto_pad={auto_pad} and stride {stride}")
-        total = max((-(-known // stride) - 1) * stride + reach - known, 0)
+        total = max((-(-size // stride) - 1) * stride + reach - size, 0)
     return _halves(total, auto_pad == "SAME_UPPER")
 
 

@@ -32,11 +32,18 @@ def test_reshape_of_symbolic_sizes(shape: Dims, wanted: list[int], result: str) 
 
 @pytest.mark.parametrize(("shape", "wanted", "message"), [
     ((2, 3), [5, -1], "cannot be given the shape"), ((2, 3), [-1, -1], "more than one size open"), ((2, 3), [2, -3], "negative size -3"),
-    ((2, 3), [2, 3, 0], "keeps axis 2"), (("N", 3), [4, -1], "for all sizes"), ((2, 3), [7], "elements"), ((0, 3), [0, -1], "cannot be"),
+    ((2, 3), [2, 3, 0], "keeps axis 2"), (("N", "M", 3), [5, 4], "has to be 20"), (("N", 3), [7], "has to be"),
+    ((2, 3), [7], "elements"), ((0, 3), [0, -1], "cannot be"),
 ])
 def test_reshapes_that_do_not_fit(shape: Dims, wanted: list[int], message: str) -> None:
     with pytest.raises(ConversionError, match=message):
         read(model([node("Reshape", "x s")], [tensor("x", shape)], constants={"s": np.array(wanted, INT64)}))
+
+
+def test_a_size_that_a_reshape_divides() -> None:
+    graph = read(model([node("Reshape", "x s")], [tensor("x", ("N", 3))], constants={"s": np.array([4, -1], INT64)}))
+    assert str(graph.inputs[0].type) == "float32[4*N/4, 3]"
+    assert str(graph.outputs[0].type) == "float32[4, 3*N/4]"
 
 
 def test_a_reshape_to_a_computed_shape_is_not_supported() -> None:

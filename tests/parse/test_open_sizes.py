@@ -1,0 +1,97 @@
+"""Open sizes, held to what the ops of a model need."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import onnx
+import openvino
+import pytest
+from onnx import NodeProto
+from openvino import opset13 as ops
+
+from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.parse.openvino import read_openvino
+from tests.parse.onnx.models import Dims, assert_as_runtime, model, node, read, tensor
+from tests.parse.openvino.harness import saved
+
+IMAGE: Dims = ("N", 3, "H", "W")
+WEIGHTS = np.random.default_rng(0).standard_normal((3, 3, 3, 3)).astype(np.float32)
+
+
+def halvings(count: int) -> list[NodeProto]:
+    """`count` convolutions that halve an image and round up, then resizes that double it and are added to what was there before."""
+    names = ["x", *(f"c{k}" for k in range(count))]
+    nodes = [node("Conv", f"{before} w", after, strides=[2, 2], pads=[1, 1, 1, 1]) for before, after in pairwise(names)]
+    for k in range(count, 0, -1):
+        source = names[count] if k == count else f"s{k}"
+        nodes += [node("Resize", f"{source} - two", f"u{k}"), node("Add", f"u{k} {names[k - 1]}", "y" if k == 1 else f"s{k - 1}")]
+    return nodes
+
+
+def image_model(nodes: list[NodeProto]) -> onnx.ModelProto:
+    return model(nodes, [tensor("x", IMAGE)], constants={"w": WEIGHTS, "two": np.array([1, 1, 2, 2], np.float32)})
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_multiple_of_what_is_halved(count: int) -> None:
+    graph = read(image_model(halvings(count)))
+    step = 2**count
+    assert str(graph.inputs[0].type) == f"float32[N, 3, {step}*H/{step}, {step}*W/{step}]"
+    assert graph.outputs[0].shape == graph.inputs[0].shape
+    assert any(f"axis 2 of 'x' to be a multiple of {step}" in note for note in graph.notes)
+
+
+def test_a_size_that_is_known_is_not_touched() -> None:
+    nodes = halvings(2)
+    assert str(read(image_model(nodes), input_shapes={"x": (-1, 3, 64, -1)}).inputs[0].type) == "float32[N, 3, 64, 4*W/4]"
+    with pytest.raises(ShapeError, match="do not broadcast"):
+        read(image_model(nodes), input_shapes={"x": (-1, 3, 63, -1)})
+
+
+def test_sizes_of_several_inputs_that_meet() -> None:
+    inputs = [tensor("x", ("N", "L", 3)), tensor("z", ("M", "K", 3)), tensor("v", ("P", 3))]
+    graph = assert_as_runtime(model([node("Add", "x z", "a"), node("Add", "a v", "y")], inputs), unknown=4)
+    assert [str(v.type) for v in graph.inputs] == ["float32[N, L, 3]", "float32[N, L, 3]", "float32[L, 3]"]
+
+
+def test_a_table_that_is_long_enough() -> None:
+    """Position embeddings are cut to the length of the sequence, which therefore cannot be longer than the table."""
+    nodes = [node("Shape", "x", "l", start=1, end=2), node("Slice", "table zero l one", "p"), node("Add", "x p", "y")]
+    source = model(nodes, [tensor("x", ("N", "L", 4))], constants={
+        "table": np.ones((1, 77, 4), np.float32), "zero": np.array([0]), "one": np.array([1])})
+    graph = read(source)
+    assert str(graph.outputs[0].type) == "float32[N, L, 4]"
+    assert graph.notes == ["'y' (Add) needs axis 1 of 'x' to be at most 77"]
+
+
+@pytest.mark.parametrize(("nodes", "constants", "reason", "advice"), [
+    ([node("Add", "x k", "y")], {"k": np.ones((1, 3, 8, 1), np.float32)}, "axis 2 of 'x' cannot be of any size, because H has to be 8",
+     "--input-shape x=-1,3,8,-1"),
+    ([node("Flatten", "x", "f"), node("Gemm", "f k", "y")], {"k": np.ones((48, 2), np.float32)},
+     "axis 2 of 'x' and axis 3 of 'x' cannot be of any size, because H*W has to be 16", "--input-shape x=-1,3,4,4"),
+    ([node("MaxPool", "x", "p", kernel_shape=[2, 1], strides=[4, 1]), node("Squeeze", "p k", "y")], {"k": np.array([2])},
+     "axis 2 of 'x' cannot be of any size", "--input-shape x=-1,3,2,-1"),
+])
+def test_what_has_to_be_fixed_names_the_flag(nodes: list[NodeProto], constants: dict[str, object], reason: str, advice: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        read(model(nodes, [tensor("x", IMAGE)], constants=constants))
+    assert reason in caught.value.reason
+    assert advice in caught.value.advice
+
+
+def test_the_sizes_of_the_source_itself_are_proposed() -> None:
+    source = model([node("Add", "x k", "y")], [tensor("x", (1, 3, 24, 40))], constants={"k": np.ones((3, 24, 40), np.float32)})
+    with pytest.raises(ShapeError) as caught:
+        read(source, input_shapes={"x": (1, 3, -1, -1)})
+    assert "--input-shape x=1,3,24,40" in caught.value.advice
+
+
+def test_openvino(tmp_path: Path) -> None:
+    x = ops.parameter(openvino.PartialShape([-1, 3, -1, -1]), np.float32, name="x")
+    halved = ops.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2], rounding_type="ceil").output(0)
+    doubled = ops.interpolate(halved, np.array([2, 2], np.float32), "nearest", "scales", axes=np.array([2, 3], np.int32))
+    xml = saved(openvino.Model([ops.result(ops.add(x, doubled))], [x], "net"), tmp_path)
+    assert str(read_openvino(xml).inputs[0].type) == "float32[x_0, 3, 2*x_2/2, 2*x_3/2]"

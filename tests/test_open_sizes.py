@@ -1,0 +1,108 @@
+"""Models with open sizes, from the source to one file that is run at several sizes."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+import onnx
+import pytest
+
+from nchw2nhwc import convert
+from nchw2nhwc.check.litert import run_litert
+from nchw2nhwc.errors import TargetError
+from tests.parse.onnx.models import Dims, model, node, runtime, tensor
+from tests.parse.test_open_sizes import halvings, image_model
+
+IMAGE: Dims = ("N", 4, "H", "W")
+RNG = np.random.default_rng(0)
+
+
+def weights(*shape: int) -> object:
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def ints(*values: int) -> object:
+    return np.array(values, np.int64)
+
+
+def floats(*values: float) -> object:
+    return np.array(values, np.float32)
+
+
+ATTENTION = [
+    node("Shape", "x", "s"), node("Slice", "s zero two", "nc"), node("Concat", "nc open", "r", axis=0), node("Reshape", "x r", "f"),
+    node("Transpose", "f", "q", perm=[0, 2, 1]), node("MatMul", "q f", "qk"), node("Softmax", "qk", "p"), node("MatMul", "p q", "o"),
+    node("Transpose", "o", "t", perm=[0, 2, 1]), node("Reshape", "t s", "y")]
+WINDOWS = [
+    node("Shape", "x", "s"), node("Slice", "s two four", "hw"), node("Div", "hw seven", "b"),
+    node("Split", "b", "h w", axis=0, num_outputs=2), node("Concat", "open channels h side w side", "r", axis=0),
+    node("Reshape", "x r", "a"),
+    node("Transpose", "a", "t", perm=[0, 2, 4, 1, 3, 5]), node("Reshape", "t tokens", "u"), node("Softmax", "u", "y")]
+FULL_BLOCKS = [node("Shape", "x", "s", start=2), node("Mod", "s eights", "m"), node("Sub", "eights m", "d"), node("Mod", "d eights", "e"),
+               node("Concat", "nothing e", "p", axis=0), node("Pad", "x p", "y")]
+AS_LARGE = [node("Conv", "x w", "a", pads=[1, 1, 1, 1], strides=[2, 2]), node("Shape", "a", "k", end=2), node("Shape", "x", "l", start=2),
+            node("Concat", "k l", "z", axis=0),
+            node("Resize", "a - - z", "b", mode="linear", coordinate_transformation_mode="pytorch_half_pixel"), node("Add", "b x", "y")]
+CAUSAL = [node("Shape", "x", "s", start=3), node("Concat", "s s", "l", axis=0), node("ConstantOfShape", "l", "o"),
+          node("Trilu", "o", "y0", upper=0), node("MatMul", "x y0", "y")]
+
+CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
+    "attention": (ATTENTION, {"zero": ints(0), "two": ints(2), "open": ints(-1)}),
+    "windows": (WINDOWS, {"two": ints(2), "four": ints(4), "seven": ints(7, 7), "open": ints(-1), "channels": ints(4), "side": ints(7),
+                          "tokens": ints(-1, 4, 49)}),
+    "full blocks": (FULL_BLOCKS, {"eights": ints(8, 8), "nothing": ints(0, 0, 0, 0, 0, 0)}),
+    "as large as": (AS_LARGE, {"w": weights(4, 4, 3, 3)}),
+    "causal mask": (CAUSAL, {}),
+    "mean of what is there": ([node("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])], {}),
+    "maximum, rounded up": ([node("MaxPool", "x", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)], {}),
+    "pairs, rounded up": ([node("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)], {}),
+    "SAME": ([node("Conv", "x w", strides=[2, 2], auto_pad="SAME_UPPER")], {"w": weights(4, 4, 3, 3)}),
+    "transposed": ([node("ConvTranspose", "x w", strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1])], {"w": weights(4, 4, 3, 3)}),
+    "repeated": ([node("Resize", "x - s", mode="nearest")], {"s": floats(1, 1, 3, 2)}),
+    "half as large": ([node("Resize", "x - s", mode="linear")], {"s": floats(1, 1, 0.5, 0.5)}),
+    "reflected": ([node("Pad", "x p", mode="reflect")], {"p": ints(0, 0, 2, 1, 0, 0, 1, 3)}),
+    "blocks": ([node("SpaceToDepth", "x", blocksize=2)], {}),
+    "halves": ([node("Split", "x", "y z", axis=2, num_outputs=2)], {}),
+}
+MODELS = {name: model(nodes, [tensor("x", IMAGE)], constants=constants, opset=18) for name, (nodes, constants) in CASES.items()}
+MODELS["pyramid"] = image_model(halvings(3))
+
+NO_KERAS = {"attention": "at most one unknown size", "windows": "unknown size", "full blocks": "Keras", "as large as": "resizes otherwise",
+            "causal mask": "Keras", "half as large": "resizes otherwise", "mean of what is there": "Keras", "reflected": "is wider",
+            "blocks": "at most one unknown size", "halves": "at known positions only"}
+"""What Keras' symbolic tensors, which do not tell sizes, cannot express."""
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_one_file_at_several_sizes(name: str) -> None:
+    """The check runs at two sizes, the file at two more, in which height and width differ."""
+    source = MODELS[name]
+    converted = convert(source)
+    outcome = converted.check()
+    assert converted.sample is not None
+    assert len({run.data["x"].shape for run in converted.sample.runs}) == 2
+    assert outcome.passed, outcome
+    content = converted.tflite()
+    for height, width in ((56, 112), (168, 56)):
+        x = RNG.standard_normal((1, converted.inputs[0].source_shape[1], height, width)).astype(np.float32)
+        found = run_litert(content, converted.inputs, converted.outputs, {"x": x})
+        for array, wanted in zip(found.values(), runtime(source, {"x": x}), strict=True):
+            np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="Keras is not installed")
+@pytest.mark.parametrize("name", MODELS)
+def test_keras(name: str) -> None:
+    converted = convert(MODELS[name])
+    if name in NO_KERAS:
+        with pytest.raises(TargetError, match=NO_KERAS[name]):
+            converted.keras()
+    else:
+        assert converted.compare_keras(converted.reference(), converted.keras(), 1e-4).passed
+
+
+def test_what_is_needed_of_a_size_is_said() -> None:
+    converted = convert(MODELS["pyramid"])
+    assert converted.inputs[0].source_shape == (-1, 3, -1, -1)
+    assert any("axis 3 of 'x' to be a multiple of 8" in note for note in converted.graph.notes)
