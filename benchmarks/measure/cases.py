@@ -92,13 +92,15 @@ def find_cases(folders: Folders, sets: Sequence[str], only: Collection[str], say
         "ir11": lambda s: _ir11(folders, s), "ir11-fp16": lambda s: _ir11(folders, s), "omz": lambda s: _omz(folders, s),
         "rapidocr": lambda s: _wheels(folders, s, models.WHEELS), "rapidocr-dynamic": lambda s: _wheels(folders, s, models.WHEELS),
         "onnx-more": lambda s: _zoo(folders, s, models.MORE, "{}.onnx"), "wheels": lambda s: _other_wheels(folders, s),
-        "onnx-dynamic": lambda s: _open_batch(folders, s)}
+        "onnx-dynamic": lambda s: _open_batch(folders, s), "onnx-open": lambda s: _open(s, folders.models, models.OPEN_ZOO),
+        "wheels-open": lambda s: _open(s, folders.wheels, models.OPEN_WHEELS)}
     given = {"omz": (folders.omz, "give --omz DIR, the folder with the Open Model Zoo files"),
              "rapidocr": (folders.wheels, f"give --wheels DIR, where the unpacked wheel of {models.WHEEL_PACKAGE} is"),
              "wheels": (folders.wheels, "give --wheels DIR, where wheels are unpacked")}
     found: list[Case] = []
     for name in sets:
-        folder, advice = given.get(name.removesuffix("-dynamic"), (folders.models, f"give --models DIR, which `{HYDRATE}` fills"))
+        of_models = folders.models, f"give --models DIR, which `{HYDRATE}` fills"
+        folder, advice = given.get(name.removesuffix("-dynamic").removesuffix("-open"), of_models)
         if folder is None:
             say(f"set {name} skipped: {advice}")
             continue
@@ -135,6 +137,14 @@ def _open_batch(folders: Folders, set_name: str) -> Iterator[Case]:
     for network, file in models.OPEN_BATCH.items():
         yield Case(network, set_name, folders.models / file.path, models.limits_of(network, set_name), ("--batch=-1",),
                    runs=tuple(file.shape(n) for n in models.DYNAMIC_BATCHES))
+
+
+def _open(set_name: str, folder: Path | None, networks: Mapping[str, models.Open]) -> Iterator[Case]:
+    assert folder is not None
+    for network, each in networks.items():
+        options = tuple(f"--input-shape={name}={','.join(map(str, shape))}" for name, shape in each.shapes.items())
+        yield Case(network, set_name, folder / each.path, models.limits_of(network, set_name), options, each.shapes, each.runs,
+                   text=each.text, integers=models.INTEGERS.get(network, 2))
 
 
 def _other_wheels(folders: Folders, set_name: str) -> Iterator[Case]:

@@ -65,7 +65,8 @@ STEPS = 20
 """Steps of `Model.fit`."""
 
 SETS: Mapping[str, str] = {
-    **models.SETS, **models.MORE_SETS, "training": "training on of " + ", ".join(t.network for t in TRAINING),
+    **{name: text for name, text in {**models.SETS, **models.MORE_SETS}.items() if not name.endswith("-open")},
+    "training": "training on of " + ", ".join(t.network for t in TRAINING),
     "speed": f"seconds of a conversion to a Keras model in memory, {len(SPEED_NETWORKS) + len(SPEED_ALONE)} networks of the zoo",
 }
 """The sets, in the order in which they run."""

@@ -110,6 +110,48 @@ OPEN_BATCH: Mapping[str, Wheel] = {name: Wheel(f"{name}.onnx", "input.1", (3, 22
                                    for name in ("mobilenet_v2", "resnet18", "squeezenet", "efficientnet_b0", "densenet121")}
 """Files of the zoo that are converted with `--batch -1` too; they say batch 1 themselves."""
 
+@dataclass(frozen=True)
+class Open:
+    """A model that is converted with open sizes: its file, the sizes by input name (-1: open), and those it is run with, one after the
+    other. `text`: its inputs are pictures of text."""
+
+    path: str
+    shapes: Shapes
+    runs: tuple[Shapes, ...]
+    text: bool = False
+
+
+def _images(network: str, *names: str) -> Open:
+    """A network of the zoo for images of any number and size, run on one, and on three of another shape."""
+    inputs = names or ("input.1",)
+    runs = (dict.fromkeys(inputs, (1, 3, 224, 224)), dict.fromkeys(inputs, (3, 3, 160, 256)))
+    return Open(f"{network}.onnx", dict.fromkeys(inputs, (-1, 3, -1, -1)), runs)
+
+
+OPEN_ZOO: Mapping[str, Open] = {
+    **{name: _images(name) for name in (
+        "resnet18", "resnet50", "densenet121", "googlenet", "squeezenet", "mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0",
+        "inception_v3", "hrnet_w18_small", "semnasnet_100", "ghostnet_100", "repvgg_a0", "res2net50", "convnext_tiny", "poolformer_s12",
+        "fastvit_t8")},
+    "pose3_resnet34": _images("pose3_resnet34", *(f"onnx::Concat_{k}" for k in range(3))),
+    "gru_kws": Open("gru_kws.onnx", {"input.1": (-1, 40, -1)}, ({"input.1": (1, 40, 101)}, {"input.1": (2, 40, 64)})),
+}
+"""Networks of the zoo whose graphs do not hold sizes of their own."""
+
+OPEN_WHEELS: Mapping[str, Open] = {
+    "rapidocr_det": Open(WHEELS["rapidocr_det"].path, {"x": (-1, 3, -1, -1)}, ({"x": (1, 3, 640, 640)}, {"x": (2, 3, 320, 480)}), True),
+    "rapidocr_rec": Open(WHEELS["rapidocr_rec"].path, {"x": (-1, 3, 48, -1)}, ({"x": (1, 3, 48, 320)}, {"x": (2, 3, 48, 200)}), True),
+    "rapidocr_cls": Open(WHEELS["rapidocr_cls"].path, {"x": (-1, 3, -1, -1)}, ({"x": (1, 3, 48, 192)}, {"x": (3, 3, 32, 100)}), True),
+    "basic_pitch": Open(OTHER_WHEELS["basic_pitch"].path, OTHER_WHEELS["basic_pitch"].shape(-1),
+                        tuple(OTHER_WHEELS["basic_pitch"].shape(n) for n in (1, 3))),
+    "magika": Open(OTHER_WHEELS["magika"].path, OTHER_WHEELS["magika"].shape(-1), tuple(OTHER_WHEELS["magika"].shape(n) for n in (1, 3))),
+    "silero_vad_sequence": Open("silero_vad/data/silero_vad_16k_sequence.onnx", {"input": (-1, 576), "h": (1, 1, 128), "c": (1, 1, 128)},
+                                tuple({"input": (n, 576), "h": (1, 1, 128), "c": (1, 1, 128)} for n in (1, 7))),
+    "silero_vad_half": Open("silero_vad/data/silero_vad_half.onnx", {"input": (-1, 512), "state": (2, -1, 128)},
+                            tuple({"input": (n, 512), "state": (2, n, 128)} for n in (1, 3))),
+}
+"""Trained models from wheels, as open as they are."""
+
 DYNAMIC_BATCHES = (1, 2)
 """The batch sizes at which a result with dynamic batch is run, one after the other in the same interpreter."""
 
@@ -121,6 +163,8 @@ SETS: Mapping[str, str] = {
     "omz": "trained IR v10 files of Intel's Open Model Zoo, FP32 and FP16",
     "rapidocr": "trained OCR models, input shapes fixed with --input-shape",
     "rapidocr-dynamic": "the same with a batch of any size",
+    "onnx-open": "ONNX files of the zoo, images or sequences of any number and size",
+    "wheels-open": "trained models from wheels, with all sizes open that the models leave open",
 }
 """The sets, in the order in which they run."""
 
@@ -137,4 +181,4 @@ def limits_of(network: str, set_name: str) -> Limits:
     """What a network of a set is held to."""
     if network in LIMITS:
         return LIMITS[network]
-    return NO_TRANSPOSES if set_name in ("onnx", "ir10", "ir11", "ir11-fp16") else MINIMAL
+    return NO_TRANSPOSES if set_name in ("onnx", "onnx-open", "ir10", "ir11", "ir11-fp16") else MINIMAL

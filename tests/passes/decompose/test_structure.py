@@ -133,11 +133,23 @@ def test_means_over_padding() -> None:
         assert count_ops(net.graph) == ops
 
 
+def test_means_over_padding_of_open_sizes() -> None:
+    """How many elements count is a mean of ones."""
+    net = Net()
+    net.output(net(AvgPool((3, 3), (2, 2), (1, 1), (1, 1), (0, 1)), net.input("n", 2, "h", 6)))
+    check_pass(net, decompose(lambda node: isinstance(node.op, AvgPool) and not any((*node.op.pads_begin, *node.op.pads_end))))
+
+
+def test_maxima_of_open_sizes_rounded_up() -> None:
+    net = Net()
+    net.output(net(MaxPool((2, 3), (2, 2), (1, 1), (0, 0), (0, 0), ceil_mode=True), net.input("n", 2, "h", 6)))
+    check_pass(net, decompose(lambda node: isinstance(node.op, MaxPool) and not node.op.ceil_mode))
+
+
 def test_symbolic_sizes_that_a_decomposition_would_have_to_know_stay() -> None:
     net = Net()
     x = net.input(1, 2, "h", 6)
-    net.output(net(AdaptiveAvgPool((2, 4)), x), net(Resize((3, 5), mode="cubic"), x), net(Pad((0, 0, 1, 0), (0, 0, 0, 0), "wrap"), x),
-               net(AvgPool((2, 2), (1, 1), (1, 1), (1, 1), (0, 0)), x))
+    net.output(net(AdaptiveAvgPool((2, 4)), x), net(Resize((3, 5), mode="cubic"), x), net(Pad((0, 0, 1, 0), (0, 0, 0, 0), "wrap"), x))
     check_untouched(net, decompose(lambda node: False))
 
 
