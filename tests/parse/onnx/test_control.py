@@ -133,7 +133,7 @@ def test_branches_of_different_sizes() -> None:
 
 def test_branches_of_different_ranks() -> None:
     branches = {"then_branch": body([node("Relu", "x", "t")], [], ["t"]), "else_branch": body([node("Flatten", "m", "t")], [], ["t"])}
-    nodes = [node("ReduceMean", "x", "n"), node("Reshape", "n shape", "m"), node("ReduceMean", "x", "k", keepdims=0),
+    nodes = [node("ReduceMean", "x", "n"), node("Flatten", "n", "m"), node("ReduceMean", "x", "k", keepdims=0),
              node("Less", "k half", "c"), node("If", "c", **branches)]
     source = whole(nodes, (2, 3, 1))
     with pytest.raises(UnsupportedError, match=r"result 1 is float32\[2, 3, 1\] in one branch and"):

@@ -119,10 +119,10 @@ def test_antialias_both_ways_is_not_supported(tmp_path: Path) -> None:
         read_openvino(path)
 
 
-@pytest.mark.parametrize(("scale", "size"), [(2.0, "2*in0_2"), (0.5, "(in0_2//2)"), (1.5, "(3*in0_2//2)")])
+@pytest.mark.parametrize(("scale", "size"), [(2.0, "2*in0_2"), (0.5, "in0_2/2"), (1.5, "3*in0_2/2")])
 def test_scales_of_open_sizes(scale: float, size: str, tmp_path: Path) -> None:
     path = saved(model_of(case("x", lambda x: v4(x, "nearest", scales=[scale, scale]), Input((1, 2, "?", "?")))), tmp_path)
-    assert str(read_openvino(path).outputs[0].shape[2]).replace("((3*in0_2)//2)", "(3*in0_2//2)") == size
+    assert str(read_openvino(path).outputs[0].shape[2]) == size
 
 
 def test_scales_of_open_sizes_that_are_no_fractions(tmp_path: Path) -> None:
