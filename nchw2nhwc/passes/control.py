@@ -17,7 +17,7 @@ CONTROL = RuleSet()
 def known_branch(rw: Rewriter, node: Node, op: If) -> list[Value]:
     """The branch that a constant condition takes, in the place of the If."""
     condition = node.input(0).const
-    require(condition is not None, "the condition is computed")
+    require(condition is not None and op.shapes is None, "the condition is computed, or the sizes of results are")
     return rw.inline(op.then_branch if condition else op.else_branch, _operands(node, 1))
 
 

@@ -20,6 +20,7 @@ MOST_NODES = 2048
 @RULES.on(If)
 def both_branches(rw: Rewriter, node: Node, op: If) -> list[Value]:
     """Both are computed; the condition then selects the results of one."""
+    require(op.shapes is None, "the branches of {!r} give different sizes", node)
     operands = [node.input(k) for k in range(1, len(node.inputs))]
     results = [rw.inline(body, operands) for body in op.bodies]
     return [rw.add(Where(), node.input(0), first, second) for first, second in zip(*results)]
