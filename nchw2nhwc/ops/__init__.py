@@ -9,6 +9,7 @@ from nchw2nhwc.ops import (
     matmul,
     movement,
     norm,
+    quantized,
     recurrent,
     reduce,
     resize,
@@ -19,5 +20,5 @@ from nchw2nhwc.ops import (
 )
 from nchw2nhwc.ops.base import REGISTRY, Op
 
-__all__ = ["REGISTRY", "Op", "binary", "control", "detection", "elementwise", "indexing", "matmul", "movement", "norm", "recurrent",
-           "reduce", "resize", "sampling", "selection", "sizes", "windowed"]
+__all__ = ["REGISTRY", "Op", "binary", "control", "detection", "elementwise", "indexing", "matmul", "movement", "norm", "quantized",
+           "recurrent", "reduce", "resize", "sampling", "selection", "sizes", "windowed"]

@@ -135,7 +135,7 @@ def test_what_a_mapping_becomes() -> None:
     for versions in MAPPINGS.values():
         made |= {cls for mapping in versions.values() for cls in ops_of(mapping.function)}
     made |= {cls for each in mappings() for cls in ops_of(each.function)} | {cls for each in CONTROL.values() for cls in ops_of(each)}
-    inside = {"Atan2", "FullyConnected", "LayerNorm", "SquaredDifference", "Rsqrt"}
+    inside = {"Atan2", "FullyConnected", "LayerNorm", "SquaredDifference", "Rsqrt", "QuantizeDequantize"}
     assert {cls.__name__ for cls in REGISTRY.values() if cls not in made and cls.__module__.startswith("nchw2nhwc.")} <= inside
     assert ops_of(MAPPINGS["", "Relu"][14].function) == (Relu,)
     assert ops_of(MAPPINGS["", "Clip"][6].function) == (Clip,)

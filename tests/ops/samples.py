@@ -15,8 +15,9 @@ from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import REGISTRY, Op
 from nchw2nhwc.ops.binary import Div, FakeQuantize, FloorDiv, FMod, Mod, Pow, PRelu, Where
 from nchw2nhwc.ops.elementwise import BitCast, Cast, Dropout, Predicate
-from nchw2nhwc.ops.kinds import ANY, FLOAT, NUMBER, kind_of
+from nchw2nhwc.ops.kinds import ANY, FLOAT, NUMBER, integer_range, kind_of
 from nchw2nhwc.ops.norm import LRN, BatchNorm, LayerNorm
+from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
 from nchw2nhwc.ops.sizes import Sizes
 from tests.ops import samples_control, samples_indexing, samples_recurrent, samples_selection, samples_spatial, sampling
 from tests.ops.sampling import Case, arrays, attributes, broadcasting, dtypes, restricted, sampler, shapes
@@ -118,6 +119,35 @@ def fake_quantize(_: type[Op]) -> SearchStrategy[Case]:
         low, width, out_low, out_high = (draw(arrays(draw(restricted(shape)), dtype)) for _ in range(4))
         high = np.asarray(low.max() + 0.5 + np.abs(width), dtype)
         return FakeQuantize(draw(st.sampled_from([2, 16, 255, 256]))), (draw(arrays(shape, dtype)), low, high, out_low, out_high)
+    return cases()
+
+
+@st.composite
+def grids(draw: DrawFn, dtype: DType) -> Grid:
+    """Grids of integers of 8 bits, with and without a zero point of 0."""
+    low, high = draw(st.sampled_from([integer_range(dtype), (0, 15), (max(integer_range(dtype)[0], -127), 127)]))
+    return Grid(float(np.float32(draw(st.sampled_from([0.0371, 0.113, 0.007])))), draw(st.sampled_from([low, max(low, 0), 5])), low, high)
+
+
+@sampler(Quantize, QuantizeDequantize)
+def quantize(cls: type[Op]) -> SearchStrategy[Case]:
+    """To signed and unsigned bytes, with numbers beyond the range."""
+    @st.composite
+    def cases(draw: DrawFn) -> Case:
+        target = draw(st.sampled_from([np.dtype(np.int8), np.dtype(np.uint8)]))
+        x = draw(arrays(draw(shapes()), draw(dtypes(FLOAT))))
+        grid = draw(grids(target))
+        return Quantize(grid, target) if cls is Quantize else QuantizeDequantize(grid), (x,)
+    return cases()
+
+
+@sampler(Dequantize)
+def dequantize(_: type[Op]) -> SearchStrategy[Case]:
+    """Of signed and unsigned bytes."""
+    @st.composite
+    def cases(draw: DrawFn) -> Case:
+        source = draw(st.sampled_from([np.dtype(np.int8), np.dtype(np.uint8)]))
+        return Dequantize(draw(grids(source))), (draw(arrays(draw(shapes()), source)),)
     return cases()
 
 

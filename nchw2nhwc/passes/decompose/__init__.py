@@ -18,6 +18,7 @@ from nchw2nhwc.passes.decompose import (
     integers,
     movement,
     pools,
+    quantized,
     ranks,
     recurrent,
     reduce,
@@ -27,7 +28,8 @@ from nchw2nhwc.passes.decompose import (
 from nchw2nhwc.passes.rewrite import Explainer, Rewriter, RuleSet, sweep
 
 DECOMPOSITIONS = RuleSet(binary.RULES, ranks.RULES, elementwise.RULES, reduce.RULES, movement.RULES, pools.RULES, convs.RULES, resize.RULES,
-                         sampling.RULES, indexing.RULES, integers.RULES, recurrent.RULES, control.RULES)
+                         sampling.RULES, indexing.RULES, integers.RULES, recurrent.RULES, control.RULES,
+                         quantized.RULES)
 """Op class to rules that say the op in other ops, in the order in which they are tried."""
 
 

@@ -29,7 +29,7 @@ from tests.ops.samples import ALL_OPS, op_cases
 from tests.ops.sampling import Case
 
 DECOMPOSED = {
-    "no function at all": "FMod FakeQuantize GatherND GridSample ReverseSequence",
+    "no function at all": "FMod FakeQuantize Quantize Dequantize QuantizeDequantize GatherND GridSample ReverseSequence",
     "a formula over other functions": "Celu ThresholdedRelu ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum NormalizeL2 LRN",
     "what needs a loop": "NonMaxSuppression DetectionPostProcess",
     "pooling that Keras lacks": "LpPool AdaptiveAvgPool AdaptiveMaxPool",

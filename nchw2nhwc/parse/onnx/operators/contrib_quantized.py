@@ -1,4 +1,5 @@
-"""Operators on quantized numbers of ONNX Runtime's own domain, com.microsoft: what they stand for is computed in float32 and quantized."""
+"""Operators on quantized numbers of ONNX Runtime's own domain, com.microsoft: an operator on what they stand for, between Dequantize and
+Quantize."""
 
 from __future__ import annotations
 
@@ -9,14 +10,23 @@ from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add, Div, Mul, Where
+from nchw2nhwc.ops.binary import Add, Mul, Where
 from nchw2nhwc.ops.elementwise import LeakyRelu, Sigmoid
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.reduce import ReduceMean
 from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
 from nchw2nhwc.parse.onnx.operators.matmul import matmul
-from nchw2nhwc.parse.onnx.operators.quantized import FLOAT32, aligned, centred, dequantize, dequantized, quantize, rescaled, stored
+from nchw2nhwc.parse.onnx.operators.quantized import (
+    FLOAT32,
+    aligned,
+    centred,
+    dequantize,
+    dequantized,
+    quantize,
+    quantized_of,
+    real_of,
+)
 from nchw2nhwc.parse.onnx.operators.windowed import average_pool
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, find_mapping, onnx_op
 
@@ -42,12 +52,12 @@ def _real(b: LayerBuilder, x: Value | None, scale: Value | None, zero: Value | N
     """The real numbers that x stands for."""
     if x is None:
         raise b.damaged("an operand is absent")
-    return dequantized(b, x, _number(b, scale), None if zero is None else _number(b, zero))
+    return real_of(b, x, _number(b, scale), None if zero is None else _number(b, zero))
 
 
 def _quantized(b: LayerBuilder, real: Value, scale: Value | None, zero: Value | None, dtype: DType) -> Value:
     """`real` as quantized numbers."""
-    return stored(b, b.add1(Div(), real, _number(b, scale)), None if zero is None else _number(b, zero), dtype)
+    return quantized_of(b, real, _number(b, scale), None if zero is None else _number(b, zero), dtype)
 
 
 def _pairwise(op: Op) -> Callable[..., Value]:
@@ -145,15 +155,14 @@ def qgemm(b: LayerBuilder, A: Value, a_scale: Value, a_zero_point: Value, B: Val
     """alpha * A @ B + C, quantized if there is a scale for it; C has the scale of the products."""
     if min(A.rank, B.rank) != 2:
         raise b.damaged(f"QGemm multiplies matrices, not {A.type} and {B.type}")
-    along = 0 if transB else 1
-    left, right = centred(b, A, _number(b, a_zero_point)), centred(b, B, aligned(b, b_zero_point, B, along))
-    sums = b.add1(MatMul(transA, transB), left, right)
+    along, steps = 0 if transB else 1, b.add1(Mul(), b_scale, b.scalar(alpha, b_scale))
+    right = dequantized(b, B, aligned(b, steps, B, along), aligned(b, b_zero_point, B, along))
+    result = b.add1(MatMul(transA, transB), _real(b, A, a_scale, a_zero_point), right)
     if C is not None:
-        sums = b.add1(Add(), sums, b.cast(C, FLOAT32))
-    scales = b.add1(Mul(), _number(b, a_scale), b.scalar(alpha, a_scale)), _column(b, b_scale) or b_scale
+        result = b.add1(Add(), result, b.add1(Mul(), b.cast(C, FLOAT32), b.add1(Mul(), _number(b, a_scale), _column(b, steps) or steps)))
     if y_scale is None:
-        return b.add1(Mul(), sums, b.add1(Mul(), *scales))
-    return rescaled(b, sums, scales, y_scale, y_zero_point, A.type.dtype if y_zero_point is None else y_zero_point.type.dtype)
+        return result
+    return _quantized(b, result, y_scale, y_zero_point, A.type.dtype if y_zero_point is None else y_zero_point.type.dtype)
 
 
 @onnx_op("MatMulIntegerToFloat", 1, domain=MICROSOFT)

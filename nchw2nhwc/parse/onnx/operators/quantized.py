@@ -1,13 +1,14 @@
 """Quantized numbers as the real numbers that they stand for, and sums of products of small integers.
 
 A quantized number q of a tensor stands for (q - zero point) * scale, where both have one element for the whole tensor, for each position
-along an axis, or for each block of positions. All arithmetic is that of float32: differences of integers of up to 16 bits are exact in it.
+along an axis, or for each block of positions. Data of 8 bits with one scale for the whole tensor becomes Quantize and Dequantize, so that
+its integers can be kept. Everything else is arithmetic in float32: differences of integers of up to 16 bits are exact in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import floor, log2
+from math import floor, isfinite, log2
 
 import numpy as np
 
@@ -20,13 +21,14 @@ from nchw2nhwc.ops.binary import Add, Div, Mul, Sub
 from nchw2nhwc.ops.elementwise import Clip, Floor, Round
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.kinds import integer_range, kind_of
+from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize
 from nchw2nhwc.parse.onnx.operators.elementwise import cast
 from nchw2nhwc.parse.onnx.operators.matmul import matmul
 from nchw2nhwc.parse.onnx.operators.windowed import conv
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
 from nchw2nhwc.parse.onnx.tensors import element_type
 
-FLOAT32, INT32, UINT8 = (np.dtype(t) for t in (np.float32, np.int32, np.uint8))
+FLOAT32, INT32, UINT8, INT8 = (np.dtype(t) for t in (np.float32, np.int32, np.uint8, np.int8))
 
 EXACT = 1 << 23
 """Sums of whole numbers below this are exact in float32, and stay so when a zero point becomes a bias: half of what float32 can hold."""
@@ -61,6 +63,29 @@ def dequantized(b: LayerBuilder, x: Value, scale: Value, zero: Value | None) -> 
     return b.add1(Mul(), centred(b, x, zero), b.cast(scale, FLOAT32))
 
 
+def grid_of(scale: Value, zero: Value | None, dtype: DType) -> Grid | None:
+    """The grid of numbers of 8 bits with one constant scale and zero point; None for any others."""
+    parts = [scale.const, np.zeros((), dtype) if zero is None else zero.const]
+    if dtype not in (INT8, UINT8) or any(part is None or part.size != 1 for part in parts):
+        return None
+    step, shift = (float(part.reshape(-1)[0]) for part in parts if part is not None)
+    return Grid(step, int(shift), *integer_range(dtype)) if isfinite(step) and step > 0 else None
+
+
+def real_of(b: LayerBuilder, x: Value, scale: Value, zero: Value | None) -> Value:
+    """(x - zero point) * scale in float32, for a scale and zero point that broadcast to x."""
+    grid = None if x.is_const else grid_of(scale, zero, x.type.dtype)
+    return dequantized(b, x, scale, zero) if grid is None else b.add1(Dequantize(grid), x)
+
+
+def quantized_of(b: LayerBuilder, real: Value, scale: Value, zero: Value | None, dtype: DType) -> Value:
+    """`real` in units of a scale that broadcasts to it, rounded and shifted by the zero point, as an integer type."""
+    grid = grid_of(scale, zero, dtype)
+    if grid is not None and real.type.dtype == scale.type.dtype == FLOAT32:
+        return b.add1(Quantize(grid, dtype), real)
+    return stored(b, b.add1(Div(), real, scale), zero, dtype)
+
+
 def stored(b: LayerBuilder, real: Value, zero: Value | None, dtype: DType) -> Value:
     """`real` (in units of the scale) rounded, halves to even, shifted by the zero point and clipped to the range of an integer type."""
     whole = b.cast(b.add1(Round(), real), FLOAT32)
@@ -85,10 +110,10 @@ def quantize(b: LayerBuilder, x: Value, y_scale: Value, y_zero_point: Value | No
         raise b.damaged(f"output_dtype is {given}, but the zero point is {dtype}")
     used = element_type(precision, "precision") if precision else _wider(x.type.dtype, y_scale.type.dtype)
     scale = aligned(b, y_scale, x, axis, block_size)
-    real = b.add1(Div(), b.cast(x, used), b.cast(scale, used))
     if kind_of(dtype) != "integer":
-        return cast(b, real, to=dtype, saturate=saturate)
-    return stored(b, real, None if y_zero_point is None else aligned(b, y_zero_point, x, axis, block_size), dtype)
+        return cast(b, b.add1(Div(), b.cast(x, used), b.cast(scale, used)), to=dtype, saturate=saturate)
+    zero = None if y_zero_point is None else aligned(b, y_zero_point, x, axis, block_size)
+    return quantized_of(b, b.cast(x, used), b.cast(scale, used), zero, dtype)
 
 
 def _wider(x: DType, scale: DType) -> DType:
@@ -108,7 +133,7 @@ def dequantize(b: LayerBuilder, x: Value, x_scale: Value, x_zero_point: Value | 
     given = element_type(output_dtype, "output_dtype") if output_dtype else x_scale.type.dtype
     integer = kind_of(x.type.dtype) == "integer" and x_zero_point is not None
     zero = aligned(b, x_zero_point, x, axis, block_size) if integer and x_zero_point is not None else None
-    return b.cast(dequantized(b, x, aligned(b, x_scale, x, axis, block_size), zero), given)
+    return b.cast(real_of(b, x, aligned(b, x_scale, x, axis, block_size), zero), given)
 
 
 # ---- sums of products of integers --------------------------------------------------------------------------------------
@@ -193,12 +218,15 @@ def rescaled(b: LayerBuilder, sums: Value, scales: tuple[Value, Value], scale: V
 def qlinear_conv(b: LayerBuilder, x: Value, x_scale: Value, x_zero_point: Value, w: Value, w_scale: Value, w_zero_point: Value,
                  y_scale: Value, y_zero_point: Value, B: Value | None = None, *, auto_pad: str = "NOTSET", dilations: Ints | None = None,
                  group: int = 1, kernel_shape: Ints | None = None, pads: Ints | None = None, strides: Ints | None = None) -> Value:
-    """The bias has the scale of the products."""
-    data, weights = centred(b, x, aligned(b, x_zero_point, x, 1)), centred(b, w, aligned(b, w_zero_point, w, 0))
-    sums = conv(b, data, weights, None if B is None else b.cast(B, FLOAT32), auto_pad=auto_pad, dilations=dilations, group=group,
-                kernel_shape=kernel_shape, pads=pads, strides=strides)
-    each = b.reshape(w_scale, ()) if product(w_scale.shape) == 1 else b.along(w_scale, 1, x.rank)
-    return rescaled(b, sums, (b.reshape(x_scale, ()), each), y_scale, y_zero_point, y_zero_point.type.dtype)
+    """A convolution of real numbers between Dequantize and Quantize; the bias has the scale of the products."""
+    data = real_of(b, x, b.reshape(x_scale, ()), aligned(b, x_zero_point, x, 1))
+    weights = dequantized(b, w, aligned(b, w_scale, w, 0), aligned(b, w_zero_point, w, 0))
+    scale = b.add1(Mul(), b.reshape(x_scale, ()), b.reshape(w_scale, ()) if product(w_scale.shape) == 1 else w_scale)
+    bias = None if B is None else b.add1(Mul(), b.cast(B, FLOAT32), b.cast(scale, FLOAT32))
+    result = conv(b, data, weights, bias, auto_pad=auto_pad, dilations=dilations, group=group, kernel_shape=kernel_shape, pads=pads,
+                  strides=strides)
+    zero = b.reshape(y_zero_point, ())
+    return quantized_of(b, result, b.cast(b.reshape(y_scale, ()), FLOAT32), zero, zero.type.dtype)
 
 
 @onnx_op("QLinearMatMul", 10, 21)
@@ -206,5 +234,10 @@ def qlinear_matmul(b: LayerBuilder, a: Value, a_scale: Value, a_zero_point: Valu
                    y_scale: Value, y_zero_point: Value) -> Value:
     if kind_of(a.type.dtype) != "integer":
         raise UnsupportedError(f"QLinearMatMul of {a.type.dtype.name} is not supported", b.where)
-    sums = matmul(b, centred(b, a, _rows(b, a_zero_point)), centred(b, right, _columns(b, b_zero_point)))
-    return rescaled(b, sums, (_rows(b, a_scale), _columns(b, b_scale)), y_scale, y_zero_point, y_zero_point.type.dtype)
+    if grid_of(a_scale, a_zero_point, a.type.dtype) is None:
+        sums = matmul(b, centred(b, a, _rows(b, a_zero_point)), centred(b, right, _columns(b, b_zero_point)))
+        return rescaled(b, sums, (_rows(b, a_scale), _columns(b, b_scale)), y_scale, y_zero_point, y_zero_point.type.dtype)
+    left = real_of(b, a, _rows(b, a_scale), _rows(b, a_zero_point))
+    product_of = matmul(b, left, real_of(b, right, _columns(b, b_scale), _columns(b, b_zero_point)))
+    zero = b.reshape(y_zero_point, ())
+    return quantized_of(b, product_of, b.cast(b.reshape(y_scale, ()), FLOAT32), zero, zero.type.dtype)
