@@ -11,6 +11,7 @@ from nchw2nhwc.ir.dim import Dim, Shape, Size, product
 from nchw2nhwc.ir.graph import Graph, Origin, Value
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.base import Op, UnequalSizesError
+from nchw2nhwc.ops.binary import Arithmetic
 from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.ops.shape_arithmetic import LIMIT, as_numbers, known, propagate
@@ -21,10 +22,14 @@ LARGEST = 1 << 24
 
 
 class Builder:
-    """Adds nodes to a graph on behalf of one source layer at a time (`layer` sets which)."""
+    """Adds nodes to a graph on behalf of one source layer at a time (`layer` sets which).
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    Unless `half`, the source's runtime computes in single precision what is stored in half: such arithmetic on constants is left to the
+    passes, which do so, too.
+    """
+
+    def __init__(self, graph: Graph, *, half: bool = True) -> None:
+        self.graph, self.half = graph, half
         self.origin = Origin()
         self.detections: list[tuple[Value, ...]] | None = None
         """What mappings of layers that suppress boxes add where models are to end with the operator for that (see `parse.detection`)."""
@@ -128,6 +133,8 @@ class Builder:
         if not inputs or op.bodies or any(v is not None and (v.const is None or v.const.size > LIMIT) for v in inputs):
             return None
         types: tuple[TensorType, ...] = op.infer_types(*(None if v is None else v.type for v in inputs))
+        if not self.half and isinstance(op, Arithmetic) and types[0].dtype == np.float16:
+            return None
         if any(not isinstance(n := t.size_bytes, int) or n > 8 * LIMIT for t in types):
             return None
         with np.errstate(all="ignore"):

@@ -70,7 +70,7 @@ class Reader:
     def __init__(self, document: Document, weights: Weights, check_shapes: bool) -> None:
         self.document, self.weights, self.check_shapes = document, weights, check_shapes
         self.graph = Graph(document.name, document.file)
-        self.builder = Builder(self.graph)
+        self.builder = Builder(self.graph, half=False)
         self.values: dict[End, Value | None] = {}
         self.names: dict[End, str] = {}
         self.inner = False
@@ -111,7 +111,7 @@ class Reader:
         its Parameters."""
         other = Reader(inner.document, self.weights, self.check_shapes)
         other.graph = self.graph if graph is None else graph
-        other.builder = self.builder if graph is None else Builder(graph)
+        other.builder = self.builder if graph is None else Builder(graph, half=False)
         other.builder.origin = self.builder.origin
         other.inner = True
         return other
