@@ -52,13 +52,19 @@ def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = 
         _require_fixed(graph, options)
         stages.show("read", graph)
         ends = _Boundary(graph, options)
-        limits, source_ops, half = index_limits(graph), _count_layers(graph), in_half(source, graph)
+        limits, source_ops, half, quantized = index_limits(graph), _count_layers(graph), in_half(source, graph), is_quantized(graph)
     layout = plan(graph, options, stages, route)
     for note in layout.graph.notes:
         stages.progress.step(note)
     inputs, outputs = ends.described(layout)
-    return Converted(source, options, layout, inputs, outputs, source_ops=source_ops, half=half, index_limits=limits, stages=stages,
-                     route=route)
+    converted = Converted(source, options, layout, inputs, outputs, source_ops=source_ops, half=half, quantized=quantized,
+                          index_limits=limits, stages=stages, route=route)
+    if converted.integers is not None:
+        for where, text in converted.integers.floats:
+            stages.progress.step(f"{where.type} '{where.layer}' computes in float: {text}")
+        for where, text in converted.integers.remarks:
+            stages.progress.step(f"{where.type} '{where.layer}': {text}")
+    return converted
 
 
 def settled(source: Source, options: ConvertOptions) -> ConvertOptions:
@@ -82,7 +88,7 @@ def _require_fixed(graph: Graph, options: ConvertOptions) -> None:
 def plan(graph: Graph, options: ConvertOptions, stages: Stages, route: Route = "tflite") -> LayoutResult:
     """The graph that a target is made from, of one in source order, which is used up. Raises ConversionError."""
     return _lowered(graph, route, options.target, stages, _every(options.input_layout, [v.name for v in graph.inputs]),
-                    _every(options.output_layout, graph.output_names), options.keep_layout)
+                    _every(options.output_layout, graph.output_names), keep_layout=options.keep_layout, dequantize=options.dequantize)
 
 
 def run_again(converted: Converted, route: Route) -> LayoutResult:
@@ -93,11 +99,11 @@ def run_again(converted: Converted, route: Route) -> LayoutResult:
         graph = read(converted.source, converted.options)
     inputs, outputs = ({info.name: "source" if info.perm == tuple(range(len(info.perm))) else "nhwc" for info in infos}
                        for infos in (converted.inputs, converted.outputs))
-    return _lowered(graph, route, converted.options.target, converted.stages, inputs, outputs)
+    return _lowered(graph, route, converted.options.target, converted.stages, inputs, outputs, dequantize=converted.options.dequantize)
 
 
 def _lowered(graph: Graph, route: Route, device: str, stages: Stages, input_layouts: Mapping[str, str],
-             output_layouts: Mapping[str, str], keep_layout: bool = False) -> LayoutResult:
+             output_layouts: Mapping[str, str], *, keep_layout: bool = False, dequantize: bool = False) -> LayoutResult:
     """A graph in source order (which is used up) as the route's target takes it, and the device that it is for."""
     from nchw2nhwc.layout import solve_layout
     from nchw2nhwc.passes import run_passes
@@ -106,7 +112,7 @@ def _lowered(graph: Graph, route: Route, device: str, stages: Stages, input_layo
         stages.passes.append((name, seconds, rewrites))
         stages.progress.step(f"{name}: {rewrites} rewrite(s), {seconds:.3f} s")
 
-    before, after = _passes_of(route, device)
+    before, after = _passes_of(route, device, dequantize=dequantize)
     with stages.stage("passes"):
         run_passes(graph, before, told, watch=stages.show)
     with stages.stage("layout"):
@@ -117,7 +123,7 @@ def _lowered(graph: Graph, route: Route, device: str, stages: Stages, input_layo
     return layout
 
 
-def _passes_of(route: Route, device: str) -> tuple[Sequence[Pass], Sequence[Pass]]:
+def _passes_of(route: Route, device: str, *, dequantize: bool = False) -> tuple[Sequence[Pass], Sequence[Pass]]:
     """The passes before layout, and those after it; a TFLite file's depend on the device that it is for."""
     if route == "tflite":
         from nchw2nhwc.emit.tflite import native
@@ -125,10 +131,11 @@ def _passes_of(route: Route, device: str) -> tuple[Sequence[Pass], Sequence[Pass
         from nchw2nhwc.passes.pipeline import source_passes
 
         if device == CPU:
-            return source_passes(native), target_passes()
+            return source_passes(native, quantized=not dequantize), target_passes()
         from nchw2nhwc.targets.passes import native_on, rules_before, stored_passes
 
-        return source_passes(native_on(device, native), rules_before(device)), (*target_passes(), *stored_passes(device))
+        return (source_passes(native_on(device, native), rules_before(device), quantized=not dequantize),
+                (*target_passes(), *stored_passes(device)))
     from nchw2nhwc.emit.keras import passes
 
     return passes.keras_source_passes(trainable=route == "trainable"), passes.target_passes()
@@ -249,6 +256,14 @@ def inputs_of(graph: Graph) -> list[tuple[str, str, TensorType, Preprocessing | 
         found.append((value.name, value.origin or value.name, value.type, None) if raw is None else
                      (value.name, raw.tensor, value.type.with_dtype(raw.dtype), raw))
     return found
+
+
+def is_quantized(graph: Graph) -> bool:
+    """Whether a source rounds numbers to integers, or to levels, somewhere inside."""
+    from nchw2nhwc.ops.binary import FakeQuantize
+    from nchw2nhwc.ops.quantized import Dequantize, Quantize
+
+    return any(isinstance(node.op, (FakeQuantize, Quantize, Dequantize)) for part in graph.graphs() for node in part.nodes)
 
 
 class _Boundary:

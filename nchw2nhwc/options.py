@@ -67,6 +67,10 @@ NMS_FORMS: tuple[Nms, ...] = ("builtin", "detection-postprocess", "cut")
 TOLERANCE = 1e-4
 """Largest error of a float32 result, relative to the output's largest magnitude."""
 
+MIN_SQNR = 30.0
+"""Decibels of signal over noise that a result of a quantized source has at least. Runtimes round halves, and sums just below them, to
+different steps, and every network spreads that; in ONNX Runtime a ResNet-18 is 39 dB apart from itself without optimisations."""
+
 TOLERANCE_FLOAT16 = 1e-2
 """The same for a float16 result or source: weights keep 11 significant bits, each is off by up to 5e-4, and errors add up over layers."""
 
@@ -262,6 +266,9 @@ class ConvertOptions:
         "exact indices; detection-postprocess ends the model with the custom operator TFLite_Detection_PostProcess in its place: boxes, "
         "classes, scores and their number; cut ends the model before it: what it and the layers behind it read are outputs", metavar="FORM",
         parse=parse_nms))
+    dequantize: bool = field(default=False, metadata=flag(
+        "TFLite: compute in float what the source quantizes, with its roundings as arithmetic (default: as integers, with the source's "
+        "scales); Keras models do that anyway", kind="switch"))
     inputs: Sequence[str] = field(default=(), metadata=flag(
         "cut the model: these tensors or layers become its inputs (comma-separated, '\\,' for a comma in a name)", kind="list",
         metavar="NAMES"))

@@ -33,6 +33,14 @@ class Origin:
         return self if self.passes[-1:] == (name,) else replace(self, passes=(*self.passes, name))
 
 
+@dataclass(frozen=True)
+class Remark:
+    """Something the user may want to know about how a layer was converted."""
+
+    where: Location
+    text: str
+
+
 class Value:
     """One tensor: a graph input, a constant, or a result of a node.
 
@@ -135,6 +143,7 @@ class Graph:
         self.notes: list[str] = []
         self.preprocessing: dict[str, Preprocessing] = {}
         """By name, what is done to the raw data of inputs before it is what the source takes."""
+        self.remarks: list[Remark] = []
         self._nodes: list[Node] = []
         self._names: dict[str, int] = {}
 

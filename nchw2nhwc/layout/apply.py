@@ -36,7 +36,7 @@ class Applier:
         self.problem, self.assignment = problem, assignment
         self.graph, self.tensors, self.numbers = problem.graph, problem.tensors, problem.tensors.numbers
         self.result = Graph(self.graph.name, self.graph.source)
-        self.result.notes = list(self.graph.notes)
+        self.result.notes, self.result.remarks = list(self.graph.notes), list(self.graph.remarks)
         self.moves: list[Move] = []
         self.stored: dict[str, Stored] = {}
         self._wishes: dict[tuple[int, Layout], Frame] = {}

@@ -14,6 +14,7 @@ from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.binary import Add, Sub
 from nchw2nhwc.ops.kinds import Doubles, wide
+from nchw2nhwc.ops.quantized import QuantizeDequantize
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.affine import Affine, affine_of, doubles, rounded
 from nchw2nhwc.passes.match import array, op_of, producer, require
@@ -28,6 +29,8 @@ def _conv(rw: Rewriter, value: Value) -> Node:
     op = op_of(node, Conv)
     require(op.activation is Activation.NONE and not op.channels_last, "{!r} has an activation", node)
     require(all(v is None or v.is_const for v in node.inputs[1:]), "{!r} has computed parameters", node)
+    x = node.input(0).producer
+    require(x is None or not isinstance(x.op, QuantizeDequantize), "{!r} may compute with integers", node)
     rw.require_single_use(value)
     return node
 

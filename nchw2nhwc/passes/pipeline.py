@@ -12,6 +12,7 @@ from nchw2nhwc.passes.constants import FOLDING, MERGE_EQUAL
 from nchw2nhwc.passes.control import CONTROL
 from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.decompose.elementwise import TRAINING_ONLY
+from nchw2nhwc.passes.decompose.quantized import RULES as SPELLED_OUT
 from nchw2nhwc.passes.fully_connected import FULLY_CONNECTED
 from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES
 from nchw2nhwc.passes.indexing import INDEXING
@@ -19,6 +20,7 @@ from nchw2nhwc.passes.linear import LINEAR
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.parallel import PARALLEL
 from nchw2nhwc.passes.promote import PROMOTE_FLOATS
+from nchw2nhwc.passes.quantization import QUANTIZATION, REMARK
 from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, NORMS, STACKS
 from nchw2nhwc.passes.reversed_channels import REVERSED_CHANNELS
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
@@ -46,12 +48,19 @@ MAKE_FULLY_CONNECTED = rule_pass("fully_connected", FULLY_CONNECTED)
 ORDER_CHANNELS = rule_pass("order_channels", CHANNEL_ORDER, REVERSED_CHANNELS)
 """Pixel shuffles take the order of channels that all targets know, and reversals of channels go, where a convolution can provide it."""
 
+KEEP_QUANTIZATION = rule_pass("keep_quantization", FOLDING, IDENTITIES, QUANTIZATION)
+"""What the source quantizes is rounded by an op of its own."""
+
+SPELL_OUT_QUANTIZATION = rule_pass("spell_out_quantization", SPELLED_OUT)
+"""What the source quantizes is rounded by arithmetic."""
+
 CLEAN = rule_pass("clean", FOLDING, CONTROL, IDENTITIES, WHOLES, MOVEMENT, INDEXING)
 """As `SIMPLIFY`, without undoing what was spelled for a target."""
 
 
-def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None) -> tuple[Pass, ...]:
+def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None, *, quantized: bool = False) -> tuple[Pass, ...]:
     """The passes for a target that takes the nodes that are `native` as they are; what it lacks is decomposed, by the rules of `first`
-    before those of all targets."""
-    return (PRUNE, INFERENCE, PROMOTE_FLOATS, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE, ORDER_CHANNELS,
-            ROUTE_CHANNELS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, PRUNE)
+    before those of all targets. `quantized`: the target has tensors of small integers for what the source quantizes."""
+    quantization = (KEEP_QUANTIZATION, REMARK) if quantized else (SPELL_OUT_QUANTIZATION,)
+    return (PRUNE, INFERENCE, PROMOTE_FLOATS, *quantization, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE,
+            ORDER_CHANNELS, ROUTE_CHANNELS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, PRUNE)

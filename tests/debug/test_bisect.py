@@ -93,7 +93,8 @@ def test_a_wrong_pass_behind_preprocessing(tmp_path: Path, monkeypatch: pytest.M
 def test_a_wrong_pass(stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if stage == "before":
         right = pipeline.source_passes
-        monkeypatch.setattr(pipeline, "source_passes", lambda native: (*right(native)[:4], sabotaged("wrong"), *right(native)[4:]))
+        monkeypatch.setattr(pipeline, "source_passes", lambda native, **kind: (*right(native, **kind)[:4], sabotaged("wrong"),
+                                                                                      *right(native, **kind)[4:]))
     else:
         after = tflite_passes.target_passes
         monkeypatch.setattr(tflite_passes, "target_passes", lambda: (*after(), sabotaged("wrong")))

@@ -11,6 +11,7 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
     lower_indexing,
     lower_matmul,
     lower_movement,
+    lower_quantized,
     lower_recurrent,
     lower_reduce,
     lower_resize,
@@ -19,6 +20,7 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
     lower_windowed,
 )
 from nchw2nhwc.emit.tflite.emitter import Emitter
+from nchw2nhwc.emit.tflite.integers import plan_integers
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.emit.tflite.model import Model
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
@@ -39,10 +41,13 @@ def emit(graph: Graph, *, float16: bool = False,
     for value in (*(v for v in graph.inputs if v.uses), *graph.outputs):
         if 0 in value.shape:
             raise TargetError(f"'{value.origin or value.name}' has no elements, which LiteRT cannot hold", Location(graph.source))
-    e = Emitter(graph, large_enough(graph), float16)
+    plan = plan_integers(graph)
+    e = Emitter(graph, large_enough(graph), float16, plan)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]
     e.subgraph.input_names = [v.name for v in graph.inputs]
     LOWERINGS.lower(e, graph)
+    e.leave()
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)
-    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(e.tensor_names()) if metadata else {}), files=dict(files or {})))
+    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(e.tensor_names()) if metadata else {}), files=dict(files or {}),
+                            plan=plan))

@@ -9,13 +9,26 @@ import numpy as np
 
 from nchw2nhwc.emit.tflite.constants import Pool
 from nchw2nhwc.emit.tflite.float16 import is_stored_as_float16
+from nchw2nhwc.emit.tflite.integers import Plan
 from nchw2nhwc.emit.tflite.kernels import KERNELS
-from nchw2nhwc.emit.tflite.model import DATA_OPERANDS, TYPES, CustomOptions, Operator, Options, Subgraph, Tensor, options, type_number
+from nchw2nhwc.emit.tflite.model import (
+    DATA_OPERANDS,
+    TYPES,
+    CustomOptions,
+    Operator,
+    Options,
+    Quantization,
+    Subgraph,
+    Tensor,
+    options,
+    type_number,
+)
 from nchw2nhwc.emit.tflite.versions import version_of
 from nchw2nhwc.errors import Location, TargetError
 from nchw2nhwc.ir import Array, Dim, DType, Graph, Node, Shape, Value, evaluate
+from nchw2nhwc.ops.quantized import Grid
 
-FLOAT32, INT32, INT64, BOOL = (np.dtype(t) for t in (np.float32, np.int32, np.int64, np.bool_))
+FLOAT32, INT8, INT32, INT64, BOOL = (np.dtype(t) for t in (np.float32, np.int8, np.int32, np.int64, np.bool_))
 
 _WIDER: Mapping[str, tuple[str, ...]] = {
     "bool": ("int8", "int32"), "int8": ("int32",), "uint8": ("int32",), "int16": ("int32",), "uint16": ("int32",), "uint32": ("int64",)}
@@ -35,12 +48,24 @@ def refused_type(code: str, dtype: DType) -> str:
     return "" if carrier(code, dtype) is not None else f"{code} does not take {dtype.name}"
 
 
+def _quantization(grid: Grid) -> Quantization:
+    return Quantization((grid.scale,), grid.zero_point)
+
+
 class Emitter:
     """Builds one subgraph, node by node: `enter` says for which node operators are being added. The first one of a file is that of the
-    graph; `branch` begins others, which operators of this one call."""
+    graph; `branch` begins others, which operators of this one call.
 
-    def __init__(self, graph: Graph, sizes: Mapping[str, int], float16: bool) -> None:
+    While the node is one that integer kernels compute by `plan`, `integer` is true: tensors of its operands and results, and new ones of
+    float32, are then int8 ones.
+    """
+
+    def __init__(self, graph: Graph, sizes: Mapping[str, int], float16: bool, plan: Plan | None = None) -> None:
         self.graph, self.sizes, self.float16 = graph, sizes, float16
+        self.plan = plan or Plan()
+        self.integer: Grid | None = None
+        """The grid of the results while integer kernels compute the node."""
+        self._held: dict[int, int] = {}
         self.pool = Pool()
         self.subgraph = Subgraph(graph.name or "main")
         self.subgraphs = [self.subgraph]
@@ -53,7 +78,7 @@ class Emitter:
         """Where each symbolic size can be read: a tensor that has been computed, and its axis."""
         self._shapes: list[Shape] = []
         self._values: dict[int, int] = {}
-        self._constants: dict[tuple[int, DType, tuple[int, ...]], int] = {}
+        self._constants: dict[tuple[int, DType, tuple[int, ...], Quantization | None], int] = {}
         self._widened: dict[int, int] = {}
         self._names: dict[str, int] = {}
         self.kept: list[Graph] = []
@@ -84,6 +109,11 @@ class Emitter:
         """Operators and tensors added from here on belong to `node`."""
         self.where = self.graph.where(node)
         self.prefix = node.outputs[0].origin or node.outputs[0].name
+        self.integer = self.plan.integer.get(node)
+
+    def leave(self) -> None:
+        """No node is entered any more: what follows belongs to the graph."""
+        self.integer = None
 
     def input(self, value: Value) -> int:
         """A tensor for an input of the graph."""
@@ -93,9 +123,13 @@ class Emitter:
 
     def of(self, value: Value) -> int:
         """The tensor of a value that has been computed, or of a constant."""
+        if self.integer is not None and self.plan.grid(value) is not None:
+            return self.held(value)
         known = self._values.get(id(value))
         if known is not None:
             return known
+        if id(value) in self._held:
+            return self._dequantized(value)
         assert value.const is not None, f"{value!r} is used before it is made"
         self._values[id(value)] = index = self._weights(value.const, value.origin or value.name)
         return index
@@ -114,10 +148,64 @@ class Emitter:
 
     def let(self, value: Value, tensor: int) -> None:
         """Say that a value is a tensor that exists."""
-        self._values[id(value)] = tensor
+        (self._values if self.integer is None else self._held)[id(value)] = tensor
+
+    # ---- integers ----------------------------------------------------------------------------------------------------
+    def hold(self, value: Value, tensor: int) -> None:
+        """Say that a value of real numbers is held by a tensor of int8."""
+        self._held[id(value)] = tensor
+
+    def held(self, value: Value) -> int:
+        """The int8 tensor that holds a value, which may be a constant with a grid in the plan."""
+        if id(value) not in self._held:
+            grid = self.plan.constants.get(id(value))
+            assert value.const is not None, f"{value!r} is used before it is made"
+            assert grid is not None, f"{value!r} has no grid"
+            self._held[id(value)] = self.integer_constant(grid.quantize(value.const).astype(INT8), grid)
+        return self._held[id(value)]
+
+    def tell(self, tensor: int, grid: Grid) -> None:
+        """Say what the integers of a tensor stand for."""
+        self.subgraph.tensors[tensor] = replace(self.tensor(tensor), quantization=_quantization(grid))
+
+    def integers(self, dtype: DType, shape: Shape, grid: Grid) -> int:
+        """A tensor of integers on a grid, that only the operators of this node know."""
+        index = self._add(self.prefix, dtype, shape)
+        self.tell(index, grid)
+        return index
+
+    def quantized(self, tensor: int, grid: Grid, dtype: DType) -> int:
+        """The tensor, of real numbers or of integers on another grid, rounded to a grid."""
+        result = self.integers(dtype, self.shape_of(tensor), grid)
+        self.plain("QUANTIZE", [tensor], [result], options("QuantizeOptions"))
+        return result
+
+    def integer_constant(self, array: Array, grid: Grid) -> int:
+        """A constant of integers on a grid."""
+        return self._constant(array, f"{self.prefix}/const", quantization=_quantization(grid))
+
+    def integer_weights(self, node: Node, array: Array, axis: int = 0) -> int:
+        """Weights as int8, with the plan's scale for each position along `axis`, that of the result channels."""
+        steps = self.plan.steps[node]
+        whole = np.rint(np.divide(array, steps.reshape(-1, *[1] * (array.ndim - axis - 1)))).astype(INT8)
+        return self._constant(whole, f"{self.prefix}/weights", quantization=Quantization(tuple(steps.tolist()), axis=axis))
+
+    def integer_bias(self, node: Node, bias: Array | None) -> int:
+        """A bias (zeros for None) as int32, in units of the products of data and weights."""
+        units = self.plan.steps[node] * self.plan.operand(node, 0).scale
+        whole = np.zeros(len(units), np.int32) if bias is None else np.rint(np.divide(bias, units)).astype(np.int32)
+        return self._constant(whole, f"{self.prefix}/bias", quantization=Quantization(tuple(units.tolist())))
+
+    def _dequantized(self, value: Value) -> int:
+        """The real numbers of a value that is held as integers."""
+        self._values[id(value)] = index = self._add(value.origin or value.name, FLOAT32, value.shape)
+        self._operator("DEQUANTIZE", [self._held[id(value)]], [index], options("DequantizeOptions"))
+        return index
 
     def temp(self, dtype: DType, shape: Shape) -> int:
         """A tensor for a value that only the operators of this node know."""
+        if self.integer is not None and dtype == FLOAT32:
+            return self.integers(INT8, shape, self.integer)
         return self._add(self.prefix, dtype, shape)
 
     def variable(self, dtype: DType, shape: Shape) -> int:
@@ -128,7 +216,10 @@ class Emitter:
 
     def const(self, array: Array | int, dtype: DType | None = None) -> int:
         """A small constant (an axis, a shape, a scalar), stored as it is."""
-        return self._constant(np.asarray(array, dtype), f"{self.prefix}/const")
+        content = np.asarray(array, dtype)
+        if self.integer is not None and content.dtype == FLOAT32:
+            return self.integer_constant(self.integer.quantize(content).astype(INT8), self.integer)
+        return self._constant(content, f"{self.prefix}/const")
 
     def weights(self, array: Array) -> int:
         """A constant made from weights; stored as float16 where the file's other weights are."""
@@ -161,6 +252,9 @@ class Emitter:
         if code in KERNELS and rank > KERNELS[code].rank:
             raise TargetError(f"{code} takes at most {KERNELS[code].rank} axes, not {rank}", self.where)
         data = self.tensor(inputs[DATA_OPERANDS.get(code, 0)]).dtype
+        if self.integer is not None:
+            self._operator(code, inputs, outputs, opts)
+            return
         used = carrier(code, data) if code in KERNELS and code != "CAST" else data
         if used is None:
             raise TargetError(refused_type(code, data), self.where)
@@ -180,6 +274,10 @@ class Emitter:
         self.subgraph.operators.append(Operator(name, 1, tuple(inputs), tuple(outputs), opts, self.where))
         for i in outputs:
             self._show(i)
+
+    def plain(self, code: str, inputs: Sequence[int], outputs: Sequence[int], opts: Options | None = None) -> None:
+        """Add an operator on tensors that its kernel is known to take."""
+        self._operator(code, inputs, outputs, opts)
 
     def run(self, code: str, inputs: Sequence[int], dtype: DType, shape: Shape, opts: Options | None = None) -> int:
         """Add an operator with one new result and return that."""
@@ -221,6 +319,11 @@ class Emitter:
                 self.shown.setdefault(size, (tensor, axis))
 
     def _of_value(self, value: Value) -> int:
+        if self.integer is not None and value.type.dtype == FLOAT32:
+            if id(value) not in self._held:
+                self._held[id(value)] = self._add(value.origin or value.name, INT8, value.shape)
+                self.tell(self._held[id(value)], self.integer)
+            return self._held[id(value)]
         if id(value) not in self._values:
             self._values[id(value)] = self._add(value.origin or value.name, value.type.dtype, value.shape)
         return self._values[id(value)]
@@ -250,13 +353,14 @@ class Emitter:
             self._operator("DEQUANTIZE", [half], [self._widened[half]], options("DequantizeOptions"))
         return self._widened[half]
 
-    def _constant(self, array: Array, name: str, dtype: DType | None = None) -> int:
+    def _constant(self, array: Array, name: str, dtype: DType | None = None, quantization: Quantization | None = None) -> int:
         stored = array.dtype if dtype is None else dtype
         if stored not in TYPES:
             raise TargetError(f"TFLite has no element type {stored.name}", self.where)
-        key = (self.pool.add(array, stored), stored, array.shape)
+        key = (self.pool.add(array, stored), stored, array.shape, quantization)
         if key not in self._constants:
-            self._constants[key] = self._push(Tensor(self._unique(name), stored, array.shape, buffer=key[0]), array.shape)
+            tensor = Tensor(self._unique(name), stored, array.shape, buffer=key[0], quantization=quantization)
+            self._constants[key] = self._push(tensor, array.shape)
         return self._constants[key]
 
     def _unique(self, wanted: str) -> str:

@@ -14,7 +14,7 @@ from nchw2nhwc.emit.tflite.lower_movement import strided_slice
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import OptionValue, options
-from nchw2nhwc.emit.tflite.padding import Padding, Window, padding_of
+from nchw2nhwc.emit.tflite.padding import Padding, Window, padding_of, placed
 from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Array, Node, Shape, Size, Value
 from nchw2nhwc.ops.base import static
@@ -54,9 +54,17 @@ def _padding(e: Emitter, node: Node) -> Padding:
     return found
 
 
+def constant(value: Value) -> Array:
+    """The content of an operand that is known to be constant."""
+    assert value.const is not None, f"{value!r} is not constant"
+    return value.const
+
+
 def _bias(e: Emitter, node: Node, channels: int) -> int:
     """The bias; zeros for none, because XNNPACK takes no convolution without one."""
     bias = node.inputs[2] if len(node.inputs) > 2 else None
+    if e.integer:
+        return e.integer_bias(node, None if bias is None else bias.const)
     return e.const(np.zeros(channels, np.float32)) if bias is None else e.of(bias)
 
 
@@ -83,10 +91,11 @@ def conv(e: Emitter, node: Node, op: Conv) -> None:
         filters = e.weights(w.const.transpose(1, 2, 3, 4, 0)) if w.const is not None else _transposed(e, w, (1, 2, 3, 4, 0))
     elif op.groups == inputs and w.const is not None:
         code, table = "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions"
-        filters = e.weights(np.moveaxis(w.const, 0, -1).reshape(1, *w.const.shape[1:3], outputs))
+        moved = np.moveaxis(w.const, 0, -1).reshape(1, *w.const.shape[1:3], outputs)
+        filters = e.integer_weights(node, moved, 3) if e.integer else e.weights(moved)
         common["depthMultiplier"] = outputs // inputs
     else:
-        code, table, filters = "CONV_2D", "Conv2DOptions", e.of(w)
+        code, table, filters = "CONV_2D", "Conv2DOptions", e.of(w) if not e.integer else e.integer_weights(node, constant(w))
     e.op(code, [e.of(x), filters, _bias(e, node, outputs)], [e.out(node)], options(table, **common))
 
 
@@ -107,28 +116,15 @@ def _transposes(node: Node, op: ConvTranspose) -> str:
     return refused_activation(node, op.activation) or kernel("TRANSPOSE_CONV" if rank == 2 else "CONV_3D_TRANSPOSE")(node, op)
 
 
-def _placed(op: ConvTranspose, reach: Sequence[int]) -> Padding | None:
-    """SAME or VALID if either gives the result at once.
-
-    The whole transpose is `(in - 1) * stride + reach` long. VALID starts with its first row and has up to stride - 1 empty rows behind it.
-    SAME is as long as makes ceil(out / stride) = in, and cuts the smaller half of the rest in front.
-    """
-    longer = [o - b - e for o, b, e in zip(op.output_padding, op.pads_begin, op.pads_end)]
-    if all(b == 0 and 0 <= n < s for b, n, s in zip(op.pads_begin, longer, op.strides)):
-        return Padding.VALID
-    same = all(-s < r - s + n <= 0 and b == max(-n, 0) // 2 for b, n, s, r in zip(op.pads_begin, longer, op.strides, reach))
-    return Padding.SAME if same else None
-
-
 @lowering(ConvTranspose, _transposes)
 def conv_transpose(e: Emitter, node: Node, op: ConvTranspose) -> None:
     """In one operator, or with empty rows around the data before it and a slice that cuts the result to size behind it."""
     x, w, sizes = node.input(0), node.input(1), spatial(node.output, True)
     taps = [static(k, "the size of a kernel") for k in spatial(w, True)]
     reach = [d * (k - 1) + 1 for d, k in zip(op.dilations, taps)]
-    placed = _placed(op, reach)
-    if placed is not None:
-        _transpose_conv(e, node, op, e.of(x), node.output.shape, e.out(node), placed)
+    padding = placed(op, taps)
+    if padding is not None:
+        _transpose_conv(e, node, op, e.of(x), node.output.shape, e.out(node), padding)
         return
     before = [-(min(b, 0) // s) for b, s in zip(op.pads_begin, op.strides)]
     room = [o - end for o, end in zip(op.output_padding, op.pads_end)]
@@ -152,7 +148,10 @@ def _transpose_conv(e: Emitter, node: Node, op: ConvTranspose, x: int, shape: Sh
     channels = static(shape[-1], "the number of filters")
     common = {"padding": int(padding), **_per_axis("stride", op.strides), "fusedActivationFunction": FUSED[op.activation]}
     if len(op.strides) == 2:
-        filters = e.of(w) if w.const is None or set(op.dilations) == {1} else e.weights(_dilated(w.const, op.dilations))
+        if e.integer:
+            filters = e.integer_weights(node, constant(w))
+        else:
+            filters = e.of(w) if w.const is None or set(op.dilations) == {1} else e.weights(_dilated(w.const, op.dilations))
         code, opts = "TRANSPOSE_CONV", options("TransposeConvOptions", **common)
     else:
         perm = (1, 2, 3, 0, 4)

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import ml_dtypes
 import numpy as np
 
+from nchw2nhwc.emit.tflite.integers import Plan
 from nchw2nhwc.errors import Location
 from nchw2nhwc.ir import Array, DType
 
@@ -59,6 +60,15 @@ def type_number(dtype: DType) -> int:
 
 
 @dataclass(frozen=True)
+class Quantization:
+    """What the integers of a tensor stand for: `(q - zero_point) * scale`, with one scale, or one for each position along `axis`."""
+
+    scales: tuple[float, ...]
+    zero_point: int = 0
+    axis: int = 0
+
+
+@dataclass(frozen=True)
 class Tensor:
     """One tensor of a subgraph.
 
@@ -72,6 +82,7 @@ class Tensor:
     signature: tuple[int, ...] | None = None
     buffer: int = 0
     variable: bool = False
+    quantization: Quantization | None = None
 
 
 @dataclass(frozen=True)
@@ -128,3 +139,5 @@ class Model:
     metadata: dict[str, bytes] = field(default_factory=dict)
     description: str = "nchw2nhwc"
     files: dict[str, bytes] = field(default_factory=dict)
+    plan: Plan = field(default_factory=Plan)
+    """What the file holds as integers because the source does."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from nchw2nhwc.ir import Dim, Size, exact_div
+from nchw2nhwc.ops.windowed import ConvTranspose
 
 
 class Padding(IntEnum):
@@ -90,3 +91,17 @@ def padding_of(windows: Sequence[Window]) -> Padding | None:
     if all(w.is_valid() for w in windows):
         return Padding.VALID
     return Padding.SAME if all(w.is_same() for w in windows) else None
+
+
+def placed(op: ConvTranspose, taps: Sequence[int]) -> Padding | None:
+    """SAME or VALID if either gives the result at once; `taps` are the sizes of the kernel.
+
+    The whole transpose is `(in - 1) * stride + reach` long. VALID starts with its first row and has up to stride - 1 empty rows behind it.
+    SAME is as long as makes ceil(out / stride) = in, and cuts the smaller half of the rest in front.
+    """
+    reach = [d * (k - 1) + 1 for d, k in zip(op.dilations, taps)]
+    longer = [o - b - e for o, b, e in zip(op.output_padding, op.pads_begin, op.pads_end)]
+    if all(b == 0 and 0 <= n < s for b, n, s in zip(op.pads_begin, longer, op.strides)):
+        return Padding.VALID
+    same = all(-s < r - s + n <= 0 and b == max(-n, 0) // 2 for b, n, s, r in zip(op.pads_begin, longer, op.strides, reach))
+    return Padding.SAME if same else None

@@ -9,6 +9,7 @@ from nchw2nhwc.ops import binary, elementwise, movement, reduce
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.indexing import Gather, TopK
 from nchw2nhwc.ops.kinds import kind_of
+from nchw2nhwc.ops.quantized import Dequantize, QuantizeDequantize
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.selection import Compress, NonMaxSuppression
 from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, DepthToSpace, MaxPool, SpaceToDepth
@@ -19,8 +20,8 @@ _DEPTH = 32
 _ALWAYS = (elementwise.Relu, elementwise.Sigmoid, elementwise.Exp, elementwise.Sqrt, elementwise.Abs, elementwise.Softplus,
            elementwise.HardSigmoid, reduce.Softmax)
 _KEEPS = (movement.Reshape, movement.Transpose, movement.Slice, movement.Split, movement.Concat, movement.Expand, movement.Tile, MaxPool,
-          AvgPool, DepthToSpace, SpaceToDepth, elementwise.Identity, elementwise.Floor, elementwise.Ceil, binary.Add, binary.Mul,
-          binary.Div, binary.Minimum, reduce.ReduceMean, reduce.ReduceSum, reduce.ReduceMax, reduce.ReduceMin)
+          AvgPool, DepthToSpace, SpaceToDepth, elementwise.Identity, elementwise.Floor, elementwise.Ceil, QuantizeDequantize, binary.Add,
+          binary.Mul, binary.Div, binary.Minimum, reduce.ReduceMean, reduce.ReduceSum, reduce.ReduceMax, reduce.ReduceMin)
 """Ops whose results are not negative if none of their operands is."""
 
 
@@ -35,6 +36,8 @@ def is_never_negative(value: Value, depth: int = _DEPTH) -> bool:
         return False
     op = node.op
     if isinstance(op, (binary.Arithmetic, Conv, ConvTranspose, MaxPool, AvgPool)) and op.activation in (Activation.RELU, Activation.RELU6):
+        return True
+    if isinstance(op, (QuantizeDequantize, Dequantize)) and op.grid.min >= 0:
         return True
     if isinstance(op, elementwise.Clip):
         return op.min is not None and op.min >= 0

@@ -19,7 +19,7 @@ from typing import IO
 import flatbuffers
 import numpy as np
 
-from nchw2nhwc.emit.tflite.model import CustomOptions, Model, Operator, Options, Subgraph, Tensor, type_number
+from nchw2nhwc.emit.tflite.model import CustomOptions, Model, Operator, Options, Quantization, Subgraph, Tensor, type_number
 from nchw2nhwc.emit.tflite.task_metadata import archive
 
 ALIGNMENT = 16
@@ -123,6 +123,7 @@ class _Skeleton:
         self.builder = flatbuffers.Builder(1 << 16)
         self._vectors: dict[tuple[int, ...], int] = {}
         self._options: dict[Options, int] = {}
+        self._quantizations: dict[Quantization, int] = {}
 
     def build(self) -> tuple[bytearray, list[int]]:
         """The finished skeleton and the positions of the Buffer tables that hold the model's blobs."""
@@ -188,16 +189,31 @@ class _Skeleton:
         s, b = self.schema, self.builder
         name, shape = b.CreateString(tensor.name), self._ints(tensor.shape)
         signature = self._ints(tensor.signature) if tensor.signature is not None else 0
+        quantization = self._quantization(tensor.quantization) if tensor.quantization is not None else 0
         s.TensorStart(b)
         s.TensorAddShape(b, shape)
         s.TensorAddType(b, type_number(tensor.dtype))
         s.TensorAddBuffer(b, tensor.buffer)
         s.TensorAddName(b, name)
         s.TensorAddIsVariable(b, tensor.variable)
+        if quantization:
+            s.TensorAddQuantization(b, quantization)
         if signature:
             s.TensorAddShapeSignature(b, signature)
         s.TensorAddHasRank(b, True)
         return int(s.TensorEnd(b))
+
+    def _quantization(self, wanted: Quantization) -> int:
+        if wanted not in self._quantizations:
+            s, b = self.schema, self.builder
+            scales = b.CreateNumpyVector(np.array(wanted.scales, np.float32))
+            zeros = b.CreateNumpyVector(np.full(len(wanted.scales), wanted.zero_point, np.int64))
+            s.QuantizationParametersStart(b)
+            s.QuantizationParametersAddScale(b, scales)
+            s.QuantizationParametersAddZeroPoint(b, zeros)
+            s.QuantizationParametersAddQuantizedDimension(b, wanted.axis)
+            self._quantizations[wanted] = int(s.QuantizationParametersEnd(b))
+        return self._quantizations[wanted]
 
     def _operator(self, op: Operator, code: int) -> int:
         s, b = self.schema, self.builder

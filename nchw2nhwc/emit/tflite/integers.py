@@ -1,0 +1,267 @@
+"""Which nodes of a stored graph integer kernels compute, and on which grids.
+
+A value that is rounded to a grid is held as int8. An operator whose operands are held like that, and whose result is only read rounded to
+one grid, is computed by the integer kernel: it writes the integers of that grid itself. An operator that only chooses among elements passes
+integers on. Everything else computes in float, on operands that are dequantized when it is the first to ask for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+
+from nchw2nhwc.emit.tflite.padding import placed
+from nchw2nhwc.emit.tflite.rules_quantized import pads_with
+from nchw2nhwc.emit.tflite.steps import LARGEST, steps_of
+from nchw2nhwc.errors import Location
+from nchw2nhwc.ir import Graph, Node, Value
+from nchw2nhwc.ops import binary, elementwise, reduce
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.kinds import Doubles
+from nchw2nhwc.ops.matmul import FullyConnected, MatMul
+from nchw2nhwc.ops.movement import Pad
+from nchw2nhwc.ops.quantized import FLOAT32, Dequantize, Grid, Quantize, QuantizeDequantize
+from nchw2nhwc.ops.resize import Resize
+from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose
+from nchw2nhwc.passes.quantization import chooses, data_operands, signed
+
+CONVOLUTIONS: tuple[type[Op], ...] = (Conv, ConvTranspose)
+_WEIGHTED: tuple[type[Op], ...] = (*CONVOLUTIONS, FullyConnected)
+
+_LARGEST_RATIO = 256.0
+"""The scale of products over that of results has to be below this for XNNPACK."""
+_LARGEST_BIAS = 1 << 30
+_NOTHING = 1 / 1024
+"""Weights whose products cannot sum up to this part of a step of the result do nothing: some networks have dead channels of 1e-10."""
+_BROADCAST_RANK = 4
+"""Axes up to which integer kernels of ADD, SUB and MUL broadcast."""
+
+
+
+@dataclass(frozen=True)
+class StaysFloat:
+    """A node with integers as operands that is computed in float, and why."""
+
+    node: Node
+    reason: str
+
+
+@dataclass
+class Plan:
+    """What is held as integers."""
+
+    grids: dict[int, Grid] = field(default_factory=dict)
+    """The grid of every value that is held as int8, by its identity."""
+    integer: dict[Node, Grid] = field(default_factory=dict)
+    """The nodes that integer kernels compute, with the grid of their results."""
+    steps: dict[Node, Doubles] = field(default_factory=dict)
+    """The scale of each result channel of the weights of such a node."""
+    constants: dict[int, Grid] = field(default_factory=dict)
+    """The grids of constant operands of such nodes, by their identity."""
+    floats: list[StaysFloat] = field(default_factory=list)
+    told: dict[int, Grid] = field(default_factory=dict)
+    """The grids of the graph's own inputs of small integers, by their identity."""
+
+    def tell(self, value: Value, grid: Grid) -> bool:
+        """Whether the integers of a value can be said to be on a grid: those of an input that is not said to be on another one."""
+        if value.producer is not None or value.is_const or value.type.dtype.name not in ("int8", "uint8"):
+            return False
+        return self.told.setdefault(id(value), grid) == grid
+
+    def grid(self, value: Value | None) -> Grid | None:
+        """The grid that a value is held on; None for one that is not."""
+        return None if value is None else self.grids.get(id(value), self.constants.get(id(value)))
+
+    def operand(self, node: Node, index: int) -> Grid:
+        """The grid of an operand of a node that has integers there."""
+        grid = self.grid(node.input(index))
+        assert grid is not None, f"operand {index} of {node!r} is not held as integers"
+        return grid
+
+
+@dataclass(frozen=True)
+class Integers:
+    """How much of a quantized source integer kernels compute: convolutions, fully connected layers and products of matrices among them, and
+    all of its operators; and what stays float, with the layer, its type and the reason."""
+
+    convolutions: tuple[int, int]
+    """Those that integer kernels compute, and all."""
+    products: tuple[int, int]
+    """The same of fully connected layers and products of matrices."""
+    nodes: int
+    floats: tuple[tuple[Location, str], ...]
+    """What computes in float on quantized operands, and why."""
+    remarks: tuple[tuple[Location, str], ...]
+    """What else differs from the source."""
+
+
+def summary(graph: Graph, plan: Plan) -> Integers:
+    """What a plan says of a stored graph."""
+    def count(classes: tuple[type[Op], ...]) -> tuple[int, int]:
+        nodes = [node for node in graph.nodes if isinstance(node.op, classes)]
+        return sum(node in plan.integer for node in nodes), len(nodes)
+
+    floats = tuple((graph.where(each.node), each.reason) for each in plan.floats)
+    return Integers(count(CONVOLUTIONS), count((FullyConnected, MatMul)), len(plan.integer), tuple(dict.fromkeys(floats)),
+                    tuple(dict.fromkeys((remark.where, remark.text) for remark in graph.remarks)))
+
+
+def asked(graph: Graph, value: Value) -> Grid | None:
+    """The grid that everything which reads a value rounds it to; None if there is not just one."""
+    if graph.is_output(value) or not value.uses:
+        return None
+    found = {signed(node.op.grid) if isinstance(node.op, (QuantizeDequantize, Quantize)) else None for node in value.users}
+    return found.pop() if len(found) == 1 else None
+
+
+def plan_integers(graph: Graph) -> Plan:
+    """The plan for a stored graph."""
+    plan, mixed = Plan(), set[int]()
+    for node in graph.nodes:
+        op = node.op
+        if isinstance(op, QuantizeDequantize):
+            plan.grids[id(node.output)] = signed(op.grid)
+        elif isinstance(op, Dequantize):
+            if plan.tell(node.input(0), op.grid):
+                plan.grids[id(node.output)] = signed(op.grid)
+        elif any(id(v) in plan.grids for v in node.inputs) and not isinstance(op, Quantize):
+            reason = _choose(plan, graph, node) if chooses(op) or isinstance(op, elementwise.Relu) else _compute(plan, graph, node)
+            if reason:
+                plan.floats.append(StaysFloat(node, reason))
+                mixed |= {id(v) for v in node.outputs if chooses(op)}
+        elif any(id(v) in mixed for v in node.inputs):
+            plan.floats.append(StaysFloat(node, "its operand is computed in float, as what it is made of is quantized in different ways"))
+            mixed |= {id(v) for v in node.outputs if chooses(op)}
+        elif isinstance(op, _WEIGHTED):
+            plan.floats.append(StaysFloat(node, "its operand is not quantized"))
+    return plan if plan.grids else Plan()
+
+
+def _hold(plan: Plan, node: Node, grid: Grid) -> str:
+    plan.integer[node] = grid
+    plan.grids.update({id(v): grid for v in node.outputs})
+    return ""
+
+
+def _choose(plan: Plan, graph: Graph, node: Node) -> str:
+    """A node whose results are elements of its operands."""
+    grids = {plan.grids.get(id(node.input(k))) for k in data_operands(node)}
+    grid = grids.pop()
+    if grids or grid is None:
+        return "its operands are quantized in different ways, or some are not"
+    if isinstance(node.op, Pad) and node.op.mode == "constant" and not pads_with(node, node.op.value, grid):
+        return f"it pads with {node.op.value:g}, which is not among the quantized numbers"
+    return _hold(plan, node, grid)
+
+
+def _compute(plan: Plan, graph: Graph, node: Node) -> str:
+    """A node that computes: "" if an integer kernel does that, else why not."""
+    kernel = _KERNELS.get(type(node.op))
+    if kernel is None:
+        return "there is no integer kernel for it that gives the same"
+    result = asked(graph, node.outputs[0])
+    if result is None:
+        rounded = any(isinstance(user.op, (QuantizeDequantize, Quantize)) for user in node.outputs[0].users)
+        return "its readers quantize its result in different ways, or some do not" if rounded else "its result is not quantized"
+    return kernel(plan, node, result) or _hold(plan, node, result)
+
+
+# ---- kernels -----------------------------------------------------------------------------------------------------------
+_Kernel: TypeAlias = Callable[[Plan, Node, Grid], str]
+_KERNELS: dict[type[Op], _Kernel] = {}
+"""Why the integer kernel of an op cannot compute a node whose first operand may be integers; "" if it can."""
+
+
+def _kernel(*classes: type[Op]) -> Callable[[_Kernel], _Kernel]:
+    def register(function: _Kernel) -> _Kernel:
+        _KERNELS.update(dict.fromkeys(classes, function))
+        return function
+    return register
+
+
+@_kernel(Conv, ConvTranspose, FullyConnected)
+def _weighted(plan: Plan, node: Node, result: Grid) -> str:
+    op, w, bias = node.op, node.input(1).const, node.inputs[2] if len(node.inputs) > 2 else None
+    data = plan.grids.get(id(node.input(0)))
+    if data is None or w is None or (bias is not None and not bias.is_const):
+        return "its weights or its operand are not quantized"
+    if isinstance(op, (Conv, ConvTranspose)) and len(op.strides) != 2:
+        return f"no integer kernel convolves {len(op.strides)} axes"
+    if isinstance(op, ConvTranspose) and (set(op.dilations) != {1} or placed(op, w.shape[1:-1]) is None):
+        return "it takes more than one operator in TFLite"
+    steps = steps_of(w.reshape(len(w), -1))
+    if steps is None:
+        return f"the weights of a channel are not whole multiples of one step, at most {LARGEST} of them, with 0 for zero"
+    largest = np.zeros(len(w)) if bias is None or bias.const is None else np.abs(bias.const.astype(np.float64))
+    reach = np.abs(w.reshape(len(w), -1)).sum(axis=1, dtype=np.float64) * max(abs(data.min), data.max)
+    steps = _spare(np.where(reach < _NOTHING * result.scale, 0.0, steps), largest, data)
+    if (largest > _LARGEST_BIAS * steps * data.scale).any():
+        return "its bias is too large for the scale of its products"
+    if (steps * data.scale >= _LARGEST_RATIO * result.scale).any():
+        return "the scale of its result is too small beside that of its products"
+    plan.steps[node] = steps
+    return ""
+
+
+def _spare(steps: Doubles, largest: Doubles, data: Grid) -> Doubles:
+    """Channels whose weights are all zero get a step that suits their bias."""
+    fallback = np.maximum(largest / data.scale / (1 << 20), float(steps.max(initial=0.0)) or 1.0)
+    return np.where(steps == 0, fallback, steps)
+
+
+@_kernel(binary.Add, binary.Sub, binary.Mul)
+def _pairwise(plan: Plan, node: Node, result: Grid) -> str:
+    shapes = [node.input(k).shape for k in (0, 1)]
+    if shapes[0] != shapes[1] and max(map(len, shapes)) > _BROADCAST_RANK:
+        return f"integer kernels broadcast at most {_BROADCAST_RANK} axes"
+    return _constants(plan, node, (0, 1))
+
+
+def _constants(plan: Plan, node: Node, operands: Sequence[int]) -> str:
+    """Constant operands on a grid of their own, all others held as integers."""
+    found: dict[int, Grid] = {}
+    for value in map(node.input, operands):
+        if value.const is not None and value.type.dtype == FLOAT32:
+            steps = steps_of(value.const.reshape(1, -1))
+            if steps is None:
+                return "its constant operand is not quantized"
+            found[id(value)] = Grid(float(steps[0]) or 1.0, 0, -LARGEST, LARGEST)
+        elif id(value) not in plan.grids:
+            return "not all of its operands are quantized"
+    plan.constants.update(found)
+    return ""
+
+
+@_kernel(MatMul)
+def _product(plan: Plan, node: Node, result: Grid) -> str:
+    return "" if all(id(node.input(k)) in plan.grids for k in (0, 1)) else "not all of its operands are quantized"
+
+
+@_kernel(binary.PRelu)
+def _slopes(plan: Plan, node: Node, result: Grid) -> str:
+    return _constants(plan, node, (0, 1))
+
+
+@_kernel(AvgPool, Resize)
+def _same_grid(plan: Plan, node: Node, result: Grid) -> str:
+    return "" if plan.grids.get(id(node.input(0))) == result else "its integer kernel has one scale for operand and result, the source two"
+
+
+@_kernel(reduce.ReduceMean, elementwise.HardSwish, elementwise.LeakyRelu)
+def _any_grid(plan: Plan, node: Node, result: Grid) -> str:
+    return ""
+
+
+def _fixed(scale: float, zero_point: int) -> _Kernel:
+    def check(plan: Plan, node: Node, result: Grid) -> str:
+        if result == Grid(scale, zero_point, -128, 127):
+            return ""
+        return f"its integer kernel has results of scale {scale:g} and zero point {zero_point} only"
+    return check
+
+
+_kernel(elementwise.Sigmoid, reduce.Softmax)(_fixed(1 / 256, -128))
+_kernel(elementwise.Tanh)(_fixed(1 / 128, 0))

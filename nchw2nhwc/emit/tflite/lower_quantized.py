@@ -1,0 +1,66 @@
+"""Lowerings of quantization: QUANTIZE and DEQUANTIZE where integers begin and end, and from one grid to another."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nchw2nhwc.emit.tflite.emitter import FLOAT32, INT8, Emitter, refused_type
+from nchw2nhwc.emit.tflite.lower_elementwise import kernel
+from nchw2nhwc.emit.tflite.lowering import lowering
+from nchw2nhwc.emit.tflite.model import options
+from nchw2nhwc.ir import DType, Node, Value
+from nchw2nhwc.ops.kinds import integer_range
+from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
+from nchw2nhwc.passes.quantization import signed
+
+
+def _refused(node: Node, op: QuantizeDequantize) -> str:
+    return "" if node.input(0).type.dtype == FLOAT32 else "QUANTIZE takes float32"
+
+
+@lowering(QuantizeDequantize, _refused)
+def quantize_dequantize(e: Emitter, node: Node, op: QuantizeDequantize) -> None:
+    """The integers; whoever reads real numbers gets them by DEQUANTIZE."""
+    e.hold(node.output, _integers(e, node.input(0), signed(op.grid), INT8))
+
+
+def _quantizes(node: Node, op: Quantize) -> str:
+    known = op.dtype.name in ("int8", "uint8") and node.input(0).type.dtype == FLOAT32
+    return "" if known else f"QUANTIZE makes integers of 8 bits of float32, not {op.dtype.name} of {node.input(0).type.dtype.name}"
+
+
+@lowering(Quantize, _quantizes)
+def quantize(e: Emitter, node: Node, op: Quantize) -> None:
+    """The integers as a tensor of the interface."""
+    e.let(node.output, _integers(e, node.input(0), op.grid, op.dtype))
+
+
+def _integers(e: Emitter, x: Value, grid: Grid, dtype: DType) -> int:
+    """The integers of a value on a grid: those that it is held by, or QUANTIZE of them or of the real numbers."""
+    held = e.plan.grid(x) if not x.is_const else None
+    if held is not None and held == grid:
+        tensor = e.held(x)
+    else:
+        tensor = e.quantized(e.of(x) if held is None else e.held(x), grid, dtype)
+    for code, bound, edge in zip(("MAXIMUM", "MINIMUM"), (grid.low, grid.high), integer_range(dtype)):
+        if bound != edge:
+            clipped = e.integers(dtype, x.shape, grid)
+            e.plain("MAXIMUM" if code == "MAXIMUM" else code, [tensor, e.integer_constant(np.asarray(bound, dtype), grid)], [clipped],
+                    options("MaximumMinimumOptions"))
+            tensor = clipped
+    return tensor
+
+
+@lowering(Dequantize, lambda node, op: refused_type("CAST", node.input(0).type.dtype) or kernel("CAST")(node, op))
+def dequantize(e: Emitter, node: Node, op: Dequantize) -> None:
+    """An input of the graph tells its grid, and its numbers are those integers; others are computed with."""
+    x, grid = node.input(0), op.grid
+    if e.plan.grid(node.output) is not None:
+        tensor = e.of(x)
+        e.tell(tensor, grid)
+        e.hold(node.output, tensor if x.type.dtype == INT8 else e.quantized(tensor, signed(grid), INT8))
+        return
+    whole = e.cast(e.of(x), FLOAT32)
+    shift = e.const(np.asarray(grid.zero_point, np.float32))
+    real = e.run("SUB", [whole, shift], FLOAT32, x.shape, options("SubOptions"))
+    e.op("MUL", [real, e.const(np.asarray(grid.scale, np.float32))], [e.out(node)], options("MulOptions"))

@@ -1,0 +1,77 @@
+"""Where the rounding to a grid stands: as close as possible behind the operator that computes, which then writes integers itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nchw2nhwc.ir import Node, Value
+from nchw2nhwc.ops.elementwise import Clip, Relu
+from nchw2nhwc.ops.movement import Pad
+from nchw2nhwc.ops.quantized import Grid, QuantizeDequantize
+from nchw2nhwc.ops.windowed import MaxPool
+from nchw2nhwc.passes.match import producer, require
+from nchw2nhwc.passes.quantization import chooses, data_operands
+from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+QUANTIZED = RuleSet()
+
+
+def grid_behind(value: Value) -> Grid | None:
+    """The grid that all elements of a value are known to be on; None if there is none."""
+    node = value.producer
+    if node is None:
+        return None
+    if isinstance(node.op, QuantizeDequantize):
+        return node.op.grid
+    if not chooses(node.op):
+        return None
+    found = {grid_behind(node.input(k)) for k in data_operands(node)}
+    grid = found.pop() if len(found) == 1 else None
+    padded = grid is not None and isinstance(node.op, Pad) and node.op.mode == "constant" and not pads_with(node, node.op.value, grid)
+    return None if padded else grid
+
+
+def pads_with(node: Node, value: float, grid: Grid) -> bool:
+    """Whether padding with a number is padding with one of the grid; for a maximum, the smallest one is as good as any below it."""
+    if value <= grid.min and all(isinstance(user.op, MaxPool) for user in node.output.users):
+        return True
+    return bool(np.isfinite(value)) and abs(float(grid.dequantize(grid.quantize(np.asarray(value)))) - value) <= 1e-6 * grid.scale
+
+
+@QUANTIZED.on(QuantizeDequantize)
+def known(rw: Rewriter, node: Node, op: QuantizeDequantize) -> Value:
+    """What is on the grid already stays as it is."""
+    x = node.input(0)
+    require(grid_behind(x) == op.grid, "{!r} is not on the grid", x)
+    require(not rw.graph.is_output(node.output), "{!r} is an interface", node.output)
+    return x
+
+
+@QUANTIZED.on(QuantizeDequantize)
+def clipped(rw: Rewriter, node: Node, op: QuantizeDequantize) -> Value:
+    """A Relu or Clip whose range holds that of the grid."""
+    first = producer(node.input(0), Relu, Clip)
+    low, high = (0.0, None) if not isinstance(first.op, Clip) else (first.op.min, first.op.max)
+    slack = op.grid.scale / 2
+    require(low is None or op.grid.min > low - slack, "{!r} clips more than the grid does", first)
+    require(high is None or op.grid.max < high + slack, "{!r} clips more than the grid does", first)
+    rw.require_single_use(node.input(0))
+    return rw.add(op, first.input(0))
+
+
+@QUANTIZED.on(QuantizeDequantize)
+def before_choosing(rw: Rewriter, node: Node, op: QuantizeDequantize) -> Value:
+    """Before an op whose results are elements of its operands, unless those are on grids of their own already."""
+    x = node.input(0)
+    first = producer(x)
+    require(chooses(first.op) or isinstance(first.op, Relu), "{!r} computes", first)
+    require(len(first.outputs) == 1, "{!r} has several results", first)
+    rw.require_single_use(x)
+    data = data_operands(first)
+    require(len(data) > 1 or grid_behind(first.input(0)) is None, "{!r} has integers as its operand", first)
+    moved = first.op
+    if isinstance(moved, Pad) and moved.mode == "constant":
+        moved = replace(moved, value=float(op.compute(np.asarray(moved.value, np.float32)).item()))
+    return rw.add(moved, *(rw.add(op, v) if k in data and v is not None else v for k, v in enumerate(first.inputs)))

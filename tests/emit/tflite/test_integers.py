@@ -1,0 +1,260 @@
+"""Networks that are quantized already: which operators compute with integers, and that they give what the source's runtime does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import openvino
+import pytest
+from onnx import NodeProto
+from openvino import opset13 as ov
+
+from nchw2nhwc import Converted, convert
+from nchw2nhwc.emit.tflite.model import Tensor
+from nchw2nhwc.ir import Array
+from tests.emit.tflite.runs import RESOLVERS, run_file
+from tests.parse.onnx.models import Dims, model, node, runtime, tensor
+
+RNG = np.random.default_rng(5)
+SCALES = {"a": 0.021, "b": 0.033, "c": 0.05, "d": 1 / 256, "e": 1 / 128}
+"""One for each quantized tensor of a case, by the letter that its name begins with."""
+ZEROS = {"uint8": {"a": 120, "b": 131, "c": 128, "d": 0, "e": 128}, "int8": {"a": -8, "b": 3, "c": 0, "d": -128, "e": 0}}
+
+
+def weights(*shape: int, low: int = -127) -> Array:
+    """Integers that stand for weights, with the largest one in every row."""
+    w = RNG.integers(low, 128, shape).astype(np.int8)
+    w.reshape(len(w), -1)[:, 0] = 127
+    return w
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network of real numbers: its operators as `Op operands result attributes`, of which every tensor that begins with a letter of
+    `SCALES` is quantized. `x` is its input, `weights` are integers with a scale for each row, `codes` the operators that compute."""
+
+    name: str
+    lines: Sequence[tuple[str, str, str, dict[str, object]]]
+    codes: str
+    weights: dict[str, Array] = field(default_factory=dict)
+    plain: dict[str, Array] = field(default_factory=dict)
+    shape: Dims = (1, 4, 6, 6)
+    reasons: str = ""
+    axis: int = 0
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def op(kind: str, operands: str, result: str, **attributes: object) -> tuple[str, str, str, dict[str, object]]:
+    return kind, operands, result, attributes
+
+
+def conv(operands: str = "a w", result: str = "b", **attributes: object) -> tuple[str, str, str, dict[str, object]]:
+    return op("Conv", operands, result, pads=[1, 1, 1, 1], **attributes)
+
+
+W = {"w": weights(5, 4, 3, 3)}
+SQUARE = {"w": weights(4, 4, 3, 3)}
+
+CASES = [
+    Case("conv", [conv()], "CONV_2D", W),
+    Case("conv with bias", [conv("a w bias")], "CONV_2D", W, {"bias": np.linspace(-1, 1, 5, dtype=np.float32)}),
+    Case("strided conv", [conv(strides=[2, 2])], "PAD CONV_2D", W),
+    Case("dilated conv", [op("Conv", "a w", "b", dilations=[2, 2])], "CONV_2D", W),
+    Case("conv in groups", [conv(group=2)], "CONV_2D", {"w": weights(6, 2, 3, 3)}),
+    Case("depthwise conv", [conv(group=4)], "DEPTHWISE_CONV_2D", {"w": weights(8, 1, 3, 3)}),
+    Case("conv and Relu", [conv(result="r"), op("Relu", "r", "b")], "CONV_2D", W),
+    Case("conv and Clip", [conv(result="r"), op("Clip", "r zero six", "b")], "CONV_2D", W, {"zero": np.float32(0), "six": np.float32(6)}),
+    Case("conv and MaxPool", [conv(result="r"), op("MaxPool", "r", "b", kernel_shape=[2, 2], strides=[2, 2])], "CONV_2D MAX_POOL_2D", W),
+    Case("conv, shuffled", [conv(result="r"), op("Reshape", "r by4", "s"), op("Transpose", "s", "b", perm=[0, 2, 1])],
+         "CONV_2D RESHAPE", SQUARE, {"by4": np.array([1, 4, 36])}),
+    Case("batch norm behind a conv", [conv(result="r"), op("BatchNormalization", "r s t m v", "b")], "CONV_2D", W,
+         {"s": np.linspace(-2, 3, 5, dtype=np.float32), "t": np.ones(5, np.float32), "m": np.zeros(5, np.float32),
+          "v": np.full(5, 2, np.float32)}),
+    Case("dead channels", [conv("a w bias")], "CONV_2D", {"w": W["w"] * (np.arange(5) != 1).astype(np.int8).reshape(5, 1, 1, 1)},
+         {"bias": np.ones(5, np.float32)}),
+    Case("transposed conv", [op("ConvTranspose", "a w", "b", strides=[2, 2])], "TRANSPOSE_CONV", {"w": weights(4, 3, 2, 2)}, axis=1),
+    Case("fully connected", [op("Flatten", "a", "f"), op("Gemm", "f w bias", "b", transB=1)], "FULLY_CONNECTED",
+         {"w": weights(3, 144)}, {"bias": np.ones(3, np.float32)}),
+    Case("product with a constant", [op("MatMul", "a w", "b")], "FULLY_CONNECTED", {"w": weights(6, 3)}, axis=1, shape=(2, 5, 6)),
+    Case("product", [op("Transpose", "a", "t", perm=[0, 2, 1]), op("MatMul", "a t", "b")], "BATCH_MATMUL", shape=(2, 5, 6)),
+    Case("add", [conv(), op("Add", "a b", "c")], "CONV_2D ADD", SQUARE),
+    Case("mul of broadcast", [op("GlobalAveragePool", "a", "b"), op("Mul", "a b", "c")], "MEAN MUL"),
+    Case("concat of one scale", [conv(result="b1"), conv("a v", "b2"), op("Concat", "b1 b2", "b3", axis=1)],
+         "CONV_2D CONV_2D CONCATENATION", {**W, "v": weights(3, 4, 3, 3)}),
+    Case("concat of two scales", [conv(), op("Concat", "a b", "c", axis=1)], "CONV_2D QUANTIZE QUANTIZE CONCATENATION", W),
+    Case("average pool", [op("AveragePool", "a", "a1", kernel_shape=[2, 2], strides=[2, 2])], "AVERAGE_POOL_2D"),
+    Case("average pool to another scale", [op("AveragePool", "a", "b", kernel_shape=[2, 2])], "",
+         reasons="one scale for operand and result"),
+    Case("global pool", [op("GlobalAveragePool", "a", "b")], "MEAN"),
+    Case("max pool with padding of SAME", [op("MaxPool", "a", "a1", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], "MAX_POOL_2D"),
+    Case("max pool with other padding", [op("MaxPool", "a", "a1", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])],
+         "PADV2 MAX_POOL_2D"),
+    Case("resize", [op("Resize", "a - two", "a1", mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")],
+         "RESIZE_NEAREST_NEIGHBOR", plain={"two": np.array([1, 1, 2, 2], np.float32)}),
+    Case("pad and slice", [op("Pad", "a pads", "p"), op("Slice", "p from to", "a1")], "PAD STRIDED_SLICE",
+         plain={"pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]), "from": np.array([0, 1, 2, 0]), "to": np.array([1, 4, 7, 7])}),
+    Case("halves", [op("Split", "a sizes", "s t", axis=1), conv("s w", "b")], "SPLIT CONV_2D", {"w": weights(3, 2, 3, 3)},
+         {"sizes": np.array([2, 2])}),
+    Case("sigmoid to the kernel's scale", [op("Sigmoid", "a", "d")], "LOGISTIC"),
+    Case("sigmoid to another scale", [op("Sigmoid", "a", "b")], "", reasons="results of scale 0.00390625 and zero point -128 only"),
+    Case("tanh", [op("Tanh", "a", "e")], "TANH"),
+    Case("softmax", [op("Softmax", "a", "d", axis=1)], "SOFTMAX", shape=(3, 6)),
+    Case("hard swish", [op("HardSwish", "a", "b")], "HARD_SWISH"),
+    Case("leaky relu", [op("LeakyRelu", "a", "b", alpha=0.1)], "LEAKY_RELU"),
+    Case("a result in float", [conv(result="y")], "", W, reasons="its result is not quantized"),
+    Case("a result in two scales", [conv(result="r"), op("Identity", "r", "b"), op("Identity", "r", "c"), op("Add", "b c", "c1")], "ADD", W,
+         reasons="its readers quantize its result in different ways"),
+    Case("behind what mixes scales", [conv(), op("Concat", "a b", "t", axis=1), conv("t v", "c")], "CONV_2D",
+         {**W, "v": weights(3, 9, 3, 3)}, reasons="its operand is computed in float"),
+    Case("an op without a kernel", [op("Sin", "a", "d")], "", reasons="there is no integer kernel for it"),
+]
+
+
+def network(case: Case, dtype: str) -> object:
+    """The case in ONNX: QuantizeLinear and DequantizeLinear behind everything that is quantized."""
+    nodes: list[NodeProto] = []
+    constants: dict[str, object] = dict(case.plain)
+    for letter, scale in SCALES.items():
+        constants |= {f"{letter}/s": np.float32(scale), f"{letter}/z": np.array(ZEROS[dtype][letter], dtype)}
+    for name, array in case.weights.items():
+        size = array.shape[case.axis]
+        steps = np.linspace(0.001, 0.004, size, dtype=np.float32)
+        constants |= {f"{name}/q": array, f"{name}/s": steps, f"{name}/z": np.zeros(size, np.int8)}
+        nodes.append(node("DequantizeLinear", f"{name}/q {name}/s {name}/z", name, axis=case.axis))
+
+    def rounded(source: str, name: str) -> list[NodeProto]:
+        s, z = f"{name[0]}/s", f"{name[0]}/z"
+        return [node("QuantizeLinear", f"{source} {s} {z}", f"{name}/q"), node("DequantizeLinear", f"{name}/q {s} {z}", name)]
+
+    nodes += rounded("x", "a")
+    for kind, operands, result, attributes in case.lines:
+        is_rounded = result[0] in SCALES
+        nodes.append(node(kind, operands, f"{result}/real" if is_rounded else result, **attributes))
+        nodes += rounded(f"{result}/real", result) if is_rounded else []
+    return model(nodes, [tensor("x", case.shape)], [case.lines[-1][2].split()[-1]], constants, opset=19)
+
+
+def integer_codes(converted: Converted) -> list[str]:
+    """The operators that read and write integers, but for the one that makes them of the input."""
+    graph = converted.flatbuffer().model.subgraphs[0]
+
+    def is_integer(t: Tensor) -> bool:
+        return t.dtype == np.int8 and t.quantization is not None
+
+    return [o.code for o in graph.operators if all(is_integer(graph.tensors[i]) for i in o.outputs)
+            and any(is_integer(graph.tensors[i]) for i in o.inputs)]
+
+
+def check_both(converted: Converted, x: Array, wanted: Array, step: float) -> None:
+    """With XNNPACK and without it, every result is at most one step off, and most are the same: a mean of four is half a step in one of
+    four cases, which kernels round differently."""
+    content = converted.tflite()
+    for resolver in RESOLVERS:
+        (result,) = run_file(content, [converted.inputs[0].to_result(x)], resolver)
+        off = np.abs(converted.outputs[0].to_source(result).astype(np.float64) - wanted)
+        assert off.max() <= 1.01 * step, resolver
+        assert np.mean(off > 0.01 * step) < 0.2, resolver
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_networks(case: Case, dtype: str) -> None:
+    source = network(case, dtype)
+    converted = convert(source)
+    assert integer_codes(converted) == case.codes.split()
+    found = converted.integers
+    assert found is not None
+    assert [text for _, text in found.floats if case.reasons in text] if case.reasons else not found.floats
+    x = RNG.uniform(-2.5, 2.5, [int(size) for size in case.shape if isinstance(size, int)]).astype(np.float32)
+    (wanted,) = runtime(source, {"x": x})  # type: ignore[arg-type]
+    last = case.lines[-1][2]
+    check_both(converted, x, wanted, SCALES.get(last[0], 1e-4))
+
+
+# ---- weights --------------------------------------------------------------------------------------------------------------
+def _weighted(q: Array, scale: Array, zero: Array, opset: int = 21) -> Converted:
+    constants = {"w/q": q, "w/s": scale, "w/z": zero, "s": np.float32(0.02), "z": np.uint8(128), "t": np.float32(0.2)}
+    nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "a"),
+             node("DequantizeLinear", "w/q w/s w/z", "w", axis=0), node("Conv", "a w", "c"), node("QuantizeLinear", "c t z", "p"),
+             node("DequantizeLinear", "p t z")]
+    return convert(model(nodes, [tensor("x", (1, 4, 6, 6))], constants=constants, opset=opset))
+
+
+@pytest.mark.parametrize(("q", "zero", "carried"), [
+    (weights(5, 4, 3, 3), 0, True), (RNG.integers(90, 180, (5, 4, 3, 3)).astype(np.uint8), 128, True),
+    (RNG.integers(0, 256, (5, 4, 3, 3)).astype(np.uint8), 60, False), (weights(5, 4, 3, 3, low=-128), 0, True),
+    (np.full((5, 4, 3, 3), -128, np.int8), 0, True)])
+def test_weights_that_int8_holds(q: Array, zero: int, carried: bool) -> None:
+    """Unsigned ones are shifted; what does not fit from -127 to 127 stays float, with its reason. -128 throughout is -1 throughout."""
+    if zero == 0 and q.min() == -128 and q.max() == 127:
+        carried = False
+    converted = _weighted(q, np.float32(0.01), np.array(zero, q.dtype))
+    found = converted.integers
+    assert found is not None
+    assert found.convolutions == (int(carried), 1)
+    assert ["not whole multiples" in text for _, text in found.floats] == [True] * (not carried)
+    assert converted.check().passed
+
+
+def test_the_interface_may_be_integers() -> None:
+    """Inputs and outputs of small integers keep their types, and tell their scales."""
+    constants = {"w/q": SQUARE["w"], "w/s": np.float32(0.01), "w/z": np.int8(0), "s": np.float32(0.02), "z": np.uint8(120),
+                 "t": np.float32(0.1)}
+    nodes = [node("DequantizeLinear", "x s z", "a"), node("DequantizeLinear", "w/q w/s w/z", "w"), node("Conv", "a w", "c"),
+             node("QuantizeLinear", "c t z", "y")]
+    source = model(nodes, [tensor("x", (1, 4, 6, 6), np.uint8)], constants=constants, opset=17)
+    converted = convert(source)
+    graph = converted.flatbuffer().model.subgraphs[0]
+    assert [(t.dtype.name, t.quantization and t.quantization.zero_point) for t in (graph.tensors[graph.inputs[0]],
+                                                                                   graph.tensors[graph.outputs[0]])] == [("uint8", 120)] * 2
+    assert [o.code for o in graph.operators] == ["QUANTIZE", "CONV_2D", "QUANTIZE"]
+    x = RNG.integers(0, 256, (1, 4, 6, 6)).astype(np.uint8)
+    check_both(converted, x, runtime(source, {"x": x})[0], 1)
+    assert converted.check().passed
+
+
+# ---- OpenVINO ---------------------------------------------------------------------------------------------------------------
+def _fake(x: openvino.Output, low: object, high: object, levels: int = 256) -> openvino.Node:
+    bounds = [np.asarray(bound, np.float32) for bound in (low, high)]
+    return ov.fake_quantize(x, *bounds, *bounds, levels)
+
+
+def _openvino(tmp_path: Path, *, data: tuple[object, object], result: tuple[float, float], levels: int = 256) -> Converted:
+    x = ov.parameter([1, 3, 8, 8], np.float32, name="x")
+    rows = np.abs(RNG.normal(0, 1, (4, 3, 3, 3))).max(axis=(1, 2, 3), keepdims=True)
+    w = _fake(ov.constant(RNG.uniform(-1, 1, (4, 3, 3, 3)).astype(np.float32)), -rows, rows, 255)
+    made = ov.convolution(_fake(x, *data), w, [1, 1], [1, 1], [1, 1], [1, 1])
+    y = _fake(ov.relu(made) if result[0] == 0 else made, *result, levels)
+    file = tmp_path / "model.xml"
+    openvino.save_model(openvino.Model([ov.result(y, name="y")], [x], "m"), file, compress_to_fp16=False)
+    return convert(file)
+
+
+@pytest.mark.parametrize(("data", "result", "levels", "floats"), [
+    ((0.0, 2.55), (0.0, 4.0), 256, ""), ((-1.28, 1.27), (-2.56, 2.54), 256, ""), ((0.0, 2.55), (0.0, 4.0), 16, ""),
+    ((-1.28, 1.27), (-2.54, 2.54), 255, ""), ((-1.28, 1.2704), (-2.56, 2.5405), 256, ""),
+    ((0.5, 2.5), (0.0, 4.0), 256, "zero is none of its levels"),
+    (([[[[0.0]], [[0.0]], [[0.0]]]], [[[[1.0]], [[2.0]], [[3.0]]]]), (0.0, 4.0), 256, "a range for each channel")])
+def test_fake_quantize(data: tuple[object, object], result: tuple[float, float], levels: int, floats: str, tmp_path: Path) -> None:
+    """Of 256 levels and fewer, unsigned and signed, also where zero is nearly a level; others stay arithmetic, with their reason."""
+    converted = _openvino(tmp_path, data=data, result=result, levels=levels)
+    found = converted.integers
+    assert found is not None
+    assert found.convolutions == (int(not floats), 1)
+    assert not floats or any(floats in text for _, text in found.remarks)
+    x = RNG.uniform(-1, 3, (1, 3, 8, 8)).astype(np.float32)
+    wanted = converted.reference({"x": x}).expected["y"]
+    check_both(converted, x, wanted, (result[1] - result[0]) / (levels - 1))
+
+
+def test_dequantize_computes_in_float() -> None:
+    source = network(CASES[0], "int8")
+    converted = convert(source, dequantize=True)
+    assert converted.integers is None
+    assert not integer_codes(converted)
+    assert converted.check().passed

@@ -1,0 +1,128 @@
+"""Quantization of the source as an op of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ir.interpreter import run
+from nchw2nhwc.ir.types import Array
+from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import Add, FakeQuantize
+from nchw2nhwc.ops.elementwise import Exp, Relu
+from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
+from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
+from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
+from nchw2nhwc.ops.windowed import Conv, DepthToSpace, MaxPool
+from nchw2nhwc.passes.pipeline import KEEP_QUANTIZATION, SPELL_OUT_QUANTIZATION
+from tests.passes.nets import Net, check_pass, check_untouched, feeds
+
+F32, U8 = np.dtype(np.float32), np.dtype(np.uint8)
+GRID = Grid(0.0371, 7, 0, 255)
+OTHER = Grid(0.05, 7, 0, 255)
+
+
+def _net(*shape: int) -> tuple[Net, Value]:
+    net = Net(F32)
+    return net, net.input(*shape)
+
+
+def _quantized(net: Net, x: Value, grid: Grid = GRID) -> Value:
+    return net(Quantize(grid, U8), x)
+
+
+def test_there_and_back_is_one_op() -> None:
+    net, x = _net(2, 3)
+    net.output(net(Exp(), net(Dequantize(GRID), _quantized(net, x))))
+    assert check_pass(net, KEEP_QUANTIZATION, 1e-6) == ["QuantizeDequantize", "Exp"]
+
+
+def test_another_scale_is_another_matter() -> None:
+    net, x = _net(2, 3)
+    net.output(net(Dequantize(OTHER), _quantized(net, x)))
+    check_untouched(net, KEEP_QUANTIZATION)
+
+
+def _single(op: Op) -> Callable[[Net, Value], Value]:
+    return lambda net, q: net(op, q)
+
+
+@pytest.mark.parametrize("build", [
+    _single(Reshape((2, 64))), _single(Transpose((0, 2, 3, 1))), _single(Slice((0, 1, 0, 0), (2, 3, 4, 4), (1, 1, 1, 2))),
+    _single(Pad((0, 0, 1, 1), (0, 0, 1, 0), value=7.0)), _single(MaxPool((2, 2), (2, 2), (1, 1), (0, 0), (0, 0))),
+    _single(DepthToSpace(2, "CRD")), _single(ReduceMax((2,), True)), lambda net, q: net(Concat(1), q, q),
+    lambda net, q: net(Gather(1), q, net.const([1, 0], np.int64)), lambda net, q: net.all(Split(1, (1, 3)), q)[1]])
+def test_integers_that_are_only_moved_are_real_numbers_that_are(build: Callable[[Net, Value], Value]) -> None:
+    net, x = _net(2, 4, 4, 4)
+    net.output(net(Exp(), net(Dequantize(GRID), build(net, _quantized(net, x)))))
+    left = check_pass(net, KEEP_QUANTIZATION, 1e-6)
+    assert "Dequantize" not in left
+    assert "QuantizeDequantize" in left
+
+
+def test_what_is_rounded_already_is_not_rounded_again() -> None:
+    net, x = _net(2, 3)
+    once = net(QuantizeDequantize(GRID.shifted(-128)), x)
+    net.output(net(Exp(), net(QuantizeDequantize(GRID.shifted(-128)), once)), net(Quantize(GRID, U8), once))
+    assert check_pass(net, KEEP_QUANTIZATION, 1e-6) == ["QuantizeDequantize", "Exp", "Quantize"]
+
+
+def _fake(net: Net, x: Value, low: object, high: object, levels: int = 256) -> Value:
+    bounds = [net.const(bound) for bound in (low, high, low, high)]
+    return net(FakeQuantize(levels), x, *bounds)
+
+
+@pytest.mark.parametrize(("low", "high", "levels", "zero"), [
+    (0.0, 2.55, 256, -128), (-1.28, 1.27, 256, 0), (-1.27, 1.27, 255, 0), (-1.0, 3.0, 5, -1), (-2.55, 0.0, 256, 127), (0.0, 1.0, 2, -1)])
+def test_one_range(low: float, high: float, levels: int, zero: int) -> None:
+    net, x = _net(4, 50)
+    net.output(net(Exp(), _fake(net, x, low, high, levels)))
+    assert check_pass(net, KEEP_QUANTIZATION, 1e-5) == ["QuantizeDequantize", "Exp"]
+    op = net.graph.nodes[0].op
+    assert isinstance(op, QuantizeDequantize)
+    assert (op.grid.zero_point, op.grid.high - op.grid.low) == (zero, levels - 1)
+    assert not net.graph.remarks
+
+
+@pytest.mark.parametrize(("low", "high", "levels"), [
+    (0.5, 2.5, 256), (-1.0, 1.004, 256), (1.0, 0.0, 256), (0.0, 1.0, 300), (np.zeros((3, 1)), np.arange(1.0, 4.0).reshape(3, 1), 256)])
+def test_other_ranges_stay(low: object, high: object, levels: int) -> None:
+    net, x = _net(3, 50)
+    net.output(_fake(net, x, low, high, levels))
+    check_untouched(net, KEEP_QUANTIZATION)
+
+
+def test_levels_that_are_moved_are_reached_by_the_same_numbers() -> None:
+    """Where a bias takes the shift, every number goes to the level of the source, which is a little off its place."""
+    net, x = _net(1, 2, 20, 20)
+    weights, bias = net.random_const(3, 2, 1, 1), net.random_const(3)
+    net.output(_fake(net, net(Conv((1, 1), (1, 1), (0, 0), (0, 0)), x, weights, bias), -1.28, 1.2704))
+    inputs = feeds(net.graph)
+    before = run(net.graph, inputs)["y0"]
+    assert KEEP_QUANTIZATION(net.graph) > 0
+    after = run(net.graph, inputs)["y0"]
+    step = (1.2704 + 1.28) / 255
+    assert [remark.text for remark in net.graph.remarks] == ["its zero is -0.020 steps off the nearest level; it was moved there"]
+    levels: Array = np.rint((before + 1.28) / step)
+    np.testing.assert_array_equal(np.rint(after / step) + 128, levels)
+
+
+@pytest.mark.parametrize("op", [Relu(), ReduceMean((1,), True), Add()])
+def test_what_computes_with_integers_keeps_them(op: Op) -> None:
+    net, x = _net(2, 3)
+    q = _quantized(net, x)
+    made = net(op, q, q) if isinstance(op, Add) else net(op, q if isinstance(op, (Relu,)) else net(Dequantize(GRID), q))
+    net.output(net(Dequantize(GRID), made) if made.type.dtype == U8 else made)
+    KEEP_QUANTIZATION(net.graph)
+    assert op.name in [node.op.name for node in net.graph.nodes]
+
+
+def test_spelled_out() -> None:
+    net, x = _net(2, 30)
+    net.output(net(Dequantize(GRID), _quantized(net, x)), net(QuantizeDequantize(OTHER), x))
+    left = check_pass(net, SPELL_OUT_QUANTIZATION, 1e-6)
+    assert not {"Quantize", "Dequantize", "QuantizeDequantize"} & set(left)
