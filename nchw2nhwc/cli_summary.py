@@ -11,7 +11,7 @@ from typing import TextIO
 from nchw2nhwc.check import CheckResult
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.interface import layout_name, size_rules
-from nchw2nhwc.report import TargetReport
+from nchw2nhwc.report import QuantizedReport, TargetReport
 from nchw2nhwc.tables import aligned
 from nchw2nhwc.targets import TABLES
 
@@ -74,6 +74,7 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool) -> list[tupl
     facts += [("ops", f"{report['ops']['source']} in the source, {report['ops']['result']} in the result"),
              ("transposes", f"{moves['count']}{moved} ({sure})"),
              *_target(report["target"]),
+             *_quantized(report["quantized"]),
              *(("sizes" if not k else "", rule) for k, rule in enumerate(size_rules(converted.inputs))),
              ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
     if any(not result.passed for result in converted.checks.values()) and random_inputs:
@@ -100,8 +101,22 @@ def _check(checks: Mapping[str, CheckResult]) -> str:
     parts = []
     for kind, result in checks.items():
         worst = f"{result.max_rel_error:.1e}" if math.isfinite(result.max_rel_error) else "not finite (NaN, infinity or shape)"
-        parts.append(f"{kind} {'passed' if result.passed else 'FAILED'}, worst error {worst} ({result.tolerance:g} allowed)")
+        noise = f", SQNR {result.least_sqnr:.1f} dB (or {result.min_sqnr:g} needed)" if result.min_sqnr is not None else ""
+        parts.append(f"{kind} {'passed' if result.passed else 'FAILED'}, worst error {worst} ({result.tolerance:g} allowed){noise}")
     return "; ".join(parts)
+
+
+def _quantized(found: QuantizedReport | None) -> list[tuple[str, str]]:
+    """How much of a quantized source integer kernels compute, and what they do not."""
+    if found is None:
+        return []
+    counts = [f"{found['integer_convolutions']} of {found['convolutions']} convolutions"] if found["convolutions"] else []
+    counts += [f"{found['integer_products']} of {found['products']} products of matrices"] if found["products"] else []
+    text = f"{' and '.join(counts) or found['integer_ops']} compute with integers, as in the source"
+    rows = [("quantized", text)]
+    rows += [("", f"{len(found['float'])} layer(s) compute in float on quantized operands; --verbose and the report say why")] \
+        if found["float"] else []
+    return rows
 
 
 def _explanations(converted: Converted) -> list[str]:

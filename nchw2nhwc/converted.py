@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.files import Staging, size_of
 from nchw2nhwc.interface import METADATA, TensorInfo
-from nchw2nhwc.options import APPROXIMATED, KERAS_FILES, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions, Route
+from nchw2nhwc.options import APPROXIMATED, KERAS_FILES, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions, Route
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Source
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nchw2nhwc.check.layers import LayerErrors
     from nchw2nhwc.emit.keras import Network
     from nchw2nhwc.emit.tflite import FlatBuffer
+    from nchw2nhwc.emit.tflite.integers import Integers
     from nchw2nhwc.ir import Array, Graph
     from nchw2nhwc.ir.stored import Stored
     from nchw2nhwc.layout import LayoutResult
@@ -35,15 +36,15 @@ class Converted:
     `save_keras` give the same network as a Keras model and in TensorFlow's formats.
 
     `inputs` and `outputs` tell name, shapes, element type and layout of each, in the source's order. `layout` holds the transposes that are
-    left and why. `source_ops` is the number of ops of the source; `half` says that its runtime computes it in float16; `route` is the
-    target whose graph decided the layouts.
+    left and why. `source_ops` is the number of ops of the source; `half` says that its runtime computes it in float16, `quantized` that it
+    rounds to integers inside; `route` is the target whose graph decided the layouts.
     """
 
     def __init__(self, source: Source, options: ConvertOptions, layout: LayoutResult, inputs: tuple[TensorInfo, ...],
-                 outputs: tuple[TensorInfo, ...], *, source_ops: int, half: bool, index_limits: Mapping[str, int], stages: Stages,
-                 route: Route = "tflite") -> None:
+                 outputs: tuple[TensorInfo, ...], *, source_ops: int, half: bool, quantized: bool, index_limits: Mapping[str, int],
+                 stages: Stages, route: Route = "tflite") -> None:
         self.source, self.options, self.inputs, self.outputs = source, options, inputs, outputs
-        self.source_ops, self.half, self.stages, self.route = source_ops, half, stages, route
+        self.source_ops, self.half, self.quantized, self.stages, self.route = source_ops, half, quantized, stages, route
         self.checks: dict[str, CheckResult] = {}
         self.files: dict[str, tuple[Path, int]] = {}
         self.sample: Reference | None = None
@@ -68,6 +69,20 @@ class Converted:
     def graph(self) -> Graph:
         """The graph that is written: stored order, nothing left to decide."""
         return self.layout.graph
+
+    @property
+    def min_sqnr(self) -> float | None:
+        """The ratio of signal to noise, in decibels, with which outputs of a quantized source pass the check; None for other sources."""
+        return MIN_SQNR if self.quantized else None
+
+    @property
+    def integers(self) -> Integers | None:
+        """What the TFLite file computes with integers because the source does; None where the source is not quantized."""
+        if not self.quantized or self.options.dequantize or self.route != "tflite":
+            return None
+        from nchw2nhwc.emit.tflite.integers import summary
+
+        return summary(self.graph, self.flatbuffer().model.plan)
 
     @property
     def report(self) -> Report:
@@ -195,7 +210,8 @@ class Converted:
         """Run source and result on the same inputs and compare their outputs.
 
         `inputs` are arrays by input name, in the source's axis order; random ones by default. A float16 result, and any result of a source
-        that computes in float16 itself, is allowed an error of 1e-2 if `tolerance` is less.
+        that computes in float16 itself, is allowed an error of 1e-2 if `tolerance` is less. A quantized source's outputs also pass with a
+        ratio of signal to noise of 30 dB.
 
         Raises CheckError when one of them does not run or the source's runtime is not installed, OptionError and ShapeError for inputs that
         do not fit.
@@ -216,7 +232,7 @@ class Converted:
     def compare(self, reference: Reference, result: Path | bytes, float16: bool, tolerance: float) -> CheckResult:
         """Compare a file of this result, or its content, with what the source computes; see `check`."""
         loose = float16 or self.half or self.options.target in APPROXIMATED
-        outcome = reference.compare(result, max(tolerance, TOLERANCE_FLOAT16) if loose else tolerance)
+        outcome = reference.compare(result, max(tolerance, TOLERANCE_FLOAT16) if loose else tolerance, self.min_sqnr)
         self.checks[_kind(float16)] = outcome
         return outcome
 
@@ -225,7 +241,7 @@ class Converted:
         from nchw2nhwc.check.keras import run_keras
 
         actual = [run_keras(model, self.inputs, self.outputs, each.data) for each in reference.runs]
-        outcome = reference.judge(actual, max(tolerance, TOLERANCE_FLOAT16) if self.half else tolerance)
+        outcome = reference.judge(actual, max(tolerance, TOLERANCE_FLOAT16) if self.half else tolerance, self.min_sqnr)
         self.checks["keras"], self._keras_outputs = outcome, actual[0]
         return outcome
 

@@ -13,6 +13,8 @@ from nchw2nhwc.options import CPU
 
 if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted
+    from nchw2nhwc.emit.tflite.integers import Integers
+    from nchw2nhwc.errors import Location
 
 
 class PreprocessingReport(TypedDict):
@@ -54,11 +56,17 @@ class TransposesReport(TypedDict):
 
 
 class ErrorsReport(TypedDict):
-    """Errors relative to each output's largest magnitude; null for one that cannot be compared (NaN or infinity on one side)."""
+    """Errors relative to each output's largest magnitude; null for one that cannot be compared (NaN or infinity on one side).
+
+    `sqnr` is the ratio of signal to noise of each output in decibels, from -200 to 200 (no noise). The outputs of a quantized source pass
+    with at least `min_sqnr`; it is null for other sources.
+    """
 
     outputs: dict[str, float | None]
     max_rel_error: float | None
     tolerance: float
+    sqnr: dict[str, float]
+    min_sqnr: float | None
     passed: bool
 
 
@@ -87,6 +95,27 @@ class CheckReport(ErrorsReport):
     keras: ErrorsReport | None
 
 
+class LayerNote(TypedDict):
+    """A layer of the source and what is to be said about it."""
+
+    layer: str
+    type: str
+    reason: str
+
+
+class QuantizedReport(TypedDict):
+    """What the TFLite file computes with integers because the source does. `float` are layers that compute in float on what the source
+    quantizes, `remarks` say what else is not quite the source's."""
+
+    integer_convolutions: int
+    convolutions: int
+    integer_products: int
+    products: int
+    integer_ops: int
+    float: list[LayerNote]
+    remarks: list[LayerNote]
+
+
 class FileReport(TypedDict):
     """A file that was written."""
 
@@ -102,6 +131,7 @@ class Report(TypedDict):
     ops: OpsReport
     transposes: TransposesReport
     target: TargetReport | None
+    quantized: QuantizedReport | None
     check: CheckReport | None
     files: dict[str, FileReport]
     seconds: dict[str, float]
@@ -117,6 +147,7 @@ def build_report(converted: Converted) -> Report:
         "transposes": {"count": len(layout.transposes), "bytes": sum(t.bytes for t in layout.transposes), "proven_minimal": layout.proven,
                        "gap": layout.gap},
         "target": _target(converted),
+        "quantized": _quantized(converted.integers),
         "check": _check(converted.checks),
         "files": {kind: {"path": str(path), "bytes": size} for kind, (path, size) in converted.files.items()},
         "seconds": {**{name: round(s, 6) for name, s in stages.seconds.items()}, "total": round(stages.total, 6)},
@@ -154,6 +185,17 @@ def _preprocessing(info: TensorInfo) -> PreprocessingReport | None:
     return {"mean": list(found.mean), "scale": list(found.scale), "reverse_channels": found.reverse}
 
 
+def _quantized(found: Integers | None) -> QuantizedReport | None:
+    if found is None:
+        return None
+
+    def notes(entries: Sequence[tuple[Location, str]]) -> list[LayerNote]:
+        return [{"layer": where.layer, "type": where.type, "reason": reason} for where, reason in entries]
+
+    return {"integer_convolutions": found.convolutions[0], "convolutions": found.convolutions[1], "integer_products": found.products[0],
+            "products": found.products[1], "integer_ops": found.nodes, "float": notes(found.floats), "remarks": notes(found.remarks)}
+
+
 def _check(checks: dict[str, CheckResult]) -> CheckReport | None:
     if not checks:
         return None
@@ -169,4 +211,5 @@ def errors_report(check: CheckResult) -> ErrorsReport:
         return error if math.isfinite(error) else None
 
     return {"outputs": {name: plain(error) for name, error in check.outputs.items()}, "max_rel_error": plain(check.max_rel_error),
-            "tolerance": check.tolerance, "passed": check.passed}
+            "tolerance": check.tolerance, "sqnr": {name: round(ratio, 2) for name, ratio in check.sqnr.items()},
+            "min_sqnr": check.min_sqnr, "passed": check.passed}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.check.compare import relative_error
+from nchw2nhwc.check.compare import compare, worst_of
 from nchw2nhwc.check.inputs import random_inputs, sample_sizes, validate_inputs
 from nchw2nhwc.check.litert import run_litert
 from nchw2nhwc.errors import CheckError
@@ -36,10 +37,16 @@ class MissingRuntimeError(CheckError):
 
 @dataclass(frozen=True)
 class CheckResult:
-    """The error of every output (see `relative_error`) and the tolerance it is held against."""
+    """The error of every output (see `relative_error`) and the tolerance it is held against.
+
+    Of a quantized source, `sqnr` is the ratio of signal to noise of every output in decibels (200: no noise), and `min_sqnr` what it is
+    held against: an error of one step is then none.
+    """
 
     outputs: Mapping[str, float]
     tolerance: float
+    sqnr: Mapping[str, float] = field(default_factory=dict)
+    min_sqnr: float | None = None
 
     @property
     def max_rel_error(self) -> float:
@@ -47,8 +54,13 @@ class CheckResult:
         return max(self.outputs.values(), default=0.0)
 
     @property
+    def least_sqnr(self) -> float:
+        """The smallest ratio of signal to noise."""
+        return min(self.sqnr.values(), default=math.inf)
+
+    @property
     def passed(self) -> bool:
-        return self.max_rel_error <= self.tolerance
+        return self.max_rel_error <= self.tolerance or (self.min_sqnr is not None and self.least_sqnr >= self.min_sqnr)
 
 
 @dataclass(frozen=True)
@@ -62,20 +74,21 @@ class Reference:
     expected: Mapping[str, Array]
     more: tuple[Reference, ...] = ()
 
-    def compare(self, result: Path | bytes, tolerance: float) -> CheckResult:
+    def compare(self, result: Path | bytes, tolerance: float, min_sqnr: float | None = None) -> CheckResult:
         """Run a TFLite file, or its content, on the same inputs. Raises CheckError when it does not run."""
-        return self.judge([run_litert(result, self.inputs, self.outputs, each.data) for each in self.runs], tolerance)
+        return self.judge([run_litert(result, self.inputs, self.outputs, each.data) for each in self.runs], tolerance, min_sqnr)
 
     @property
     def runs(self) -> tuple[Reference, ...]:
         """This and `more`, one after the other."""
         return (self, *self.more)
 
-    def judge(self, actual: Sequence[Mapping[str, Array]], tolerance: float) -> CheckResult:
+    def judge(self, actual: Sequence[Mapping[str, Array]], tolerance: float, min_sqnr: float | None = None) -> CheckResult:
         """Compare outputs by name, in the source's axis order, one mapping for each of `runs`; the largest error of each counts."""
-        errors = [{name: relative_error(array, outputs[name]) for name, array in each.expected.items()}
-                  for each, outputs in zip(self.runs, actual, strict=True)]
-        return CheckResult({name: max(each[name] for each in errors) for name in self.expected}, tolerance)
+        errors = {name: worst_of([compare(each.expected[name], outputs[name]) for each, outputs in zip(self.runs, actual, strict=True)])
+                  for name in self.expected}
+        return CheckResult({name: error.max_rel for name, error in errors.items()}, tolerance,
+                           {name: error.sqnr for name, error in errors.items()}, min_sqnr)
 
 
 def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], given: Mapping[str, Array] | None = None,

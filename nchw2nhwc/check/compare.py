@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from nchw2nhwc.ir import Array
 
 _CHUNK = 1 << 13
+_MOST_SQNR = 200.0
 Doubles: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
@@ -22,7 +23,8 @@ class TensorError:
     `max_rel` is `relative_error`. `max_abs` is the largest difference, `rms` the root of the mean squared one, `cosine` that of the angle
     between both tensors: 1 where they point the same way or are both zero, NaN where it is not defined. `worst` is the index of the element
     that is off furthest, in the source's order of axes; None for a tensor without elements or of another shape. Where one side has a NaN or
-    an infinity that the other has not, the differences are infinite and `worst` is the first such element.
+    an infinity that the other has not, the differences are infinite and `worst` is the first such element. `sqnr` is the ratio of signal to
+    noise in decibels, from -200 to 200 (no noise).
     """
 
     max_abs: float
@@ -30,14 +32,17 @@ class TensorError:
     rms: float
     cosine: float
     worst: tuple[int, ...] | None
+    sqnr: float = math.nan
 
 
 @dataclass(frozen=True)
 class OutputErrors:
-    """The error of every output by name, and the tolerance that their `max_rel` is held against."""
+    """The error of every output by name, and the tolerance that their `max_rel` is held against; where there is a `min_sqnr`, outputs with
+    at least that `sqnr` pass as well."""
 
     outputs: Mapping[str, TensorError]
     tolerance: float
+    min_sqnr: float | None = field(default=None, kw_only=True)
 
     @property
     def max_rel_error(self) -> float:
@@ -46,10 +51,15 @@ class OutputErrors:
 
     @property
     def passed(self) -> bool:
-        return self.max_rel_error <= self.tolerance
+        return self.max_rel_error <= self.tolerance or (self.min_sqnr is not None and self.sqnr >= self.min_sqnr)
+
+    @property
+    def sqnr(self) -> float:
+        """The smallest ratio of signal to noise; 200 for a model without outputs."""
+        return min((error.sqnr for error in self.outputs.values()), default=_MOST_SQNR)
 
 
-NO_LIKENESS = TensorError(math.inf, math.inf, math.inf, math.nan, None)
+NO_LIKENESS = TensorError(math.inf, math.inf, math.inf, math.nan, None, -_MOST_SQNR)
 """The error of a tensor of another shape."""
 
 
@@ -58,14 +68,14 @@ def compare(expected: Array, actual: Array) -> TensorError:
     if expected.shape != actual.shape:
         return NO_LIKENESS
     if not expected.size:
-        return TensorError(0.0, 0.0, 0.0, 1.0, None)
+        return TensorError(0.0, 0.0, 0.0, 1.0, None, _MOST_SQNR)
     sums = _Sums()
     a, b = np.ascontiguousarray(expected).reshape(-1), np.ascontiguousarray(actual).reshape(-1)
     for start in range(0, a.size, _CHUNK):
         sums.add(start, a[start:start + _CHUNK].astype(np.float64), b[start:start + _CHUNK].astype(np.float64))
     worst = np.unravel_index(sums.at, expected.shape)
     relative = float(np.mean(a != b)) if expected.dtype.kind in "iub" else sums.relative
-    return TensorError(sums.largest, relative, math.sqrt(sums.squares / a.size), sums.cosine, tuple(map(int, worst)))
+    return TensorError(sums.largest, relative, math.sqrt(sums.squares / a.size), sums.cosine, tuple(map(int, worst)), sums.sqnr)
 
 
 class _Sums:
@@ -97,6 +107,13 @@ class _Sums:
         return self.largest / (self._magnitude or 1.0)
 
     @property
+    def sqnr(self) -> float:
+        """The power of what was expected over that of the differences, in decibels."""
+        if self.squares == 0.0 or not math.isfinite(self.squares) or self._xx == 0.0:
+            return _MOST_SQNR if self.squares == 0.0 else -_MOST_SQNR
+        return max(-_MOST_SQNR, min(_MOST_SQNR, 10 * math.log10(self._xx / self.squares)))
+
+    @property
     def cosine(self) -> float:
         """Of the angle between both, over the elements that are finite in both."""
         if self._xx == 0.0 or self._yy == 0.0:
@@ -109,7 +126,7 @@ def worst_of(errors: Sequence[TensorError]) -> TensorError:
     most = max(errors, key=lambda error: error.max_rel)
     rms = math.sqrt(sum(error.rms**2 for error in errors) / len(errors))
     cosine = math.nan if any(math.isnan(e.cosine) for e in errors) else min(e.cosine for e in errors)
-    return TensorError(max(e.max_abs for e in errors), most.max_rel, rms, cosine, most.worst)
+    return TensorError(max(e.max_abs for e in errors), most.max_rel, rms, cosine, most.worst, min(e.sqnr for e in errors))
 
 
 def relative_error(expected: Array, actual: Array) -> float:

@@ -82,5 +82,5 @@ def _run(folders: Sequence[Path], options: FixtureRunOptions) -> int:
             if not outcome.passed and not status:
                 status = ABOVE_TOLERANCE
             print(f"{folder}: {outcome.target} {'passed' if outcome.passed else 'FAILED'}, worst error {outcome.max_rel_error:.1e} "
-                  f"({outcome.tolerance:g} allowed)")
+                  f"({outcome.tolerance:g} allowed)" + (f", SQNR {outcome.sqnr:.1f} dB" if outcome.min_sqnr is not None else ""))
     return status

@@ -23,6 +23,8 @@ def print_comparison(found: Comparison, stream: TextIO) -> None:
         print(*layer_rows(found.layers), sep="\n", file=stream)
     samples = f" over {found.samples} samples" if found.samples > 1 else ""
     worst = f"worst error {_number(found.max_rel_error)} ({found.tolerance:g} allowed){samples}"
+    if found.min_sqnr is not None:
+        worst += f", SQNR {found.sqnr:.1f} dB (or {found.min_sqnr:g} needed)"
     print(f"\ncheck {'passed' if found.passed else 'FAILED'}, {worst}", file=stream)
 
 

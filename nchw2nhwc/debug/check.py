@@ -43,7 +43,7 @@ class Comparison(OutputErrors):
         layers = None if self.layers is None else {"tolerance": self.layers.tolerance, "first": self.layers.first,
                                                    "layers": [_plain(each) for each in self.layers.layers]}
         content = {"outputs": {name: _plain(error) for name, error in self.outputs.items()}, "max_rel_error": _finite(self.max_rel_error),
-                   "tolerance": self.tolerance, "passed": self.passed, "samples": self.samples, "layers": layers}
+                   "tolerance": self.tolerance, "min_sqnr": self.min_sqnr, "passed": self.passed, "samples": self.samples, "layers": layers}
         return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
@@ -84,7 +84,7 @@ def check(model: Model, result: str | os.PathLike[str], *, bin: str | os.PathLik
     if layers:
         errors = tensor_errors(subject.source, subject.inputs, made, subject.metadata.tensors, sets[0])
         inside = layer_errors(subject.graph, errors, allowed)
-    return Comparison({name: worst_of(errors) for name, errors in found.items()}, allowed, len(sets), inside)
+    return Comparison({name: worst_of(errors) for name, errors in found.items()}, allowed, len(sets), inside, min_sqnr=subject.min_sqnr)
 
 
 def inner_errors(converted: Converted, file: Path, data: Mapping[str, Array], tolerance: float) -> LayerErrors:

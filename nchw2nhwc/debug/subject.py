@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nchw2nhwc.check.inputs import index_limits
-from nchw2nhwc.conversion import in_half, inputs_of, read, tensor_of
+from nchw2nhwc.conversion import in_half, inputs_of, is_quantized, read, tensor_of
 from nchw2nhwc.errors import ConversionError, Location, OptionError, ShapeError, SourceError
 from nchw2nhwc.fixed_inputs import with_values
 from nchw2nhwc.interface import TensorInfo, describe
@@ -17,14 +17,14 @@ from nchw2nhwc.ir import Graph, TensorType
 from nchw2nhwc.ir.preprocessing import Preprocessing
 from nchw2nhwc.metadata import Declared, Metadata
 from nchw2nhwc.metadata import read as read_metadata
-from nchw2nhwc.options import APPROXIMATED, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
+from nchw2nhwc.options import APPROXIMATED, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
 from nchw2nhwc.source import Source
 
 
 @dataclass(frozen=True)
 class Subject:
     """A result and its source: the interface as both know it, the source's graph (cut as the result is), the limits of inputs that are
-    indices, and whether the source's runtime computes in float16."""
+    indices, whether the source's runtime computes in float16, and whether it rounds to integers inside."""
 
     source: Source
     result: Path
@@ -34,6 +34,12 @@ class Subject:
     outputs: tuple[TensorInfo, ...]
     limits: Mapping[str, int]
     half: bool
+    quantized: bool
+
+    @property
+    def min_sqnr(self) -> float | None:
+        """What the ratio of signal to noise is held against, in decibels; None unless the source is quantized."""
+        return MIN_SQNR if self.quantized else None
 
     @property
     def options(self) -> ConvertOptions:
@@ -60,7 +66,8 @@ def open_subject(source: Source, result: Path) -> Subject:
     inputs = _bind(metadata.inputs, inputs_of(graph), source, result)
     named = [(n, tensor_of(n, v, metadata.options), v.type, None) for n, v in zip(graph.output_names, graph.outputs)]
     outputs = _bind(metadata.outputs, named, source, result)
-    return Subject(source, result, metadata, graph, inputs, outputs, index_limits(graph), in_half(source, graph))
+    return Subject(source, result, metadata, graph, inputs, outputs, index_limits(graph), in_half(source, graph),
+                   is_quantized(graph))
 
 
 def _bind(declared: Sequence[Declared], known: Sequence[tuple[str, str, TensorType, Preprocessing | None]], source: Source,
