@@ -96,4 +96,12 @@ def version_of(code: str, operands: Sequence[Tensor | None], results: Sequence[T
     data = operands[DATA_OPERANDS.get(code, 0)]
     found = [1 if data is None else TYPE_VERSIONS.get(TYPES[data.dtype], {}).get(code, 1)]
     found += [number for number, needs in RULES.get(code, ()) if needs(operands, options)]
+    if code == "MUL" and _grows(operands, results):
+        found.append(3)
     return max(found)
+
+
+def _grows(operands: Sequence[Tensor | None], results: Sequence[Tensor]) -> bool:
+    """Whether the scale of quantized products is not below that of the results."""
+    scales = [t.quantization.scales[0] for t in (*operands, *results) if t is not None and t.quantization is not None]
+    return len(scales) == 3 and scales[0] * scales[1] >= scales[2]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import openvino
 import pytest
@@ -24,9 +25,9 @@ SCALES = {"a": 0.021, "b": 0.033, "c": 0.05, "d": 1 / 256, "e": 1 / 128}
 ZEROS = {"uint8": {"a": 120, "b": 131, "c": 128, "d": 0, "e": 128}, "int8": {"a": -8, "b": 3, "c": 0, "d": -128, "e": 0}}
 
 
-def weights(*shape: int, low: int = -127) -> Array:
+def weights(*shape: int) -> Array:
     """Integers that stand for weights, with the largest one in every row."""
-    w = RNG.integers(low, 128, shape).astype(np.int8)
+    w = RNG.integers(-127, 128, shape).astype(np.int8)
     w.reshape(len(w), -1)[:, 0] = 127
     return w
 
@@ -150,15 +151,15 @@ def integer_codes(converted: Converted) -> list[str]:
             and any(is_integer(graph.tensors[i]) for i in o.inputs)]
 
 
-def check_both(converted: Converted, x: Array, wanted: Array, step: float) -> None:
-    """With XNNPACK and without it, every result is at most one step off, and most are the same: a mean of four is half a step in one of
-    four cases, which kernels round differently."""
+def check_both(converted: Converted, x: Array, wanted: Array, step: float, most: int = 1) -> None:
+    """With XNNPACK and without it, every result is at most so many steps off, and most are the same: a mean of four is half a step in one
+    of four cases, which kernels round differently."""
     content = converted.tflite()
     for resolver in RESOLVERS:
         (result,) = run_file(content, [converted.inputs[0].to_result(x)], resolver)
         off = np.abs(converted.outputs[0].to_source(result).astype(np.float64) - wanted)
-        assert off.max() <= 1.01 * step, resolver
-        assert np.mean(off > 0.01 * step) < 0.2, resolver
+        assert off.max() <= (most + 0.01) * step, resolver
+        assert np.sum(off > 0.01 * step) <= max(2, 0.3 * off.size), resolver
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
@@ -170,15 +171,15 @@ def test_networks(case: Case, dtype: str) -> None:
     found = converted.integers
     assert found is not None
     assert [text for _, text in found.floats if case.reasons in text] if case.reasons else not found.floats
-    x = RNG.uniform(-2.5, 2.5, [int(size) for size in case.shape if isinstance(size, int)]).astype(np.float32)
+    x = np.random.default_rng(0).uniform(-2.5, 2.5, [int(size) for size in case.shape if isinstance(size, int)]).astype(np.float32)
     (wanted,) = runtime(source, {"x": x})  # type: ignore[arg-type]
     last = case.lines[-1][2]
-    check_both(converted, x, wanted, SCALES.get(last[0], 1e-4))
+    check_both(converted, x, wanted, SCALES.get(last[0], 1e-4), 1 if len(case.lines) == 1 else 2)
 
 
 # ---- weights --------------------------------------------------------------------------------------------------------------
 def _weighted(q: Array, scale: Array, zero: Array, opset: int = 21) -> Converted:
-    constants = {"w/q": q, "w/s": scale, "w/z": zero, "s": np.float32(0.02), "z": np.uint8(128), "t": np.float32(0.2)}
+    constants = {"w/q": q, "w/s": scale, "w/z": zero, "s": np.float32(0.02), "z": np.uint8(128), "t": np.float32(0.01)}
     nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "a"),
              node("DequantizeLinear", "w/q w/s w/z", "w", axis=0), node("Conv", "a w", "c"), node("QuantizeLinear", "c t z", "p"),
              node("DequantizeLinear", "p t z")]
@@ -187,12 +188,13 @@ def _weighted(q: Array, scale: Array, zero: Array, opset: int = 21) -> Converted
 
 @pytest.mark.parametrize(("q", "zero", "carried"), [
     (weights(5, 4, 3, 3), 0, True), (RNG.integers(90, 180, (5, 4, 3, 3)).astype(np.uint8), 128, True),
-    (RNG.integers(0, 256, (5, 4, 3, 3)).astype(np.uint8), 60, False), (weights(5, 4, 3, 3, low=-128), 0, True),
-    (np.full((5, 4, 3, 3), -128, np.int8), 0, True)])
+    (RNG.integers(0, 256, (5, 4, 3, 3)).astype(np.uint8), 60, False),
+    (np.resize(np.arange(-128, 128), (5, 4, 3, 3)).astype(np.int8), 0, False),
+    (np.full((5, 4, 3, 3), -128, np.int8), 0, True), (RNG.integers(-8, 8, (5, 4, 3, 3)).astype(ml_dtypes.int4), 0, True),
+    (RNG.integers(0, 16, (5, 4, 3, 3)).astype(ml_dtypes.uint4), 3, True)])
 def test_weights_that_int8_holds(q: Array, zero: int, carried: bool) -> None:
-    """Unsigned ones are shifted; what does not fit from -127 to 127 stays float, with its reason. -128 throughout is -1 throughout."""
-    if zero == 0 and q.min() == -128 and q.max() == 127:
-        carried = False
+    """Unsigned ones are shifted, narrow ones widened; what does not fit from -127 to 127 stays float, with its reason. -128 throughout is
+    -1 throughout."""
     converted = _weighted(q, np.float32(0.01), np.array(zero, q.dtype))
     found = converted.integers
     assert found is not None
