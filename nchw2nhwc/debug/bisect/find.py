@@ -24,7 +24,7 @@ from nchw2nhwc.debug.fixture import Region
 from nchw2nhwc.debug.results import TfliteResult
 from nchw2nhwc.errors import ConversionError, OptionError, SourceError
 from nchw2nhwc.ir import Array, Graph
-from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
+from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, TOLERANCE_QUANTIZED, ConvertOptions
 from nchw2nhwc.source import Source
 
 _TRIED = 5
@@ -47,7 +47,8 @@ def bisect(source: Source, options: ConvertOptions, *, inputs: Mapping[str, Arra
     """Convert a model and find the first stage and op with which the result differs from it.
 
     `inputs` are arrays by input name, in the source's order of axes; else random ones are drawn, those in `ranges` between two numbers.
-    `tolerance` is the largest error relative to a tensor's largest magnitude (default 1e-4, 1e-2 for sources that compute in float16).
+    `tolerance` is the largest error relative to a tensor's largest magnitude (default 1e-4, 1e-2 for sources that compute in float16,
+    5e-2 for quantized ones).
     `folder`: where the culprit is written as a fixture.
 
     Raises SourceError for what is no model, OptionError and ShapeError for options and inputs that do not fit, CheckError when the source
@@ -72,7 +73,9 @@ def bisect(source: Source, options: ConvertOptions, *, inputs: Mapping[str, Arra
 
 
 def _allowed(converted: Converted, given: float | None) -> float:
-    return given if given is not None else TOLERANCE_FLOAT16 if converted.half else TOLERANCE
+    if given is not None:
+        return given
+    return TOLERANCE_QUANTIZED if converted.quantized else TOLERANCE_FLOAT16 if converted.half else TOLERANCE
 
 
 def _compared(converted: Converted, content: bytes, data: Mapping[str, Array], tolerance: float, folder: Path | None) -> Bisection:
