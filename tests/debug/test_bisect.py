@@ -83,7 +83,7 @@ def test_a_wrong_pass_behind_preprocessing(tmp_path: Path, monkeypatch: pytest.M
             each.set_input(1, graph.constant(-np.asarray(each.input(1).const), "wrong"))
         return len(wrong)
     before = pipeline.source_passes
-    monkeypatch.setattr(pipeline, "source_passes", lambda native: (*before(native), Pass("sabotage", apply)))
+    monkeypatch.setattr(pipeline, "source_passes", lambda native, **kind: (*before(native, **kind), Pass("sabotage", apply)))
     result = found(tmp_path, mean=[1, 2, 3, 4], scale=3, reverse_channels=True, input_dtype="uint8")
     assert result.finding is not None
     assert (result.finding.stage, result.finding.layer) == ("sabotage", "conv")
