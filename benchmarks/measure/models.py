@@ -141,7 +141,7 @@ OPEN_ZOO: Mapping[str, Open] = {
 OPEN_WHEELS: Mapping[str, Open] = {
     "rapidocr_det": Open(WHEELS["rapidocr_det"].path, {"x": (-1, 3, -1, -1)}, ({"x": (1, 3, 640, 640)}, {"x": (2, 3, 320, 480)}), True),
     "rapidocr_rec": Open(WHEELS["rapidocr_rec"].path, {"x": (-1, 3, 48, -1)}, ({"x": (1, 3, 48, 320)}, {"x": (2, 3, 48, 200)}), True),
-    "rapidocr_cls": Open(WHEELS["rapidocr_cls"].path, {"x": (-1, 3, -1, -1)}, ({"x": (1, 3, 48, 192)}, {"x": (3, 3, 32, 100)}), True),
+    "rapidocr_cls": Open(WHEELS["rapidocr_cls"].path, {"x": (-1, 3, -1, -1)}, ({"x": (1, 3, 48, 192)}, {"x": (3, 3, 64, 100)}), True),
     "basic_pitch": Open(OTHER_WHEELS["basic_pitch"].path, OTHER_WHEELS["basic_pitch"].shape(-1),
                         tuple(OTHER_WHEELS["basic_pitch"].shape(n) for n in (1, 3))),
     "magika": Open(OTHER_WHEELS["magika"].path, OTHER_WHEELS["magika"].shape(-1), tuple(OTHER_WHEELS["magika"].shape(n) for n in (1, 3))),
