@@ -51,6 +51,13 @@ def one_float(b: Builder, value: Value, what: str) -> float:
     return float(array.reshape(()))
 
 
+def require_ranks(*wanted: tuple[Value | None, int]) -> None:
+    """Raises SourceError for an operand, if it is there, that has another number of axes than it must."""
+    for value, rank in wanted:
+        if value is not None and value.rank != rank:
+            raise SourceError(f"an operand {value.type} must have {rank} axes")
+
+
 def require_rank(shape: Sequence[object]) -> None:
     """Raises UnsupportedError for more axes than arrays can have."""
     if len(shape) > MAX_RANK:

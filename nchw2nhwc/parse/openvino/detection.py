@@ -16,7 +16,7 @@ from nchw2nhwc.parse import detection, greedy, selection
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.attributes import Floats, Ints
-from nchw2nhwc.parse.openvino.common import axis_of, one_float, one_int
+from nchw2nhwc.parse.openvino.common import axis_of, one_float, one_int, require_ranks
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 
 I32, I64, F32 = (np.dtype(t) for t in (np.int32, np.int64, np.float32))
@@ -50,6 +50,7 @@ def _suppressed(b: Builder, boxes: Value, scores: Value, most: Value | None, iou
         return none_of(b, output_type)
     iou, least = (0.0 if v is None else one_float(b, v, what) for v, what in ((iou_threshold, "iou_threshold"),
                                                                             (score_threshold, "score_threshold")))
+    require_ranks((boxes, 3), (scores, 3))
     given = selection.corners(b, boxes) if encoding == "center" else boxes
     if sigma:
         greedy.require_few(b, *given.shape[:2])

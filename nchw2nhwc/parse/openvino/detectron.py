@@ -11,7 +11,7 @@ from nchw2nhwc.parse import adaptive, sampling
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.attributes import Floats, Ints
-from nchw2nhwc.parse.openvino.common import same
+from nchw2nhwc.parse.openvino.common import require_ranks, same
 from nchw2nhwc.parse.openvino.proposals import F32, I32, Kept, best, corners_of, moved, padded
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 
@@ -39,6 +39,7 @@ def prior_grid(b: Builder, priors: Value, feature_map: Value, image: Value, *, f
 @mapping("ExperimentalDetectronTopKROIs", 6)
 def top_rois(b: Builder, rois: Value, scores: Value, *, max_rois: int) -> Results:
     """The regions (R, 4) with the best scores."""
+    require_ranks((rois, 2), (scores, 1))
     count = static(scores.shape[0], "the number of regions")
     _, order = Formula(b, scores).top(min(max_rois, count), 0)
     return padded(Formula(b, rois).take(order), max_rois).value
@@ -50,6 +51,7 @@ def roi_features(b: Builder, rois: Value, *levels: Value, output_size: int, samp
     """Each region (R, 4) from the level of a pyramid that its size belongs to, brought to `output_size`; and the regions."""
     if not levels or len(pyramid_scales) != len(levels) or rois.rank != 2:
         raise SourceError(f"{len(levels)} levels do not fit the scales {list(pyramid_scales)}")
+    require_ranks(*((level, 4) for level in levels))
     regions, given = rois.shape[0], Formula(b, rois).cast(F32)
     left, top, right, bottom = corners_of(given)
     area = ((right - left) * (bottom - top)).reshape(regions, 1, 1, 1)
@@ -74,6 +76,7 @@ def detection_output(b: Builder, rois: Value, deltas: Value, scores: Value, im_i
                      max_delta_log_wh: float, deltas_weights: Floats = (10.0, 10.0, 5.0, 5.0)) -> Results:
     """Boxes, classes and scores of what is detected in the regions (R, 4), the first class being the background: by class, or if there
     would be too many the best ones in that order; then 0. As in OpenVINO, boxes may reach beyond the image."""
+    require_ranks((rois, 2), (deltas, 2), (scores, 2))
     regions = static(rois.shape[0], "the number of regions")
     given = Formula(b, rois).cast(F32)
     kinds = static(deltas.shape[1], "the number of boxes") // 4

@@ -18,6 +18,7 @@ from nchw2nhwc.ops.selection import NonMaxSuppression
 from nchw2nhwc.parse import selection
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula, joined
+from nchw2nhwc.parse.openvino.common import require_ranks
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 from nchw2nhwc.parse.sampling import CUT
 
@@ -191,6 +192,7 @@ def multiclass_nms(b: Builder, boxes: Value, scores: Value, roisnum: Value | Non
         images = [[at.candidates(given.take(image), ranked.take(image).take(label), label, image * count)
                    for label in range(classes) if label != background_class] for image in range(batch)]
     else:
+        require_ranks((boxes, 3), (scores, 2), (roisnum, 1))
         images = _own_boxes(at, given, ranked, Formula(b, roisnum).cast(I32), background_class)
     output = Output(sort_result_type, sort_result_across_batch, keep_top_k, output_type)
     return output.results(b, [Candidates.together(each) for each in images])

@@ -15,6 +15,7 @@ from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.sampling import GridSample
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula, joined
+from nchw2nhwc.parse.openvino.common import require_ranks
 from nchw2nhwc.parse.openvino.regions import F32, Image, image_of
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 from nchw2nhwc.parse.sampling import CUT
@@ -104,6 +105,7 @@ def deformable_psroi_pooling(b: Builder, x: Value, rois: Value, offsets: Value |
                              spatial_bins_y: int = 1, trans_std: float = 1.0, part_size: int = 1) -> Results:
     """Cell (h, w) of a region is the mean of the elements at `spatial_bins` positions in it, in the channels for this cell. `offsets`
     (R, 2 * classes, part_size, part_size) move the cells, all channels of a class alike, by shares of the region."""
+    require_ranks((offsets, 4))
     image, cells = image_of(b, x, rois), group_size
     classes = 1 if offsets is None else static(offsets.shape[1], "the number of offsets") // 2
     if min(output_dim, cells) < 1 or image.channels != output_dim * cells * cells or classes < 1 or output_dim % classes:

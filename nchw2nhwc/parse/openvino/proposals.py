@@ -19,6 +19,7 @@ from nchw2nhwc.parse import selection
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.attributes import Floats
+from nchw2nhwc.parse.openvino.common import require_ranks
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 from nchw2nhwc.parse.sampling import CUT
 
@@ -214,6 +215,7 @@ def generate_proposals(b: Builder, im_info: Value, anchors: Value, deltas: Value
     """The boxes and scores of all images, one behind another, and how many there are of each image."""
     if nms_eta != 1:
         raise UnsupportedError("GenerateProposals whose threshold falls (nms_eta) is not supported", b.where, CUT)
+    require_ranks((im_info, 2), (anchors, 4), (deltas, 4), (scores, 4))
     batch = static(scores.shape[0], "the number of images")
     extra, kept = 0.0 if normalized else 1.0, []
     for image in range(batch):
@@ -230,6 +232,7 @@ def generate_proposals(b: Builder, im_info: Value, anchors: Value, deltas: Value
 def generate_proposals_single_image(b: Builder, im_info: Value, anchors: Value, deltas: Value, scores: Value, *, min_size: float,
                                     nms_threshold: float, pre_nms_count: int, post_nms_count: int) -> Results:
     """The boxes and scores of one image, then 0. Boxes that are too small have the score 0."""
+    require_ranks((anchors, 2), (deltas, 3), (scores, 3))
     infos = Formula(b, im_info).cast(F32).reshape(static(product(im_info.shape), "the number of sizes")).part(0, 0, 2)
     changes, given = (Formula(b, v).cast(F32) for v in (deltas, scores))
     boxes, ranked, large = _generated(Formula(b, anchors).cast(F32), changes, given, infos, 1.0, min_size)

@@ -20,6 +20,7 @@ from nchw2nhwc.parse import detection, selection
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.attributes import Ints
+from nchw2nhwc.parse.openvino.common import require_ranks
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 from nchw2nhwc.parse.sampling import CUT
 
@@ -54,6 +55,7 @@ def detection_output_1(b: Builder, box_logits: Value, class_scores: Value, prior
     if decrease_label_id or len(keep_top_k) != 1 or (aux_scores is None) != (aux_boxes is None) or (aux_boxes and not normalized):
         raise UnsupportedError("DetectionOutput with decrease_label_id, several keep_top_k or a second stage of boxes in pixels is not "
                                "supported", b.where, CUT)
+    require_ranks((box_logits, 2), (class_scores, 2), (priors, 3), (aux_scores, 2), (aux_boxes, 2))
     dtype = box_logits.type.dtype
     box_logits, class_scores, priors = (Formula(b, v).cast(F32).value for v in (box_logits, class_scores, priors))
     scale = (1.0, 1.0) if normalized else (float(input_width), float(input_height))
