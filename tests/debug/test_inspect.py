@@ -66,7 +66,8 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     printed = capsys.readouterr().out
     for text in ("[N, 3, 9, 11]", "not supported:", "RandomNormalLike: 1 (last)", "unknown", "Transpose         2"):
         assert text in printed
-    assert json.loads((tmp_path / "i.json").read_text())["unsupported"] == [{"type": "RandomNormalLike", "count": 1, "layers": ["last"]}]
+    assert json.loads((tmp_path / "i.json").read_text())["unsupported"] == [{"type": "RandomNormalLike", "count": 1, "layers": ["last"],
+                                                                                  "reason": ""}]
     assert cli.main(["inspect", str(XML)]) == 0
     assert "proven minimal" in capsys.readouterr().out
     assert cli.main(["inspect", str(XML), "--quiet"]) == 0
