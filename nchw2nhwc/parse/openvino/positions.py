@@ -16,7 +16,7 @@ from nchw2nhwc.ops.sampling import GridSample
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.common import require_ranks
-from nchw2nhwc.parse.openvino.regions import F32, Image, image_of
+from nchw2nhwc.parse.openvino.regions import F32, MOST_CELLS, Image, image_of
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 from nchw2nhwc.parse.sampling import CUT
 
@@ -28,7 +28,7 @@ def psroi_pooling(b: Builder, x: Value, rois: Value, *, output_dim: int, spatial
     lies at its place of a bin in the channels for this bin."""
     image, cells = image_of(b, x, rois), group_size
     bins = spatial_bins_y * spatial_bins_x if mode == "bilinear" else cells * cells
-    if min(output_dim, cells, bins) < 1 or image.channels != output_dim * bins:
+    if min(output_dim, cells, spatial_bins_x, spatial_bins_y) < 1 or max(cells, bins) > MOST_CELLS or image.channels != output_dim * bins:
         raise SourceError(f"{x.type} does not have {output_dim} channels for each of {bins} parts of a region")
     found = _mean(image, output_dim, cells, spatial_scale) if mode == "average" else _bilinear(
         image, output_dim, cells, spatial_scale, (spatial_bins_y, spatial_bins_x))
@@ -108,7 +108,9 @@ def deformable_psroi_pooling(b: Builder, x: Value, rois: Value, offsets: Value |
     require_ranks((offsets, 4))
     image, cells = image_of(b, x, rois), group_size
     classes = 1 if offsets is None else static(offsets.shape[1], "the number of offsets") // 2
-    if min(output_dim, cells) < 1 or image.channels != output_dim * cells * cells or classes < 1 or output_dim % classes:
+    sizes = (cells, part_size, spatial_bins_x, spatial_bins_y)
+    fits = image.channels == output_dim * cells * cells and classes > 0 and output_dim % max(classes, 1) == 0
+    if not fits or min(output_dim, *sizes) < 1 or max(sizes) > MOST_CELLS:
         raise SourceError(f"{x.type} does not have {output_dim} channels for each of {cells} x {cells} cells and {classes} class(es)")
     regions, bins = image.regions, (spatial_bins_y, spatial_bins_x)
     moves = None if offsets is None else Formula(b, offsets).cast(F32).reshape(regions, classes, 2, part_size, part_size)
@@ -141,6 +143,8 @@ def deformable_psroi_pooling(b: Builder, x: Value, rois: Value, offsets: Value |
 def roi_align_rotated(b: Builder, x: Value, rois: Value, batch_indices: Value, *, pooled_h: int, pooled_w: int, sampling_ratio: int,
                       spatial_scale: float, clockwise_mode: bool) -> Results:
     """Regions (R, 5), centre (x, y), width, height and angle in radians, as means of `sampling_ratio` by as many positions in each cell."""
+    if min(pooled_h, pooled_w) < 1 or max(pooled_h, pooled_w, sampling_ratio) > MOST_CELLS:
+        raise SourceError(f"regions of {pooled_h} by {pooled_w} cells with {sampling_ratio} samples")
     if sampling_ratio < 1:
         raise UnsupportedError("how many samples each cell has depends on the region (sampling_ratio is 0)", b.where, CUT)
     image = image_of(b, x, rois)

@@ -20,6 +20,8 @@ from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 
 I32, F32 = np.dtype(np.int32), np.dtype(np.float32)
+MOST_CELLS = 1 << 12
+"""More cells along an axis, and more samples in a cell, than any network has."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def roi_pooling(b: Builder, x: Value, rois: Value, *, output_size: Ints = (), po
                 spatial_scale: float, method: Literal["max", "bilinear"] = "max") -> Results:
     """The largest elements of each bin of a region, or single elements of it that are read at equal distances."""
     sizes = output_size or (pooled_h, pooled_w)
-    if len(sizes) != 2 or min(sizes) < 1:
+    if len(sizes) != 2 or min(sizes) < 1 or max(sizes) > MOST_CELLS:
         raise SourceError(f"regions of {list(sizes)} cells")
     image = image_of(b, x, rois)
     found = _largest(image, sizes, spatial_scale) if method == "max" else _crossed(image, sizes)

@@ -14,6 +14,7 @@ from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import reshaped
 from nchw2nhwc.parse.openvino.convolution import padding, reach_of
+from nchw2nhwc.parse.openvino.regions import MOST_CELLS
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 
 PoolingMode: TypeAlias = Literal["avg", "max"]
@@ -35,6 +36,8 @@ def grid_sample(b: Builder, x: Value, grid: Value, *, align_corners: bool = Fals
 def roi_align(b: Builder, x: Value, rois: Value, batch_indices: Value, *, pooled_h: int, pooled_w: int, sampling_ratio: int,
               spatial_scale: float, mode: PoolingMode, aligned_mode: AlignedMode = "asymmetric") -> Results:
     """Regions of interest, brought to one size. A maximum is at least 0, as in OpenVINO's CPU plugin."""
+    if min(pooled_h, pooled_w) < 1 or max(pooled_h, pooled_w, sampling_ratio) > MOST_CELLS:
+        raise SourceError(f"regions of {pooled_h} by {pooled_w} cells with {sampling_ratio} samples")
     before, after = {"asymmetric": (0.0, 0.0), "half_pixel": (0.5, -0.5), "half_pixel_for_nn": (0.0, -0.5)}[aligned_mode]
     at = sampling.Pooling(mode, (pooled_h, pooled_w), sampling_ratio, spatial_scale, before, after, aligned_mode == "asymmetric")
     result = adaptive.roi_align(b, x, rois, batch_indices, at)

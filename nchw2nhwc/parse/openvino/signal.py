@@ -124,7 +124,7 @@ def istft(b: Builder, x: Value, window: Value, frame_size: Value, frame_step: Va
     margin = size // 2 if center else 0
     wanted = length - 2 * margin if signal_length is None else one_int(b, signal_length, "the length of the signal")
     end = min(margin + wanted, length)
-    if not margin < end:
+    if not margin < end or wanted > LARGEST:
         raise SourceError(f"{frames} frame(s) of {size} have nothing for a signal of {wanted}")
     signal = whole.part(2, margin, end)
     if end - margin < wanted:
