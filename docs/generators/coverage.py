@@ -22,6 +22,7 @@ from nchw2nhwc.parse.onnx.functions import has_definition
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, OLDEST_OPSET, newest_opset
 from nchw2nhwc.parse.openvino.control import CONTROL as OPENVINO_CONTROL
 from nchw2nhwc.parse.openvino.missing import REASONS
+from nchw2nhwc.parse.openvino.reader import HELD
 from nchw2nhwc.parse.openvino.registry import NEWEST_OPSET, find, mappings
 from nchw2nhwc.passes.decompose import DECOMPOSITIONS
 
@@ -34,8 +35,8 @@ DIRECT, COMPOSED, NO = "direct", "composed", "no"
 _ELSEWHERE = tuple(CONTROL)
 """What the reader itself understands: operators with subgraphs."""
 
-_READ = ("Parameter", "Const", "Result", *OPENVINO_CONTROL)
-"""What the reader of IRs itself understands: the ends of models, constants, and operations with bodies."""
+_READ = (*HELD, *OPENVINO_CONTROL)
+"""What the reader of IRs itself understands: the ends of models, constants, states, and operations with bodies."""
 
 _OTHER_NAMES = {"absolute": "abs", "ceil": "ceiling", "constant": "const"}
 """OpenVINO's functions that make an operation of another name."""

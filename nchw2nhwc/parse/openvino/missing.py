@@ -6,10 +6,9 @@ from collections.abc import Mapping
 
 _RANDOM = "its results are random, so that no two runs agree; replace it in the model by an input"
 _STRINGS = "targets have no tensors of strings"
-_STATE = "it keeps a state from one run to the next one"
 
 REASONS: Mapping[str, str] = {
     "RandomUniform": _RANDOM, "Multinomial": _RANDOM, "StringTensorPack": _STRINGS, "StringTensorUnpack": _STRINGS,
-    "ReadValue": _STATE, "Assign": _STATE, "SparseFillEmptyRows": "how many elements its results have depends on data",
+    "SparseFillEmptyRows": "how many elements its results have depends on data",
 }
 """By the type of layers. What is neither here nor mapped is not OpenVINO's, or newer than this version."""
