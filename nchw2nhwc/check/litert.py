@@ -6,9 +6,10 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
@@ -16,6 +17,14 @@ from nchw2nhwc.ir import Array
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
+
+
+class _Detail(TypedDict):
+    """What LiteRT tells of a tensor, as far as it is used."""
+
+    shape: Sequence[int]
+    dtype: DTypeLike
+    index: int
 
 
 def run_litert(model: Path | bytes, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
@@ -28,7 +37,7 @@ def run_litert(model: Path | bytes, inputs: Sequence[TensorInfo], outputs: Seque
         interpreter = _load(model, threads=os.cpu_count() or 1 if all(info.tensor for info in outputs) else 1)
         _invoke(interpreter, inputs, data)
         details = interpreter.get_signature_runner().get_output_details()
-        return {info.name: info.to_source(np.asarray(interpreter.get_tensor(details[info.name]["index"]))) for info in outputs}
+        return {info.name: info.to_source(_content(interpreter, details[info.name])) for info in outputs}
 
 
 def litert_tensors(model: Path | bytes, inputs: Sequence[TensorInfo], data: Mapping[str, Array],
@@ -54,7 +63,13 @@ def litert_outputs(model: bytes, inputs: Sequence[TensorInfo], data: Mapping[str
         interpreter = _load(model)
         _invoke(interpreter, inputs, data)
         details = interpreter.get_signature_runner().get_output_details()
-        return {name: np.array(interpreter.get_tensor(detail["index"])) for name, detail in details.items()}
+        return {name: np.array(_content(interpreter, detail)) for name, detail in details.items()}
+
+
+def _content(interpreter: Interpreter, detail: _Detail) -> Array:
+    """The content of an output; LiteRT hands out none that has no elements."""
+    shape = tuple(int(s) for s in detail["shape"])
+    return np.zeros(shape, detail["dtype"]) if 0 in shape else np.asarray(interpreter.get_tensor(detail["index"]))
 
 
 @contextmanager

@@ -77,7 +77,7 @@ class Numbers:
     def size(self, number: int) -> Size:
         """The size that `number` stands for."""
         result: Size = 1
-        for prime, size in self._sizes.items():
+        for prime, size in self._sizes.items() if number else ():
             while number % prime == 0:
                 number //= prime
                 result = result * size
@@ -85,7 +85,7 @@ class Numbers:
 
     def weight(self, number: int) -> int:
         """About how large `number` is at run time: symbolic sizes count as 1 (they scale every choice alike)."""
-        for prime in self._sizes:
+        for prime in self._sizes if number else ():
             while number % prime == 0:
                 number //= prime
         return number

@@ -4,6 +4,7 @@ from nchw2nhwc.ops import (
     binary,
     control,
     detection,
+    dynamic,
     elementwise,
     indexing,
     matmul,
@@ -20,5 +21,5 @@ from nchw2nhwc.ops import (
 )
 from nchw2nhwc.ops.base import REGISTRY, Op
 
-__all__ = ["REGISTRY", "Op", "binary", "control", "detection", "elementwise", "indexing", "matmul", "movement", "norm", "quantized",
-           "recurrent", "reduce", "resize", "sampling", "selection", "sizes", "windowed"]
+__all__ = ["REGISTRY", "Op", "binary", "control", "detection", "dynamic", "elementwise", "indexing", "matmul", "movement", "norm",
+           "quantized", "recurrent", "reduce", "resize", "sampling", "selection", "sizes", "windowed"]

@@ -486,6 +486,27 @@ class Cast(Unary):
 
 
 @dataclass(frozen=True)
+class Narrow(Unary):
+    """x as a narrower element type than any that targets compute in would hold it, in x's own type.
+
+    `dtype` is a float of 8 bits or fewer (x is floating point: the nearest value, halves to the even one; what lies beyond the range is
+    infinite, NaN, or the largest value, as the type has it) or an integer of 4 or 2 bits (x is an integer: its lowest bits). Source: Cast
+    to such a type, and what quantizes to it.
+    """
+
+    dtype: DType = field()
+    kinds = NUMBER
+
+    def infer(self, x: TensorType) -> TensorType:
+        if kind_of(x.dtype) != kind_of(self.dtype) or self.dtype.name == "float8_e8m0fnu":
+            raise ShapeError(f"{x} cannot hold {self.dtype.name}")
+        return x
+
+    def compute(self, x: Array) -> Array:
+        return np.asarray(x).astype(self.dtype)
+
+
+@dataclass(frozen=True)
 class BitCast(Unary):
     """The bits of x read as another element type of the same size. ONNX BitCast."""
 

@@ -48,8 +48,10 @@ class NonMaxSuppression(Op):
     """The boxes (N, 4) that no better one overlaps: their indices (M,) with M = min(`most`, N), best first, and how many there are, ().
 
     A box is two opposite corners (y, x, y, x). Of the boxes with a score above `score_threshold`, from the best one on (of equal ones the
-    first), those are kept whose intersection over union with every box kept so far is not above `iou_threshold`. Indices past the count
-    are that of the best score of all. Both are int32. Source: ONNX NonMaxSuppression, OpenVINO NonMaxSuppression-1 to -9, for one class.
+    first), those are kept whose intersection over union with every box kept so far is not above `iou_threshold`, or above operand 2 where
+    there is one. Indices past the count are that of the best score of all. Both are int32.
+
+    Source: ONNX NonMaxSuppression, OpenVINO NonMaxSuppression-1 to -9, for one class.
     """
 
     most: Size
@@ -57,8 +59,10 @@ class NonMaxSuppression(Op):
     score_threshold: float
     rule = SourceOrder()
 
-    def infer(self, boxes: TensorType, scores: TensorType) -> tuple[TensorType, TensorType]:
+    def infer(self, boxes: TensorType, scores: TensorType, threshold: TensorType | None = None) -> tuple[TensorType, TensorType]:
         require(self, FLOAT, boxes, scores)
+        if threshold is not None and threshold != boxes.with_shape(()):
+            raise ShapeError(f"the threshold must be one number without axes, not {threshold}")
         if boxes.rank != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
             raise ShapeError(f"boxes {boxes} must have four coordinates each, and scores {scores} one number for each box")
         if not 0 <= self.iou_threshold <= 1:
@@ -68,7 +72,8 @@ class NonMaxSuppression(Op):
             raise ShapeError(f"up to {self.most} of {count} boxes cannot be chosen")
         return TensorType(INT32, (self.most,)), TensorType(INT32, ())
 
-    def reference(self, boxes: Array, scores: Array) -> tuple[Array, Array]:
+    def reference(self, boxes: Array, scores: Array, threshold: Array | None = None) -> tuple[Array, Array]:
+        limit = np.float32(self.iou_threshold if threshold is None else threshold)
         corners = np.asarray(boxes, np.float32)
         order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
         most = static(self.most, "the number of boxes")
@@ -76,7 +81,7 @@ class NonMaxSuppression(Op):
         for k in order:
             if len(kept) == most or not scores[k] > self.score_threshold:
                 break
-            if not (overlaps(corners[k], corners[kept]) > np.float32(self.iou_threshold)).any():
+            if not (overlaps(corners[k], corners[kept]) > limit).any():
                 kept.append(int(k))
         indices = np.full(most, order[0] if len(order) else 0, INT32)
         indices[:len(kept)] = kept

@@ -116,6 +116,10 @@ class Builder:
                                    "Give fixed sizes with --input-shape NAME=..., or cut the model with --inputs/--outputs.")
         return tuple(v if isinstance(v, Dim) else int(v) for v in content.ravel())
 
+    def is_computed(self, *values: Value | None) -> bool:
+        """Whether the content of any of these operands is known only when the model runs; symbolic sizes count as known."""
+        return any(v is not None and known(v) is None and self.content(v) is None for v in values)
+
     # ---- inside ----------------------------------------------------------------------------------------------------
     def _require_one_size(self, shapes: Sequence[Shape]) -> None:
         """Raises UnequalSizesError where a size that an input leaves open meets a number: it could not be any other."""

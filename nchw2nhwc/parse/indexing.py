@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.errors import ShapeError, UnsupportedError
+from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import static
@@ -51,15 +51,6 @@ def batched_gather(b: Builder, data: Value, indices: Value, axis: int, batch_dim
     given, first = range(batch_dims, indices.rank), indices.rank
     behind = range(first + len(between), found.rank)
     return b.transpose(found, (*range(batch_dims), *range(first, first + len(between)), *given, *behind))
-
-
-def deciding(b: Builder, value: Value, what: str) -> Array:
-    """The content of an operand that decides how many elements the result has. Raises UnsupportedError where it depends on an input."""
-    content = b.content(value)
-    if content is None:
-        raise UnsupportedError(f"how many elements the result has depends on {what}, which is computed at run time: tensors have one size",
-                               b.where, "Cut the model before this layer with --outputs.")
-    return content
 
 
 def nonzero(x: Array, dtype: DType) -> Array:

@@ -85,22 +85,24 @@ def corners(b: Builder, boxes: Value) -> Value:
     return b.add1(Concat(boxes.rank - 1), b.add1(Sub(), centre, half), b.add1(Add(), centre, half))
 
 
-def suppressed(b: Builder, boxes: Value, scores: Value, most: int, iou_threshold: float, score_threshold: float) -> Boxes:
-    """Non-maximum suppression of boxes (batch, N, 4) with scores (batch, classes, N), for every class of every batch element.
+def suppressed(b: Builder, boxes: Value, scores: Value, most: int, iou_threshold: float | Value, score_threshold: float) -> Boxes:
+    """Non-maximum suppression of boxes (batch, N, 4) with scores (batch, classes, N), for every class of every batch element. A threshold
+    that is computed is a number without axes.
 
     Raises ShapeError where sizes are not known or do not fit."""
     if boxes.rank != 3 or scores.rank != 3 or boxes.shape[0] != scores.shape[0]:
         raise ShapeError(f"boxes {boxes.type} and scores {scores.type} do not fit together")
     batch, classes = (static(s, "the number of batch elements and classes") for s in scores.shape[:2])
     size = scores.shape[2]
-    op = NonMaxSuppression(size_min(most, size), iou_threshold, score_threshold)
+    limit, threshold = (0.0, (iou_threshold,)) if isinstance(iou_threshold, Value) else (iou_threshold, ())
+    op = NonMaxSuppression(size_min(most, size), limit, score_threshold)
     found: list[tuple[Value, Value, Value]] = []
     places = positions(b, op.most, np.dtype(np.int32))
     planes = b.add(Split(0, (1,) * (batch * classes)), b.reshape(scores, (batch * classes, size)))
     sheets = [b.reshape(sheet, boxes.shape[1:]) for sheet in b.add(Split(0, (1,) * batch), boxes)]
     for sheet, plane in zip((s for s in sheets for _ in range(classes)), planes):
         values = b.reshape(plane, (size,))
-        indices, count = b.add(op, sheet, values)
+        indices, count = b.add(op, sheet, values, *threshold)
         found.append((indices, b.add1(Gather(0), values, indices), b.add1(Less(), places, count)))
     indices, best, kept = (parts[0] if len(parts) == 1 else b.add1(Concat(0), *parts) for parts in zip(*found))
     heads = b.const(np.array(list(pairs(range(batch), range(classes))), np.int64).reshape(-1, 1, 2))

@@ -1,4 +1,5 @@
-"""Every floating point type becomes float32, the one that the targets compute in; the interface included."""
+"""Every floating point type becomes float32, the one that the targets compute in, and integers of 4 and 2 bits become 8 bits wide; the
+interface included."""
 
 from __future__ import annotations
 
@@ -9,41 +10,63 @@ import numpy as np
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Graph, Node, Value
 from nchw2nhwc.ir.types import Array, DType, TensorType
-from nchw2nhwc.ops.elementwise import BitCast, Cast
+from nchw2nhwc.ops.elementwise import BitCast, Cast, Narrow
 from nchw2nhwc.ops.kinds import FLOAT, kind_of
 from nchw2nhwc.passes import Pass
 
 FLOAT32 = np.dtype(np.float32)
+INT32 = np.dtype(np.int32)
+
+
+_NARROW_INTEGERS = {"int4": np.dtype(np.int8), "int2": np.dtype(np.int8), "uint4": np.dtype(np.uint8), "uint2": np.dtype(np.uint8)}
+
+
+def _carrier(dtype: DType) -> DType:
+    """The element type that stands for another one."""
+    return FLOAT32 if kind_of(dtype) in FLOAT else _NARROW_INTEGERS.get(dtype.name, dtype)
 
 
 def _is_other_float(dtype: DType) -> bool:
     return dtype != FLOAT32 and kind_of(dtype) in FLOAT
 
 
-def _to_float32(array: Array) -> Array:
-    """The array in float32; finite numbers stay finite (float64 masks such as -1e308 become float32's lowest number, not -inf)."""
+def _is_narrow(dtype: DType) -> bool:
+    """Whether a conversion to this type does something that its carrier does not show: rounding, or cutting bits off."""
+    return dtype.name in _NARROW_INTEGERS or (_is_other_float(dtype) and dtype.itemsize < np.dtype(np.float16).itemsize)
+
+
+def _carried(array: Array) -> Array:
+    """The array in its carrier; finite numbers stay finite (float64 masks such as -1e308 become float32's lowest number, not -inf)."""
     if array.dtype.itemsize <= 4:
-        return array.astype(FLOAT32)
+        return array.astype(_carrier(array.dtype))
     largest = np.finfo(FLOAT32).max
     with np.errstate(over="ignore"):
         return np.where(np.isfinite(array), np.clip(array, -largest, largest), array).astype(FLOAT32)
 
 
 def _promote_value(value: Value) -> bool:
-    """Make a constant or an input float32; whether its type changed."""
-    if not _is_other_float(value.type.dtype):
+    """Give a constant or an input its carrier; whether its type changed."""
+    carrier = _carrier(value.type.dtype)
+    if carrier == value.type.dtype:
         return False
     if value.const is not None:
-        value.const = _to_float32(value.const)
-    value.type = value.type.with_dtype(FLOAT32)
+        value.const = _carried(value.const)
+    value.type = value.type.with_dtype(carrier)
     return True
 
 
-def _require_rounding(graph: Graph, node: Node, dtype: DType) -> None:
-    """Raises UnsupportedError for a cast whose rounding is what it is for: to floats of 8 bits and fewer."""
-    if dtype.itemsize < np.dtype(np.float16).itemsize:
-        raise UnsupportedError(f"a conversion to {dtype.name} rounds its operand, which no target can express", graph.where(node),
+def _narrowed(graph: Graph, node: Node, dtype: DType) -> None:
+    """Let a cast to a narrow type cast to its carrier what has been rounded, or cut, in a type that kernels compute in."""
+    if dtype.name == "float8_e8m0fnu":
+        raise UnsupportedError(f"a conversion to {dtype.name}, a bare exponent, is not supported", graph.where(node),
                                "Give the model before its quantization to narrow floats.")
+    wide = FLOAT32 if kind_of(dtype) in FLOAT else INT32
+    x = node.input(0)
+    if x.type.dtype == dtype:
+        return
+    if x.type.dtype != wide:
+        x = graph.add1(Cast(wide), (x,), origin=node.origin, before=node)
+    node.set_inputs((graph.add1(Narrow(dtype), (x,), origin=node.origin, before=node),))
 
 
 def _require_bits(graph: Graph, node: Node) -> None:
@@ -61,9 +84,10 @@ def _promote_node(graph: Graph, node: Node, changed: set[int]) -> bool:
         if operand is not None and operand.is_const and _promote_value(operand):
             changed.add(id(operand))
     stale = bool(node.op.bodies) or any(id(v) in changed for v in node.inputs if v is not None)
-    if isinstance(node.op, Cast) and _is_other_float(node.op.dtype):
-        _require_rounding(graph, node, node.op.dtype)
-        node.op = replace(node.op, dtype=FLOAT32)
+    if isinstance(node.op, Cast) and _carrier(node.op.dtype) != node.op.dtype:
+        if _is_narrow(node.op.dtype):
+            _narrowed(graph, node, node.op.dtype)
+        node.op = replace(node.op, dtype=_carrier(node.op.dtype))
         stale = True
     if not stale:
         return False
@@ -83,20 +107,20 @@ def _apply(graph: Graph) -> int:
         before = value.type.dtype
         if _promote_value(value):
             changed.add(id(value))
-            graph.notes.append(f"input '{value.name}' is {before.name} in the source and float32 in the result")
+            graph.notes.append(f"input '{value.name}' is {before.name} in the source and {value.type.dtype.name} in the result")
     before_types = [v.type.dtype for v in graph.outputs]
-    count = sum(_promote_node(graph, node, changed) for node in graph.nodes)
+    count = sum(_promote_node(graph, node, changed) for node in list(graph.nodes))
     for name, value, before in zip(graph.output_names, graph.outputs, before_types):
         if value.is_const:
             count += _promote_value(value)
         if value.type.dtype != before:
-            graph.notes.append(f"output '{name}' is {before.name} in the source and float32 in the result")
+            graph.notes.append(f"output '{name}' is {before.name} in the source and {value.type.dtype.name} in the result")
     return count + len(changed & {id(v) for v in graph.inputs})
 
 
 PROMOTE_FLOATS = Pass("promote_floats", _apply)
-"""float16, bfloat16, float64 (and narrower floats) become float32: constants, values, casts, inputs and outputs.
+"""float16, bfloat16, float64 (and narrower floats) become float32, and integers of 4 and 2 bits int8 or uint8: constants, values, casts,
+inputs and outputs. Casts to floats of 8 bits and fewer still round, those to narrow integers still cut.
 
-What changes at the interface is added to `Graph.notes`. Raises UnsupportedError for casts to floats of 8 bits and fewer, whose rounding
-would be lost, and for bits of floats that do not stay what they are.
+What changes at the interface is added to `Graph.notes`. Raises UnsupportedError for bits of floats that do not stay what they are.
 """

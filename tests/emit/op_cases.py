@@ -14,10 +14,11 @@ import pytest
 from onnx import ModelProto
 
 from nchw2nhwc.check.compare import relative_error
-from nchw2nhwc.errors import ConversionError, UnsupportedOpsError
+from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ops.kinds import kind_of
-from tests.parse.onnx.node_cases import EXCLUDED, PRECISION, array_of, cases, prepared, subjects
+from tests.emit.node_exceptions import BY_TARGETS, WHILE_READING
+from tests.parse.onnx.node_cases import TOLERANCE, all_subjects, cases, prepared, tolerance_of, wanted_of
 from tests.parse.openvino import harness
 from tests.parse.openvino.all_cases import FAMILIES
 
@@ -26,10 +27,6 @@ Run: TypeAlias = Callable[[Mapping[str, Array]], Mapping[str, Sequence[Array]]]
 
 Target: TypeAlias = Callable[[ModelProto | Path], Run]
 """Converts a model. Raises ConversionError."""
-
-TOLERANCE = 1e-4
-"""Allowed error relative to an output's largest magnitude, as in a check."""
-
 
 @dataclass(frozen=True)
 class OpCase:
@@ -47,7 +44,7 @@ class Exceptions:
     """Cases that a target cannot do. Patterns are regular expressions for whole names."""
 
     refused: Mapping[str, Sequence[str]]
-    """Reason to the cases whose conversion is a ConversionError. What the parser has no mapping for need not be listed."""
+    """Reason to the cases whose conversion is a ConversionError."""
 
     deviating: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Runtime to the cases whose result is another one there, because of the runtime."""
@@ -63,16 +60,12 @@ class Exceptions:
         return [p for p in patterns if not any(re.fullmatch(p, name) for name in known)]
 
 
-EVERYWHERE: Mapping[str, Sequence[str]] = {
-    "targets have no floats but float32": (r"test_bitcast_(float64_to_int64|int64_to_float64)",),
-    "targets have no floats of 8 bits and fewer to round to": (
-        r"test_cast(like)?(_no_saturate)?_FLOAT(16)?_to_FLOAT[84]\w*( constants)?",
-        r"test_quantizelinear_(e4m3fn|e5m2|float4e2m1)( constants)?"),
-    "powers of integers need constant whole exponents": (r"test_pow_types_int(32|64)_(int|float)\d\d",),
-    "no target has integers of 4 and 2 bits": (
-        r"test_cast(like)?_\w*INT[24]\w*( constants)?", r"test_(de)?quantizelinear\w*_u?int[24]( constants)?"),
-}
+EVERYWHERE: Mapping[str, Sequence[str]] = {**WHILE_READING, **BY_TARGETS}
 """What all targets refuse."""
+
+
+CARRIERS = {"int4": np.int8, "int2": np.int8, "uint4": np.uint8, "uint2": np.uint8}
+"""What narrow integers are in a result."""
 
 
 def _matches(name: str, groups: Iterable[Sequence[str]]) -> bool:
@@ -83,21 +76,22 @@ def _matches(name: str, groups: Iterable[Sequence[str]]) -> bool:
 def onnx_cases(subject: str) -> Iterator[OpCase]:
     """ONNX's cases of an operator, as they are and with all inputs but the first as constants."""
     for case in cases().get(subject, ()):
-        if case.name.startswith(tuple(EXCLUDED)):
-            continue
         for arrays, expected in case.data_sets:
-            wanted = [array_of(y) for y in expected]
-            tolerance = max(TOLERANCE, case.rtol, *(PRECISION.get(y.dtype.name, 0) for y in wanted))
-            model, data = prepared(case, arrays)
+            wanted = wanted_of(case, arrays, expected)
+            tolerance = tolerance_of(case, wanted)
+            model, data = prepared(case.model, arrays)
             yield OpCase(case.name, model, data, wanted, tolerance)
             if len(data) > 1:
-                model, data = prepared(case, arrays, constants=True)
+                model, data = prepared(case.model, arrays, constants=True)
                 yield OpCase(f"{case.name} constants", model, data, wanted, tolerance)
 
 
 def all_names() -> list[str]:
     """The names that cases can have."""
+    from onnx.backend.test.loader import load_model_tests
+
     plain = [case.name for group in cases().values() for case in group] + [case.name for family in FAMILIES.values() for case in family]
+    plain += [case.name for kind in ("simple", "pytorch-converted") for case in load_model_tests(kind=kind)]
     return [*plain, *(f"{name} constants" for name in plain)]
 
 
@@ -127,14 +121,12 @@ def _complaint(case: OpCase, target: Target, exceptions: Exceptions) -> str:
     listed = exceptions.lists(case.name)
     try:
         run = target(case.model)
-    except UnsupportedOpsError:  # what the parser does not have yet; its own tests see to it that it is nothing it claims to have
-        return "listed as an exception, but its operator has no mapping at all" if listed else ""
     except ConversionError as error:
         return "" if listed else f"{type(error).__name__}: {error}"
     if listed:
         return "listed as an exception, but it is converted"
     for runtime, results in run(case.data).items():
-        wrong = _difference(case, results)
+        wrong = difference(case, results)
         if _matches(case.name, [exceptions.deviating.get(runtime, ())]):
             wrong = "" if wrong else "listed as deviating, but it agrees"
         if wrong:
@@ -142,9 +134,11 @@ def _complaint(case: OpCase, target: Target, exceptions: Exceptions) -> str:
     return ""
 
 
-def _difference(case: OpCase, results: Sequence[Array]) -> str:
+def difference(case: OpCase, results: Sequence[Array]) -> str:
+    """What is wrong with the results of a case; "" if nothing is."""
     for result, array in zip(results, case.wanted, strict=True):
-        wanted = array.astype(np.float32) if kind_of(array.dtype) == "floating point" else array
+        carrier = np.float32 if kind_of(array.dtype) == "floating point" else CARRIERS.get(array.dtype.name, array.dtype)
+        wanted = array.astype(carrier)
         if (result.dtype, result.shape) != (wanted.dtype, wanted.shape):
             return f"{result.dtype}{result.shape} instead of {wanted.dtype}{wanted.shape}"
         if wanted.dtype == np.float32:  # kernels saturate instead of giving infinities
@@ -162,7 +156,7 @@ class OpCaseTests:
     exceptions: Exceptions
     target: Target
 
-    @pytest.mark.parametrize("subject", subjects())
+    @pytest.mark.parametrize("subject", all_subjects())
     @pytest.mark.filterwarnings("ignore::RuntimeWarning")
     def test_onnx(self, subject: str) -> None:
         wrong = complaints(onnx_cases(subject), self.target, self.exceptions)

@@ -1,11 +1,13 @@
 """Cases of every op, for tests that run over the whole registry.
 
 `ALL_OPS` is every op class, `op_cases(cls)` the strategy that draws `(op, operands)` for one of them. Ops that `sampling.plain` cannot do
-justice have their samplers here, in `samples_control`, `samples_indexing`, `samples_recurrent`, `samples_selection` and `samples_spatial`.
+justice have their samplers here, in `samples_control`, `samples_dynamic`, `samples_indexing`, `samples_recurrent`, `samples_selection` and
+`samples_spatial`.
 """
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
@@ -14,15 +16,16 @@ import nchw2nhwc.ops
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import REGISTRY, Op
 from nchw2nhwc.ops.binary import Div, FakeQuantize, FloorDiv, FMod, Mod, Pow, PRelu, Where
-from nchw2nhwc.ops.elementwise import BitCast, Cast, Dropout, Predicate
+from nchw2nhwc.ops.elementwise import BitCast, Cast, Dropout, Narrow, Predicate
 from nchw2nhwc.ops.kinds import ANY, FLOAT, NUMBER, integer_range, kind_of
 from nchw2nhwc.ops.norm import LRN, BatchNorm, LayerNorm
 from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
 from nchw2nhwc.ops.sizes import Sizes
-from tests.ops import samples_control, samples_indexing, samples_recurrent, samples_selection, samples_spatial, sampling
+from tests.ops import samples_control, samples_dynamic, samples_indexing, samples_recurrent, samples_selection, samples_spatial, sampling
 from tests.ops.sampling import Case, arrays, attributes, broadcasting, dtypes, restricted, sampler, shapes
 
-__all__ = ["ALL_OPS", "op_cases", "samples_control", "samples_indexing", "samples_recurrent", "samples_selection", "samples_spatial"]
+__all__ = ["ALL_OPS", "op_cases", "samples_control", "samples_dynamic", "samples_indexing", "samples_recurrent", "samples_selection",
+           "samples_spatial"]
 
 ALL_OPS: tuple[type[Op], ...] = tuple(cls for _, cls in sorted(REGISTRY.items()) if cls.__module__.startswith(nchw2nhwc.__name__))
 """Every op class of the package, by name."""
@@ -52,6 +55,23 @@ def cast(_: type[Op]) -> SearchStrategy[Case]:
         if target.kind == "u":
             x = np.asarray(np.abs(x), source)
         return Cast(target), (x,)
+    return cases()
+
+
+@sampler(Narrow)
+def narrow(_: type[Op]) -> SearchStrategy[Case]:
+    """Floats of all sizes, those that narrow types cannot hold and halves between two of theirs included; integers beyond 4 bits."""
+    floats = (ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e4m3fnuz, ml_dtypes.float8_e5m2, ml_dtypes.float8_e5m2fnuz, ml_dtypes.float4_e2m1fn)
+
+    @st.composite
+    def cases(draw: DrawFn) -> Case:
+        shape = draw(shapes())
+        if draw(st.booleans()):
+            dtype = np.dtype(draw(st.sampled_from([ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.int2, ml_dtypes.uint2])))
+            return Narrow(dtype), (np.asarray(draw(arrays(shape, np.dtype(np.int32))) * 5),)
+        random = np.random.default_rng(draw(st.integers(0, 2**16)))
+        x = np.asarray(random.integers(-64, 65, shape) * 2.0 ** random.integers(-22, 14, shape), np.float32)
+        return Narrow(np.dtype(draw(st.sampled_from(floats)))), (x,)
     return cases()
 
 

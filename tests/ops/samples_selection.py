@@ -36,7 +36,8 @@ def non_max_suppression(_: type[Op]) -> SearchStrategy[Case]:
         scores = np.asarray(random.integers(0, 9, count) / 8, np.float32)
         op = NonMaxSuppression(draw(st.integers(1, count)), draw(st.sampled_from([0.0, 0.25, 0.5, 1.0])),
                                draw(st.sampled_from([float("-inf"), 0.0, 0.5])))
-        return op, (boxes, scores)
+        threshold = draw(st.one_of(st.none(), st.sampled_from([0.0, 0.25, 0.5, 1.0])))
+        return op, (boxes, scores, *(() if threshold is None else (np.asarray(threshold, np.float32),)))
     return cases()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_binary,
     lower_control,
+    lower_dynamic,
     lower_elementwise,
     lower_indexing,
     lower_matmul,

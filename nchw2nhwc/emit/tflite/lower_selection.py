@@ -77,31 +77,56 @@ def _few(node: Node, op: NonMaxSuppression) -> str:
 def non_max_suppression(e: Emitter, node: Node, op: NonMaxSuppression) -> None:
     """NON_MAX_SUPPRESSION_V4 of boxes in descending order of their scores, which ranks stand for: the kernel takes equal scores in any
     order. It suppresses overlaps that equal its threshold, so that is the next larger number (but none that processors may take for 0)."""
-    boxes, scores = node.input(0), node.input(1)
+    scores = node.input(1)
     size = scores.shape[0]
     best, order = e.temp(FLOAT32, scores.shape), e.temp(INT32, scores.shape)
     e.op("TOPK_V2", [e.of(scores), size_tensor(e, size)], [best, order], options("TopKV2Options"))
     above = e.run("GREATER", [best, e.const(np.asarray(op.score_threshold), FLOAT32)], BOOL, scores.shape, options("GreaterOptions"))
-    if op.iou_threshold >= 1:
-        _first(e, node, op, order, above)
+    if len(node.inputs) == 3:
+        _by_data(e, node, op, order, above)
         return
+    if op.iou_threshold >= 1:
+        chosen, count = _first(e, op, above)
+    else:
+        least = max(np.nextafter(np.float32(op.iou_threshold), np.float32(np.inf)), np.finfo(np.float32).tiny)
+        chosen, count = _suppressed(e, node, op, order, above, e.const(least, FLOAT32))
+    e.op("GATHER", [order, chosen], [e.out(node)], options("GatherOptions", axis=0))
+    e.let(node.outputs[1], count)
+
+
+def _suppressed(e: Emitter, node: Node, op: NonMaxSuppression, order: int, above: int, threshold: int) -> tuple[int, int]:
+    """What NON_MAX_SUPPRESSION_V4 chooses of the boxes in order, and how many those are."""
+    boxes, scores = node.input(0), node.input(1)
+    size = scores.shape[0]
     ranks = e.run("MUL", [e.cast(above, FLOAT32), _count_down(e, size)], FLOAT32, scores.shape, options("MulOptions"))
     ordered = _apart(e, e.run("GATHER", [e.of(boxes), order], FLOAT32, boxes.shape, options("GatherOptions", axis=0)), size)
-    threshold = max(np.nextafter(np.float32(op.iou_threshold), np.float32(np.inf)), np.finfo(np.float32).tiny)
-    chosen = e.temp(INT32, (op.most,))
-    operands = [ordered, ranks, size_tensor(e, op.most), e.const(threshold, FLOAT32), e.const(0, FLOAT32)]
-    e.op("NON_MAX_SUPPRESSION_V4", operands, [chosen, e.out(node, 1)], options("NonMaxSuppressionV4Options"))
+    chosen, count = e.temp(INT32, (op.most,)), e.temp(INT32, ())
+    operands = [ordered, ranks, size_tensor(e, op.most), threshold, e.const(0, FLOAT32)]
+    e.op("NON_MAX_SUPPRESSION_V4", operands, [chosen, count], options("NonMaxSuppressionV4Options"))
+    return chosen, count
+
+
+def _by_data(e: Emitter, node: Node, op: NonMaxSuppression, order: int, above: int) -> None:
+    """Both ways with a threshold that is computed. t + t * c is the next larger number for a c just above half of the last digit of 1."""
+    given = e.of(node.input(2))
+    digit = e.run("MUL", [given, e.const(np.asarray(2.0**-24 * (1 + 2.0**-20)), FLOAT32)], FLOAT32, (), options("MulOptions"))
+    larger = e.run("ADD", [given, digit], FLOAT32, (), options("AddOptions"))
+    least = e.run("MAXIMUM", [larger, e.const(np.asarray(np.finfo(np.float32).tiny))], FLOAT32, (), options("MaximumMinimumOptions"))
+    within = e.run("MINIMUM", [least, e.const(1, FLOAT32)], FLOAT32, (), options("MaximumMinimumOptions"))
+    usual, first = _suppressed(e, node, op, order, above, within), _first(e, op, above)
+    whole = e.run("GREATER_EQUAL", [given, e.const(1, FLOAT32)], BOOL, (), options("GreaterEqualOptions"))
+    chosen, count = (e.run("SELECT_V2", [whole, b, a], INT32, e.shape_of(a), options("SelectV2Options")) for a, b in zip(usual, first))
     e.op("GATHER", [order, chosen], [e.out(node)], options("GatherOptions", axis=0))
+    e.let(node.outputs[1], count)
 
 
-def _first(e: Emitter, node: Node, op: NonMaxSuppression, order: int, above: int) -> None:
+def _first(e: Emitter, op: NonMaxSuppression, above: int) -> tuple[int, int]:
     """No overlap is above 1, so the boxes are the best ones; the kernel would choose one of them again and again."""
     counted = e.run("SUM", [e.cast(above, INT32), e.ints([0])], INT32, (), options("ReducerOptions", keepDims=False))
-    e.op("MINIMUM", [counted, size_tensor(e, op.most)], [e.out(node, 1)], options("MaximumMinimumOptions"))
+    count = e.run("MINIMUM", [counted, size_tensor(e, op.most)], INT32, (), options("MaximumMinimumOptions"))
     places = _count_up(e, op.most)
     used = e.run("LESS", [places, counted], BOOL, (op.most,), options("LessOptions"))
-    chosen = e.run("MUL", [places, e.cast(used, INT32)], INT32, (op.most,), options("MulOptions"))
-    e.op("GATHER", [order, chosen], [e.out(node)], options("GatherOptions", axis=0))
+    return e.run("MUL", [places, e.cast(used, INT32)], INT32, (op.most,), options("MulOptions")), count
 
 
 @lowering(DetectionPostProcess)

@@ -17,7 +17,7 @@ from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.shape_arithmetic import known
 from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, turned, within
-from nchw2nhwc.parse.onnx.scope import Entry, Scope, Unavailable
+from nchw2nhwc.parse.onnx.scope import Entry, Scope, Tensors, Unavailable
 
 if TYPE_CHECKING:
     from nchw2nhwc.parse.onnx.reader import Reader
@@ -233,6 +233,27 @@ def _all_present(operands: Operands) -> list[Value]:
         raise SourceError("an operand is absent")
     return found
 
+
+def _map(r: Reader, node: NodeProto, given: Sequence[Entry], scope: Scope, wanted: Sequence[bool]) -> Sequence[Entry]:
+    """The body once for each element of the first sequence; operands that are no sequences are the same each time."""
+    if not given or not isinstance(given[0], Tensors):
+        raise SourceError("operand 1 must be a sequence")
+    made: list[Sequence[Entry]] = []
+    for k in range(len(given[0].values)):
+        graph, inner = r.inside(node, "body", scope)
+        here = [entry.values[k] if isinstance(entry, Tensors) and k < len(entry.values) else entry for entry in given]
+        if len(graph.input) != len(given) or any(isinstance(entry, Tensors) for entry in here):
+            raise SourceError("the sequences, or the operands of the body, are not as many as there have to be")
+        inner.entries.update(zip((v.name for v in graph.input), here))
+        made.append(r.inline(graph, inner))
+    results = list(zip(*made)) if made else [()] * len(wanted)
+    if any(not isinstance(v, Value) for each in results for v in each):
+        raise UnsupportedError("the body gives something else than tensors")
+    return [Tensors(tuple(v for v in each if isinstance(v, Value))) for each in results]
+
+
+CARRYING: Mapping[str, Callable[[Reader, NodeProto, Sequence[Entry], Scope, Sequence[bool]], Sequence[Entry]]] = {"SequenceMap": _map}
+"""How ops with subgraphs that take sequences are read."""
 
 CONTROL: Mapping[str, Read] = {"If": _if, "Loop": _loop, "Scan": _scan}
 """How each op with subgraphs is read: with its operands, its scope, which results are read, and its operator set."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import onnx
+import onnx.version_converter
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto
 
@@ -78,7 +79,25 @@ def _parsed(data: memoryview, folder: Path | None, where: Location) -> Model:
         raise error.at(where) from None
     except DecodeError:
         raise SourceError("the file is no ONNX model, or is damaged", where, "It cannot be read as a protobuf message.") from None
+    if _is_old(proto):
+        return _checked(ModelProto.FromString(bytes(data)), TensorReader(NOTHING_OUTLINED, folder, where), where)
     return _checked(proto, TensorReader(outlined, folder, where), where)
+
+
+def _is_old(proto: ModelProto) -> bool:
+    """Whether the operators are older than those that are known."""
+    return any(not domain_of(entry.domain) and 0 < entry.version < OLDEST_OPSET for entry in proto.opset_import)
+
+
+def _upgraded(proto: ModelProto, where: Location) -> ModelProto:
+    """The model in the oldest operator set that is known, as onnx converts it. Raises UnsupportedError where that fails."""
+    try:
+        return onnx.version_converter.convert_version(proto, OLDEST_OPSET)
+    except (onnx.version_converter.ConvertError, RuntimeError, ValueError) as error:
+        version = next(entry.version for entry in proto.opset_import if not domain_of(entry.domain))
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise UnsupportedError(f"the model uses opset {version}, older than {OLDEST_OPSET}, and onnx cannot convert it: {reason}", where,
+                               "Export the model again with a newer opset.") from None
 
 
 def _checked(proto: ModelProto, tensors: TensorReader, where: Location) -> Model:
@@ -89,6 +108,8 @@ def _checked(proto: ModelProto, tensors: TensorReader, where: Location) -> Model
         raise UnsupportedError(f"the model has IR version {proto.ir_version}; the newest that is known is {onnx.IR_VERSION}", where,
                                "Install a newer onnx package.")
     _require_text(proto, where)
+    if _is_old(proto):
+        proto = _upgraded(proto, where)
     functions: dict[FunctionKey, FunctionProto] = {}
     for function in proto.functions:
         key = domain_of(function.domain), function.name, _overload(function)

@@ -14,12 +14,13 @@ from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.parse.body import Body
 from nchw2nhwc.parse.onnx import operators
-from nchw2nhwc.parse.onnx.control import CONTROL
+from nchw2nhwc.parse.onnx.control import CARRYING, CONTROL
 from nchw2nhwc.parse.onnx.functions import default_attributes, definition, has_definition, resolved
 from nchw2nhwc.parse.onnx.model import FunctionKey, Model, domain_of, function_key, opset_versions, subgraphs
 from nchw2nhwc.parse.onnx.order import Step, in_order, layer_name
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, LayerBuilder, find_mapping
-from nchw2nhwc.parse.onnx.scope import Entry, Scope, Unavailable
+from nchw2nhwc.parse.onnx.scope import Absent, Entry, Scope, Tensors, Unavailable
+from nchw2nhwc.parse.onnx.sequences import SEQUENCES, reads_sequence
 from nchw2nhwc.parse.onnx.suppression import MEASURING, suppresses
 from nchw2nhwc.parse.onnx.tensors import MAX_ELEMENTS, rounded
 from nchw2nhwc.parse.suppression import Part
@@ -112,6 +113,9 @@ class Reader:
             return entry
         if entry is None:
             raise SourceError(f"{what} is an operand that is absent", self.model.where)
+        if isinstance(entry, (Tensors, Absent)):
+            raise UnsupportedError(f"{what} is a sequence or an optional, not a tensor", self.model.where,
+                                   "Cut the model with --outputs at the tensors that it is made of.")
         raise UnsupportedError(entry.reason, self.model.where)
 
     # ---- nodes -------------------------------------------------------------------------------------------------------
@@ -131,18 +135,24 @@ class Reader:
     def _results(self, step: Step, scope: Scope) -> Sequence[Entry] | None:
         """What the results of a node stand for; None when they cannot be had."""
         node = step.node
-        operands: list[Value | None] = []
+        given: list[Entry] = []
         for name in node.input:
             entry = scope.get(name) if name else None
             if isinstance(entry, Unavailable):
                 if entry.reason:
                     raise UnsupportedError(entry.reason)
                 return None
-            operands.append(entry)
+            given.append(entry)
         key = function_key(node)
         if key in self.model.functions:
-            return self._call(step, self.model.functions[key], operands, scope, {})
+            return self._call(step, self.model.functions[key], given, scope, {})
         domain, opset = key[0], _opset(node, scope.opsets)
+        if not domain and node.op_type in CARRYING:
+            return CARRYING[node.op_type](self, resolved(node, scope.attributes), given, scope, step.wanted)
+        read = reads_sequence(domain, node.op_type, given)
+        if read is not None:
+            return (read(self.b, resolved(node, scope.attributes), given),)
+        operands = [entry for entry in given if entry is None or isinstance(entry, Value)]
         if not domain and node.op_type in CONTROL:
             return CONTROL[node.op_type](self, resolved(node, scope.attributes), operands, scope, step.wanted, opset)
         found = find_mapping(domain, node.op_type, opset)
@@ -182,7 +192,7 @@ class Reader:
         return value
 
     # ---- calls and subgraphs -----------------------------------------------------------------------------------------
-    def _call(self, step: Step, function: FunctionProto, operands: Sequence[Value | None], scope: Scope,
+    def _call(self, step: Step, function: FunctionProto, operands: Sequence[Entry], scope: Scope,
               defaults: Mapping[str, AttributeProto]) -> list[Entry]:
         """The body of a function in the place of its call."""
         if len(operands) > len(function.input) or len(step.writes) > len(function.output):
@@ -253,7 +263,7 @@ class Reader:
                     inner = {**opsets, **opset_versions(function.opset_import, self.model.where)}
                     yield from self._unmapped(function.node, inner, f"{layer}/", seen, everywhere)
                 continue
-            is_control = not key[0] and node.op_type in CONTROL
+            is_control = not key[0] and (node.op_type in CONTROL or node.op_type in CARRYING or node.op_type in SEQUENCES)
             opset = _opset(node, opsets)
             if not is_control and find_mapping(key[0], node.op_type, opset) is None and not self._is_defined(node, opset):
                 yield _missing_name(node, opset), layer

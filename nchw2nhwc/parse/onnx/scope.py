@@ -18,7 +18,19 @@ class Unavailable:
     reason: str = ""
 
 
-Entry: TypeAlias = Value | Unavailable | None
+@dataclass(frozen=True)
+class Tensors:
+    """A sequence of tensors."""
+
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Absent:
+    """An optional that has no element."""
+
+
+Entry: TypeAlias = Value | Unavailable | Tensors | Absent | None
 """What a name stands for; None is an absent optional operand of a function."""
 
 
@@ -43,4 +55,6 @@ class Scope:
         if self.parent is None or name in self.entries:
             return self.entries[name]
         entry = self.parent.get(name)
-        return self.take(entry) if self.take is not None and isinstance(entry, Value) else entry
+        if self.take is None or not isinstance(entry, (Value, Tensors)):
+            return entry
+        return self.take(entry) if isinstance(entry, Value) else Tensors(tuple(map(self.take, entry.values)))

@@ -15,7 +15,7 @@ from nchw2nhwc.ops.elementwise import Cast, Neg
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.movement import Expand
-from nchw2nhwc.parse import indexing, selection
+from nchw2nhwc.parse import indexing, selection, uniques
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.common import axis_of, one_int, one_size, require_rank
 from nchw2nhwc.parse.openvino.registry import Results, mapping
@@ -238,5 +238,11 @@ def unique(b: Builder, x: Value, axis: Value | None = None, *, sorted: bool = Tr
            count_element_type: DType = I64) -> Results:
     """The different elements (or slices along an axis), where each is first, which one each is, and how many there are."""
     along = None if axis is None else axis_of(one_int(b, axis, "the axis of a unique"), x.rank)
-    found, first, inverse, counts = indexing.unique(indexing.deciding(b, x, "the operand"), along, sorted)
+    array = b.content(x)
+    if array is None:
+        data = b.reshape(x, (product(x.shape),)) if along is None else x
+        values, *numbers = uniques.unique(b, data, along or 0, sorted)
+        types = (index_element_type, index_element_type, count_element_type)
+        return values, *(v if v.type.dtype == dtype else b.add1(Cast(dtype), v) for v, dtype in zip(numbers, types))
+    found, first, inverse, counts = indexing.unique(array, along, sorted)
     return b.const(found), b.const(first, index_element_type), b.const(inverse, index_element_type), b.const(counts, count_element_type)

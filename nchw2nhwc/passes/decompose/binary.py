@@ -23,7 +23,7 @@ from nchw2nhwc.ops.binary import (
     Pow,
     SquaredDifference,
 )
-from nchw2nhwc.ops.elementwise import Abs, Clip, Relu, Round, Sign, Tanh
+from nchw2nhwc.ops.elementwise import Abs, Cast, Clip, Floor, Relu, Round, Sign, Tanh
 from nchw2nhwc.ops.kinds import Doubles, wide
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, MaxPool
@@ -32,6 +32,8 @@ from nchw2nhwc.passes.match import array, is_float, require
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 RULES = RuleSet()
+
+INT32 = np.dtype(np.int32)
 
 _ACTIVATIONS: dict[Activation, Op] = {
     Activation.RELU: Relu(), Activation.RELU6: Clip(0.0, 6.0), Activation.RELU_N1_TO_1: Clip(-1.0, 1.0), Activation.TANH: Tanh(),
@@ -66,6 +68,30 @@ def fmod(rw: Rewriter, node: Node, op: FMod) -> Value:
 def logical_xor(rw: Rewriter, node: Node, op: LogicalXor) -> Value:
     """a != b."""
     return rw.add(NotEqual(), *node.inputs)
+
+
+@RULES.on(Pow)
+def repeated_squares(rw: Rewriter, node: Node, op: Pow) -> Value:
+    """Integers to powers that are computed: products of x, x^2, x^4, ... where the exponent has that bit. Whatever is not -1, 0 or 1 runs
+    over with a 64th power. Negative powers are truncated, and so are those that are no whole numbers, which floats have."""
+    x, exponent = node.input(0), node.input(1)
+    require(x.type.dtype.kind in "iu" and exponent.const is None, "{!r} has other operands", node)
+    given = Term(rw, exponent)
+    whole = given if exponent.type.dtype == INT32 else given.apply(Cast(INT32))
+    base, one = Term(rw, x), Term(rw, rw.scalar(1, x))
+    small = (whole >= 64).choose(whole.apply(Mod(), 2) + 62, whole)
+    result, square = one, base
+    for bit in range(6):
+        has_bit = small.apply(Mod(), 2 << bit) >= 1 << bit
+        result = result * has_bit.choose(square, one)
+        square = square * square
+    signed = (whole.apply(Mod(), 2) >= 1).choose(base, one)
+    unit = base.equals(1) if x.type.dtype.kind == "u" else abs(base).equals(1)
+    result = (whole >= 0).choose(result, unit.choose(signed, base - base))
+    if not is_float(exponent):
+        return result.value
+    root = base.apply(Cast(exponent.type.dtype)).apply(Pow(), given).apply(Cast(x.type.dtype))
+    return given.equals(given.apply(Floor())).choose(result, root).value
 
 
 @RULES.on(Pow)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from math import pi, sqrt
 
+import ml_dtypes
 import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
-from nchw2nhwc.ops.binary import Atan2, NotEqual, PRelu
+from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ops.binary import Atan2, Mod, NotEqual, PRelu
 from nchw2nhwc.ops.elementwise import (
     Abs,
     Acos,
@@ -38,6 +40,7 @@ from nchw2nhwc.ops.elementwise import (
     LeakyRelu,
     Log,
     Mish,
+    Narrow,
     Reciprocal,
     Relu,
     Round,
@@ -333,3 +336,41 @@ def is_inf(rw: Rewriter, node: Node, op: IsInf) -> Value:
     if not op.detect_negative and not op.detect_positive:
         return (x > np.inf).value
     return x.equals(np.inf if op.detect_positive else -np.inf).value
+
+
+@RULES.on(Narrow)
+def lowest_bits(rw: Rewriter, node: Node, op: Narrow) -> Value:
+    """The remainder modulo the number of values, counted from the smallest one."""
+    require(not is_float(node.input(0)), "{!r} rounds floats", node)
+    low, high = integer_range(op.dtype)
+    x = _x(rw, node)
+    if not low:
+        return x.apply(Mod(), high + 1).value
+    return ((x - low).apply(Mod(), high - low + 1) + low).value
+
+
+@RULES.on(Narrow)
+def nearest_narrow_float(rw: Rewriter, node: Node, op: Narrow) -> Value:
+    """x rounded to a multiple of the last digit that numbers of its size have: halving finds the power of two below it, exactly."""
+    require(is_float(node.input(0)), "{!r} takes bits of integers", node)
+    info = ml_dtypes.finfo(op.dtype)  # type: ignore[no-untyped-call]
+    lowest, highest = int(info.minexp), int(info.maxexp)
+    x = _x(rw, node)
+    size = abs(x).at_least(2.0**lowest).at_most(2.0**highest) * 2.0**-lowest
+    last = rw.scalar(2.0 ** (lowest - info.nmant), x.value)
+    digit = size * 0.0 + last
+    for bits in (32, 16, 8, 4, 2, 1):
+        if bits > highest - lowest:
+            continue
+        above = size >= 2.0**bits
+        digit = above.choose(digit * 2.0**bits, digit)
+        size = above.choose(size * 2.0**-bits, size)
+    rounded = (x / digit).apply(Round()) * digit
+    return _beyond(rounded, float(info.max), op.dtype).value
+
+
+def _beyond(x: Term, largest: float, dtype: DType) -> Term:
+    """x with what a narrow type has for numbers above its largest one, which its own cast tells."""
+    top, bottom, nothing = (float(np.asarray(each, np.float32).astype(dtype)) for each in (np.inf, -np.inf, np.nan))
+    limited = (x > largest).choose(x.number(top), (-x > largest).choose(x.number(bottom), x))
+    return limited if np.isnan(nothing) else x.equals(x).choose(limited, x.number(nothing))

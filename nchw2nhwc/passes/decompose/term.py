@@ -26,6 +26,10 @@ class Term:
             return other.value
         return other if isinstance(other, Value) else self._rw.scalar(other, self.value)
 
+    def number(self, number: float) -> Term:
+        """A number of this term's element type."""
+        return Term(self._rw, self._rw.scalar(number, self.value))
+
     def apply(self, op: Op, *others: Term | Value | float) -> Term:
         """The op with this as operand 0."""
         return Term(self._rw, self._rw.add(op, self.value, *map(self._operand, others)))

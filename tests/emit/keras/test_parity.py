@@ -29,8 +29,9 @@ from tests.ops.samples import ALL_OPS, op_cases
 from tests.ops.sampling import Case
 
 DECOMPOSED = {
-    "no function at all": "FMod FakeQuantize Quantize Dequantize QuantizeDequantize GatherND GridSample ReverseSequence",
+    "no function at all": "Narrow FMod FakeQuantize Quantize Dequantize QuantizeDequantize GatherND GridSample ReverseSequence",
     "a formula over other functions": "Celu ThresholdedRelu ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum NormalizeL2 LRN",
+    "sizes that are not known": "DynamicBroadcast DynamicIota DynamicReduce DynamicReshape",
     "what needs a loop": "NonMaxSuppression DetectionPostProcess",
     "pooling that Keras lacks": "LpPool AdaptiveAvgPool AdaptiveMaxPool",
     "no control flow in a functional model": "If Loop",
@@ -97,7 +98,7 @@ def test_usual_forms(op: Op) -> None:
     check_model(graph, inputs, [np.asarray(y) for y in op.run(x)])
 
 
-_NOT_IN_ONE_PIECE = {"Sizes", "NonMaxSuppression"}
+_NOT_IN_ONE_PIECE = {"Sizes", "NonMaxSuppression", *DECOMPOSED["sizes that are not known"].split()}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in ALL_OPS if cls.__name__ not in _NOT_IN_ONE_PIECE and cls not in _OWN],

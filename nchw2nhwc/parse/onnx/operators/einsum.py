@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nchw2nhwc.errors import UnsupportedError
+import numpy as np
+
 from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Mul
+from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.reduce import ReduceSum
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
@@ -44,7 +47,7 @@ def _parsed(b: LayerBuilder, equation: str, xs: Sequence[Value]) -> tuple[list[T
     formulas = left.split(",")
     if len(formulas) != len(xs) or not xs:
         raise b.damaged(f"the equation '{equation}' has {len(formulas)} terms for {len(xs)} operands")
-    terms = [Term(x, _labelled(b, formula, x, equation)) for formula, x in zip(formulas, xs)]
+    terms = [_without_diagonals(b, Term(x, _labelled(b, formula, x, equation))) for formula, x in zip(formulas, xs)]
     dots = "".join(sorted({c for t in terms for c in t.labels if c.isdigit()}, reverse=True))
     if arrow:
         wanted = right.replace("...", dots)
@@ -65,9 +68,23 @@ def _labelled(b: LayerBuilder, formula: str, x: Value, equation: str) -> str:
     labels = before + "".join(str(k) for k in reversed(range(hidden))) + after
     if len(labels) != x.rank:
         raise b.damaged(f"the term '{formula}' of the equation '{equation}' does not fit {x.type}")
-    if len(set(labels)) < len(labels):
-        raise UnsupportedError(f"the diagonal '{formula}' in the equation '{equation}' is not supported", b.where)
     return labels
+
+
+def _without_diagonals(b: LayerBuilder, term: Term) -> Term:
+    """A term in which no two axes have one label: of those that do the diagonal."""
+    twice = next((c for c in term.labels if term.labels.count(c) > 1), None)
+    if twice is None:
+        return term
+    first, second = [k for k, c in enumerate(term.labels) if c == twice][:2]
+    size = static(term.value.shape[first], "the size of a diagonal")
+    if size != term.value.shape[second]:
+        raise b.damaged(f"{term.value.type} has no diagonal along axes {first} and {second}")
+    others = [k for k in range(term.value.rank) if k not in (first, second)]
+    moved = b.transpose(term.value, (*others, first, second))
+    flat = b.reshape(moved, (*moved.shape[:-2], size * size))
+    picked = b.add1(Gather(len(others)), flat, b.const(np.arange(size) * (size + 1)))
+    return _without_diagonals(b, Term(picked, "".join(term.labels[k] for k in others) + twice))
 
 
 def _summed(b: LayerBuilder, term: Term, needed: set[str]) -> Term:

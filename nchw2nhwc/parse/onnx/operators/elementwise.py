@@ -14,6 +14,7 @@ from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Greater, Less, Maximum, Minimum, Sub, Where
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
+from nchw2nhwc.parse.terms import Term
 
 _PLAIN: dict[str, tuple[type[Op], tuple[int, ...]]] = {
     "Abs": (ops.Abs, (6, 13)), "Neg": (ops.Neg, (6, 13)), "Exp": (ops.Exp, (6, 13)), "Log": (ops.Log, (6, 13)),
@@ -123,9 +124,14 @@ def cast(b: LayerBuilder, x: Value, *, to: DType, saturate: bool = True, round_m
     if to.name == "float8_e8m0fnu" and x.type.dtype != to:
         raise UnsupportedError(f"a Cast to {to.name} is not supported", b.where)
     if to.name.startswith("float8") and saturate and x.type.dtype != to:
-        largest = float(ml_dtypes.finfo(to).max)  # type: ignore[no-untyped-call]
-        x = b.add1(ops.Clip(-largest, largest), x)
+        x = _saturated(b, x, float(ml_dtypes.finfo(to).max))  # type: ignore[no-untyped-call]
     return b.cast(x, to)
+
+
+def _saturated(b: LayerBuilder, x: Value, largest: float) -> Value:
+    """x within bounds; what is no number stays so, which minima and maxima of all runtimes do not promise."""
+    term = Term(b, x)
+    return (term > largest).choose(Term(b, b.scalar(largest, x)), (term < -largest).choose(Term(b, b.scalar(-largest, x)), term)).value
 
 
 @onnx_op("CastLike", 15, 19, 21, 23, 24, 25)
@@ -151,7 +157,8 @@ def dropout_7(b: LayerBuilder, x: Value, *, ratio: float = 0.5) -> tuple[Value, 
 @onnx_op("Dropout", 12, 13, 22)
 def dropout(b: LayerBuilder, x: Value, ratio: Value | None = None, training_mode: Value | None = None, *,
             seed: int | None = None) -> tuple[Value, ...]:
-    if training_mode is not None and b.number(training_mode, "training_mode"):
+    whole = ratio is not None and ratio.is_const and b.number(ratio, "ratio") == 0
+    if training_mode is not None and not whole and (b.is_computed(training_mode) or b.number(training_mode, "training_mode")):
         raise UnsupportedError("Dropout in training mode is random", b.where, "Export the model for inference.")
     return _dropped(b, x, 0.5 if ratio is None else b.number(ratio, "ratio") if ratio.is_const else 0.0)
 

@@ -7,14 +7,14 @@ import numpy as np
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.binary import Add, Equal, GreaterEqual, Less, LessEqual, Where
+from nchw2nhwc.ops.binary import Equal, Where
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.reduce import ArgMax
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 from nchw2nhwc.parse.selection import positions
-
-INT64 = np.dtype(np.int64)
+from nchw2nhwc.parse.terms import INT64, Term
 
 
 @onnx_op("Trilu", 14)
@@ -23,15 +23,16 @@ def trilu(b: LayerBuilder, x: Value, k: Value | None = None, *, upper: bool = Tr
     if x.rank < 2:
         raise b.damaged(f"the operand must be a matrix, but is {x.type}")
     rows, columns = x.shape[-2:]
-    shift = 0 if k is None else b.integer(k, "k")
-    if isinstance(rows, int) and isinstance(columns, int):
+    if isinstance(rows, int) and isinstance(columns, int) and (k is None or not b.is_computed(k)):
         b.require_room(rows * columns)
+        shift = 0 if k is None else b.integer(k, "k")
         distance = np.arange(columns) - np.arange(rows)[:, None]
         kept = b.const(distance >= shift if upper else distance <= shift)
     else:
-        down, along = (positions(b, size, INT64) for size in (rows, columns))
-        edge = b.reshape(b.add1(Add(), down, b.const(shift, INT64)), (rows, 1))
-        kept = b.add1(GreaterEqual() if upper else LessEqual(), along, edge)
+        diagonal = dynamic.number(b, k) if k is not None else Term(b, b.const(0, INT64))
+        down, along = (Term(b, positions(b, size, INT64)) for size in (rows, columns))
+        edge = (down + diagonal).reshape((rows, 1))
+        kept = (along >= edge if upper else along <= edge).value
     return b.add1(Where(), kept, x, b.scalar(0, x))
 
 
@@ -39,14 +40,22 @@ def trilu(b: LayerBuilder, x: Value, k: Value | None = None, *, upper: bool = Tr
 def one_hot(b: LayerBuilder, indices: Value, depth: Value, values: Value, *, axis: int = -1) -> Value:
     """values[1] where the position along the new axis is the index, which may count from the end; values[0] elsewhere."""
     axis = b.axis(axis, indices.rank + 1)
+    if b.is_computed(depth) and values.shape == (2,):
+        size = dynamic.number(b, depth)
+        return _hot(b, Term(b, indices).cast(INT64), size, dynamic.counted(b, size, "depth"), values, axis)
     count = int(b.number(depth, "depth"))
     if count < 0 or values.shape != (2,):
         raise b.damaged(f"depth {count} and values {values.type} must be a number and a pair")
     b.require_room(count)
-    index = b.cast(indices, INT64)
-    index = b.add1(Where(), b.add1(Less(), index, b.scalar(0, index)), b.add1(Add(), index, b.scalar(count, index)), index)
-    index = b.reshape(index, (*index.shape[:axis], 1, *index.shape[axis:]))
-    hot = b.add1(Equal(), index, b.along(b.const(np.arange(count)), axis, index.rank))
+    return _hot(b, Term(b, indices).cast(INT64), Term(b, b.const(count, INT64)), Term(b, b.const(np.arange(count))), values, axis)
+
+
+def _hot(b: LayerBuilder, index: Term, count: Term, places: Term, values: Value, axis: int) -> Value:
+    """The one-hot vectors of `count` elements, with its positions."""
+    index = (index < 0).choose(index + count, index)
+    shape = index.value.shape
+    apart = b.reshape(index.value, (*shape[:axis], 1, *shape[axis:]))
+    hot = b.add1(Equal(), apart, b.along(places.value, axis, apart.rank))
     off, on = (b.add1(Gather(0), values, b.const(k, INT64)) for k in (0, 1))
     return b.add1(Where(), hot, on, off)
 

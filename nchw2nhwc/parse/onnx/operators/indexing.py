@@ -12,8 +12,9 @@ from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Mod
 from nchw2nhwc.ops.indexing import REDUCTIONS, Gather, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.movement import Expand
-from nchw2nhwc.parse import detection, indexing, selection
+from nchw2nhwc.parse import detection, dynamic, indexing, selection, uniques
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
+from nchw2nhwc.parse.terms import Term
 
 INT64 = np.dtype(np.int64)
 
@@ -75,13 +76,23 @@ def top_k_1(b: LayerBuilder, x: Value, *, k: int, axis: int = -1) -> Sequence[Va
 
 @onnx_op("TopK", 10)
 def top_k_10(b: LayerBuilder, x: Value, k: Value, *, axis: int = -1) -> Sequence[Value]:
-    return _top_k(b, x, b.size(k, "K"), axis)
+    return _top_k_by(b, x, k, axis, True)
 
 
 @onnx_op("TopK", 11, 24)
 def top_k(b: LayerBuilder, x: Value, k: Value, *, axis: int = -1, largest: bool = True, sorted: bool = True) -> Sequence[Value]:
     """Without `sorted` any order will do, so the same one as with it."""
-    return _top_k(b, x, b.size(k, "K"), axis, largest)
+    return _top_k_by(b, x, k, axis, largest)
+
+
+def _top_k_by(b: LayerBuilder, x: Value, k: Value, axis: int, largest: bool) -> Sequence[Value]:
+    """Where the number is computed, the first ones of all."""
+    if not b.is_computed(k):
+        return _top_k(b, x, b.size(k, "K"), axis, largest)
+    along = b.axis(axis, x.rank)
+    count = static(x.shape[along], "the number of elements that are ordered")
+    chosen = dynamic.positions(b, count) < dynamic.number(b, k)
+    return [dynamic.kept(b, v, chosen, along) for v in _top_k(b, x, count, axis, largest)]
 
 
 def _top_k(b: LayerBuilder, x: Value, k: Size, axis: int, largest: bool = True) -> Sequence[Value]:
@@ -103,7 +114,10 @@ def nonzero(b: LayerBuilder, x: Value) -> Value:
 @onnx_op("Unique", 11, 28)
 def unique(b: LayerBuilder, x: Value, *, axis: int | None = None, sorted: bool = True) -> Sequence[Value]:
     along = None if axis is None else b.axis(axis, x.rank)
-    array = indexing.deciding(b, x, "the operand")
+    array = b.content(x)
+    if array is None:
+        data = b.reshape(x, (product(x.shape),)) if along is None else x
+        return uniques.unique(b, data, along or 0, sorted)
     found, *numbers = indexing.unique(array, along, sorted)
     return [b.const(found), *(b.const(n, INT64) for n in numbers)]
 
@@ -123,6 +137,8 @@ def compress(b: LayerBuilder, x: Value, condition: Value, *, axis: int | None = 
 def non_max_suppression(b: LayerBuilder, boxes: Value, scores: Value, most: Value | None = None, iou_threshold: Value | None = None,
                         score_threshold: Value | None = None, *, center_point_box: bool = False) -> Value:
     """Without a score threshold every box counts, without a number of boxes none is kept."""
+    if b.is_computed(most, iou_threshold, score_threshold):
+        return _suppressed_by(b, selection.corners(b, boxes) if center_point_box else boxes, scores, most, iou_threshold, score_threshold)
     limit = 0 if most is None else max(b.integer(most, "max_output_boxes_per_class"), 0)
     if not limit:
         return b.const(np.zeros((0, 3), np.int64))
@@ -131,6 +147,21 @@ def non_max_suppression(b: LayerBuilder, boxes: Value, scores: Value, most: Valu
     detection.offer(b, boxes, scores, limit, iou, least, centres=center_point_box)
     found = selection.suppressed(b, selection.corners(b, boxes) if center_point_box else boxes, scores, limit, iou, least)
     return selection.compressed(b, found.rows, found.kept, 0)
+
+
+def _suppressed_by(b: LayerBuilder, boxes: Value, scores: Value, most: Value | None, iou_threshold: Value | None,
+                   score_threshold: Value | None) -> Value:
+    """With limits that are computed: of the boxes that are left without them those above the score, the first ones of each class."""
+    if most is None:
+        return b.const(np.zeros((0, 3), np.int64))
+    count = static(scores.shape[-1], "the number of boxes")
+    iou = b.reshape(iou_threshold, ()) if iou_threshold is not None else 0.0
+    found = selection.suppressed(b, boxes, scores, count, iou, -np.inf)
+    places = static(found.scores.shape[0], "the number of places for boxes")
+    kept = Term(b, found.kept) & (Term(b, b.const(np.arange(places) % count, INT64)) < dynamic.number(b, most))
+    if score_threshold is not None:
+        kept = kept & (Term(b, found.scores) > b.reshape(score_threshold, ()))
+    return selection.compressed(b, found.rows, kept.value, 0)
 
 
 @onnx_op("TensorScatter", 24)

@@ -13,7 +13,9 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import UnequalSizesError, broadcast_shapes, require_equal, static
 from nchw2nhwc.ops.movement import FIX_SIZES, Concat, Expand, Pad, Slice, Split, Tile
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
+from nchw2nhwc.parse.terms import INT64, Term
 
 FAR = 10**9
 """A slice end at or beyond this is meant as the end of an axis whose size is not known: no tensor that fits into memory reaches it."""
@@ -51,6 +53,8 @@ def _image(b: LayerBuilder, x: Value) -> Value:
 @onnx_op("Reshape", 5, 13, 14, 19, 21, 23, 24, 25)
 def reshape(b: LayerBuilder, x: Value, shape: Value, *, allowzero: bool = False) -> Value:
     """0 keeps the size of that axis (unless `allowzero`), -1 is what is left."""
+    if b.is_computed(shape):
+        return dynamic.reshaped(b, x, dynamic.vector(b, shape), keep_zeros=allowzero)
     wanted: list[Size] = list(b.shape_of(shape, "the shape"))
     for k, size in enumerate(wanted):
         if size == 0 and not allowzero:
@@ -95,6 +99,8 @@ def squeeze_1(b: LayerBuilder, x: Value, *, axes: Ints | None = None) -> Value:
 
 @onnx_op("Squeeze", 13, 21, 23, 24, 25)
 def squeeze(b: LayerBuilder, x: Value, axes: Value | None = None) -> Value:
+    if axes is not None and b.is_computed(axes):
+        return dynamic.squeezed(b, x, dynamic.vector(b, axes))
     return _squeezed(b, x, None if axes is None else b.ints(axes, "axes"))
 
 
@@ -120,6 +126,8 @@ def unsqueeze_1(b: LayerBuilder, x: Value, *, axes: Ints) -> Value:
 
 @onnx_op("Unsqueeze", 13, 21, 23, 24, 25)
 def unsqueeze(b: LayerBuilder, x: Value, axes: Value) -> Value:
+    if b.is_computed(axes):
+        return dynamic.unsqueezed(b, x, dynamic.vector(b, axes))
     return _unsqueezed(b, x, b.ints(axes, "axes"))
 
 
@@ -131,6 +139,8 @@ def _unsqueezed(b: LayerBuilder, x: Value, axes: Ints) -> Value:
 
 @onnx_op("Expand", 8, 13)
 def expand(b: LayerBuilder, x: Value, shape: Value) -> Value:
+    if b.is_computed(shape):
+        return dynamic.broadcast(b, x, dynamic.vector(b, shape))
     target = broadcast_shapes(x.shape, b.shape_of(shape, "the shape"))
     return x if target == x.shape else b.add1(Expand(target), x)
 
@@ -138,6 +148,10 @@ def expand(b: LayerBuilder, x: Value, shape: Value) -> Value:
 @onnx_op("Tile", 6, 13)
 def tile(b: LayerBuilder, x: Value, repeats: Value) -> Value:
     """A symbolic number of copies is possible of an axis of size 1 only: that is a broadcast."""
+    if b.is_computed(repeats):
+        for axis, count in enumerate(dynamic.elements(dynamic.vector(b, repeats))):
+            x = dynamic.tiled(b, x, b.axis(axis, x.rank), count)
+        return x
     times = b.shape_of(repeats, "repeats")
     if len(times) != x.rank:
         raise b.damaged(f"repeats {_text(times)} needs one number for each axis of {x.type}")
@@ -156,14 +170,14 @@ def split_2(b: LayerBuilder, x: Value, *, axis: int = 0, split: Ints | None = No
 
 @onnx_op("Split", 13)
 def split_13(b: LayerBuilder, x: Value, split: Value | None = None, *, axis: int = 0) -> Sequence[Value]:
-    return _split(b, x, b.axis(axis, x.rank), None if split is None else b.ints(split, "split"))
+    return _split_by(b, x, b.axis(axis, x.rank), split)
 
 
 @onnx_op("Split", 18)
 def split_18(b: LayerBuilder, x: Value, split: Value | None = None, *, axis: int = 0, num_outputs: int | None = None) -> Sequence[Value]:
     axis = b.axis(axis, x.rank)
     if split is not None:
-        return _split(b, x, axis, b.ints(split, "split"))
+        return _split_by(b, x, axis, split)
     if num_outputs is None or num_outputs != len(b.wanted):
         raise b.damaged(f"there are {len(b.wanted)} results, but num_outputs is {num_outputs}")
     size = x.shape[axis]
@@ -171,6 +185,12 @@ def split_18(b: LayerBuilder, x: Value, split: Value | None = None, *, axis: int
         return _equal_parts(b, x, axis, size)
     chunk = -(-size // num_outputs)
     return _split(b, x, axis, (*[chunk] * (num_outputs - 1), size - chunk * (num_outputs - 1)))
+
+
+def _split_by(b: LayerBuilder, x: Value, axis: int, split: Value | None) -> Sequence[Value]:
+    if split is not None and b.is_computed(split):
+        return dynamic.split(b, x, axis, dynamic.vector(b, split))
+    return _split(b, x, axis, None if split is None else b.ints(split, "split"))
 
 
 def _split(b: LayerBuilder, x: Value, axis: int, sizes: Ints | None) -> Sequence[Value]:
@@ -202,6 +222,8 @@ def slice_1(b: LayerBuilder, x: Value, *, starts: Ints, ends: Ints, axes: Ints |
 
 @onnx_op("Slice", 10, 11, 13)
 def slice_(b: LayerBuilder, x: Value, starts: Value, ends: Value, axes: Value | None = None, steps: Value | None = None) -> Value:
+    if b.is_computed(starts, ends, axes, steps):
+        return _sliced_by(b, x, starts, ends, axes, steps)
     return _sliced(b, x, b.shape_of(starts, "starts"), b.shape_of(ends, "ends"), None if axes is None else b.ints(axes, "axes"),
                    None if steps is None else b.ints(steps, "steps"))
 
@@ -224,6 +246,26 @@ def _sliced(b: LayerBuilder, x: Value, starts: Shape, ends: Shape, axes: Ints | 
     return b.add1(Slice(tuple(begins), tuple(stops), tuple(by)), x)
 
 
+def _sliced_by(b: LayerBuilder, x: Value, starts: Value, ends: Value, axes: Value | None, steps: Value | None) -> Value:
+    """Parts that data decides, axis by axis; of all axes where which ones they are is among that."""
+    given = [dynamic.vector(b, v) for v in (starts, ends)]
+    count = static(given[0].value.shape[0], "the number of starts")
+    by = Term(b, b.const(np.ones(count), INT64)) if steps is None else dynamic.vector(b, steps)
+    where = _axes_of(b, x, axes, count)
+    full = [[dynamic.size_of(b, end)] * x.rank for end in (0, dynamic.FAR, 1)]
+    found = [dynamic.per_axis(where, numbers, x.rank, default) for numbers, default in zip((*given, by), full)]
+    for axis in found[0]:
+        x = dynamic.sliced(b, x, axis, *(side[axis] for side in found))
+    return x
+
+
+def _axes_of(b: LayerBuilder, x: Value, axes: Value | None, count: int) -> Term | Sequence[int]:
+    """The axes that an operand names, the first ones where it is absent; as a computed vector where they are not known."""
+    if axes is None:
+        return [b.axis(k, x.rank) for k in range(count)]
+    return dynamic.vector(b, axes) if b.is_computed(axes) else [b.axis(a, x.rank) for a in b.ints(axes, "axes")]
+
+
 def _is_open(end: Size, size: Size, *, low: int | None) -> bool:
     """Whether one end of a slice cuts nothing off an axis of `size`: it lies at or past the edge there, which is position `low` for the
     end in front (0, or -1 where that position itself is left out) and `size` for the other (None)."""
@@ -243,6 +285,8 @@ def pad_2(b: LayerBuilder, x: Value, *, pads: Ints, mode: str = "constant", valu
 @onnx_op("Pad", 11, 13, 18, 19, 21, 23, 24, 25)
 def pad(b: LayerBuilder, x: Value, pads: Value, constant_value: Value | None = None, axes: Value | None = None, *,
         mode: str = "constant") -> Value:
+    if b.is_computed(pads, axes) or (mode == "constant" and constant_value is not None and b.is_computed(constant_value)):
+        return _padded_by(b, x, pads, constant_value, axes, mode)
     fill = 0.0
     if constant_value is not None and mode == "constant":
         fill = float(b.number(constant_value, "constant_value"))
@@ -264,13 +308,32 @@ def _open_padding(b: LayerBuilder, x: Value, pads: Shape, axes: Sequence[int], f
     return x
 
 
+def _padded_by(b: LayerBuilder, x: Value, pads: Value, constant_value: Value | None, axes: Value | None, mode: str) -> Value:
+    """Padding that data decides, axis by axis; of all axes where which ones they are is among that."""
+    _require_mode(b, mode)
+    given = dynamic.vector(b, pads)
+    count = static(given.value.shape[0], "the number of pads") // 2
+    where = _axes_of(b, x, axes, count)
+    zeros = [dynamic.size_of(b, 0)] * x.rank
+    ends = (dynamic.taken(b, given.value, Term(b, b.const(np.arange(count) + side, INT64)), 0) for side in (0, count))
+    begins, stops = (dynamic.per_axis(where, Term(b, end), x.rank, zeros) for end in ends)
+    fill = None if constant_value is None else b.reshape(constant_value, ())
+    for axis in begins:
+        x = dynamic.padded(b, x, axis, begins[axis], stops[axis], mode, fill)
+    return x
+
+
+def _require_mode(b: LayerBuilder, mode: str) -> None:
+    if mode not in ("constant", "edge", "reflect", "wrap"):
+        raise b.damaged(f"there is no padding mode '{mode}'")
+
+
 def _padded(b: LayerBuilder, x: Value, pads: Ints, axes: Ints | None, mode: str, fill: float) -> Value:
     """Negative pads cut off, before the others add."""
     where = [b.axis(a, x.rank) for a in (range(x.rank) if axes is None else axes)]
     if len(pads) != 2 * len(where) or len(set(where)) < len(where):
         raise b.damaged(f"pads {list(pads)} needs two numbers for each of the axes {where}")
-    if mode not in ("constant", "edge", "reflect", "wrap"):
-        raise b.damaged(f"there is no padding mode '{mode}'")
+    _require_mode(b, mode)
     begins, ends = [0] * x.rank, [0] * x.rank
     for k, axis in enumerate(where):
         begins[axis], ends[axis] = pads[k], pads[k + len(where)]

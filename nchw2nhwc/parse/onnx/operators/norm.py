@@ -13,7 +13,8 @@ from nchw2nhwc.ops.binary import Add, Div, Maximum, Mul, SquaredDifference
 from nchw2nhwc.ops.elementwise import Rsqrt
 from nchw2nhwc.ops.norm import LRN, MVN, BatchNorm, NormalizeL2
 from nchw2nhwc.ops.reduce import ReduceL1, ReduceMean
-from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
+from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, Results, onnx_op
+from nchw2nhwc.parse.terms import Term
 
 TINY = float(np.finfo(np.float32).tiny)
 """In the place of a norm of 0, so that 0 / 0 becomes 0."""
@@ -29,10 +30,22 @@ def batch_norm_7(b: LayerBuilder, x: Value, scale: Value, bias: Value, mean: Val
 
 @onnx_op("BatchNormalization", 9, 14, 15)
 def batch_norm(b: LayerBuilder, x: Value, scale: Value, bias: Value, mean: Value, var: Value, *, epsilon: float = 1e-5,
-               momentum: float = 0.9, training_mode: bool = False) -> Value:
+               momentum: float = 0.9, training_mode: bool = False) -> Results:
     if training_mode:
-        raise UnsupportedError("BatchNormalization in training mode is not supported", b.where, "Export the model for inference.")
+        return _in_training(b, x, (scale, bias, mean, var), epsilon, momentum)
     return _batch_norm(b, x, (scale, bias, mean, var), epsilon, momentum)
+
+
+def _in_training(b: LayerBuilder, x: Value, parameters: tuple[Value, ...], epsilon: float, momentum: float) -> Sequence[Value]:
+    """Normalised by the statistics of x itself, with which the running ones are brought up to date."""
+    scale, bias, *running = (Term(b, b.cast(p, x.type.dtype)) for p in parameters)
+    others = tuple(k for k in range(x.rank) if k != 1)
+    mean = Term(b, x).of(ReduceMean(others))
+    variance = Term(b, x).of(SquaredDifference(), mean).of(ReduceMean(others))
+    normal = (Term(b, x) - mean) * (variance + epsilon).of(Rsqrt())
+    y = normal * b.along(scale.value, 1, x.rank) + b.along(bias.value, 1, x.rank)
+    updated = [old * momentum + new.reshape(old.value.shape) * (1 - momentum) for old, new in zip(running, (mean, variance))]
+    return y.value, *(b.cast(v.value, p.type.dtype) for v, p in zip(updated, parameters[2:]))
 
 
 def _batch_norm(b: LayerBuilder, x: Value, parameters: tuple[Value, ...], epsilon: float, momentum: float) -> Value:

@@ -10,9 +10,12 @@ from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Mul
+from nchw2nhwc.ops.elementwise import Abs, Log, Sqrt
 from nchw2nhwc.ops.movement import Pad, Slice
 from nchw2nhwc.ops.reduce import AlongAxis, ArgReduce, Reduce
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
+from nchw2nhwc.parse.terms import Term
 
 _Entry = TypeVar("_Entry")
 
@@ -41,10 +44,31 @@ def _by_attribute(op: type[Reduce]) -> Callable[..., Value]:
 def _by_operand(op: type[Reduce]) -> Callable[..., Value]:
     def mapping(b: LayerBuilder, x: Value, axes: Value | None = None, *, keepdims: bool = True,
                 noop_with_empty_axes: bool = False) -> Value:
-        given = () if axes is None else b.axes(b.ints(axes, "axes"), x.rank)
+        if axes is not None and axes.shape not in ((0,), (x.rank,)) and b.is_computed(axes):
+            return _by_data(b, op, x, dynamic.vector(b, axes), keepdims)
+        given: Ints = ()
+        if axes is not None and axes.shape != (0,):  # as many as there are can only be all of them
+            given = tuple(range(x.rank)) if axes.shape == (x.rank,) else b.axes(b.ints(axes, "axes"), x.rank)
         return b.add1(op(given if given or noop_with_empty_axes else tuple(range(x.rank)), keepdims), x)
 
     return mapping
+
+
+def _by_data(b: LayerBuilder, op: type[Reduce], x: Value, axes: Term, keepdims: bool) -> Value:
+    """A reduction over axes that are computed: the formula around one that kernels have."""
+    if op is ops.ReduceL1:
+        x = b.add1(Abs(), x)
+    elif op in (ops.ReduceL2, ops.ReduceSumSquare):
+        x = b.add1(Mul(), x, x)
+    found = dynamic.reduced(b, _KERNELS.get(op, "ReduceSum"), x, axes, keepdims)
+    if op is ops.ReduceL2:
+        return b.add1(Sqrt(), found)
+    return b.add1(Log(), found) if op is ops.ReduceLogSum else found
+
+
+_KERNELS: dict[type[Reduce], str] = {op: op.__name__ for op in (ops.ReduceMean, ops.ReduceMax, ops.ReduceMin, ops.ReduceProd,
+                                                                ops.ReduceLogSumExp)}
+"""Reductions that are no sum of anything."""
 
 
 for _name, (_op, _attribute_versions, _operand_versions) in _REDUCTIONS.items():
@@ -91,13 +115,21 @@ for _softmax_name, _softmax_op in (("Softmax", ops.Softmax), ("LogSoftmax", ops.
 
 @onnx_op("CumSum", 11, 14)
 def cumsum(b: LayerBuilder, x: Value, axis: Value, *, exclusive: bool = False, reverse: bool = False) -> Value:
-    return b.add1(ops.CumSum(b.axis(b.integer(axis, "axis"), x.rank), exclusive, reverse), x)
+    if x.rank > 1 and b.is_computed(axis):
+        return dynamic.along_any(b, dynamic.number(b, axis), x, [b.add1(ops.CumSum(k, exclusive, reverse), x) for k in range(x.rank)])
+    along = 0 if x.rank == 1 else b.axis(b.integer(axis, "axis"), x.rank)
+    return b.add1(ops.CumSum(along, exclusive, reverse), x)
 
 
 @onnx_op("CumProd", 26)
 def cumprod(b: LayerBuilder, x: Value, axis: Value, *, exclusive: bool = False, reverse: bool = False) -> Value:
+    if x.rank > 1 and b.is_computed(axis):
+        return dynamic.along_any(b, dynamic.number(b, axis), x, [_products(b, x, k, exclusive, reverse) for k in range(x.rank)])
+    return _products(b, x, 0 if x.rank == 1 else b.axis(b.integer(axis, "axis"), x.rank), exclusive, reverse)
+
+
+def _products(b: LayerBuilder, x: Value, along: int, exclusive: bool, reverse: bool) -> Value:
     """Products of 2, 4, 8, ... neighbours."""
-    along = b.axis(b.integer(axis, "axis"), x.rank)
     size = static(x.shape[along], "the size of an axis of products")
     if exclusive:
         x = _shifted(b, x, along, size, 1, reverse)

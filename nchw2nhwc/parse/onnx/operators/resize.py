@@ -15,6 +15,7 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import require_equal, static
 from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.ops.resize import Resize
+from nchw2nhwc.parse import resizing
 from nchw2nhwc.parse.onnx.operators.movement import FAR
 from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, onnx_op
 
@@ -44,12 +45,19 @@ def upsample_7(b: LayerBuilder, x: Value, *, scales: Floats, mode: str = "neares
 
 @onnx_op("Upsample", 9)
 def upsample_9(b: LayerBuilder, x: Value, scales: Value, *, mode: str = "nearest") -> Value:
-    return _simple(b, x, _floats(b, scales, "scales"), mode)
+    return _simple_by(b, x, scales, mode)
 
 
 @onnx_op("Resize", 10)
 def resize_10(b: LayerBuilder, x: Value, scales: Value, *, mode: str = "nearest") -> Value:
-    return _simple(b, x, _floats(b, scales, "scales"), mode)
+    return _simple_by(b, x, scales, mode)
+
+
+def _simple_by(b: LayerBuilder, x: Value, scales: Value, mode: str) -> Value:
+    if not b.is_computed(scales):
+        return _simple(b, x, _floats(b, scales, "scales"), mode)
+    op = Resize((), mode=mode, coordinate_mode="asymmetric")
+    return resizing.resized(b, x, resizing.by_scales(b, x, range(x.rank), scales, None), op, outwards=True)
 
 
 def _simple(b: LayerBuilder, x: Value, scales: Floats, mode: str) -> Value:
@@ -76,6 +84,13 @@ def resize(b: LayerBuilder, x: Value, roi: Value | None = None, scales: Value | 
     where = tuple(range(x.rank)) if axes is None else tuple(b.axis(a, x.rank) for a in axes)
     if len(set(where)) < len(where):
         raise b.damaged(f"axes {list(where)} name an axis twice")
+    by = scales if scales is not None and scales.shape != (0,) else sizes
+    crops = coordinate_transformation_mode == "tf_crop_and_resize"
+    if by is not None and b.is_computed(by, roi if crops else None):
+        part = resizing.regions(b, roi, len(where)) if crops and roi is not None else None
+        along = resizing.by_scales(b, x, where, by, part) if by is scales else resizing.by_sizes(b, x, where, by, keep_aspect_ratio_policy,
+                                                                                                 part)
+        return resizing.resized(b, x, along, op)
     region = None
     if coordinate_transformation_mode == "tf_crop_and_resize":
         region = _region(b, roi, where, x)

@@ -12,8 +12,11 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.reduce import CumSum
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, SparseTensor, Strings, onnx_op
+from nchw2nhwc.parse.terms import Term
 
 INT64 = np.dtype(np.int64)
 LARGEST_RANGE = 1 << 24
@@ -33,12 +36,14 @@ def size(b: LayerBuilder, x: Value) -> Value:
 
 @onnx_op("ConstantOfShape", 9, 20, 21, 23, 24, 25)
 def constant_of_shape(b: LayerBuilder, shape: Value, *, value: Array | None = None) -> Value:
-    sizes = b.shape_of(shape, "the shape")
-    if any(isinstance(s, int) and s < 0 for s in sizes):
-        raise b.damaged(f"the shape [{', '.join(map(str, sizes))}] has a negative size")
     element: Array = np.zeros(1, np.float32) if value is None else value
     if element.size != 1:
         raise b.damaged(f"attribute 'value' must hold one element, but holds {element.size}")
+    if b.is_computed(shape):
+        return dynamic.full(b, b.const(element.reshape(())), dynamic.vector(b, shape))
+    sizes = b.shape_of(shape, "the shape")
+    if any(isinstance(s, int) and s < 0 for s in sizes):
+        raise b.damaged(f"the shape [{', '.join(map(str, sizes))}] has a negative size")
     return b.full(element.reshape(()), sizes)
 
 
@@ -64,6 +69,8 @@ def range_(b: LayerBuilder, start: Value, limit: Value, delta: Value, *, stash_t
     dtype = start.type.dtype
     if dtype != limit.type.dtype or dtype != delta.type.dtype:
         raise b.damaged(f"start, limit and delta have different element types: {start.type}, {limit.type}, {delta.type}")
+    if b.is_computed(start, limit, delta):
+        return _computed_range(b, start, limit, delta)
     step = b.number(delta, "delta")
     first, last = (b.number(v, what) if v.const is not None else b.size(v, what) for v, what in ((start, "start"), (limit, "limit")))
     if step == 0:
@@ -73,6 +80,17 @@ def range_(b: LayerBuilder, start: Value, limit: Value, delta: Value, *, stash_t
         return b.const(np.asarray(first + np.arange(count) * step, dtype))
     steps = b.add1(CumSum(0, exclusive=True), b.full(np.asarray(step, dtype), (count,)))
     return steps if first == 0 else b.add1(Add(), steps, b.reshape(start, ()))
+
+
+def _computed_range(b: LayerBuilder, start: Value, limit: Value, delta: Value) -> Value:
+    """A range whose ends are computed: start + k * delta for the numbers k below the quotient of the distance and delta, rounded up."""
+    first, last, step = (Term(b, b.reshape(v, ())) for v in (start, limit, delta))
+    dtype = start.type.dtype
+    if kind_of(dtype) == "integer":
+        count = 0 - (first - last).cast(INT64) // step.cast(INT64)
+    else:
+        count = ((last - first) / step).ceil().cast(INT64)
+    return (dynamic.counted(b, count).cast(dtype) * step + first).value
 
 
 def _count(b: LayerBuilder, first: float | Dim, last: float | Dim, step: float) -> Size:

@@ -9,10 +9,13 @@ from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Mul
 from nchw2nhwc.ops.kinds import Doubles
+from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.windowed import Conv
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 from nchw2nhwc.parse.onnx.tensors import element_type
 from nchw2nhwc.parse.signal import transform, transformed
+from nchw2nhwc.parse.terms import INT64, Term
 
 
 def _transform(b: LayerBuilder, count: int, parts: int, length: int, *, inverse: bool, onesided: bool) -> Doubles:
@@ -32,7 +35,22 @@ def dft_17(b: LayerBuilder, x: Value, dft_length: Value | None = None, *, axis: 
 @onnx_op("DFT", 20)
 def dft(b: LayerBuilder, x: Value, dft_length: Value | None = None, axis: Value | None = None, *, inverse: bool = False,
         onesided: bool = False) -> Value:
+    if axis is not None and dft_length is None and x.rank > 2 and not (inverse and onesided) and b.is_computed(axis):
+        return _dft_by(b, x, axis, inverse, onesided)
     return _dft(b, x, dft_length, -2 if axis is None else b.integer(axis, "axis"), inverse, onesided)
+
+
+def _dft_by(b: LayerBuilder, x: Value, axis: Value, inverse: bool, onesided: bool) -> Value:
+    """Along an axis that is computed: of the transforms along all axes that one; then, onesided, its first half."""
+    along = dynamic.number(b, axis)
+    found = dynamic.along_any(b, along, x, [_dft(b, x, None, k, inverse, False) for k in range(x.rank - 1)])
+    if not onesided:
+        return found
+    zero, one = (Term(b, b.const(k, INT64)) for k in (0, 1))
+    for k in range(x.rank - 1):
+        size = dynamic.size_of(b, x.shape[k])
+        found = dynamic.sliced(b, found, k, zero, (along % x.rank).equals(k).choose(size // 2 + 1, size), one)
+    return found
 
 
 def _dft(b: LayerBuilder, x: Value, dft_length: Value | None, axis: int, inverse: bool, onesided: bool) -> Value:
@@ -53,7 +71,7 @@ def stft(b: LayerBuilder, signal: Value, frame_step: Value, window: Value | None
     """The Fourier transforms of frames of a signal (batch, length, parts), each times the window: (batch, frames, frequencies, 2).
 
     One convolution, whose weights are the window times the transform's matrix."""
-    step = b.integer(frame_step, "frame_step")
+    step = 1 if b.is_computed(frame_step) else b.integer(frame_step, "frame_step")
     if window is not None:
         size = static(window.shape[0], "the size of the window")
     elif frame_length is not None:
@@ -65,11 +83,27 @@ def stft(b: LayerBuilder, signal: Value, frame_step: Value, window: Value | None
     parts = static(signal.shape[2], "the number of parts of a complex number")
     matrix = _transform(b, size, parts, size, inverse=False, onesided=onesided)
     bins = matrix.shape[2]
+    if b.is_computed(frame_step):
+        return _frames(b, signal, dynamic.number(b, frame_step), window, matrix)
     filters = b.const(matrix.transpose(2, 3, 1, 0).reshape(bins * 2, parts, size), signal.type.dtype)
     if window is not None:
         filters = b.add1(Mul(), filters, window)
     found = b.add1(Conv((step,), (1,), (0,), (0,)), b.transpose(signal, (0, 2, 1)), filters)
     return b.reshape(b.transpose(found, (0, 2, 1)), (signal.shape[0], found.shape[2], bins, 2))
+
+
+def _frames(b: LayerBuilder, signal: Value, step: Term, window: Value | None, matrix: Doubles) -> Value:
+    """Frames at a distance that is computed, taken out of the signal, times a matrix."""
+    size, parts, bins = matrix.shape[:3]
+    count = (dynamic.size_of(b, signal.shape[1]) - size) // step + 1
+    starts = (dynamic.counted(b, count, "frames") * step).column()
+    frames = Term(b, dynamic.taken(b, signal, starts + Term(b, b.const(np.arange(size), INT64)), 1))
+    if window is not None:
+        frames = frames * b.reshape(window, (size, 1))
+    number = frames.value.shape[1]
+    rows = frames.reshape((signal.shape[0], number, size * parts))
+    found = rows.of(MatMul(), b.const(matrix.reshape(size * parts, bins * 2), signal.type.dtype))
+    return found.reshape((signal.shape[0], number, bins, 2)).value
 
 
 @onnx_op("MelWeightMatrix", 17)

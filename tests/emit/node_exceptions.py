@@ -1,0 +1,42 @@
+"""ONNX's backend tests whose conversion is refused, and why: one list, which the tests of both targets and `benchmarks/node_tests.py` use.
+
+Patterns are regular expressions for whole names of cases; those that end in " constants" have all inputs but the first as constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+WHILE_READING: Mapping[str, Sequence[str]] = {
+    "random numbers: no two runs agree": (
+        r"test_bernoulli(_double|_seed)?(_expanded)?", r"test_training_dropout(_default)?(_mask)?( constants)?",
+        r"test_training_dropout_zero_ratio(_mask)?"),
+    "images are decoded by no operator of the targets": (r"test_image_decoder_\w+",),
+    "counting words: no operator of the targets looks up a vocabulary": (r"test_tfidfvectorizer_\w+",),
+    "training, not inference": (r"test_(adagrad|adam|momentum|nesterov_momentum)(_multiple)?( constants)?", r"test_gradient_of_\w+"),
+    "strings: no tensor of a target holds them": (r"test_strnorm_model_\w+",),
+    "operators of other domains: machine learning on tables, previews": (
+        r"test_ai_onnx_ml_\w+( constants)?", r"test_flexattention(?!\w*expanded)\w*( constants)?"),
+    "the shape of a result is another one for another axis or another number of steps, which only the data tells": (
+        r"test_loop11( constants)?", r"test_range_\w+_delta_expanded( constants)?", "test_dft_irfft", "test_stft", "test_sequence_model8",
+        r"test_affine_grid_\dd(_align_corners)?(_expanded)?", r"test_col2im(_\w+)?", "test_maxunpool_export_with_output_shape",
+        r"test_melweightmatrix( constants)?"),
+    "bare exponents: no target has them": (r"test_cast_e8m0_FLOAT(16)?_to_FLOAT8E8M0",),
+    "no layer of a target has connections from the cell to its gates": (r"test_lstm_with_peepholes( constants)?",),
+    "a Scan over a batch, which only opset 8 has": (r"test_scan_sum( constants)?",),
+    "slopes that do not broadcast, which only opsets before 7 had": (r"test_PReLU_[123]d_multiparam",),
+    "the positions of maxima": (r"test_maxpool_with_argmax_\w+",),
+}
+"""What cannot be read."""
+
+BY_TARGETS: Mapping[str, Sequence[str]] = {
+    "targets have no floats but float32": (r"test_bitcast_(float64_to_int64|int64_to_float64)",),
+}
+"""What no target can express."""
+
+DISPUTED: Mapping[str, str] = {
+    "test_resize_downsample_scales_linear_align_corners": "a size that is no whole number counts as such",
+    "test_resize_downsample_scales_cubic_align_corners": "a size that is no whole number counts as such",
+}
+"""Cases in which ONNX Runtime, which computes what results are checked with, contradicts ONNX's reference, and how the reference
+differs. What ONNX Runtime says is expected of them."""
