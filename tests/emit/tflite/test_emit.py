@@ -64,10 +64,17 @@ def test_element_types_without_a_kernel(dtype: type, reason: str) -> None:
 
 
 def test_a_dimension_that_no_input_shows() -> None:
-    graph, x = with_input((N * 2, 3))
-    graph.add_output(graph.add1(Expand((N * 2, N * 4, 3)), [graph.add1(Reshape((N * 2, 1, 3)), [x])]), "y")
+    graph, x = with_input((N * H, 3))
+    graph.add_output(graph.add1(Expand((N * H, N, 3)), [graph.add1(Reshape((N * H, 1, 3)), [x])]), "y")
     with pytest.raises(TargetError, match="the size 'N' is not the size of any axis"):
         emit(graph)
+
+
+def test_a_dimension_of_which_an_input_shows_a_multiple() -> None:
+    graph, x = with_input((N * 2, 3))
+    graph.add_output(graph.add1(Expand((N * 2, N, 3)), [graph.add1(Reshape((N * 2, 1, 3)), [x])]), "y")
+    data = random(6, 3)
+    check_file(graph, {"x": data}, [np.broadcast_to(data[:, None], (6, 3, 3))])
 
 
 def test_empty_results_are_refused() -> None:
