@@ -41,8 +41,8 @@ def _permuted(rw: Rewriter, value: Value, order: Order) -> Value:
     rebuilt: list[tuple[Node, Callable[[Value], Value]]] = []
     node = producer(value)
     while not isinstance(node.op, (Conv, ConvTranspose)):
-        rw.require_single_use(node.output)
         require(isinstance(node.op, (Unary, PRelu)), "{!r} is no function of single elements", node)
+        rw.require_single_use(node.output)
         rebuilt.append((node, _elementwise(rw, node, order)))
         node = producer(node.input(0))
     rw.require_single_use(node.output)

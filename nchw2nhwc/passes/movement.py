@@ -10,6 +10,7 @@ import numpy as np
 
 from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
 from nchw2nhwc.ops.reduce import ArgReduce, Reduce, ReduceMax, ReduceMean
@@ -203,6 +204,7 @@ def global_pool(rw: Rewriter, node: Node, op: AvgPool | MaxPool) -> Value:
     require(not op.channels_last and op.kernel == tuple(x.shape[2:]), "the window of {!r} is not all of its operand", node)
     require(not any((*op.pads_begin, *op.pads_end)) and max(op.dilations) == 1, "{!r} pads or is dilated", node)
     require(set(node.output.shape[2:]) == {1} and is_float(x), "{!r} has several windows", node)
+    require(op.activation is Activation.NONE, "{!r} has an activation", node)
     axes = tuple(range(2, x.rank))
     return rw.add(ReduceMean(axes, True) if isinstance(op, AvgPool) else ReduceMax(axes, True), x)
 

@@ -27,8 +27,11 @@ from tests.ops.sampling import Case, arrays, dtypes, sampler, shapes
 @st.composite
 def indices(draw: DrawFn, shape: tuple[int, ...], size: int) -> Array:
     """Indices into an axis of `size`, often the same one, some counted from the end."""
+    dtype = draw(st.sampled_from([np.int32, np.int64]))
+    if prod(shape) > 64:
+        return np.random.default_rng(draw(st.integers(0, 2**16))).integers(-size, size, shape).astype(dtype)
     wanted = draw(st.lists(st.integers(-size, size - 1), min_size=prod(shape), max_size=prod(shape)))
-    return np.asarray(wanted, draw(st.sampled_from([np.int32, np.int64]))).reshape(shape)
+    return np.asarray(wanted, dtype).reshape(shape)
 
 
 @st.composite

@@ -11,7 +11,7 @@ from nchw2nhwc.ops.elementwise import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid
 from nchw2nhwc.ops.kinds import FLOAT
 from nchw2nhwc.ops.recurrent import GRU, LSTM, Recurrent
 from nchw2nhwc.options import FORMS
-from tests.ops.sampling import Case, arrays, dtypes, sampler
+from tests.ops.sampling import Case, arrays, dtypes, sampler, shapes_around
 
 BOUNDED: tuple[Unary, ...] = (Sigmoid(), HardSigmoid(0.2, 0.5), Softsign())
 OTHERS: tuple[Unary, ...] = (Sigmoid(), Tanh(), Relu(), LeakyRelu(0.1), Elu(1.0), Softplus(), ThresholdedRelu(0.5))
@@ -35,8 +35,13 @@ def recurrent(cls: type[Op]) -> SearchStrategy[Case]:
     def cases(draw: DrawFn) -> Case:
         steps, batch, features = (draw(st.sampled_from([6, 4, 4, 2, 1])) for _ in range(3))
         units, dtype = draw(st.sampled_from([1, 2, 4])), draw(dtypes(FLOAT))
+        around = shapes_around(3, 3)
+        if around:
+            steps, batch, features = draw(st.sampled_from(around))
         op = cls(draw(activations(cls)), draw(st.booleans()), draw(st.booleans()), draw(st.sampled_from([None, None, 0.5])),
                  draw(st.sampled_from(FORMS)), **({name: draw(flag) for name, flag in flags.items()} if cls in (LSTM, GRU) else {}))
+        if around and op.batch_first:
+            steps, batch = batch, steps
         x = draw(arrays((batch, steps, features) if op.batch_first else (steps, batch, features), dtype))
         shapes = [(cls.gates * units, features), (cls.gates * units, units), (op.bias_rows * units,)]
         if draw(st.booleans()):

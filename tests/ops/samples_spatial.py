@@ -5,12 +5,14 @@ Windowed ops have ranks 3 to 5, groups, strides, dilations and unequal pads; equ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.kinds import ANY, FLOAT, NUMBER
@@ -29,11 +31,33 @@ from nchw2nhwc.ops.windowed import (
     MaxPool,
     SpaceToDepth,
 )
-from tests.ops.sampling import Case, arrays, broadcasting, dtypes, restricted, sampler, shapes
+from tests.ops.sampling import Case, arrays, broadcasting, dtypes, restricted, sampler, shapes, shapes_around
 
 Ints = tuple[int, ...]
 DATA = st.sampled_from([(3, 3), (4, 4), (4, 3), (5, 2), (1, 4), (6,), (4,), (1,), (3, 3, 3), (2, 3, 2), (4, 4, 1)])
 """Spatial sizes of data."""
+
+
+def _image(draw: DrawFn, batch: int = 3, channels: int = 4) -> tuple[int, int, Ints]:
+    """Batch and channels up to these, and the spatial sizes of data; or the shape of a value that is there."""
+    around = shapes_around(3, 5)
+    if around:
+        shape = draw(st.sampled_from(around))
+        return shape[0], shape[1], shape[2:]
+    spatial = draw(DATA)
+    return draw(st.integers(1, batch)), draw(st.integers(1, channels)), spatial
+
+
+def _grouped_image(draw: DrawFn, groups: Sequence[Ints]) -> tuple[int, Ints, Ints]:
+    """Batch, `(groups, channels in, channels out)` of a convolution, and the spatial sizes of its data."""
+    around = shapes_around(3, 5)
+    if around:
+        shape = draw(st.sampled_from(around))
+        count = draw(st.sampled_from([1, 1, *(n for n in range(1, shape[1] + 1) if shape[1] % n == 0)]))
+        return shape[0], (count, shape[1] // count, draw(st.integers(1, 3))), shape[2:]
+    spatial = draw(DATA)
+    chosen = draw(st.sampled_from(groups))
+    return draw(st.integers(1, 3)), chosen, spatial
 
 
 def _tuples(draw: DrawFn, low: int, high: int, count: int) -> Ints:
@@ -59,14 +83,15 @@ def conv(_: type[Op]) -> SearchStrategy[Case]:
     """Plain, grouped and depthwise (with a multiplier), with and without bias."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        spatial, dtype = draw(DATA), draw(dtypes(FLOAT))
+        batch, (groups, inside, outside), spatial = _grouped_image(
+            draw, [(1, 3, 3), (1, 1, 4), (1, 4, 1), (2, 2, 1), (2, 1, 3), (3, 1, 1), (4, 1, 2)])
+        dtype = draw(dtypes(FLOAT))
         windows = _windows(draw, spatial)
         if not _fits(windows, spatial):
             windows |= {"kernel": (1,) * len(spatial), "pads_begin": (0,) * len(spatial), "pads_end": (0,) * len(spatial)}
         kernel = windows.pop("kernel")
-        groups, inside, outside = draw(st.sampled_from([(1, 3, 3), (1, 1, 4), (1, 4, 1), (2, 2, 1), (2, 1, 3), (3, 1, 1), (4, 1, 2)]))
         op = Conv(**windows, groups=groups, activation=draw(st.sampled_from(Activation)))
-        x = draw(arrays((draw(st.integers(1, 3)), groups * inside, *spatial), dtype))
+        x = draw(arrays((batch, groups * inside, *spatial), dtype))
         w = draw(arrays((groups * outside, inside, *kernel), dtype))
         return op, (x, w, draw(arrays((groups * outside,), dtype))) if draw(st.booleans()) else (x, w)
     return cases()
@@ -77,16 +102,16 @@ def conv_transpose(_: type[Op]) -> SearchStrategy[Case]:
     """Output padding, and pads of either sign that leave something of the result."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        spatial, dtype = draw(DATA), draw(dtypes(FLOAT))
-        rank = len(spatial)
+        batch, (groups, inside, outside), spatial = _grouped_image(
+            draw, [(1, 3, 3), (1, 1, 4), (1, 4, 1), (2, 2, 1), (2, 1, 3), (3, 1, 1)])
+        dtype, rank = draw(dtypes(FLOAT)), len(spatial)
         kernel, strides, dilations = _tuples(draw, 1, 3, rank), _tuples(draw, 1, 3, rank), _tuples(draw, 1, 2, rank)
         extra = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(strides, dilations))
         room = [(n - 1) * s + d * (k - 1) + o for n, s, d, k, o in zip(spatial, strides, dilations, kernel, extra)]
         begins = tuple(draw(st.integers(-1, min(r, 2))) for r in room)
         ends = tuple(draw(st.integers(-1, min(r - max(b, 0), 2))) for r, b in zip(room, begins))
-        groups, inside, outside = draw(st.sampled_from([(1, 3, 3), (1, 1, 4), (1, 4, 1), (2, 2, 1), (2, 1, 3), (3, 1, 1)]))
         op = ConvTranspose(strides, dilations, begins, ends, extra, groups, draw(st.sampled_from(Activation)))
-        x = draw(arrays((draw(st.integers(1, 3)), groups * inside, *spatial), dtype))
+        x = draw(arrays((batch, groups * inside, *spatial), dtype))
         w = draw(arrays((groups * inside, outside, *kernel), dtype))
         return op, (x, w, draw(arrays((groups * outside,), dtype))) if draw(st.booleans()) else (x, w)
     return cases()
@@ -97,7 +122,8 @@ def pool(cls: type[Op]) -> SearchStrategy[Case]:
     """Floor and ceil mode; padding that is counted and that is not; no window lies in the padding alone."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        spatial, dtype = draw(DATA), draw(dtypes(NUMBER if cls is MaxPool else FLOAT))
+        batch, channels, spatial = _image(draw)
+        dtype = draw(dtypes(NUMBER if cls is MaxPool else FLOAT))
         windows = _windows(draw, spatial)
         if not _fits(windows, spatial):
             windows |= {"kernel": (1,) * len(spatial), "pads_begin": (0,) * len(spatial), "pads_end": (0,) * len(spatial)}
@@ -105,7 +131,7 @@ def pool(cls: type[Op]) -> SearchStrategy[Case]:
         if cls is AvgPool:
             more["count_include_pad"] = draw(st.booleans())
         op = cls(**windows, ceil_mode=draw(st.booleans()), **more)
-        return op, (draw(arrays((draw(st.integers(1, 3)), draw(st.integers(1, 4)), *spatial), dtype)),)
+        return op, (draw(arrays((batch, channels, *spatial), dtype)),)
     return cases()
 
 
@@ -114,9 +140,9 @@ def adaptive_pool(cls: type[Op]) -> SearchStrategy[Case]:
     """To fewer, as many and more elements than there are."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        spatial = draw(DATA)
+        batch, channels, spatial = _image(draw)
         dtype = draw(dtypes(NUMBER if cls is AdaptiveMaxPool else FLOAT))
-        return cls(_tuples(draw, 1, 5, len(spatial))), (draw(arrays((2, draw(st.integers(1, 4)), *spatial), dtype)),)
+        return cls(_tuples(draw, 1, 5, len(spatial))), (draw(arrays((batch, channels, *spatial), dtype)),)
     return cases()
 
 
@@ -124,11 +150,16 @@ def adaptive_pool(cls: type[Op]) -> SearchStrategy[Case]:
 def depth_space(cls: type[Op]) -> SearchStrategy[Case]:
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        spatial, block = draw(DATA), draw(st.integers(1, 2))
-        channels = draw(st.integers(1, 3))
-        shape = (channels * block ** len(spatial), *spatial) if cls is DepthToSpace else (channels, *(s * block for s in spatial))
+        batch, channels, spatial = _image(draw, 2, 3)
+        block = draw(st.integers(1, 2))
+        if shapes_around(3, 5):
+            sizes = (channels,) * len(spatial) if cls is DepthToSpace else spatial
+            block = block if all(n % block ** len(spatial) == 0 if cls is DepthToSpace else n % block == 0 for n in sizes) else 1
+            shape = (channels, *spatial)
+        else:
+            shape = (channels * block ** len(spatial), *spatial) if cls is DepthToSpace else (channels, *(s * block for s in spatial))
         op = cls(block, draw(st.sampled_from(["DCR", "CRD"])))
-        return op, (draw(arrays((draw(st.integers(1, 2)), *shape), draw(dtypes(ANY)))),)
+        return op, (draw(arrays((batch, *shape), draw(dtypes(ANY)))),)
     return cases()
 
 
@@ -137,7 +168,7 @@ def resize(_: type[Op]) -> SearchStrategy[Case]:
     """All modes; sizes that follow from scales and sizes that do not."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        spatial = draw(DATA)
+        batch, channels, spatial = _image(draw, 2)
         mode, coordinates = draw(st.sampled_from(MODES)), draw(st.sampled_from(COORDINATE_MODES))
         scales = tuple(draw(st.sampled_from([0.5, 0.7, 1.0, 1.5, 2.0, 2.3])) for _ in spatial) if draw(st.booleans()) else None
         sizes = _tuples(draw, 1, 6, len(spatial)) if scales is None else tuple(max(1, int(s * f)) for s, f in zip(spatial, scales))
@@ -145,7 +176,7 @@ def resize(_: type[Op]) -> SearchStrategy[Case]:
         op = Resize(sizes, scales, mode, coordinates, draw(st.sampled_from(NEAREST_MODES)), draw(st.sampled_from([-0.75, -0.5])),
                     draw(st.booleans()), draw(st.sampled_from([0.0, 2.0])), draw(st.booleans()),
                     (*starts, *ends) if coordinates == "tf_crop_and_resize" else None)
-        return op, (draw(arrays((draw(st.integers(1, 2)), draw(st.integers(1, 4)), *spatial), draw(dtypes(FLOAT)))),)
+        return op, (draw(arrays((batch, channels, *spatial), draw(dtypes(FLOAT)))),)
     return cases()
 
 @sampler(GridSample)
@@ -153,14 +184,14 @@ def grid_sample(_: type[Op]) -> SearchStrategy[Case]:
     """Positions inside and outside, some of them those of elements or of edges."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        spatial, dtype = draw(DATA), draw(dtypes(FLOAT))
-        batch, places = draw(st.integers(1, 2)), _tuples(draw, 1, 3, len(spatial))
+        batch, channels, spatial = _image(draw, 2, 3)
+        dtype, places = draw(dtypes(FLOAT)), _tuples(draw, 1, 3, len(spatial))
         op = GridSample(draw(st.sampled_from(SAMPLING_MODES)), draw(st.sampled_from(PADDING_MODES)), draw(st.sampled_from(COORDINATES)))
         random = np.random.default_rng(draw(st.integers(0, 2**16)))
         scale = 4 if op.coordinates == "pixels" else 1
         exact = random.integers(-6, 7, (batch, *places, len(spatial))) / 4
         grid = np.where(random.random(exact.shape) < 0.3, exact, random.uniform(-1.5, 1.5, exact.shape)) * scale
-        return op, (draw(arrays((batch, draw(st.integers(1, 3)), *spatial), dtype)), np.asarray(grid, dtype))
+        return op, (draw(arrays((batch, channels, *spatial), dtype)), np.asarray(grid, dtype))
     return cases()
 
 
@@ -249,6 +280,9 @@ def split(_: type[Op]) -> SearchStrategy[Case]:
     def cases(draw: DrawFn) -> Case:
         shape = draw(shapes())
         axis, sizes = draw(st.integers(0, len(shape) - 1)), draw(st.lists(st.integers(1, 3), min_size=1, max_size=4).map(tuple))
+        if shapes_around():
+            first = draw(st.integers(1, shape[axis]))
+            sizes = (first, shape[axis] - first) if first < shape[axis] else (first,)
         return Split(axis, sizes), (draw(arrays((*shape[:axis], sum(sizes), *shape[axis + 1:]), draw(dtypes(ANY)))),)
     return cases()
 
@@ -259,14 +293,27 @@ def matmul(_: type[Op]) -> SearchStrategy[Case]:
     """Batch axes that broadcast; M, K and N often equal."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
+        op, dtype = MatMul(draw(st.booleans()), draw(st.booleans())), draw(dtypes(FLOAT))
+        if shapes_around(2, 5):
+            return op, _product_around(draw, op, dtype)
         batches = tuple(shape[-3:] for shape in draw(broadcasting(2))) if draw(st.booleans()) else ((), ())
         usual = draw(st.integers(1, 4))
         m, k, n = (draw(st.sampled_from([usual, usual, 1, 3])) for _ in range(3))
-        op, dtype = MatMul(draw(st.booleans()), draw(st.booleans())), draw(dtypes(FLOAT))
         a = draw(arrays((*batches[0], *((k, m) if op.adjoint_a else (m, k))), dtype))
         b = draw(arrays((*batches[1], *((n, k) if op.adjoint_b else (k, n))), dtype))
         return op, (a, b)
     return cases()
+
+
+def _product_around(draw: DrawFn, op: MatMul, dtype: DType) -> tuple[Array, ...]:
+    """Operands of a product, one of which has the shape of a value that is there, and the other too where it fits."""
+    around = shapes_around(2, 5)
+    a = draw(st.sampled_from(around))
+    inner = a[-2] if op.adjoint_a else a[-1]
+    fits = [b for b in around if b[:-2] == a[:-2] and b[-1 if op.adjoint_b else -2] == inner]
+    columns = draw(st.integers(1, 4))
+    plain = (*draw(restricted(a[:-2])), *((columns, inner) if op.adjoint_b else (inner, columns)))
+    return draw(arrays(a, dtype)), draw(arrays(draw(st.sampled_from([plain, *fits])), dtype))
 
 
 @sampler(FullyConnected)

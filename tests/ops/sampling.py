@@ -8,7 +8,9 @@ attributes have roles or plain types, needs none of its own.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import Field, fields
 from typing import TypeAlias, get_type_hints
 
@@ -44,9 +46,31 @@ def strategy(cls: type[Op]) -> SearchStrategy[Case]:
 
 
 # ---- shapes ----------------------------------------------------------------------------------------------------------
+_AROUND: ContextVar[tuple[Array, ...]] = ContextVar("around", default=())
+
+
+@contextmanager
+def cases_around(arrays: Sequence[Array]) -> Iterator[None]:
+    """Within this context cases are drawn for operands that have the shapes and the element types of `arrays`, where an op can take them:
+    the cases then fit into a graph that has computed these."""
+    token = _AROUND.set(tuple(arrays))
+    try:
+        yield
+    finally:
+        _AROUND.reset(token)
+
+
+def shapes_around(min_rank: int = 1, max_rank: int = 5) -> list[tuple[int, ...]]:
+    """The different shapes of `cases_around` within a range of ranks."""
+    return list(dict.fromkeys(x.shape for x in _AROUND.get() if min_rank <= x.ndim <= max_rank))
+
+
 @st.composite
 def shapes(draw: DrawFn, min_rank: int = 1, max_rank: int = 5) -> tuple[int, ...]:
     """Shapes in which axes of equal size are the rule, so that a mixed-up axis cannot show in the shape, and sizes of 1 are common."""
+    around = shapes_around(min_rank, max_rank)
+    if around:
+        return draw(st.sampled_from(around))
     usual = draw(st.integers(2, 4))
     rank = draw(st.integers(min_rank, max_rank))
     return tuple(draw(st.lists(st.sampled_from([usual, usual, usual, 1, 2, 3, 5]), min_size=rank, max_size=rank)))
@@ -79,8 +103,9 @@ _TYPES: dict[str, tuple[DType, ...]] = {
 
 
 def dtypes(kinds: Kinds) -> SearchStrategy[DType]:
-    """Element types of these kinds, float32 most often."""
-    return st.sampled_from([t for kind in ("floating point", "integer", "boolean") if kind in kinds for t in _TYPES[kind]])
+    """Element types of these kinds, float32 most often; those of `cases_around` only, where there are such."""
+    around = [x.dtype for x in _AROUND.get() if kind_of(x.dtype) in kinds]
+    return st.sampled_from(around or [t for kind in ("floating point", "integer", "boolean") if kind in kinds for t in _TYPES[kind]])
 
 
 @st.composite
