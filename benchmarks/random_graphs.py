@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from hypothesis import HealthCheck, Phase, given, note, seed, settings
 
-from nchw2nhwc.errors import ConversionError
+from nchw2nhwc.errors import TargetError, UnsupportedError
 from nchw2nhwc.ir.printer import to_text
 from tests.ops.samples import ALL_OPS
 from tests.random_graphs import Drawn, check, graphs
@@ -58,7 +58,7 @@ def run_chunk(number: int, state: State) -> str:
         count = len(drawn.graph)
         try:
             seen = check(drawn)
-        except ConversionError as error:
+        except (TargetError, UnsupportedError) as error:
             if not failed[0]:
                 state.refused[error.reason.partition(":")[0] if "\n" in error.reason else error.reason] += 1
             return

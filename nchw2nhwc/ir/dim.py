@@ -224,10 +224,10 @@ def _call(fn: str, left: Size, right: Size) -> Size:
             if whole:
                 rest = left - _collapse(dict(whole)) * right
                 return _collapse(dict(whole)) + rest // right if fn == "//" else rest % right
-<<<<<<< HEAD
-    elif left == right:
-        return left
     else:
+        ahead = _lead(left, right)
+        if ahead is not None:
+            return left if (ahead >= 0) == (fn == "max") else right
         (low, high), (low_right, high_right) = bounds(left), bounds(right)
         if low_right is not None and high is not None and high <= low_right:
             return left if fn == "min" else right
@@ -306,13 +306,6 @@ def is_at_most(left: Size, right: Size) -> bool:
         if isinstance(a, Call) and a.fn == "//" and isinstance(a.args[1], int) and a.args[1] > 0:
             return is_at_most(a.args[0], right * a.args[1] + a.args[1] - 1)
     return any(isinstance(a, Call) and a.fn == "min" and any(is_at_most(arg, right) for arg in a.args) for a in atoms)
-=======
-    else:
-        ahead = _lead(left, right)
-        if ahead is not None:
-            return left if (ahead >= 0) == (fn == "max") else right
-    return Dim({(_Call(fn, (left, right)),): 1})
->>>>>>> 2d6a93f (Random graphs over the whole registry of ops, and a command that runs many; findings: a pixel shuffle behind an op with several results, rounded sizes of any size)
 
 
 def _lead(left: Size, right: Size) -> int | None:
@@ -326,7 +319,7 @@ def _over(size: Size) -> tuple[Size, int]:
     """`(a, k)` with size == a // k: k is 1 for what is no floor division by a number plus whole sizes."""
     for monomial, coefficient in _terms_of(size).items():
         atom = monomial[0] if len(monomial) == 1 else ""
-        if coefficient == 1 and isinstance(atom, _Call) and atom.fn == "//" and isinstance(atom.args[1], int):
+        if coefficient == 1 and isinstance(atom, Call) and atom.fn == "//" and isinstance(atom.args[1], int):
             return atom.args[0] + (size - Dim({monomial: 1})) * atom.args[1], atom.args[1]
     return size, 1
 

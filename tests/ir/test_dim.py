@@ -129,6 +129,15 @@ def test_whole_multiples_leave_a_floor_division() -> None:
     assert (4 * N + H) % 2 == H % 2
 
 
+def test_bounds_of_sizes_that_differ_by_a_number() -> None:
+    """Also below one divisor, as in the sizes of pools that round up."""
+    assert size_max(N, N + 2) == N + 2
+    assert size_min((N + 1) // 3 + 1, (N + 2) // 3) == (N + 2) // 3
+    assert size_max((N + 1) // 3 + 1, (N + 2) // 3) == (N + 4) // 3
+    assert size_min((2 * N + C) // 2, N + C // 2 - 1) == N + C // 2 - 1
+    assert str(size_min(N // 2, N // 3)) == "min((N//2), (N//3))"
+
+
 @pytest.mark.parametrize(("left", "right", "quotient"), [
     (6, 3, 2), (7, 3, None), (6, 0, None), (N, 0, None), (0, N, 0), (4 * N * C, 2 * N, 2 * C), (4 * N * C, 3, None), (N, C, None),
     (N * C + N, N, C + 1), (N * (C + 1), C + 1, N), (2 * (N + C), N + C, 2), (N + C, N + C, 1), (N + C, N + H, None), (N * N, N, N),

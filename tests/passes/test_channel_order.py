@@ -7,6 +7,7 @@ import pytest
 
 from nchw2nhwc.ops.binary import PRelu
 from nchw2nhwc.ops.elementwise import Clip, Relu, Sigmoid
+from nchw2nhwc.ops.movement import Split
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
 from nchw2nhwc.passes.channel_order import CHANNEL_ORDER
 from nchw2nhwc.passes.rewrite import rule_pass
@@ -54,6 +55,13 @@ def test_what_cannot_be_permuted_stays() -> None:
     net.output(net(DepthToSpace(2, "CRD"), conv), conv, net(DepthToSpace(2, "CRD"), net(Relu(), x)), net(DepthToSpace(2, "CRD"), grouped),
                net(DepthToSpace(2), net(CONV, x, net.random_const(4, 4, 3, 3))), net(CONV, deep, net.random_const(1, 16, 1, 1)), deep,
                net(DepthToSpace(2, "CRD"), net(CONV, x, net.input(4, 4, 1, 1))))
+    check_untouched(net, ORDER)
+
+
+def test_behind_an_op_with_several_results() -> None:
+    net = Net()
+    parts = net.all(Split(1, (4, 4)), net.input(1, 8, 2, 2))
+    net.output(net(DepthToSpace(2, "CRD"), parts[0]), parts[1])
     check_untouched(net, ORDER)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nchw2nhwc.ir.dim import Dim
+from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Mul
 from nchw2nhwc.ops.elementwise import Exp, Neg
@@ -166,7 +167,8 @@ def test_pools_that_are_not_global() -> None:
     x = net(Neg(), net.input(2, 3, 4, 5))
     one, none = (1, 1), (0, 0)
     net.output(net(AvgPool((4, 4), one, one, none, none), x), net(AvgPool((4, 5), one, one, (1, 0), none), x),
-               net(AvgPool((4, 5), (1, 1), one, none, (0, 1), count_include_pad=True), x))
+               net(AvgPool((4, 5), (1, 1), one, none, (0, 1), count_include_pad=True), x),
+               net(MaxPool((4, 5), one, one, none, none, activation=Activation.RELU), x))
     check_untouched(net, MOVE)
 
 

@@ -21,6 +21,7 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
     lower_windowed,
 )
 from nchw2nhwc.emit.tflite.emitter import Emitter
+from nchw2nhwc.emit.tflite.in_place import keep_apart
 from nchw2nhwc.emit.tflite.integers import plan_integers
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.emit.tflite.model import Model
@@ -50,5 +51,7 @@ def emit(graph: Graph, *, float16: bool = False,
     e.leave()
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)
+    for subgraph in e.subgraphs:
+        keep_apart(subgraph)
     return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(e.tensor_names()) if metadata else {}), files=dict(files or {}),
                             plan=plan))
