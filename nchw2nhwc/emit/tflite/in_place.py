@@ -75,7 +75,7 @@ def _same_size(subgraph: Subgraph, one: int, other: int) -> bool:
 
 
 def _copy_operand(subgraph: Subgraph, place: int, operand: int) -> None:
-    """Let an operator read a copy: the maximum of the operand and itself, which kernels and delegates have for all that they compute with."""
+    """Let an operator read a copy: the maximum of the operand and itself, which there are kernels for wherever there is arithmetic."""
     operator = subgraph.operators[place]
     source = operator.inputs[operand]
     like = subgraph.tensors[source]
