@@ -16,7 +16,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             state.failures += 1
             print(f"chunk {given.first + state.chunks - 1}: {problem}\n", flush=True)
         if given.state:
-            given.state.write_text(json.dumps(asdict(state)))
+            given.state.write_text(json.dumps(vars(state)))
     report(state)
     return 1 if state.failures else 0
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+DELEGATE_RANK = 4
+"""The largest number of axes that delegates for GPUs take."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +21,13 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """The operators of all subgraphs by name, and the first subgraph's inputs and outputs."""
+    """The operators of all subgraphs by name, and the first subgraph's inputs and outputs. `high_rank` are those operators that have an
+    operand or a result of more than 4 axes."""
 
     operators: Counter[str]
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
+    high_rank: Counter[str] = field(default_factory=Counter)
 
     @property
     def ops(self) -> int:
@@ -52,8 +57,13 @@ def read_facts(path: Path) -> FileFacts:
         tensors = [main.tensors[i] for i in indices]
         return tuple(TensorEntry(t.name.decode(), _shape(t.shape, t.shapeSignature)) for t in tensors)
 
-    operators = Counter(name(operator.opcodeIndex) for subgraph in model.subgraphs for operator in subgraph.operators or ())
-    return FileFacts(operators, entries(main.inputs), entries(main.outputs))
+    operators, high = Counter[str](), Counter[str]()
+    for subgraph in model.subgraphs:
+        for operator in subgraph.operators or ():
+            operators[name(operator.opcodeIndex)] += 1
+            ranks = [len(_shape(subgraph.tensors[i].shape, None)) for i in (*operator.inputs, *operator.outputs) if i >= 0]
+            high[name(operator.opcodeIndex)] += max(ranks) > DELEGATE_RANK
+    return FileFacts(operators, entries(main.inputs), entries(main.outputs), +high)
 
 
 def _shape(shape: Sequence[int] | None, signature: Sequence[int] | None) -> tuple[int, ...]:

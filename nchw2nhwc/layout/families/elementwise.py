@@ -8,6 +8,7 @@ from dataclasses import replace
 from nchw2nhwc.layout.families.base import AxisTie, Family, Placement, Signature, View, reshapes
 from nchw2nhwc.layout.tensor import Factor, Frame, Layout, Tensor, axis_of, refine, rename, shift, strip, to_sizes
 from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.binary import FakeQuantize, PRelu
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.ops.norm import MVN, NormalizeL2
 from nchw2nhwc.ops.rules import Broadcast, Elementwise, Normalization
@@ -62,25 +63,24 @@ class ElementwiseFamily(Family[Elementwise | Broadcast]):
             options = [refine(frame, known.keys()) for frame in options]
 
         def price(frame: Frame) -> int:
-            return _misfits(view.ins, frame, names, actual) + (wish[0] is not None and out.stored_shape(frame) != out.stored_shape(wish[0]))
+            missed = wish[0] is not None and out.stored_shape(frame) != out.stored_shape(wish[0])
+            return reshapes(view.ins, _operand_frames(view, frame, names, actual), actual) + missed
 
         frame = min(options, key=price)
         op: Op = view.op
         if isinstance(op, Expand):
             op = Expand(to_sizes(out.stored_shape(frame), view.numbers))
-        return Placement(op, _operand_frames(view.ins, frame, names, actual), (frame,))
+        return Placement(op, _operand_frames(view, frame, names, actual), (frame,))
 
 
-def _misfits(operands: Sequence[Tensor], frame: Frame, names: Sequence[dict[Factor, Factor]], actual: Sequence[Frame | None]) -> int:
-    frames = _operand_frames(operands, frame, names, actual)
-    return reshapes(operands, frames, actual)
-
-
-def _operand_frames(operands: Sequence[Tensor], frame: Frame, names: Sequence[dict[Factor, Factor]],
+def _operand_frames(view: View[Elementwise | Broadcast], frame: Frame, names: Sequence[dict[Factor, Factor]],
                     actual: Sequence[Frame | None]) -> tuple[Frame, ...]:
-    """The frame of each operand for a result in `frame`. One operand spans the whole rank; others may leave leading ones away."""
-    frames = [rename(frame, known) for known in names]
+    """The frame of each operand for a result in `frame`. One operand spans the whole rank (the first, where the others broadcast to it);
+    others may leave leading ones away."""
+    operands, frames = view.ins, [rename(frame, known) for known in names]
     carrier = max(range(len(frames)), key=lambda k: (not operands[k].fixed, len(names[k]), actual[k] is not None))
+    if isinstance(view.op, (PRelu, FakeQuantize)):
+        carrier = 0
     result = []
     for k, (operand, want, have) in enumerate(zip(operands, frames, actual)):
         if k != carrier and operand.fixed:
