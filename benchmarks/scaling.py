@@ -3,9 +3,9 @@
 python benchmarks/scaling.py [--nodes 1250 2500 5000 10000] [--rounds 2] [--check]
 
 The network is made up (`measure/varied.py`): convolutions, inverted residuals, squeeze and excite, branches, window and global attention,
-in random order. Each size is converted with `openvino2tf MODEL --no-check --quiet --report` in a fresh process. `--check` runs the smallest in
-ONNX Runtime and LiteRT, too. Exit status: 0 when every layout is proven minimal, the largest takes less than 30 s, and from one size to the
-next time grows by no more than n log n; 1 otherwise.
+in random order. Each size is converted with `openvino2tf MODEL --no-check --quiet --report` in a fresh process. `--check` also runs the
+smallest in ONNX Runtime and LiteRT. Exit status: 0 when every layout is proven minimal, the largest takes less than 30 s, and from one size
+to the next time grows by no more than n log n; 1 otherwise.
 """
 
 from __future__ import annotations
