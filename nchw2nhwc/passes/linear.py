@@ -236,6 +236,38 @@ def fold_before(rw: Rewriter, node: Node, op: Linear) -> Value:
     return rw.add(linear, source, w, None if bias is None else rounded(rw, bias, x.type.dtype))
 
 
+@LINEAR.on(Conv, FullyConnected)
+def fold_before_product(rw: Rewriter, node: Node, op: Linear) -> Value:
+    """conv(a * (b * scale)), as in squeeze and excite with a HardSigmoid, where only this node reads the product."""
+    linear, x = _linear(node), node.input(0)
+    product = op_of(producer(x, Mul), Mul)
+    require(product.activation is Activation.NONE, "{!r} has an activation", x)
+    rw.require_single_use(x)
+    reasons = []
+    for side in range(2):
+        try:
+            value, other, affine = _scaled_operand_of(rw, producer(x), side)
+        except Mismatch as mismatch:
+            reasons.append(str(mismatch))
+            continue
+        scale = _per_channel(affine.scale, _channel_axis(linear, x) - x.rank + value.rank, _in_channels(linear, node.input(1)))
+        assert scale is not None
+        require(bool(np.isfinite(scale).all()), "the scale before {!r} is not finite", node)
+        result = rw.add(product, *((affine.x, other) if side == 0 else (other, affine.x)))
+        return rw.add(linear, result, rw.constant(_scaled_operand(linear, array(node.input(1)), scale)), *node.inputs[2:])
+    raise Mismatch("{}", "; ".join(reasons))
+
+
+def _scaled_operand_of(rw: Rewriter, node: Node, side: int) -> tuple[Value, Value, Affine]:
+    """An operand of a product that is some other value scaled, the other operand, and that scale."""
+    value = node.input(side)
+    rw.require_single_use(value)
+    require(value.rank == node.output.rank, "{!r} lacks axes", value)
+    affine = affine_of(rw, producer(value))
+    require(affine.scale is not None and affine.shift is None, "{!r} is not only scaled", value)
+    return value, node.input(1 - side), affine
+
+
 def _bias(rw: Rewriter, node: Node) -> Doubles | None:
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     return None if bias is None else doubles(rw, bias)

@@ -182,6 +182,7 @@ def evenly_spaced(rw: Rewriter, node: Node, op: Gather) -> Value:
     axes = range(node.input(0).rank)
     sliced = Slice(tuple(chosen[0] if k == op.axis else None for k in axes),
                    tuple(stop if k == op.axis and stop >= 0 else None for k in axes), tuple(step if k == op.axis else 1 for k in axes))
+    require(sliced.infer_types(node.input(0).type) == (node.output.type,), "{!r} picks from an axis that may be shorter", node)
     return rw.add(sliced, node.input(0))
 
 

@@ -335,3 +335,27 @@ def test_a_product_of_anything_else_keeps_its_scale() -> None:
     net.output(net(Mul(), net(MatMul(), a, b), 2.0), net(Mul(), net(MatMul(), layer, b), np.arange(1.0, 6)),
                net(Mul(), net(MatMul(), layer, b), 2.0))
     check_untouched(net, FOLD)
+
+
+# ---- before a product --------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("scale", [(), (1,), (6, 1, 1), (1, 6, 1, 1)], ids=str)
+def test_a_scale_in_a_product_before(scale: tuple[int, ...], side: int) -> None:
+    """As in squeeze and excite with a HardSigmoid: what is left of its sixth goes into the convolution behind."""
+    net = Net()
+    x, gate = net(Exp(), net.input(2, 6, 3, 3)), net(Clip(0.0, 6.0), net.input(2, 6, 1, 1))
+    gate = net(Mul(), gate, net.const(net.random.uniform(0.1, 1, scale)))
+    product = net(Mul(), x, gate) if side else net(Mul(), gate, x)
+    net.output(net(Conv((1, 1), (1, 1), (1, 1), (1, 1)), product, net.random_const(4, 6, 3, 3), net.random_const(4)))
+    assert check_pass(net, FOLD) == ["Exp", "Clip", "Mul", "Conv"]
+
+
+def test_a_scale_in_a_product_that_stays() -> None:
+    """Others read it, or it is not the same for all elements of a channel."""
+    net = Net()
+    conv, w = Conv((1, 1), (1, 1), (0, 0), (0, 0)), net.random_const(4, 6, 1, 1)
+    x = net(Exp(), net.input(2, 6, 3, 3))
+    scaled, shared, read = (net(Mul(), net(Clip(0.0, 6.0), net.input(2, 6, 3, 3)), net.random_const(*s)) for s in ((3, 3), (6, 1, 1), (1,)))
+    product = net(Mul(), x, read)
+    net.output(net(conv, net(Mul(), x, scaled), w), net(conv, net(Mul(), x, shared), w), net(Exp(), shared), net(conv, product, w), product)
+    check_untouched(net, FOLD)

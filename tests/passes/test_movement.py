@@ -153,6 +153,13 @@ def test_a_reduction_with_other_readers_or_another_reshape_stays() -> None:
     check_untouched(net, MOVE)
 
 
+def test_picks_from_an_axis_of_any_size_stay() -> None:
+    """A Slice takes fewer where there are fewer; a Gather does not."""
+    net = Net()
+    net.output(net(Gather(0), net.input("n", 3), net.const([0, 1], np.int64)))
+    check_untouched(net, MOVE)
+
+
 def test_global_pools() -> None:
     net = Net()
     x = net(Neg(), net.input(2, 3, 4, 5))

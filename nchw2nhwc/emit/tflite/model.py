@@ -30,6 +30,9 @@ _NUMBERS = {"FLOAT32": 0, "FLOAT16": 1, "INT32": 2, "UINT8": 3, "INT64": 4, "BOO
             "UINT32": 15, "UINT16": 16, "BFLOAT16": 18}
 """`TensorType` of the schema."""
 
+DELEGATE_RANK = 4
+"""How many axes delegates for GPUs take."""
+
 DATA_OPERANDS: Mapping[str, int] = {"SPLIT": 1, "SELECT_V2": 1, "SCATTER_ND": 1, "TRANSPOSE_CONV": 2, "CONV_3D_TRANSPOSE": 2}
 """Where an operator's data is among its operands, if it is not the first."""
 

@@ -8,6 +8,7 @@ from nchw2nhwc.emit.tflite.rules_masks import MASKS
 from nchw2nhwc.emit.tflite.rules_padding import PADDING
 from nchw2nhwc.emit.tflite.rules_quantized import QUANTIZED
 from nchw2nhwc.emit.tflite.rules_rank import RANK
+from nchw2nhwc.emit.tflite.rules_views import VIEWS
 from nchw2nhwc.ir import DType, Graph, Shape, Value
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.passes import Pass
@@ -53,6 +54,6 @@ NEST_CONCATS = Pass("nest_concats", _nest_concats)
 def target_passes() -> tuple[Pass, ...]:
     """The passes for a stored graph, in their order."""
     return (rule_pass("tidy", MOVEMENT), rule_pass("exact_masks", MASKS), rule_pass("fuse_activations", ACTIVATION),
-            rule_pass("explicit_padding", PADDING), rule_pass("lower_rank", RANK), rule_pass("tidy_again", MOVEMENT), SHARE_CONSTANTS,
-            MERGE_EQUAL, rule_pass("lift_quantization", QUANTIZED), MERGE_EQUAL, rule_pass("lift_quantization_again", QUANTIZED),
-            MERGE_EQUAL, NEST_CONCATS)
+            rule_pass("explicit_padding", PADDING), rule_pass("lower_rank", RANK), rule_pass("join_views", VIEWS, MOVEMENT),
+            SHARE_CONSTANTS, MERGE_EQUAL, rule_pass("lift_quantization", QUANTIZED), MERGE_EQUAL,
+            rule_pass("lift_quantization_again", QUANTIZED), MERGE_EQUAL, NEST_CONCATS)

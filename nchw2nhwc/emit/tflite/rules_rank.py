@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nchw2nhwc.emit.tflite.kernels import KERNELS
+from nchw2nhwc.emit.tflite.model import DELEGATE_RANK
 from nchw2nhwc.ir import Node, Value, product
 from nchw2nhwc.ops.base import Op, remap_axes
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
@@ -51,4 +52,4 @@ def merge_rows(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     return rw.add(Reshape(node.output.shape), rw.add(op, rows, *node.inputs[1:]))
 
 
-RANK.on(MatMul)(merge_batches(KERNELS["BATCH_MATMUL"].rank))
+RANK.on(MatMul)(merge_batches(DELEGATE_RANK))
