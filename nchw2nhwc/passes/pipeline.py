@@ -14,6 +14,7 @@ from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.decompose.elementwise import TRAINING_ONLY
 from nchw2nhwc.passes.decompose.quantized import RULES as SPELLED_OUT
 from nchw2nhwc.passes.fully_connected import FULLY_CONNECTED
+from nchw2nhwc.passes.heads import HEADS
 from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES
 from nchw2nhwc.passes.indexing import INDEXING
 from nchw2nhwc.passes.linear import LINEAR
@@ -54,6 +55,9 @@ KEEP_QUANTIZATION = rule_pass("keep_quantization", FOLDING, IDENTITIES, QUANTIZA
 SPELL_OUT_QUANTIZATION = rule_pass("spell_out_quantization", SPELLED_OUT)
 """What the source quantizes is rounded by arithmetic."""
 
+JOIN_HEADS = rule_pass("join_heads", HEADS)
+"""Layers that bring one tensor to heads of attention become one."""
+
 CLEAN = rule_pass("clean", FOLDING, CONTROL, IDENTITIES, WHOLES, MOVEMENT, INDEXING)
 """As `SIMPLIFY`, without undoing what was spelled for a target."""
 
@@ -63,4 +67,4 @@ def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None, 
     before those of all targets. `quantized`: the target has tensors of small integers for what the source quantizes."""
     quantization = (KEEP_QUANTIZATION, REMARK) if quantized else (SPELL_OUT_QUANTIZATION,)
     return (PRUNE, INFERENCE, PROMOTE_FLOATS, *quantization, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE,
-            ORDER_CHANNELS, ROUTE_CHANNELS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, PRUNE)
+            ORDER_CHANNELS, ROUTE_CHANNELS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, JOIN_HEADS, PRUNE)
