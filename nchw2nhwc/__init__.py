@@ -4,9 +4,9 @@
     model = nchw2nhwc.convert("model.onnx")
     model.save("model.tflite")
 
-`convert`, `ConvertOptions`, `Converted`, `CheckResult`, `TensorInfo`, `check` with what it returns (`Comparison`, `TensorError`,
-`LayerErrors`, `LayerError`) and the error types are the whole interface. Importing the package loads none of its dependencies; they are
-imported when they are first needed.
+`convert`, `ConvertOptions`, `QuantizeOptions`, `Converted`, `CheckResult`, `TensorInfo`, `check` with what it returns (`Comparison`,
+`TensorError`, `LayerErrors`, `LayerError`) and the error types are the whole interface. Importing the package loads none of its
+dependencies; they are imported when they are first needed.
 """
 
 from __future__ import annotations
@@ -36,15 +36,17 @@ if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted, TensorInfo
     from nchw2nhwc.debug.check import Comparison, check
     from nchw2nhwc.options import ConvertOptions
+    from nchw2nhwc.options_quantize import QuantizeOptions
 
 __version__ = "0.1.0"
 
 __all__ = ["CheckError", "CheckResult", "Comparison", "ConversionError", "ConvertOptions", "Converted", "LayerError", "LayerErrors",
-           "Location", "MissingOp", "OptionError", "OutputError", "ShapeError", "SourceError", "TargetError", "TensorError", "TensorInfo",
-           "UnsupportedError", "UnsupportedOpsError", "__version__", "check", "convert"]
+           "Location", "MissingOp", "OptionError", "OutputError", "QuantizeOptions", "ShapeError", "SourceError", "TargetError",
+           "TensorError", "TensorInfo", "UnsupportedError", "UnsupportedOpsError", "__version__", "check", "convert"]
 
 _LAZY = {"convert": "nchw2nhwc.conversion", "Converted": "nchw2nhwc.converted", "TensorInfo": "nchw2nhwc.converted",
-         "ConvertOptions": "nchw2nhwc.options", "CheckResult": "nchw2nhwc.check", "Comparison": "nchw2nhwc.debug.check",
+         "ConvertOptions": "nchw2nhwc.options", "QuantizeOptions": "nchw2nhwc.options_quantize", "CheckResult": "nchw2nhwc.check",
+         "Comparison": "nchw2nhwc.debug.check",
          "TensorError": "nchw2nhwc.check.compare", "LayerError": "nchw2nhwc.check.layers", "LayerErrors": "nchw2nhwc.check.layers"}
 
 

@@ -10,7 +10,9 @@ from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
 
 from nchw2nhwc import __version__
 from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED, adopt
+from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options import ConvertOptions, Flag, RunOptions, flag_of, split_names, split_pair
+from nchw2nhwc.options_quantize import QuantizeOptions
 
 _DESCRIPTION = "Convert an OpenVINO IR or ONNX model (channels-first) to TensorFlow Lite (channels-last), and check that both agree."
 _EPILOG = ("exit status: 0 converted; 2 an error, nothing was written; 3 converted, but the check found an error above tolerance; "
@@ -34,6 +36,7 @@ class Arguments:
     model: Path
     convert: ConvertOptions
     run: RunOptions
+    quantize: QuantizeOptions
     layer_ids: tuple[str, ...] = ()
     """Layers of an IR, by id, that become its outputs (openvino2tensorflow's `--layerids_of_the_terminating_output`)."""
 
@@ -47,7 +50,10 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
     model = given.pop("model", None)
     if not isinstance(model, Path):
         parser.error("give the MODEL to convert, an .xml or .onnx file")
-    return Arguments(model, chosen(ConvertOptions, given), chosen(RunOptions, given), layer_ids)
+    quantize, options = chosen(QuantizeOptions, given), chosen(RunOptions, given)
+    if quantize.quantize and "tflite" not in options.to:
+        raise OptionError("--quantize is about TFLite files, which --to leaves out")
+    return Arguments(model, chosen(ConvertOptions, given), options, quantize, layer_ids)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", default=None,
                         help="an OpenVINO IR (.xml, with its .bin beside it) or an ONNX model (.onnx)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    for title, options in (("conversion", ConvertOptions), ("files, check and output", RunOptions)):
+    for title, options in (("conversion", ConvertOptions), ("files, check and output", RunOptions), ("quantization", QuantizeOptions)):
         add_flags(parser.add_argument_group(title), options)
     legacy = parser.add_argument_group("flags of openvino2tensorflow", _LEGACY)
     for name, (metavar, help) in ACCEPTED.items():

@@ -11,6 +11,7 @@ from typing import TextIO
 from nchw2nhwc.check import CheckResult
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.interface import layout_name, size_rules
+from nchw2nhwc.quantize.accuracy import Accuracy
 from nchw2nhwc.report import QuantizedReport, TargetReport
 from nchw2nhwc.tables import aligned
 from nchw2nhwc.targets import TABLES
@@ -18,10 +19,11 @@ from nchw2nhwc.targets import TABLES
 _HEADER = ("", "name", "source", "result", "layout", "type", "error")
 
 
-def print_summary(converted: Converted, stream: TextIO, *, skipped: str = "", random_inputs: bool = True, explain: bool = False) -> None:
-    """Print what came out. `skipped` says why there was no check, `random_inputs` what it was done with; `explain` adds a line for every
-    transpose."""
-    facts = _facts(converted, skipped, random_inputs)
+def print_summary(converted: Converted, stream: TextIO, *, skipped: str = "", random_inputs: bool = True, random_ranges: bool = False,
+                  explain: bool = False) -> None:
+    """Print what came out. `skipped` says why there was no check, `random_inputs` what it was done with, `random_ranges` that the ranges of
+    quantized tensors are those of random numbers; `explain` adds a line for every transpose."""
+    facts = _facts(converted, skipped, random_inputs, random_ranges)
     if stream.isatty():
         _print_rich(converted, stream, facts, explain)
         return
@@ -63,7 +65,7 @@ def _shape(sizes: Sequence[int]) -> str:
     return f"[{', '.join('?' if s < 0 else str(s) for s in sizes)}]"
 
 
-def _facts(converted: Converted, skipped: str, random_inputs: bool) -> list[tuple[str, str]]:
+def _facts(converted: Converted, skipped: str, random_inputs: bool, random_ranges: bool) -> list[tuple[str, str]]:
     """Name and text of every other line."""
     report = converted.report
     moves = report["transposes"]
@@ -79,6 +81,9 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool) -> list[tupl
              ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
     if any(not result.passed for result in converted.checks.values()) and random_inputs:
         facts.append(("", "Random inputs may mean nothing to a trained network; --check-inputs FILE.npz checks with real ones."))
+    facts += [fact for mode, each in converted.accuracy.items() for fact in _quantization(mode, each)]
+    if random_ranges:
+        facts.append(("", "Calibrated with random numbers: ranges, and so these files, say nothing about real data."))
     facts += [("file", f"{Path(file['path'])} ({size_text(file['bytes'])})") for file in report["files"].values()]
     facts.append(("seconds", ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report["seconds"].items())))
     return facts
@@ -117,6 +122,23 @@ def _quantized(found: QuantizedReport | None) -> list[tuple[str, str]]:
     rows += [("", f"{len(found['float'])} layer(s) compute in float on quantized operands; --verbose and the report say why")] \
         if found["float"] else []
     return rows
+
+
+def _quantization(mode: str, accuracy: Accuracy) -> list[tuple[str, str]]:
+    """How far a quantized file is from the source, and where that comes from."""
+    outputs = accuracy.outputs.values()
+    parts = [f"SQNR {accuracy.sqnr:.1f} dB ({accuracy.min_sqnr:g} needed)", f"cosine {min((o.cosine for o in outputs), default=1.0):.6f}"]
+    tops = [o for o in outputs if o.top1 is not None and o.top5 is not None]
+    if tops:
+        parts.append(f"top-1 agreement {min(o.top1 or 0.0 for o in tops):.2%}, top-5 {min(o.top5 or 0.0 for o in tops):.2%}")
+    parts.append(f"{accuracy.samples} sample(s), {accuracy.data}")
+    facts = [("quantized", f"{mode} {'passed' if accuracy.passed else 'FAILED'}, {', '.join(parts)}")]
+    if accuracy.kept:
+        facts.append(("", f"kept for that: {', '.join(accuracy.kept)}"))
+    worst = accuracy.worst(3)
+    if worst:
+        facts.append(("", f"loses most in {', '.join(f'{w.layer or w.tensor} ({w.type}, {w.own:.1f} dB)' for w in worst)}"))
+    return facts
 
 
 def _explanations(converted: Converted) -> list[str]:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from nchw2nhwc.ir import Array, Graph
     from nchw2nhwc.ir.stored import Stored
     from nchw2nhwc.layout import LayoutResult
+    from nchw2nhwc.options_quantize import QuantizeOptions
+    from nchw2nhwc.quantize.accuracy import Accuracy
+    from nchw2nhwc.quantize.run import Quantization
     from nchw2nhwc.report import Report
     from nchw2nhwc.targets.fallbacks import Fallback
 
@@ -46,11 +49,14 @@ class Converted:
         self.source, self.options, self.inputs, self.outputs = source, options, inputs, outputs
         self.source_ops, self.half, self.quantized, self.stages, self.route = source_ops, half, quantized, stages, route
         self.checks: dict[str, CheckResult] = {}
+        self.accuracy: dict[str, Accuracy] = {}
+        """Of the quantized files that were measured, by mode."""
         self.files: dict[str, tuple[Path, int]] = {}
         self.sample: Reference | None = None
         """What the source computed when the result was last checked."""
         self._keras_outputs: Mapping[str, Array] = {}
-        self._limits = index_limits
+        self.index_limits = index_limits
+        """For integer inputs that select something the first value that is too large."""
         self._layouts: dict[Route, LayoutResult] = {route: layout}
         self.tensor_names: Mapping[str, str] = {}
         """What the float32 TFLite file calls the tensors of the graph's values."""
@@ -117,24 +123,35 @@ class Converted:
         return fallbacks(self.flatbuffer().model, TABLES[self.options.target])
 
     # ---- the result --------------------------------------------------------------------------------------------------
-    def tflite(self, float16: bool = False) -> bytes:
+    def tflite(self, float16: bool = False, *, quantize: str | QuantizeOptions | None = None) -> bytes:
         """The TFLite file's content; with `float16` its weights are float16 and its arithmetic float32.
 
-        Raises TargetError when LiteRT does not take it.
+        `quantize` is one of the modes of `options_quantize.MODES`, the path of a recipe for ai-edge-quantizer (.json), or
+        `QuantizeOptions` with one of them. Raises OptionError for options or samples that do not fit, TargetError when LiteRT does not take
+        the result.
         """
+        if quantize is not None:
+            quantization, mode = self._quantization(quantize)
+            if mode != "float16":
+                return self._quantized(quantization, mode)
+            float16 = True
         with self.stages.stage("write"):
             content = self.flatbuffer(float16).tobytes()
         self._validate(content, float16)
         return content
 
-    def save(self, path: str | os.PathLike[str], float16: bool = False) -> None:
-        """Write the TFLite file; on any error what stood at `path` before stays as it was.
+    def save(self, path: str | os.PathLike[str], float16: bool = False, *, quantize: str | QuantizeOptions | None = None) -> None:
+        """Write the TFLite file, see `tflite`; on any error what stood at `path` before stays as it was.
 
         Raises OutputError, and errors as `tflite` does.
         """
+        quantization, mode = self._quantization(quantize) if quantize is not None else (None, "")
         with Staging() as staging:
             staging.add(Path(path))
-            self.stage_file(staging, Path(path), float16)
+            if quantization is not None and mode != "float16":
+                self.stage_quantized(staging, Path(path), quantization, mode)
+            else:
+                self.stage_file(staging, Path(path), float16 or mode == "float16")
             staging.commit()
 
     def stage_file(self, staging: Staging, path: Path, float16: bool, *, xnnpack: bool = True) -> None:
@@ -147,6 +164,13 @@ class Converted:
             result.write(file)
         self._validate(staging.temporary(path), float16, xnnpack=xnnpack)
         self.files[_kind(float16)] = (path, result.size)
+
+    def stage_quantized(self, staging: Staging, path: Path, quantization: Quantization, mode: str, *, xnnpack: bool = True) -> None:
+        """Write a quantized file under the temporary name of `path` and see that LiteRT takes it; raises as `save` does."""
+        content = self._quantized(quantization, mode, xnnpack=xnnpack)
+        with self.stages.stage("write"), staging.open(path) as file:
+            file.write(content)
+        self.files[mode] = (path, len(content))
 
     # ---- by way of Keras -----------------------------------------------------------------------------------------------
     def keras(self, trainable: bool = False) -> KerasModel:
@@ -225,7 +249,7 @@ class Converted:
         from nchw2nhwc.check import reference
         from nchw2nhwc.conversion import read
 
-        self.sample = reference(self.source, self.inputs, self.outputs, inputs, self._limits, lambda: read(self.source, self.options),
+        self.sample = reference(self.source, self.inputs, self.outputs, inputs, self.index_limits, lambda: read(self.source, self.options),
                                 self.graph)
         return self.sample
 
@@ -235,6 +259,12 @@ class Converted:
         outcome = reference.compare(result, max(tolerance, TOLERANCE_FLOAT16) if loose else tolerance, self.min_sqnr)
         self.checks[_kind(float16)] = outcome
         return outcome
+
+    def measure(self, quantization: Quantization, mode: str, result: Path | bytes) -> Accuracy:
+        """How far a quantized file is from what the source computes. Raises CheckError."""
+        with self.stages.stage("accuracy"):
+            self.accuracy[mode] = quantization.accuracy(mode, result)
+        return self.accuracy[mode]
 
     def compare_keras(self, reference: Reference, model: KerasModel, tolerance: float) -> CheckResult:
         """Compare a Keras model of this conversion with what the source computes; see `check`."""
@@ -315,6 +345,26 @@ class Converted:
             self.tensor_names = names
         return to_json(interface_json(self.inputs, self.outputs), self.options, tensors_of(self._layout_of("tflite").stored, names),
                        float16=float16)
+
+    def _quantization(self, quantize: str | QuantizeOptions) -> tuple[Quantization, str]:
+        """How to quantize, and the only mode that is asked for. Raises OptionError."""
+        from nchw2nhwc.options_quantize import QuantizeOptions
+        from nchw2nhwc.quantize.run import Quantization
+
+        options = QuantizeOptions(quantize=[quantize]) if isinstance(quantize, str) else quantize
+        if len(options.quantize) != 1:
+            raise OptionError(f"one file has one quantization; {len(options.quantize)} are asked for")
+        return Quantization(self, options, hold_out=False), options.quantize[0]
+
+    def _quantized(self, quantization: Quantization, mode: str, *, xnnpack: bool = True) -> bytes:
+        """The content of a quantized file, which LiteRT has loaded."""
+        from nchw2nhwc.emit.tflite.validate import validate
+
+        with self.stages.stage("quantize"):
+            content = quantization.content(mode)
+        with self.stages.stage("validate"):
+            validate(content, xnnpack=xnnpack)
+        return content
 
     def _validate(self, result: Path | bytes, float16: bool, *, xnnpack: bool = True) -> None:
         from nchw2nhwc.emit.tflite.validate import validate

@@ -2,9 +2,9 @@
 
 It is JSON: `inputs` and `outputs` as in the report; `options`, those that say how to read the source (`input_shape`, `input_value`,
 `batch`, `nms`, `inputs`, `outputs`, `mean`, `scale`, `reverse_channels`, `input_dtype`) and what the result is for (`target`), as far as
-they were given; `float16`, true for a file whose weights are; `layouts`, a list of `[factors, order]` (see `ir.stored.Stored`); and
-`tensors`, a list of `[tensor in the file, index into layouts, source's tensor]`, in the order of execution, the last part left out where
-both names are the same.
+they were given; `float16`, true for a file whose weights are; `quantization`, the mode of a quantized file; `layouts`, a list of
+`[factors, order]` (see `ir.stored.Stored`); and `tensors`, a list of `[tensor in the file, index into layouts, source's tensor]`, in the
+order of execution, the last part left out where both names are the same.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Metadata:
     options: ConvertOptions
     float16: bool
     tensors: Mapping[str, Stored]
+    quantization: str = ""
 
 
 def to_json(interface: bytes, options: ConvertOptions, tensors: Mapping[str, Stored], *, float16: bool) -> bytes:
@@ -105,7 +106,7 @@ def parse(content: bytes, file: str) -> Metadata:
         options = ConvertOptions(**{name: value for name, value in found["options"].items() if name in _READING})
         return Metadata(_declared(found["inputs"]), _declared(found["outputs"]), options, bool(found.get("float16", False)),
                         {str(name): Stored(str(rest[0]) if rest else str(name), *layouts[number])
-                         for name, number, *rest in found["tensors"]})
+                         for name, number, *rest in found["tensors"]}, str(found.get("quantization", "")))
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OptionError) as error:
         raise SourceError(f"the file's metadata cannot be understood ({type(error).__name__}: {error})", Location(file), _ADVICE) from None
 

@@ -78,6 +78,10 @@ TOLERANCE_FLOAT16 = 1e-2
 """The same for a float16 result or source: weights keep 11 significant bits, each is off by up to 5e-4, and errors add up over layers."""
 
 
+TOLERANCE_QUANTIZED = 0.1
+"""The same for a quantized result, in `openvino2tf check`: a result in other hands than a conversion's, which measures SQNR instead."""
+
+
 @dataclass(frozen=True)
 class Flag:
     """How a field appears on the command line: its help, the placeholder of its value and how the value's text is read.

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 STAGES = ("read", "passes", "layout", "target", "emit", "write", "validate", "check")
 """The stages in order. A run without the check ends before the last one; one with Keras targets has the stage "keras" besides, and one
-with these alone neither "emit" nor "validate"; one with the HTML report has "html"."""
+with these alone neither "emit" nor "validate"; one with the HTML report has "html"; one that quantizes has "quantize"
+and, with the check, "accuracy"."""
 
 
 class Progress(Protocol):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted
     from nchw2nhwc.emit.tflite.integers import Integers
     from nchw2nhwc.errors import Location
+    from nchw2nhwc.quantize.accuracy import Accuracy
 
 
 class PreprocessingReport(TypedDict):
@@ -116,6 +117,44 @@ class QuantizedReport(TypedDict):
     remarks: list[LayerNote]
 
 
+class QuantizationOutputReport(TypedDict):
+    """An output of a quantized file: signal to quantization noise ratio in dB (200: no difference; -200: not comparable) and cosine over
+    all samples; the share of equal elements of integers and truth values; of classifiers in which share of rows the largest, or one of
+    the five largest, is the source's largest. Null where it does not apply."""
+
+    sqnr: float
+    cosine: float
+    equal: float | None
+    top1: float | None
+    top5: float | None
+
+
+class QuantizationLayerReport(TypedDict):
+    """A tensor inside a quantized file: its name there, the source's layer and type, SQNR against the float32 file, and what that would be
+    if only the noise counted that is not in its operator's operands already."""
+
+    tensor: str
+    layer: str
+    type: str
+    sqnr: float
+    own: float
+
+
+class QuantizationReport(TypedDict):
+    """How far a quantized file is from the source; `data` says on what that was measured, `plain` is the SQNR of each output on the first
+    sample with LiteRT's built-in kernels, `kept` the layers that were kept finer to reach what was asked for."""
+
+    outputs: dict[str, QuantizationOutputReport]
+    plain: dict[str, float]
+    layers: list[QuantizationLayerReport]
+    samples: int
+    data: str
+    sqnr: float
+    min_sqnr: float
+    passed: bool
+    kept: list[str]
+
+
 class FileReport(TypedDict):
     """A file that was written."""
 
@@ -133,6 +172,7 @@ class Report(TypedDict):
     target: TargetReport | None
     quantized: QuantizedReport | None
     check: CheckReport | None
+    quantizations: dict[str, QuantizationReport]
     files: dict[str, FileReport]
     seconds: dict[str, float]
 
@@ -149,6 +189,7 @@ def build_report(converted: Converted) -> Report:
         "target": _target(converted),
         "quantized": _quantized(converted.integers),
         "check": _check(converted.checks),
+        "quantizations": {mode: _quantization(accuracy) for mode, accuracy in converted.accuracy.items()},
         "files": {kind: {"path": str(path), "bytes": size} for kind, (path, size) in converted.files.items()},
         "seconds": {**{name: round(s, 6) for name, s in stages.seconds.items()}, "total": round(stages.total, 6)},
     }
@@ -203,6 +244,16 @@ def _check(checks: dict[str, CheckResult]) -> CheckReport | None:
     others = {kind: errors_report(checks[kind]) if kind in checks else None for kind in ("float16", "keras")}
     return {**errors_report(first), "passed": all(check.passed for check in checks.values()), "float16": others["float16"],
             "keras": others["keras"]}
+
+
+def _quantization(accuracy: Accuracy) -> QuantizationReport:
+    return {"outputs": {name: {"sqnr": o.sqnr, "cosine": o.cosine, "equal": o.equal, "top1": o.top1, "top5": o.top5}
+                        for name, o in accuracy.outputs.items()},
+            "plain": dict(accuracy.plain),
+            "layers": [{"tensor": each.tensor, "layer": each.layer, "type": each.type, "sqnr": each.sqnr, "own": each.own}
+                       for each in accuracy.layers],
+            "samples": accuracy.samples, "data": accuracy.data, "sqnr": accuracy.sqnr, "min_sqnr": accuracy.min_sqnr,
+            "passed": accuracy.passed, "kept": list(accuracy.kept)}
 
 
 def errors_report(check: CheckResult) -> ErrorsReport:

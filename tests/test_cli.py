@@ -210,7 +210,7 @@ def test_flags_of_openvino2tensorflow(here: Path, capsys: pytest.CaptureFixture[
     assert sorted(os.listdir(here / "saved")) == ["digits_float16.tflite", "digits_float32.tflite"]
     outputs = Interpreter(model_path="saved/digits_float32.tflite").get_output_details()
     assert [d["shape_signature"].tolist() for d in outputs] == [[-1, 4, 4, 16], [-1, 4, 4, 24]]
-    assert len(ACCEPTED) == 10
+    assert len(ACCEPTED) == 17
     for flag in REPLACED:
         for arguments in ([flag], [flag, "3"], [f"{flag}=3"]):
             with pytest.raises(SystemExit) as stopped:

@@ -8,8 +8,10 @@ from dataclasses import Field, fields
 from docs.generators.markdown import cell, code, table
 from nchw2nhwc.commands.options import BisectOptions, CheckOptions, FixtureOptions, FixtureRunOptions, InspectOptions, ScaffoldOptions
 from nchw2nhwc.options import ConvertOptions, RunOptions, flag_of
+from nchw2nhwc.options_quantize import QuantizeOptions
 
-COMMANDS = {"convert": (("Conversion", ConvertOptions), ("Files, check and output", RunOptions)), "check": (("", CheckOptions),),
+COMMANDS = {"convert": (("Conversion", ConvertOptions), ("Files, check and output", RunOptions),
+                        ("Quantization", QuantizeOptions)), "check": (("", CheckOptions),),
             "bisect": (("", BisectOptions),), "fixture": (("", FixtureOptions),), "fixture run": (("", FixtureRunOptions),),
             "scaffold": (("", ScaffoldOptions),), "inspect": (("", InspectOptions),)}
 """The groups of options that each command has (bisect and inspect besides those of the conversion), titled as its help has them."""
@@ -35,7 +37,7 @@ def options(command: str) -> str:
 
 def _table(group: type) -> str:
     rows = [(_written(f), cell(flag_of(f).help), code(f.name)) for f in fields(group)]
-    if group is ConvertOptions:
+    if group in (ConvertOptions, QuantizeOptions):
         return table(("flag", "meaning", "in Python"), rows)
     return table(("flag", "meaning"), (row[:2] for row in rows))
 

@@ -25,35 +25,65 @@ class _Detail(TypedDict):
     shape: Sequence[int]
     dtype: DTypeLike
     index: int
+    name: str
+    quantization: tuple[float, int]
 
 
 def run_litert(model: Path | bytes, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
                data: Mapping[str, Array]) -> dict[str, Array]:
-    """Outputs by name, in the source's axis order, for inputs by name in the source's axis order. Raises CheckError.
+    """Outputs by name, in the source's axis order, for inputs by name in the source's axis order; quantized ones as the numbers that they
+    stand for. Raises CheckError.
 
     Detections, which the source does not have, are computed by one thread: see `parse.detection`.
     """
-    with _errors():
-        interpreter = _load(model, threads=os.cpu_count() or 1 if all(info.tensor for info in outputs) else 1)
-        _invoke(interpreter, inputs, data)
-        details = interpreter.get_signature_runner().get_output_details()
-        return {info.name: info.to_source(_content(interpreter, details[info.name])) for info in outputs}
+    return LoadedFile(model, inputs, threads=None if all(info.tensor for info in outputs) else 1).run(outputs, data)
+
+
+class LoadedFile:
+    """A file that is loaded once and run on several samples; `inside` keeps all tensors, which the built-in kernels do and XNNPACK does
+    not. Raises CheckError."""
+
+    def __init__(self, model: Path | bytes, inputs: Sequence[TensorInfo], *, inside: bool = False,
+                 threads: int | None = None) -> None:
+        self._inputs = inputs
+        with _errors():
+            self._interpreter = _load(model, inside=inside, threads=threads or os.cpu_count() or 1)
+
+    def run(self, outputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by name; data and results are in the source's axis order."""
+        with _errors():
+            _invoke(self._interpreter, self._inputs, data)
+            details = self._interpreter.get_signature_runner().get_output_details()
+            return {info.name: info.to_source(_numbers(self._interpreter, details[info.name])) for info in outputs}
+
+    def names(self) -> set[str]:
+        """The names of all tensors."""
+        return {detail["name"] for detail in self._interpreter.get_tensor_details()}
+
+    def tensors(self, data: Mapping[str, Array], wanted: Collection[str]) -> dict[str, Array]:
+        """Run it, and the tensors that are called as in `wanted`, as they are stored."""
+        with _errors():
+            _invoke(self._interpreter, self._inputs, data)
+            return {detail["name"]: _numbers(self._interpreter, detail) for detail in self._interpreter.get_tensor_details()
+                    if detail["name"] in wanted}
 
 
 def litert_tensors(model: Path | bytes, inputs: Sequence[TensorInfo], data: Mapping[str, Array],
                    wanted: Collection[str]) -> Iterator[tuple[str, Array]]:
-    """Run a file once and yield its tensors that are called as in `wanted`, in the file's order, each as it is stored.
+    """Run a file once and yield its tensors that are called as in `wanted`, in the file's order, each as it is stored, quantized ones as
+    the numbers that they stand for.
 
     All tensors are kept while it runs, which the built-in kernels do and XNNPACK does not. Raises CheckError.
     """
     with _errors():
         interpreter = _load(model, inside=True)
         _invoke(interpreter, inputs, data)
-        details = [(detail["name"], detail["index"]) for detail in interpreter.get_tensor_details()]
-    for name, index in details:
+        details = interpreter.get_tensor_details()
+    for detail in details:
+        name = detail["name"]
         if name in wanted:
             with _errors():
-                array = np.asarray(interpreter.get_tensor(index))
+                array = _numbers(interpreter, detail)
             yield name, array
 
 
@@ -100,5 +130,23 @@ def _invoke(interpreter: Interpreter, inputs: Sequence[TensorInfo], data: Mappin
             interpreter.resize_tensor_input(details[info.name]["index"], arrays[info.name].shape, strict=True)
     interpreter.allocate_tensors()
     for name, array in arrays.items():
-        interpreter.set_tensor(details[name]["index"], array)
+        interpreter.set_tensor(details[name]["index"], _stored(array, details[name]))
     interpreter.invoke()
+
+
+def _numbers(interpreter: Interpreter, detail: _Detail) -> Array:
+    """A tensor, integers that stand for numbers as these."""
+    array = np.array(_content(interpreter, detail))
+    scale, zero = detail["quantization"]
+    return ((array.astype(np.float32) - np.float32(zero)) * np.float32(scale)) if scale and array.dtype.kind in "iu" else array
+
+
+def _stored(array: Array, detail: _Detail) -> Array:
+    """An input as the file takes it: numbers as the integers that stand for them, where it is quantized."""
+    scale, zero = detail["quantization"]
+    dtype = np.dtype(detail["dtype"])
+    if not scale or dtype == array.dtype:
+        return array
+    limits = np.iinfo(dtype)
+    stored: Array = np.clip(np.round(array / scale) + zero, limits.min, limits.max).astype(dtype)
+    return stored

@@ -13,6 +13,7 @@ from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared
 from nchw2nhwc.commands.graphs import Graphs, require_step
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.files import Staging
+from nchw2nhwc.options_quantize import RANDOM
 from nchw2nhwc.progress import STAGES, Bar, Lines, Progress, Silent, Stages
 from nchw2nhwc.tables import aligned
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted
     from nchw2nhwc.ir import Array
     from nchw2nhwc.options import ConvertOptions, RunOptions
+    from nchw2nhwc.options_quantize import QuantizeOptions
+    from nchw2nhwc.quantize.run import Quantization
     from nchw2nhwc.source import Source
 
 
@@ -59,7 +62,8 @@ def _run(arguments: Arguments) -> int:
     if not options.quiet:
         from nchw2nhwc.cli_summary import print_summary
 
-        print_summary(converted, sys.stdout, skipped=outcome.skipped, random_inputs=options.check_inputs is None,
+        print_summary(converted, sys.stdout, skipped=outcome.skipped, random_ranges=arguments.quantize.calibration == RANDOM,
+                      random_inputs=options.check_inputs is None,
                       explain=options.explain_layout)
         if options.verbose:
             for each in converted.fallbacks():
@@ -71,7 +75,8 @@ def _run(arguments: Arguments) -> int:
     if options.time_passes:
         print(*aligned([("pass", "seconds", "rewrites"), *((name, f"{spent:.3f}", str(count)) for name, spent, count in stages.passes)]),
               sep="\n")
-    return 0 if all(check.passed for check in converted.checks.values()) else ABOVE_TOLERANCE
+    passed = [*(check.passed for check in converted.checks.values()), *(each.passed for each in converted.accuracy.values())]
+    return 0 if all(passed) else ABOVE_TOLERANCE
 
 
 def _progress(arguments: Arguments) -> Progress:
@@ -80,7 +85,8 @@ def _progress(arguments: Arguments) -> Progress:
         return Silent()
     if sys.stderr.isatty():
         without = (not options.check) + 2 * ("tflite" not in options.to)
-        return Bar(stages=len(STAGES) - without + bool(options.keras_targets) + bool(options.html), verbose=options.verbose)
+        more = bool(options.keras_targets) + bool(options.html) + (2 if arguments.quantize.modes else 0)
+        return Bar(stages=len(STAGES) - without + more, verbose=options.verbose)
     return Lines(verbose=options.verbose)
 
 
@@ -94,12 +100,14 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
     options = arguments.run
     data = load_inputs(options.check_inputs) if options.check_inputs else None
     with Staging() as staging:
+        halves = (False, True) if options.float16 or "float16" in arguments.quantize.quantize else (False,)
         files = {float16: options.output_dir / f"{source.stem}_{'float16' if float16 else 'float32'}.tflite"
-                 for float16 in ((False, True) if options.float16 else (False,)) if "tflite" in options.to}
+                 for float16 in halves if "tflite" in options.to}
+        quantized = quantized_files(arguments.quantize, options.output_dir, source.stem)
         if options.keras_targets:
             require_tensorflow()
             reserve_keras(staging, options.output_dir, source.stem, options.keras_targets)
-        for path in (*files.values(), *filter(None, (options.report, options.html))):
+        for path in (*files.values(), *quantized.values(), *filter(None, (options.report, options.html))):
             staging.add(path)
         converted = run(source, _with_layer_ids(arguments, source), stages, options.route)
         for float16, path in files.items():
@@ -107,8 +115,12 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
         network = converted.keras_network(options.trainable) if options.keras_targets else None
         if network is not None:
             converted.stage_keras(staging, options.output_dir, options.keras_targets, network)
+        quantization = _quantize(converted, arguments, quantized, staging, data)
         outcome = _check(converted, {float16: staging.temporary(path) for float16, path in files.items()},
                          network.model if network is not None else None, options, data)
+        if quantization is not None and options.check and not outcome.skipped:
+            for mode, path in quantized.items():
+                converted.measure(quantization, mode, staging.temporary(path))
         if options.html:
             result = files.get(False)
             converted.stage_html(staging, options.html, layers=outcome.layers, unchecked=outcome.skipped,
@@ -118,6 +130,33 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
                 file.write(to_json(converted.report))
         staging.commit()
     return converted, outcome
+
+
+def quantized_files(options: QuantizeOptions, folder: Path, stem: str) -> dict[str, Path]:
+    """The files of the modes that are asked for. Raises OptionError when two have the same name."""
+    from nchw2nhwc.options_quantize import ending
+
+    files = {mode: folder / f"{stem}_{ending(mode)}.tflite" for mode in options.modes}
+    twice = [path.name for path in files.values() if list(files.values()).count(path) > 1]
+    if twice:
+        raise OptionError(f"two quantizations would be written to '{twice[0]}'", advice="Give the recipes different file names.")
+    return files
+
+
+def _quantize(converted: Converted, arguments: Arguments, files: Mapping[str, Path], staging: Staging,
+              data: Mapping[str, Array] | None) -> Quantization | None:
+    """Write the quantized files; None when none are asked for."""
+    if not files:
+        return None
+    from nchw2nhwc.check.inputs import validate_inputs
+    from nchw2nhwc.quantize.run import Quantization
+
+    tested = [validate_inputs(converted.inputs, data)] if data is not None else ()
+    quantization = Quantization(converted, arguments.quantize, tested, hold_out=arguments.run.check)
+    quantization.prepare()
+    for mode, path in files.items():
+        converted.stage_quantized(staging, path, quantization, mode, xnnpack=arguments.run.check)
+    return quantization
 
 
 def _check(converted: Converted, files: Mapping[bool, Path], model: keras.Model | None, options: RunOptions,

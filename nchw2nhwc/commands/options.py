@@ -7,14 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nchw2nhwc.errors import OptionError
-from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, flag, parse_batch, parse_count, parse_range, parse_shape, parse_tolerance
+from nchw2nhwc.options import (
+    TOLERANCE,
+    TOLERANCE_FLOAT16,
+    TOLERANCE_QUANTIZED,
+    flag,
+    parse_batch,
+    parse_count,
+    parse_range,
+    parse_shape,
+    parse_tolerance,
+)
 
 BIN = flag("weights of an IR model (default: the .bin beside the .xml)", metavar="FILE", parse=Path)
 _JSON = flag("write what was found as JSON", metavar="FILE.json", parse=Path)
 _RANGE = flag("draw an input between two numbers (integers: both included); repeatable", kind="mapping", metavar="NAME=LOW,HIGH",
               parse=parse_range)
 _INPUTS = flag("inputs by name, in the source's axis order (default: random)", metavar="FILE.npz", parse=Path)
-_TOLERANCE = flag(f"largest error relative to an output's largest magnitude (default {TOLERANCE:g}; {TOLERANCE_FLOAT16:g} for float16)",
+_TOLERANCE = flag(f"largest error relative to an output's largest magnitude (default {TOLERANCE:g}; {TOLERANCE_FLOAT16:g} for "
+                  f"float16, {TOLERANCE_QUANTIZED:g} for quantized results)",
                   metavar="T", parse=parse_tolerance)
 _TARGETS = ("tflite", "keras")
 _INPUT_SHAPE = flag("shape of an input of the model, in its axis order; repeatable", kind="mapping", metavar="NAME=1,3,H,W",

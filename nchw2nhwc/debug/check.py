@@ -64,7 +64,7 @@ def check(model: Model, result: str | os.PathLike[str], *, bin: str | os.PathLik
     `model` and `bin` are as `convert` takes them, `result` is the path of the result. `inputs` are arrays by input name, in the source's
     order of axes; without them `samples` random sets are drawn: integers that are indices below what they select from, and inputs in
     `input_range` between its two bounds (integers: both included). `tolerance` is the largest error relative to an output's largest
-    magnitude (default 1e-4; 1e-2 for float16). `layers` compares the tensors inside too, on the first set.
+    magnitude (default 1e-4; 1e-2 for float16; 0.1 for a quantized file). `layers` compares the tensors inside too, on the first set.
 
     Raises SourceError when the result does not say how it is stored or belongs to another model, CheckError when one of both does not run,
     OptionError and ShapeError for inputs that do not fit.

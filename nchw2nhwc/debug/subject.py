@@ -17,7 +17,7 @@ from nchw2nhwc.ir import Graph, TensorType
 from nchw2nhwc.ir.preprocessing import Preprocessing
 from nchw2nhwc.metadata import Declared, Metadata
 from nchw2nhwc.metadata import read as read_metadata
-from nchw2nhwc.options import APPROXIMATED, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions
+from nchw2nhwc.options import APPROXIMATED, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, TOLERANCE_QUANTIZED, ConvertOptions
 from nchw2nhwc.source import Source
 
 
@@ -50,6 +50,8 @@ class Subject:
         """The tolerance to hold against: the one that is given, else the one that suits the precision."""
         if given is not None:
             return given
+        if self.metadata.quantization:
+            return TOLERANCE_QUANTIZED
         loose = self.half or self.metadata.float16 or self.metadata.options.target in APPROXIMATED
         return TOLERANCE_FLOAT16 if loose else TOLERANCE
 
@@ -81,7 +83,11 @@ def _bind(declared: Sequence[Declared], known: Sequence[tuple[str, str, TensorTy
         sizes = tuple(s if isinstance(s, int) else -1 for s in type.shape)
         if sizes != each.source_shape or sorted(each.perm) != list(range(type.rank)):
             raise _stranger(source, result, f"'{name}' is {list(each.source_shape)} for the result, {list(sizes)} in the model")
-        stored = TensorType(_dtype(each.dtype, result), tuple(type.shape[a] for a in each.perm))
+        declared_type = _dtype(each.dtype, result)
+        # A quantized input or output is given and read as the numbers that its integers stand for.
+        given = type.dtype if raw is None else raw.raw_dtype
+        quantized = given.kind not in "iub" and declared_type.kind in "iu"
+        stored = TensorType(np.dtype(np.float32) if quantized else declared_type, tuple(type.shape[a] for a in each.perm))
         found.append(describe(name, tensor, type, stored, each.perm, raw))
     return tuple(found)
 

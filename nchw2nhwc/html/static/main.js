@@ -87,7 +87,7 @@ function main() {
     if (op >= 0) toGraph(views.source, op);
   };
   const chart = data.layers ? section("layers", "Error along the network", new ErrorChart(data.layers, byTensor).host) : null;
-  const blocks = [interfaceTable(data), block, transposeList(data, (op) => toGraph(views.result, op)), fallbackTable(data), chart, pictureGrid(data), countTables(data), timesAndSizes(data)]
+  const blocks = [interfaceTable(data), block, transposeList(data, (op) => toGraph(views.result, op)), fallbackTable(data), quantizedTables(data), chart, pictureGrid(data), countTables(data), timesAndSizes(data)]
     .filter(Boolean);
   const links = element("nav", { "aria-label": "Sections" }, ...blocks.map((each) => element("a", { href: `#${each.id}` }, each.firstChild.textContent)));
   document.body.append(element("a", { class: "skip", href: "#graphs" }, "To the graphs"), element("div", { class: "page" }, headline(data),

@@ -41,6 +41,27 @@ function interfaceTable(data) {
     "type", ...kinds.map((kind) => `error (${kind})`)], rows, "Inputs and outputs")));
 }
 
+// What quantized files have lost: all outputs, then the layers of each file, those that add most noise first.
+function quantizedTables(data) {
+  const files = Object.entries(data.report.quantizations);
+  if (!files.length) return null;
+  const share = (value) => (value === null ? "" : `${(100 * value).toFixed(2)} %`);
+  const decibels = (value) => `${value.toFixed(1)} dB`;
+  const outputs = files.flatMap(([mode, file]) => Object.entries(file.outputs).map(([name, output]) => [mode, [element("code", {}, name)],
+    output.equal === null ? decibels(output.sqnr) : "", name in file.plain ? decibels(file.plain[name]) : "", output.cosine.toFixed(6), share(output.equal),
+    share(output.top1), share(output.top5)]));
+  const layersOf = ([mode, file]) => {
+    const worst = file.layers.filter((layer) => layer.own < 200).sort((a, b) => a.own - b.own);
+    const kept = file.kept.length ? `; kept for that: ${file.kept.join(", ")}` : "";
+    return element("details", {}, element("summary", {}, `${mode}: ${file.passed ? "passed" : "failed"}, ${decibels(file.sqnr)} (${file.min_sqnr} needed), `
+      + `${plural(file.samples, "sample")}, ${file.data}${kept}`), element("div", { class: "wide stacked" }, table(["layer", "type", "SQNR of its result", "of its own noise"],
+      worst.map((layer) => [[element("code", {}, layer.layer || layer.tensor)], layer.type, decibels(layer.sqnr), decibels(layer.own)]),
+      `Layers of ${mode}, those that lose most first`)));
+  };
+  return section("quantized", "Quantized files", element("div", { class: "wide stacked" }, table(["file", "output", "SQNR", "with built-in kernels", "cosine", "equal",
+    "top-1 agreement", "top-5"], outputs, "Quantized files")), ...files.map(layersOf));
+}
+
 function transposeList(data, show) {
   if (!data.transposes.length) return null;
   const moves = data.transposes.map((move, k) => [move, k]).sort(([a], [b]) => b.bytes - a.bytes);

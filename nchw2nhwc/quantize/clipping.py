@@ -1,0 +1,59 @@
+"""Ranges for int8 activations that lose less than those of the smallest and largest value.
+
+A few large values make a scale coarse for all others. Of every tensor a histogram is kept, and the range is taken for which the expected
+squared error is least: scale² / 12 for a value inside, which is rounded, and the squared distance to the nearest bound for one outside.
+Zeros are exact and do not count. (Banner, Nahshan, Soudry: Post training 4-bit quantization of convolutional networks, 2019, section 3.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.interface import TensorInfo
+from nchw2nhwc.ir import Array
+
+BINS = 2048
+SAMPLES = 32
+"""How many samples the histograms are made of."""
+_VALUES = 1 << 16
+"""About how many values of a tensor are taken from one sample: every third, fifth, ..., so that channels do not repeat."""
+_WORTH = 0.8
+"""Less is gained for sure than may be lost with other data where the error of the whole range is not cut to this part of it."""
+_CUTS = 48
+"""How many bounds are tried on each side, from none to nearly all of it."""
+Doubles: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+Histogram: TypeAlias = "tuple[Doubles, Doubles]"
+"""Counts of the bins, and their edges."""
+
+
+def histograms(file: bytes, inputs: Sequence[TensorInfo], samples: Sequence[Mapping[str, Array]],
+               ranges: Mapping[str, tuple[float, float]]) -> dict[str, Histogram]:
+    """Of the tensors in `ranges` over at most `SAMPLES` samples (by input name, in the source's axis order). Raises CheckError."""
+    loaded = LoadedFile(file, inputs, inside=True)
+    edges = {name: np.linspace(*bounds, BINS + 1) for name, bounds in ranges.items() if bounds[0] < bounds[1]}
+    counts = {name: np.zeros(BINS) for name in edges}
+    for sample in samples[:SAMPLES]:
+        for name, array in loaded.tensors(sample, edges.keys()).items():
+            if array.dtype.kind == "f":
+                values = array.reshape(-1)[::array.size // _VALUES | 1]
+                counts[name] += np.histogram(values[values != 0], BINS, ranges[name])[0]
+    return {name: (counts[name], edges[name]) for name in edges if counts[name].any()}
+
+
+def least_error(histogram: Histogram, levels: int = 255) -> tuple[float, float]:
+    """The range, with 0 in it, that `levels` steps fit best; all of it where that is nearly as good."""
+    counts, edges = histogram
+    centres = (edges[:-1] + edges[1:]) / 2
+    low, high = min(float(edges[0]), 0.0), max(float(edges[-1]), 0.0)
+    shares = np.geomspace(1, 0.02, _CUTS)
+    lows, highs = low * shares, high * shares
+    below = np.array([float(counts @ np.square(np.minimum(centres - bound, 0))) for bound in lows])
+    above = np.array([float(counts @ np.square(np.maximum(centres - bound, 0))) for bound in highs])
+    inside = float(counts.sum()) * np.square((highs[None] - lows[:, None]) / levels) / 12
+    errors = inside + below[:, None] + above[None]
+    best = np.unravel_index(int(np.argmin(errors)), inside.shape)
+    return (float(lows[best[0]]), float(highs[best[1]])) if errors[best] < _WORTH * errors[0, 0] else (low, high)

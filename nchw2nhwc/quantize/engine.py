@@ -1,0 +1,177 @@
+"""Running ai-edge-quantizer: calibration, quantization, and its file made into ours."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from nchw2nhwc.errors import Location, OptionError, TargetError
+from nchw2nhwc.interface import METADATA
+from nchw2nhwc.options_quantize import Samples
+from nchw2nhwc.quantize import flatfile, islands, weights
+from nchw2nhwc.quantize.clipping import histograms, least_error
+from nchw2nhwc.quantize.interface import Ranges, apply_interface
+from nchw2nhwc.quantize.ranges import settle, steep
+from nchw2nhwc.quantize.recipes import BODY, Recipe, kept_in_float, needs_hessian, needs_samples
+
+if TYPE_CHECKING:
+    from ai_edge_litert.schema_py_generated import ModelT
+
+    from nchw2nhwc.interface import TensorInfo
+    from nchw2nhwc.ir import Array
+
+SIGNATURE = "serving_default"
+Statistics: TypeAlias = "dict[str, dict[str, Array]]"
+"""What calibration has found, by tensor: `min`, `max` and what the algorithms of a recipe add."""
+Told: TypeAlias = Callable[[str], None]
+
+
+def require_quantizer() -> None:
+    """Raises OptionError when ai-edge-quantizer is not installed."""
+    if find_spec("ai_edge_quantizer") is None:
+        raise OptionError("ai-edge-quantizer is not installed, which results are quantized with",
+                          advice="pip install 'nchw2nhwc[quantize]'")
+
+
+class Engine:
+    """Quantizes one float32 file, given as its content, in several ways. Samples, by input name and in the source's axis order, are asked
+    for when they are first needed, and run once for all ways."""
+
+    def __init__(self, content: bytes, file: str, inputs: Sequence[TensorInfo], samples: Callable[[], Samples], told: Told) -> None:
+        """`file` is what errors name."""
+        require_quantizer()
+        self._content, self._file, self._told = _with_unique_names(content), file, told
+        self._inputs, self._samples = inputs, samples
+        self._float: list[str] = []
+
+    def quantize(self, mode: str, recipe: Recipe, types: Mapping[str, str], shrink: Collection[str] | None = (), *,
+                 per_tensor: bool = False, ranges: str = "minmax") -> bytes:
+        """The quantized file; `types` holds the element types of inputs and outputs by name. `shrink`: weights that the quantizer does
+        not know are made int8 too, except those of operators that make these tensors. `ranges`: those of activations, "minmax" or "mse"
+        (see `clipping`). Raises OptionError for a recipe that does not fit, TargetError when the quantizer fails, CheckError when the file
+        does not run."""
+        if needs_hessian(recipe):
+            found: Statistics | None = self._calibrate(recipe)
+        elif needs_samples(recipe):
+            found = copy.deepcopy(self._clipped if ranges == "mse" else self._statistics)
+            recipe = [*recipe, *kept_in_float(self._float)]
+        else:
+            found = None
+        return self._finished(mode, recipe, found, types, shrink, per_tensor=per_tensor)
+
+    def _finished(self, mode: str, recipe: Recipe, found: Statistics | None, types: Mapping[str, str], shrink: Collection[str] | None, *,
+                  per_tensor: bool) -> bytes:
+        """The quantizer's file made into ours. `found` is used up."""
+        ranges = _ranges(found or {})
+        model = flatfile.read(self._run(recipe, found))
+        if found is not None:
+            apply_interface(model, types, ranges, self._file)
+        if shrink is not None:
+            weights.shrink(model, shrink, per_tensor=per_tensor)
+        islands.join(model)
+        _declare(model, mode)
+        flatfile.prune(model)
+        return flatfile.write(model)
+
+    @cached_property
+    def _statistics(self) -> Statistics:
+        """The range of every tensor over all samples."""
+        measured = self._calibrate(None)
+        model = flatfile.read(self._content)
+        self._float = [*settle(model, measured), *steep(model)]
+        return measured
+
+    @cached_property
+    def _clipped(self) -> Statistics:
+        """The ranges of least error; what goes in and out of the file keeps all values."""
+        ends = islands.at_the_ends(flatfile.read(self._content))
+        known = {name: bounds for name, bounds in _ranges(self._statistics).items() if name not in ends}
+        found = {name: least_error(each) for name, each in histograms(self._content, self._inputs, self._samples(), known).items()}
+        return {name: {"min": np.asarray(found[name][0]), "max": np.asarray(found[name][1])} if name in found else each
+                for name, each in self._statistics.items()}
+
+    def _calibrate(self, recipe: Recipe | None) -> Statistics:
+        """Run the samples: for ranges, which LiteRT's own profiler measures, or for what the algorithms of a recipe want."""
+        from ai_edge_quantizer import calibrator, recipe_manager
+        from ai_edge_quantizer.utils import qsv_utils
+
+        samples, manager = self._samples(), recipe_manager.RecipeManager()
+        mode = calibrator.CalibrationMode
+        with self._quiet():
+            if recipe is None:
+                run = calibrator.Calibrator(self._content, mode=mode.CALIBRATION_PROFILER_BASED, qsv_update_func=qsv_utils.min_max_update)
+            else:
+                manager.load_quantization_recipe(recipe)
+                run = calibrator.Calibrator(self._content, mode=mode.CALIBRATION_PRESERVE_ALL_TENSORS)
+            for k, sample in enumerate(samples):
+                self._told(f"calibrating: sample {k + 1} of {len(samples)}")
+                run.calibrate({SIGNATURE: [{info.name: info.to_result(sample[info.name]) for info in self._inputs}]}, manager)
+        found: Statistics = run.get_model_qsvs()
+        if recipe is None:  # the profiler's ranges have an axis, which the quantizer does not expect of a tensor with a single scale
+            return {name: {key: np.reshape(value, ()) for key, value in each.items()} for name, each in found.items()}
+        return found
+
+    def _run(self, recipe: Recipe, statistics: Statistics | None) -> bytes | bytearray:
+        from ai_edge_quantizer import quantizer
+
+        with self._quiet():
+            try:
+                made = quantizer.Quantizer(self._content, recipe)
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise OptionError(f"ai-edge-quantizer does not take the recipe: {error}", Location(self._file)) from error
+            content = made.quantize(statistics, enable_progress_bar=False, enable_progress_report=False).quantized_model
+        assert isinstance(content, (bytes, bytearray))
+        return content
+
+    @contextlib.contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """Without the quantizer's own bars and warnings; its errors as TargetError."""
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                yield
+            except (ValueError, RuntimeError, KeyError, IndexError, AssertionError) as error:
+                raise TargetError(f"ai-edge-quantizer cannot quantize the result: {error}", Location(self._file),
+                                  "Leave the layer in float with --keep-float, or choose another mode.") from error
+
+
+def _ranges(statistics: Statistics) -> Ranges:
+    return {name: (float(np.min(s["min"])), float(np.max(s["max"]))) for name, s in statistics.items() if "min" in s and "max" in s}
+
+
+def _with_unique_names(content: bytes) -> bytes:
+    """The file with names that no two tensors share, which the quantizer wants, and with `BODY` before those in bodies of control flow."""
+    model = flatfile.read(content)
+    seen: set[bytes] = set()
+    for number, graph in enumerate(model.subgraphs):
+        for tensor in graph.tensors:
+            if number:
+                tensor.name = f"{BODY}{number}: ".encode() + tensor.name
+            while tensor.name in seen:
+                tensor.name += b"_"
+            seen.add(tensor.name)
+    return flatfile.write(model)
+
+
+def _declare(model: ModelT, mode: str) -> None:
+    """Say in our metadata how the file is quantized, and the element types of its inputs and outputs."""
+    entry = next((each for each in model.metadata or () if each.name == METADATA.encode()), None)
+    if entry is None:
+        return
+    content = json.loads(bytes(model.buffers[entry.buffer].data))
+    content["quantization"] = mode
+    graph, signature = model.subgraphs[0], model.signatureDefs[0]
+    types = {e.name.decode(): graph.tensors[e.tensorIndex].type for e in (*signature.inputs, *signature.outputs)}
+    for tensor in (*content["inputs"], *content["outputs"]):
+        tensor["dtype"] = flatfile.NUMPY.get(types.get(tensor["name"], -1), tensor["dtype"])
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+    model.buffers[entry.buffer].data = np.frombuffer(text, np.uint8)

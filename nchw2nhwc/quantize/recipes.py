@@ -1,0 +1,130 @@
+"""What a mode is to ai-edge-quantizer: a recipe, a list of rules of which the last that fits an operator counts."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from nchw2nhwc.errors import Location, OptionError
+from nchw2nhwc.options_quantize import QuantizeOptions, is_recipe
+
+Rule: TypeAlias = dict[str, object]
+Recipe: TypeAlias = list[Rule]
+
+SMALLEST = 1024
+"""Weights with fewer elements stay float32 where activations do: they save nothing, and TensorFlow's converter leaves them too."""
+BODY = "body "
+"""What names of tensors in bodies of control flow begin with while the quantizer works: they have to keep float32 outside."""
+_ALL, _EVERY = ".*", "*"
+_ALGORITHMS = {"minmax": "min_max_uniform_quantize", "mse": "MSE", "octav": "OCTAV"}
+_WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
+_HESSIANS = ("GPTQ", "OSCAR")
+
+
+def recipe_of(mode: str, options: QuantizeOptions, kept: Iterable[str] = (), finer: Iterable[str] = ()) -> Recipe:
+    """The recipe of a mode. The operators that make the tensors called `kept` stay float32, those that make `finer` get int16 activations.
+    Raises OptionError for a recipe of the user's that cannot be read."""
+    if is_recipe(mode):
+        rules = _read(Path(mode))
+    else:
+        rules = _RULES[mode](options)
+        if mode in _BODIES:
+            rules += [_none(f"^(?:{BODY})"), *_rules(options, _BODIES[mode](options), f"^{BODY}")]
+    rules += [_rule(exactly(name), _EVERY, _ALGORITHMS["minmax"], _static(16, options)) for name in finer]
+    return rules + kept_in_float(kept) + [_none(_ALL, operation) for operation in ("INPUT", "OUTPUT")]
+
+
+def kept_in_float(names: Iterable[str]) -> Recipe:
+    """Rules for the operators that make these tensors."""
+    return [_none(exactly(name)) for name in names]
+
+
+def exactly(name: str) -> str:
+    """A regular expression for the scopes that hold this tensor: names of an operator's results, each with a semicolon behind it."""
+    return f"(^|;){re.escape(name)}(;|$)"
+
+
+def needs_samples(recipe: Recipe) -> bool:
+    """Whether a recipe needs the ranges of activations, or more."""
+    return any(needs_hessian([rule]) or "activation_tensor_config" in _config(rule) for rule in recipe)
+
+
+def needs_hessian(recipe: Recipe) -> bool:
+    """Whether a recipe needs more than ranges of activations."""
+    return any(str(rule.get("algorithm_key")) in _HESSIANS for rule in recipe)
+
+
+def _config(rule: Rule) -> Mapping[str, object]:
+    config = rule.get("op_config")
+    return config if isinstance(config, Mapping) else {}
+
+
+# ---- the modes ---------------------------------------------------------------------------------------------------------
+def _static(bits: int, options: QuantizeOptions) -> dict[str, object]:
+    return {"activation_tensor_config": {"num_bits": bits, "symmetric": bits == 16, "granularity": "TENSORWISE", "dtype": "INT"},
+            "weight_tensor_config": _weights(8, options), "compute_precision": "INTEGER", "explicit_dequantize": False,
+            "skip_checks": False, "min_weight_elements": 0}
+
+
+def _weight_only(bits: int, options: QuantizeOptions) -> dict[str, object]:
+    return {"weight_tensor_config": _weights(bits, options), "compute_precision": "FLOAT", "explicit_dequantize": True,
+            "skip_checks": False, "min_weight_elements": SMALLEST}
+
+
+def _dynamic(options: QuantizeOptions) -> dict[str, object]:
+    return {**_weight_only(8, options), "compute_precision": "INTEGER", "explicit_dequantize": False}
+
+
+def _weights(bits: int, options: QuantizeOptions) -> dict[str, object]:
+    return {"num_bits": bits, "symmetric": True, "granularity": "TENSORWISE" if options.per_tensor else "CHANNELWISE", "dtype": "INT"}
+
+
+def _rules(options: QuantizeOptions, config: dict[str, object], scope: str = _ALL) -> Recipe:
+    """A configuration for all operators that can have it, with the method that was asked for where there are weights."""
+    rules = [_rule(scope, _EVERY, _ALGORITHMS["minmax"], config)]
+    if options.weights != "minmax":
+        rules += [_rule(scope, operation, _ALGORITHMS[options.weights], config) for operation in _WEIGHTED]
+    return rules
+
+
+_RULES: Mapping[str, Callable[[QuantizeOptions], Recipe]] = {
+    "dynamic": lambda options: _rules(options, _dynamic(options)),
+    "int8": lambda options: _rules(options, _static(8, options)),
+    "int8-full": lambda options: _rules(options, _static(8, options)),
+    "int16x8": lambda options: _rules(options, _static(16, options)),
+    "weight8": lambda options: _rules(options, _weight_only(8, options)),
+    # Operators that take no 4-bit weights keep the first rule. A scope has one rule for all operators, so it is spelled in two ways.
+    "weight4": lambda options: [_rule("", _EVERY, _ALGORITHMS["minmax"], _weight_only(8, options)),
+                                _rule(_ALL, _EVERY, _ALGORITHMS["minmax"], _weight_only(4, options))],
+}
+
+
+_BODIES: Mapping[str, Callable[[QuantizeOptions], dict[str, object]]] = {
+    "int8": _dynamic, "int8-full": _dynamic, "int16x8": lambda options: _weight_only(8, options)}
+"""What operators in bodies of control flow get, whose inputs and outputs have the types of the operator that calls them."""
+
+
+def _rule(scope: str, operation: str, algorithm: str, config: dict[str, object]) -> Rule:
+    return {"regex": scope, "operation": operation, "algorithm_key": algorithm, "op_config": config}
+
+
+def _none(scope: str, operation: str = _EVERY) -> Rule:
+    return _rule(scope, operation, "no_quantize", {})
+
+
+def _read(path: Path) -> Recipe:
+    """A recipe of the user's."""
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise OptionError(f"cannot read the recipe '{path}': {error.strerror or error}") from None
+    except ValueError as error:
+        raise OptionError(f"the recipe is no JSON: {error}", Location(path.name)) from None
+    wanted = {"regex", "operation", "algorithm_key", "op_config"}
+    if not isinstance(content, Sequence) or not all(isinstance(rule, Mapping) and wanted <= rule.keys() for rule in content):
+        raise OptionError(f"a recipe is a list of rules, each with {', '.join(sorted(wanted))}", Location(path.name),
+                          "ai-edge-quantizer documents them; Quantizer.get_quantization_recipe() returns one.")
+    return [dict(rule) for rule in content]

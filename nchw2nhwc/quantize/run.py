@@ -1,0 +1,190 @@
+"""Quantizing a conversion: its samples, its quantized files, and how far they are from the source."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nchw2nhwc.check import source_tensors
+from nchw2nhwc.check.inputs import random_inputs
+from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.errors import Location, OptionError
+from nchw2nhwc.ir import Array
+from nchw2nhwc.options_quantize import RANDOM, QuantizeOptions, Samples, is_recipe
+from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, layer_accuracy, output_accuracy
+from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split
+from nchw2nhwc.quantize.engine import Engine, require_quantizer
+from nchw2nhwc.quantize.images import image_files, read_images
+from nchw2nhwc.quantize.mixed import fewest
+from nchw2nhwc.quantize.recipes import needs_samples, recipe_of
+
+if TYPE_CHECKING:
+    from nchw2nhwc.converted import Converted
+    from nchw2nhwc.emit.tflite.model import Subgraph
+
+RANDOM_SAMPLES = 4
+_NONE = "{} needs samples of the model's inputs to find the ranges of its tensors, and there are none"
+_GIVE = ("Give --calibration DATA: an .npz file with an array of samples for each input, a folder of such files or of images. "
+         "'--calibration random' makes a file that runs but says nothing about accuracy.")
+
+
+class Quantization:
+    """The quantized files of one conversion. Raises OptionError when ai-edge-quantizer is not installed."""
+
+    def __init__(self, converted: Converted, options: QuantizeOptions, tested: Sequence[Mapping[str, Array]] = (), *,
+                 hold_out: bool = True) -> None:
+        """`tested` are inputs by name, in the source's axis order, to measure accuracy on instead of samples that are held out; `hold_out`:
+        accuracy will be measured at all."""
+        require_quantizer()
+        self._hold_out = not tested and (hold_out or options.auto_mixed is not None)
+        self._converted, self._options, self._given = converted, options, tested
+        self._kept: dict[str, tuple[str, ...]] = {}
+        self._told = converted.stages.progress.step
+
+    # ---- samples ---------------------------------------------------------------------------------------------------------
+    @cached_property
+    def calibration(self) -> Calibration | None:
+        """The samples that were given, None if none were. Raises OptionError for data that do not fit."""
+        given, inputs = self._options.calibration, self._converted.inputs
+        if given is None:
+            return None
+        if isinstance(given, str) and given == RANDOM:
+            return split(self._random(RANDOM_SAMPLES), "random numbers", hold_out=self._hold_out)
+        if not isinstance(given, (str, os.PathLike)):
+            listed = [samples_of(sample, inputs, self._options.calibration_layout, f"sample {k}") for k, sample in enumerate(given)]
+            return split([sample for samples in listed for sample in samples], "the samples given", hold_out=self._hold_out)
+        path = Path(given)
+        samples = self._images(path) if path.is_dir() and image_files(path) else read_arrays(
+            path, inputs, self._options.calibration_layout, self._options.calibration_samples)
+        if not samples:
+            raise OptionError(f"calibration data: there is neither an array (.npz, .npy) nor an image in the folder '{path}'")
+        return split(samples, path.name, hold_out=self._hold_out)
+
+    def _images(self, folder: Path) -> Samples:
+        from nchw2nhwc.conversion import read
+        from nchw2nhwc.layout.interface import spatial_inputs
+
+        graph = read(self._converted.source, self._converted.options)
+        spatial = spatial_inputs(graph)
+        names = [v.name for v in graph.inputs if id(v) in spatial and v.rank == 4]
+        image = next((info for info in self._converted.inputs if [info.name] == names), None)
+        return read_images(folder, self._converted.inputs, image, self._options)
+
+    def _random(self, count: int) -> list[dict[str, Array]]:
+        return [random_inputs(self._converted.inputs, self._converted.index_limits, seed) for seed in range(count)]
+
+    def _to_calibrate(self) -> Samples:
+        assert self.calibration is not None, "a mode that needs samples was let through without any"
+        return self.calibration.samples
+
+    @cached_property
+    def _tested(self) -> tuple[Samples, str]:
+        """What accuracy is measured on, and that in words."""
+        if self._given:
+            return self._given, "the inputs of the check"
+        if self.calibration is None:
+            return self._random(RANDOM_SAMPLES), "random numbers"
+        origin = self.calibration.origin
+        return self.calibration.tested, f"{'held out of ' if self.calibration.held_out else ''}{origin}"
+
+    @cached_property
+    def _expected(self) -> list[dict[str, Array]]:
+        """What the source computes for the tested samples."""
+        outputs = self._converted.outputs
+        found = []
+        for k, sample in enumerate(self._tested[0]):
+            self._told(f"running the source: sample {k + 1} of {len(self._tested[0])}")
+            tensors = source_tensors(self._converted.source, self._converted.inputs, [info.tensor for info in outputs], sample)
+            found.append({info.name: tensors[info.tensor] for info in outputs})
+        return found
+
+    # ---- files -----------------------------------------------------------------------------------------------------------
+    def prepare(self) -> None:
+        """Find out what is wrong with samples, modes and names before anything is made. Raises OptionError."""
+        self._tensors_of(self._options.keep_float)
+        for mode in self._options.modes:
+            if needs_samples(recipe_of(mode, self._options)) and self.calibration is None:
+                raise OptionError(_NONE.format(mode), advice=_GIVE)
+
+    def content(self, mode: str) -> bytes:
+        """The quantized file of a mode. Raises OptionError, TargetError; with `auto_mixed` also CheckError."""
+        self.prepare()
+        static = mode in ("int8", "int8-full", "int16x8") or is_recipe(mode)
+        target = self._options.auto_mixed
+        if target is None or not static:
+            return self._made(mode, ())
+        found = fewest(lambda kept: self._made(mode, kept), self._layers_of, self._worst, target, self._told)
+        self._kept[mode] = tuple(dict.fromkeys(self._layer_of(name) for name in found.kept))
+        return found.content
+
+    def _made(self, mode: str, kept: Iterable[str]) -> bytes:
+        """The file with some tensors' operators kept in float, or finer."""
+        finer = kept if self._options.mixed_with == "int16" else ()
+        floats = [*self._tensors_of(self._options.keep_float), *(() if finer else kept)]
+        return self._engine.quantize(mode, recipe_of(mode, self._options, floats, finer), self._options.interface(mode),
+                                     None if is_recipe(mode) else floats, per_tensor=self._options.per_tensor,
+                                     ranges=self._options.ranges if mode in ("int8", "int8-full") else "minmax")
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return Engine(self._float, self._converted.source.name, self._converted.inputs, self._to_calibrate, self._told)
+
+    @cached_property
+    def _float(self) -> bytes:
+        return self._converted.flatbuffer().tobytes()
+
+    @property
+    def _graph(self) -> Subgraph:
+        return self._converted.flatbuffer().model.subgraphs[0]
+
+    # ---- accuracy --------------------------------------------------------------------------------------------------------
+    def accuracy(self, mode: str, file: Path | bytes) -> Accuracy:
+        """Compare a quantized file with the source. Raises CheckError."""
+        samples, data = self._tested
+        loaded = LoadedFile(file, self._converted.inputs)
+        actual = [loaded.run(self._converted.outputs, sample) for sample in samples]
+        plain = LoadedFile(file, self._converted.inputs, inside=True).run(self._converted.outputs, samples[0])
+        first = output_accuracy(self._expected[:1], [plain])
+        return Accuracy(output_accuracy(self._expected, actual), {n: e.sqnr for n, e in first.items() if e.equal is None},
+                        self._layers_of(file), len(samples), data, self._options.min_sqnr, self._kept.get(mode, ()))
+
+    def _layers_of(self, file: Path | bytes) -> tuple[LayerAccuracy, ...]:
+        return layer_accuracy(self._graph, self._float, file, self._converted.inputs, self._tested[0])
+
+    def _worst(self, content: bytes) -> float:
+        """The smallest SQNR of all outputs of a file."""
+        loaded = LoadedFile(content, self._converted.inputs)
+        actual = [loaded.run(self._converted.outputs, sample) for sample in self._tested[0]]
+        return min((each.sqnr for each in output_accuracy(self._expected, actual).values() if each.equal is None), default=0.0)
+
+    # ---- names -----------------------------------------------------------------------------------------------------------
+    def _tensors_of(self, layers: Iterable[str]) -> list[str]:
+        """What the file calls the results of the operators made from these layers (or tensors). Raises OptionError."""
+        graph = self._graph
+        found: list[str] = []
+        for wanted in layers:
+            mine = [graph.tensors[i].name for op in graph.operators if op.origin.layer == wanted for i in op.outputs]
+            mine = mine or [tensor.name for op in graph.operators for tensor in (graph.tensors[i] for i in op.outputs)
+                            if tensor.name == wanted]
+            if not mine:
+                raise self._unknown(wanted)
+            found += mine
+        return found
+
+    def _unknown(self, layer: str) -> OptionError:
+        """The error for a layer that no operator comes from, with names like it."""
+        graph = self._graph
+        known = {name for op in graph.operators for name in (op.origin.layer, *(graph.tensors[i].name for i in op.outputs))}
+        near = difflib.get_close_matches(layer, known, 3)
+        advice = f"Similar names: {', '.join(near)}." if near else "A layer that became part of another has that one's name."
+        return OptionError(f"--keep-float: no operator of the result is made from a layer '{layer}'",
+                           Location(self._converted.source.name), advice)
+
+    def _layer_of(self, tensor: str) -> str:
+        graph = self._graph
+        makers = (op.origin.layer for op in graph.operators if any(graph.tensors[i].name == tensor for i in op.outputs))
+        return next(makers, "") or tensor

@@ -1,0 +1,95 @@
+"""Ranges: those that would spoil a file, and those of least error."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from onnx import helper
+
+import nchw2nhwc
+from nchw2nhwc.quantize.clipping import least_error
+from tests.quantize.models import conv, network, pixel_weights, samples
+from tests.quantize.test_islands import operators, quantized, run
+
+
+def test_least_error_against_trying_all_values() -> None:
+    """The expected error of every candidate, by quantizing the values themselves."""
+    rng = np.random.default_rng(0)
+    for values in (rng.laplace(0, 1, 20000), np.maximum(rng.normal(0, 1, 20000), 0), np.append(rng.uniform(-1, 2, 20000), 90.0)):
+        low, high = least_error((lambda h: (h[0].astype(float), h[1]))(np.histogram(values[values != 0], 2048)))
+
+        def error(low: float, high: float, values: np.ndarray = values) -> float:
+            scale = (high - low) / 255
+            zero = np.round(-low / scale)
+            return float(np.mean((values - (np.clip(np.round(values / scale) + zero, 0, 255) - zero) * scale) ** 2))
+
+        whole = (min(values.min(), 0.0), max(values.max(), 0.0))
+        tried = min(error(whole[0] * a, whole[1] * b) for a in np.geomspace(1, 0.02, 30) for b in np.geomspace(1, 0.02, 30))
+        assert error(low, high) <= error(*whole)
+        assert error(low, high) < 1.3 * tried
+        assert low <= 0 <= high
+
+
+def test_a_mask_stays_in_float() -> None:
+    """-3e38 where a softmax is to ignore something: a scale for it would leave nothing of the rest."""
+    mask = np.zeros((1, 8, 8, 8))
+    mask[..., 5:] = -3e38
+    nodes = [helper.make_node("Add", ["c", "m"], ["a"], "mask"), helper.make_node("Softmax", ["a"], ["s"], "soft", axis=-1),
+             conv("s", "y", "last")]
+    converted, content = quantized(network(nodes, v=pixel_weights(4, 8), m=mask), "int8")
+    x = converted.inputs[0].to_result(samples()[5]["x"])
+    expected = run(converted.tflite(), x, xnnpack=False)
+    assert np.abs(run(content, x, xnnpack=False) - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_padding_with_the_lowest_number_keeps_the_scale() -> None:
+    nodes = [helper.make_node("MaxPool", ["c"], ["p"], "pool", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+             conv("p", "y", "last")]
+    converted, content = quantized(network(nodes, v=pixel_weights(4, 8)), "int8")
+    assert operators(content).count("DEQUANTIZE") == 1
+    x = converted.inputs[0].to_result(samples()[5]["x"])
+    expected = run(converted.tflite(), x, xnnpack=True)
+    assert np.abs(run(content, x, xnnpack=True) - expected).max() < 0.05 * np.abs(expected).max()
+
+
+def test_a_sum_that_cancels_does_not_stop_the_runtime() -> None:
+    """Always 0 between large operands: with its own range as scale LiteRT's kernel would end the process."""
+    nodes = [helper.make_node("Mul", ["c", "big"], ["w2"], "big"), helper.make_node("Sub", ["w2", "w2"], ["z"], "zero"),
+             helper.make_node("Add", ["z", "c"], ["y"], "add")]
+    _, content = quantized(network(nodes, big=np.array(1000.0)), "int8")
+    Interpreter(model_content=content).allocate_tensors()
+
+
+@pytest.mark.parametrize("mode", ["int8", "int16x8"])
+def test_small_values_of_a_logarithm(mode: str) -> None:
+    nodes = [helper.make_node("Mul", ["c", "c"], ["q"], "square"), helper.make_node("Add", ["q", "e"], ["p"], "eps"),
+             helper.make_node("Log", ["p"], ["l"], "log"), conv("l", "y", "last")]
+    model = network(nodes, v=pixel_weights(4, 8), e=np.array(1e-6))
+    converted = nchw2nhwc.convert(model)
+    content = converted.tflite(quantize=nchw2nhwc.QuantizeOptions([mode], calibration=samples(24), ranges="minmax"))
+    codes = operators(content)
+    assert codes[codes.index("LOG") - 1] == "ADD"
+    x = converted.inputs[0].to_result(samples()[5]["x"])
+    expected = run(converted.tflite(), x, xnnpack=True)
+    error = run(content, x, xnnpack=True) - expected
+    # The int8 value that is squared is off near 0 already; the logarithm of a sum in int8 would be -inf there.
+    assert np.sqrt(np.mean(error**2)) < {"int8": 0.35, "int16x8": 0.1}[mode] * np.sqrt(np.mean(expected**2))
+
+
+def test_weights_that_the_quantizer_does_not_know() -> None:
+    from onnx import TensorProto, numpy_helper
+
+    rng = np.random.default_rng(0)
+    table = numpy_helper.from_array(rng.normal(size=(64, 32)).astype(np.float32), "t")
+    graph = helper.make_graph([helper.make_node("Gather", ["t", "i"], ["y"], "pick")], "g",
+                              [helper.make_tensor_value_info("i", TensorProto.INT64, [1, 5])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [table])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    converted = nchw2nhwc.convert(model)
+    content = converted.tflite(quantize="weight8")
+    assert len(content) < 0.65 * len(converted.tflite())
+    ids = converted.inputs[0].to_result(np.array([[3, 1, 4, 1, 63]]))
+    error = run(content, ids, xnnpack=True) - run(converted.tflite(), ids, xnnpack=True)
+    largest = np.abs(numpy_helper.to_array(table)[[3, 1, 4, 1, 63]]).max(1)
+    assert (np.abs(error).max(-1)[0] <= largest / 254 + 1e-6).all()
