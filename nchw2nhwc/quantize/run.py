@@ -105,6 +105,9 @@ class Quantization:
     # ---- files -----------------------------------------------------------------------------------------------------------
     def prepare(self) -> None:
         """Find out what is wrong with samples, modes and names before anything is made. Raises OptionError."""
+        if self._converted.integers is not None:
+            raise OptionError("the source is quantized already, and the result keeps its scales", Location(self._converted.source.name),
+                              "Leave out --quantize, or give --dequantize too.")
         self._tensors_of(self._options.keep_float)
         for mode in self._options.modes:
             if needs_samples(recipe_of(mode, self._options)) and self.calibration is None:

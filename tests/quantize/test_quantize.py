@@ -209,6 +209,16 @@ def test_below_the_limit(tmp_path: Path) -> None:
     assert main(DIGITS / "digits.xml", "-o", tmp_path, "--quantize", "weight4", "--min-sqnr", "90", "--quiet") == 3
 
 
+def test_a_source_that_is_quantized_already() -> None:
+    graph = network([helper.make_node("QuantizeLinear", ["c", "s", "z"], ["q"], "q"),
+                     helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], "d"), conv("d", "y", "last")],
+                    v=pixel_weights(4, 8), s=np.array(0.05))
+    graph.graph.initializer.append(onnx.numpy_helper.from_array(np.array(0, np.int8), "z"))
+    with pytest.raises(OptionError, match=r"quantized already.*\n.*--dequantize"):
+        nchw2nhwc.convert(graph).tflite(quantize="dynamic")
+    assert nchw2nhwc.convert(graph, dequantize=True).tflite(quantize="dynamic")
+
+
 def test_options_that_contradict() -> None:
     for options in ({"quantize": ["int9"]}, {"calibration": "random"}, {"quantize": ["dynamic"], "io_dtype": ["int8"]},
                     {"quantize": ["int8"], "io_dtype": ["int8", "uint8"]}, {"quantize": ["int8"], "io_dtype": ["int4"]},
