@@ -148,5 +148,4 @@ def _stored(array: Array, detail: _Detail) -> Array:
     if not scale or dtype == array.dtype:
         return array
     limits = np.iinfo(dtype)
-    stored: Array = np.clip(np.round(array / scale) + zero, limits.min, limits.max).astype(dtype)
-    return stored
+    return np.asarray(np.clip(np.round(array.astype(np.float32) / np.float32(scale)) + zero, limits.min, limits.max), dtype)
