@@ -111,6 +111,8 @@ def test_an_op_of_its_own(clone: Path) -> None:
     (clone / "binarizer.py").write_text(setup[0].text, encoding="utf-8")
     assert _shell(clone, "python binarizer.py").returncode == 0
     follow(clone, SECOND)
+    listed = clone / "tests/emit/node_exceptions.py"
+    listed.write_text(listed.read_text(encoding="utf-8").replace('"test_ai_onnx_ml_binarizer", ', ""), encoding="utf-8")
     paths = ("tests/ops", "tests/layout/test_law.py", "tests/passes/decompose", "tests/emit/tflite")
     assert passed(clone, "-v", *paths, "-k", '"Binarizer or known_not_to_be"') >= 8, "the new op was not in the registry's tests"
 

@@ -16,7 +16,8 @@ WHILE_READING: Mapping[str, Sequence[str]] = {
     "training, not inference": (r"test_(adagrad|adam|momentum|nesterov_momentum)(_multiple)?( constants)?", r"test_gradient_of_\w+"),
     "strings: no tensor of a target holds them": (r"test_strnorm_model_\w+",),
     "operators of other domains: machine learning on tables, previews": (
-        r"test_ai_onnx_ml_\w+( constants)?", r"test_flexattention(?!\w*expanded)\w*( constants)?"),
+        "test_ai_onnx_ml_binarizer", r"test_ai_onnx_ml_array_feature_extractor( constants)?", r"test_ai_onnx_ml_tree_ensemble_\w+",
+        r"test_flexattention(?!\w*expanded)\w*( constants)?"),
     "the shape of a result is another one for another axis or another number of steps, which only the data tells": (
         r"test_loop11( constants)?", r"test_range_\w+_delta_expanded( constants)?", "test_dft_irfft", "test_stft", "test_sequence_model8",
         r"test_affine_grid_\dd(_align_corners)?(_expanded)?", r"test_col2im(_\w+)?", "test_maxunpool_export_with_output_shape",
