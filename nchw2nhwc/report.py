@@ -163,7 +163,8 @@ class FileReport(TypedDict):
 
 
 class Report(TypedDict):
-    """The whole report."""
+    """The whole report. `notes` say what is not as in the source, or needs care: element types that are computed in others, for
+    instance."""
 
     inputs: list[TensorReport]
     outputs: list[TensorReport]
@@ -175,6 +176,7 @@ class Report(TypedDict):
     quantizations: dict[str, QuantizationReport]
     files: dict[str, FileReport]
     seconds: dict[str, float]
+    notes: list[str]
 
 
 def build_report(converted: Converted) -> Report:
@@ -192,6 +194,7 @@ def build_report(converted: Converted) -> Report:
         "quantizations": {mode: _quantization(accuracy) for mode, accuracy in converted.accuracy.items()},
         "files": {kind: {"path": str(path), "bytes": size} for kind, (path, size) in converted.files.items()},
         "seconds": {**{name: round(s, 6) for name, s in stages.seconds.items()}, "total": round(stages.total, 6)},
+        "notes": list(dict.fromkeys(layout.graph.notes)),
     }
 
 

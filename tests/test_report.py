@@ -8,6 +8,7 @@ import math
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nchw2nhwc import Converted, convert
@@ -15,6 +16,7 @@ from nchw2nhwc.check import CheckResult
 from nchw2nhwc.cli_summary import print_summary, size_text
 from nchw2nhwc.report import to_json
 from tests.digits import ROOT, XML
+from tests.parse.onnx.models import model, node, tensor
 
 
 @pytest.fixture
@@ -73,3 +75,9 @@ def test_why_there_was_no_check(digits: Converted) -> None:
 def test_sizes_in_words() -> None:
     assert [size_text(n) for n in (0, 999, 1000, 34_120, 5_250_000, 3_000_000_000, 4 * 10**12)] == [
         "0 B", "999 B", "1.0 kB", "34.1 kB", "5.2 MB", "3.0 GB", "4000.0 GB"]
+
+
+def test_other_element_types_are_noted() -> None:
+    source = model([node("Relu", "x")], [tensor("x", (2, 3), np.float64)])
+    assert convert(source).report["notes"] == ["input 'x' is float64 in the source and float32 in the result",
+                                               "output 'y' is float64 in the source and float32 in the result"]
