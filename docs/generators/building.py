@@ -12,6 +12,7 @@ from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.ops import REGISTRY, Op, base, kinds
+from nchw2nhwc.ops.expression import Expression
 from nchw2nhwc.ops.rules import Rule
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.onnx.registry import LayerBuilder
@@ -127,7 +128,8 @@ def keras() -> str:
 
 def decompositions() -> str:
     """What decompositions build with."""
-    terms = [f for name, f in vars(Term).items() if isinstance(f, FunctionType) and not name.startswith("_") and f.__doc__]
+    terms = [f for cls in (Expression, Term) for name, f in vars(cls).items()
+             if isinstance(f, FunctionType) and not name.startswith("_") and f.__doc__]
     return "\n\n".join([_functions(*(getattr(Rewriter, name) for name in _REWRITER), of="rw."), _functions(*_functions_of(slices)),
                         _functions(*_MATCH), _functions(*terms, of="term.")])
 

@@ -19,42 +19,42 @@ from nchw2nhwc.ops.binary import Where
 from nchw2nhwc.ops.dynamic import DynamicBroadcast, DynamicIota, DynamicReduce, DynamicReshape
 from nchw2nhwc.ops.indexing import Gather, TopK
 from nchw2nhwc.ops.movement import Concat
-from nchw2nhwc.ops.reduce import CumSum, ReduceProd, ReduceSum
+from nchw2nhwc.ops.reduce import CumSum, ReduceProd
 from nchw2nhwc.ops.selection import Compress
 from nchw2nhwc.parse.builder import Builder
-from nchw2nhwc.parse.terms import INT64, Term
+from nchw2nhwc.parse.formula import INT64, Formula
 
 FAR = 1 << 40
 """A position past the end of every axis."""
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
-def vector(b: Builder, value: Value) -> Term:
+def vector(b: Builder, value: Value) -> Formula:
     """A tensor of numbers as a vector of int64. Raises ShapeError where it is not known how many they are."""
     static(product(value.shape), "how many numbers an operand holds")
-    return Term(b, b.reshape(value, (product(value.shape),))).cast(INT64)
+    return Formula(b, b.reshape(value, (product(value.shape),))).cast(INT64)
 
 
-def number(b: Builder, value: Value) -> Term:
+def number(b: Builder, value: Value) -> Formula:
     """The only element of a tensor, as int64 without axes."""
-    return Term(b, b.reshape(value, ())).cast(INT64)
+    return Formula(b, b.reshape(value, ())).cast(INT64)
 
 
-def elements(numbers: Term) -> list[Term]:
+def elements(numbers: Formula) -> list[Formula]:
     """The elements of a vector, each without axes."""
     b, count = numbers.b, static(numbers.value.shape[0], "how many numbers an operand holds")
-    return [Term(b, b.add1(Gather(0), numbers.value, b.const(k, INT64))) for k in range(count)]
+    return [Formula(b, b.add1(Gather(0), numbers.value, b.const(k, INT64))) for k in range(count)]
 
 
-def together(b: Builder, numbers: Sequence[Term]) -> Value:
+def together(b: Builder, numbers: Sequence[Formula]) -> Value:
     """Numbers without axes as one vector."""
     parts = [b.reshape(n.value, (1,)) for n in numbers]
     return parts[0] if len(parts) == 1 else b.add1(Concat(0), *parts)
 
 
-def size_of(b: Builder, size: Size) -> Term:
+def size_of(b: Builder, size: Size) -> Formula:
     """A size as a number."""
-    return Term(b, b.reshape(b.sizes((size,), INT64), ()))
+    return Formula(b, b.reshape(b.sizes((size,), INT64), ()))
 
 
 def fresh(b: Builder, what: str) -> Dim:
@@ -67,23 +67,23 @@ def fresh_name(b: Builder, what: str) -> str:
     return b.graph.unique_name(f"{b.origin.layer or 'layer'}_{what}")
 
 
-def positions(b: Builder, size: Size) -> Term:
+def positions(b: Builder, size: Size) -> Formula:
     """0, 1, 2, ... along an axis of this size."""
     if isinstance(size, int):
-        return Term(b, b.const(np.arange(size), INT64))
+        return Formula(b, b.const(np.arange(size), INT64))
     ones = b.add1(DynamicBroadcast((size,)), b.const(1, INT64), b.sizes((size,), INT64))
-    return Term(b, b.add1(CumSum(0, exclusive=True), ones))
+    return Formula(b, b.add1(CumSum(0, exclusive=True), ones))
 
 
-def counted(b: Builder, count: Term, what: str = "count") -> Term:
+def counted(b: Builder, count: Formula, what: str = "count") -> Formula:
     """0, 1, 2, ... below a number that is computed."""
-    return Term(b, b.add1(DynamicIota(fresh_name(b, what)), count.value))
+    return Formula(b, b.add1(DynamicIota(fresh_name(b, what)), count.value))
 
 
-def per_axis(axes: Term | Sequence[int], given: Term, rank: int, default: Sequence[Term]) -> dict[int, Term]:
+def per_axis(axes: Formula | Sequence[int], given: Formula, rank: int, default: Sequence[Formula]) -> dict[int, Formula]:
     """The number that `given` has for each axis: of those that `axes` names only, if it is known; else of all, `default` for the
     others."""
-    if not isinstance(axes, Term):
+    if not isinstance(axes, Formula):
         return dict(zip(axes, elements(given)))
     wrapped = axes % rank
     found = {}
@@ -94,28 +94,28 @@ def per_axis(axes: Term | Sequence[int], given: Term, rank: int, default: Sequen
     return found
 
 
-def total(numbers: Term) -> Term:
+def total(numbers: Formula) -> Formula:
     """The sum of a vector."""
-    return numbers.of(ReduceSum((0,), False))
+    return numbers.sum(0)
 
 
-def any_of(truths: Term) -> Term:
+def any_of(truths: Formula) -> Formula:
     """Whether any element of a vector holds."""
     return total(truths.cast(INT64)) > 0
 
 
 # ---- parts of tensors ------------------------------------------------------------------------------------------------
-def kept(b: Builder, x: Value, condition: Term, axis: int) -> Value:
+def kept(b: Builder, x: Value, condition: Formula, axis: int) -> Value:
     """The slices of x along `axis` where the condition holds."""
     return b.add1(Compress(axis, fresh_name(b, "count")), x, condition.value)
 
 
-def taken(b: Builder, x: Value, indices: Term, axis: int) -> Value:
+def taken(b: Builder, x: Value, indices: Formula, axis: int) -> Value:
     """The slices of x along `axis` at these positions."""
     return b.add1(Gather(axis), x, indices.value)
 
 
-def sliced(b: Builder, x: Value, axis: int, start: Term, stop: Term, step: Term) -> Value:
+def sliced(b: Builder, x: Value, axis: int, start: Formula, stop: Formula, step: Formula) -> Value:
     """x[start:stop:step] along one axis, with numpy's meaning of ends that are negative or too large. A step of 0 selects nothing."""
     size = size_of(b, x.shape[axis])
     backwards = step < 0
@@ -133,15 +133,15 @@ def sliced(b: Builder, x: Value, axis: int, start: Term, stop: Term, step: Term)
     return kept(b, turned, chosen, axis)
 
 
-def split(b: Builder, x: Value, axis: int, sizes: Term) -> list[Value]:
+def split(b: Builder, x: Value, axis: int, sizes: Formula) -> list[Value]:
     """x cut along an axis into parts of these sizes, one after the other."""
     place = positions(b, x.shape[axis])
-    ends = elements(sizes.of(CumSum(0)))
+    ends = elements(sizes.cumsum(0))
     begins = [size_of(b, 0), *ends[:-1]]
     return [kept(b, x, (place >= begin) & (place < end), axis) for begin, end in zip(begins, ends)]
 
 
-def padded(b: Builder, x: Value, axis: int, begin: Term, end: Term, mode: str, fill: Value | None) -> Value:
+def padded(b: Builder, x: Value, axis: int, begin: Formula, end: Formula, mode: str, fill: Value | None) -> Value:
     """x with elements added before and after an axis, or cut off where the number is negative."""
     size = size_of(b, x.shape[axis])
     place = counted(b, size + begin + end, "padded") - begin
@@ -158,12 +158,12 @@ def padded(b: Builder, x: Value, axis: int, begin: Term, end: Term, mode: str, f
     found = taken(b, x, source, axis)
     if mode != "constant":
         return found
-    inside = ((place >= 0) & (place < size)).reshape((place.value.shape[0], *(1,) * (x.rank - axis - 1)))
+    inside = ((place >= 0) & (place < size)).reshape(place.shape[0], *(1,) * (x.rank - axis - 1))
     return b.add1(Where(), inside.value, found, fill if fill is not None else b.const(0, x.type.dtype))
 
 
 # ---- shapes ----------------------------------------------------------------------------------------------------------
-def broadcast(b: Builder, x: Value, shape: Term) -> Value:
+def broadcast(b: Builder, x: Value, shape: Formula) -> Value:
     """x broadcast together with a shape, as numpy does."""
     length = static(shape.value.shape[0], "the rank of a result")
     rank = max(length, x.rank)
@@ -174,26 +174,26 @@ def broadcast(b: Builder, x: Value, shape: Term) -> Value:
     return b.add1(DynamicBroadcast(known), x, together(b, sizes)) if rank else x
 
 
-def full(b: Builder, element: Value, shape: Term) -> Value:
+def full(b: Builder, element: Value, shape: Formula) -> Value:
     """A tensor of this shape that is filled with one element."""
     return broadcast(b, element, shape)
 
 
-def tiled(b: Builder, x: Value, axis: int, times: Term) -> Value:
+def tiled(b: Builder, x: Value, axis: int, times: Formula) -> Value:
     """x repeated along an axis."""
     size = size_of(b, x.shape[axis])
     return taken(b, x, counted(b, size * times, "tiled") % size, axis)
 
 
-def reshaped(b: Builder, x: Value, shape: Term, *, keep_zeros: bool) -> Value:
+def reshaped(b: Builder, x: Value, shape: Formula, *, keep_zeros: bool) -> Value:
     """x under a shape with ONNX's placeholders: -1 is what is left, and 0 the size of that axis unless `keep_zeros`."""
     rank = static(shape.value.shape[0], "the rank of a result")
     if not rank:
         return b.reshape(x, ())
     if not keep_zeros:
         have = b.sizes(tuple(x.shape[k] if k < x.rank else 0 for k in range(rank)), INT64)
-        shape = shape.equals(0).choose(Term(b, have), shape)
-    known = shape.equals(-1).choose(Term(b, b.const(np.ones(rank), INT64)), shape).of(ReduceProd((0,), False))
+        shape = shape.equals(0).choose(Formula(b, have), shape)
+    known = shape.equals(-1).choose(Formula(b, b.const(np.ones(rank), INT64)), shape).apply(ReduceProd((0,), False))
     rest = size_of(b, product(x.shape)) // known.at_least(1)
     open_one = shape.equals(-1)
     return with_sizes(b, x, b.add1(Where(), open_one.value, rest.value, shape.value))
@@ -205,14 +205,14 @@ def with_sizes(b: Builder, x: Value, sizes: Value) -> Value:
     return b.add1(DynamicReshape(tuple(fresh(b, "size") for _ in range(rank))), x, sizes)
 
 
-def squeezed(b: Builder, x: Value, axes: Term) -> Value:
+def squeezed(b: Builder, x: Value, axes: Formula) -> Value:
     """x without these axes."""
     if axes.value.shape == (x.rank,):
         return b.reshape(x, ())
     return with_sizes(b, x, remaining(b, x, axes))
 
 
-def remaining(b: Builder, x: Value, axes: Term) -> Value:
+def remaining(b: Builder, x: Value, axes: Formula) -> Value:
     """The sizes of x without those of these axes."""
     left = x.rank - static(axes.value.shape[0], "how many axes go")
     if left < 0:
@@ -220,33 +220,33 @@ def remaining(b: Builder, x: Value, axes: Term) -> Value:
     return _first(b, ~_among(b, axes % x.rank, x.rank), b.sizes(x.shape, INT64), left)
 
 
-def _among(b: Builder, axes: Term, rank: int) -> Term:
+def _among(b: Builder, axes: Formula, rank: int) -> Formula:
     """For each of `rank` axes whether it is one of these."""
-    return reduce(Term.__or__, [each.equals(Term(b, b.const(np.arange(rank), INT64))) for each in elements(axes)])
+    return reduce(Formula.__or__, [each.equals(Formula(b, b.const(np.arange(rank), INT64))) for each in elements(axes)])
 
 
-def unsqueezed(b: Builder, x: Value, axes: Term) -> Value:
+def unsqueezed(b: Builder, x: Value, axes: Formula) -> Value:
     """x with new axes of size 1 at these places of the result."""
     rank = x.rank + static(axes.value.shape[0], "how many axes are new")
     if not x.rank:
         return b.reshape(x, (1,) * rank)
     new = _among(b, axes % rank, rank)
-    old = (~new).cast(INT64).of(CumSum(0)) - 1
-    sizes = Term(b, b.add1(Gather(0), b.sizes(x.shape, INT64), old.at_least(0).value))
-    return with_sizes(b, x, new.choose(Term(b, b.const(np.ones(rank), INT64)), sizes).value)
+    old = (~new).cast(INT64).cumsum(0) - 1
+    sizes = Formula(b, b.add1(Gather(0), b.sizes(x.shape, INT64), old.at_least(0).value))
+    return with_sizes(b, x, new.choose(Formula(b, b.const(np.ones(rank), INT64)), sizes).value)
 
 
-def _first(b: Builder, condition: Term, numbers: Value, count: int) -> Value:
+def _first(b: Builder, condition: Formula, numbers: Value, count: int) -> Value:
     """The numbers where the condition holds, of which there are `count`."""
     rank = static(numbers.shape[0], "how many numbers there are")
     places = b.const(np.arange(rank), INT64)
-    key = condition.choose(Term(b, places), rank)
+    key = condition.choose(Formula(b, places), rank)
     order, _ = b.add(TopK(0, count, False), key.value)
     return b.add1(Gather(0), numbers, order)
 
 
 # ---- reductions ------------------------------------------------------------------------------------------------------
-def reduced(b: Builder, kind: str, x: Value, axes: Term, keepdims: bool) -> Value:
+def reduced(b: Builder, kind: str, x: Value, axes: Formula, keepdims: bool) -> Value:
     """x reduced over axes that are computed, of which it is known how many there are."""
     count = static(axes.value.shape[0], "how many axes are reduced")
     if count > x.rank:
@@ -258,21 +258,21 @@ def reduced(b: Builder, kind: str, x: Value, axes: Term, keepdims: bool) -> Valu
     return b.add1(DynamicReduce(kind, keepdims, shape), x, axes.value)
 
 
-def _reduced_nothing(b: Builder, kind: str, x: Value, axes: Term, keepdims: bool) -> Value:
+def _reduced_nothing(b: Builder, kind: str, x: Value, axes: Formula, keepdims: bool) -> Value:
     """What a reduction makes of no elements, wherever the result has any."""
     element = REGISTRY[kind]((0,), False).run(np.zeros(0, x.type.dtype))[0]  # type: ignore[call-arg]
     if keepdims:
         gone = _among(b, axes % x.rank, x.rank)
-        sizes = gone.choose(Term(b, b.const(np.ones(x.rank), INT64)), Term(b, b.sizes(x.shape, INT64)))
+        sizes = gone.choose(Formula(b, b.const(np.ones(x.rank), INT64)), Formula(b, b.sizes(x.shape, INT64)))
     else:
-        sizes = Term(b, remaining(b, x, axes))
+        sizes = Formula(b, remaining(b, x, axes))
     return full(b, b.const(element), sizes)
 
 
-def along_any(b: Builder, axis: Term, x: Value, results: Sequence[Value]) -> Value:
+def along_any(b: Builder, axis: Formula, x: Value, results: Sequence[Value]) -> Value:
     """Of results that an op has along each of its axes, that for an axis that is computed; all are of one type."""
     wrapped = axis % x.rank
-    found = Term(b, results[-1])
+    found = Formula(b, results[-1])
     for k in reversed(range(len(results) - 1)):
-        found = wrapped.equals(k).choose(Term(b, results[k]), found)
+        found = wrapped.equals(k).choose(Formula(b, results[k]), found)
     return found.value

@@ -9,126 +9,41 @@ import numpy as np
 from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import Array, DType
-from nchw2nhwc.ops import binary, elementwise, reduce
+from nchw2nhwc.ops import reduce
 from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.expression import Expression
 from nchw2nhwc.ops.indexing import Gather, GatherElements, TopK
 from nchw2nhwc.ops.movement import Concat, Expand, Slice
 from nchw2nhwc.parse.builder import Builder
 
+INT64: DType = np.dtype(np.int64)
 
-class Formula:
+
+class Formula(Expression):
     """A value in a formula: `x * 2 + y` adds the nodes that compute it. Numbers and arrays become constants of x's element type."""
 
-    __slots__ = ("b", "value")
+    __slots__ = ("b",)
 
     def __init__(self, b: Builder, value: Value) -> None:
-        self.b, self.value = b, value
+        super().__init__(value)
+        self.b = b
 
-    @property
-    def shape(self) -> tuple[Size, ...]:
-        return self.value.shape
+    def _of(self, value: Value) -> Formula:
+        return Formula(self.b, value)
 
-    @property
-    def dtype(self) -> DType:
-        return self.value.type.dtype
+    def _add(self, op: Op, *inputs: Value) -> Value:
+        return self.b.add1(op, *inputs)
 
-    def _operand(self, other: Formula | Array | float) -> Value:
-        return other.value if isinstance(other, Formula) else self.b.const(np.asarray(other).astype(self.dtype))
+    def _constant(self, number: Array | float) -> Value:
+        return self.b.const(np.asarray(number).astype(self.dtype))
 
-    def apply(self, op: Op, *others: Formula | Array | float) -> Formula:
-        """The op with this as operand 0."""
-        return Formula(self.b, self.b.add1(op, self.value, *map(self._operand, others)))
-
-    def _after(self, op: Op, first: Array | float) -> Formula:
-        return Formula(self.b, self.b.add1(op, self._operand(first), self.value))
-
-    # ---- arithmetic ------------------------------------------------------------------------------------------------
-    def __add__(self, other: Formula | Array | float) -> Formula:
-        return self.apply(binary.Add(), other)
-
-    def __radd__(self, other: float) -> Formula:
-        return self.apply(binary.Add(), other)
-
-    def __sub__(self, other: Formula | Array | float) -> Formula:
-        return self.apply(binary.Sub(), other)
-
-    def __rsub__(self, other: float) -> Formula:
-        return self._after(binary.Sub(), other)
-
-    def __mul__(self, other: Formula | Array | float) -> Formula:
-        return self.apply(binary.Mul(), other)
-
-    def __rmul__(self, other: float) -> Formula:
-        return self.apply(binary.Mul(), other)
-
-    def __truediv__(self, other: Formula | Array | float) -> Formula:
-        return self.apply(binary.Div(), other)
-
-    def __floordiv__(self, other: Formula | Array | float) -> Formula:
-        return self.apply(binary.FloorDiv(), other)
-
-    def __abs__(self) -> Formula:
-        return self.apply(elementwise.Abs())
-
-    def at_least(self, other: Formula | Array | float) -> Formula:
-        """The larger of the two."""
-        return self.apply(binary.Maximum(), other)
-
-    def at_most(self, other: Formula | Array | float) -> Formula:
-        """The smaller of the two."""
-        return self.apply(binary.Minimum(), other)
-
-    def floor(self) -> Formula:
-        return self.apply(elementwise.Floor())
-
-    def ceil(self) -> Formula:
-        return self.apply(elementwise.Ceil())
-
-    def exp(self) -> Formula:
-        return self.apply(elementwise.Exp())
-
-    # ---- truth -----------------------------------------------------------------------------------------------------
-    def __lt__(self, other: Formula | Array | float) -> Formula:
-        return self.apply(binary.Less(), other)
-
-    def __le__(self, other: Formula | Array | float) -> Formula:
-        return self.apply(binary.LessEqual(), other)
-
-    def __gt__(self, other: Formula | Array | float) -> Formula:
-        return self.apply(binary.Greater(), other)
-
-    def __ge__(self, other: Formula | Array | float) -> Formula:
-        return self.apply(binary.GreaterEqual(), other)
-
-    def equals(self, other: Formula | Array | float) -> Formula:
-        """Whether the elements are equal."""
-        return self.apply(binary.Equal(), other)
-
-    def differs(self, other: Formula | Array | float) -> Formula:
-        """Whether the elements are not equal."""
-        return self.apply(binary.NotEqual(), other)
-
-    def __and__(self, other: Formula) -> Formula:
-        return self.apply(binary.LogicalAnd(), other)
-
-    def __or__(self, other: Formula) -> Formula:
-        return self.apply(binary.LogicalOr(), other)
-
-    def __invert__(self) -> Formula:
-        return self.apply(elementwise.LogicalNot())
-
-    def choose(self, then: Formula, otherwise: Formula | Array | float) -> Formula:
-        """`then` where this holds, else `otherwise`, which a number stands for in the element type of `then`."""
-        return Formula(self.b, self.b.add1(binary.Where(), self.value, then.value, then._operand(otherwise)))
-
-    # ---- types and shapes ------------------------------------------------------------------------------------------
-    def cast(self, dtype: DType | type[np.generic]) -> Formula:
-        """As another element type."""
-        wanted: DType = np.dtype(dtype)
-        return self if self.dtype == wanted else self.apply(elementwise.Cast(wanted))
-
+    # ---- shapes ----------------------------------------------------------------------------------------------------
     def reshape(self, *shape: Size) -> Formula:
         return Formula(self.b, self.b.reshape(self.value, shape))
+
+    def column(self) -> Formula:
+        """A vector as a matrix of one column."""
+        return self.reshape(*self.shape, 1)
 
     def transpose(self, *perm: int) -> Formula:
         return Formula(self.b, self.b.transpose(self.value, perm))
@@ -146,12 +61,11 @@ class Formula:
 
     def take(self, indices: Formula | Array | int, axis: int = 0) -> Formula:
         """The elements at indices along an axis."""
-        where = indices.value if isinstance(indices, Formula) else self.b.const(np.asarray(indices, np.int64))
-        return Formula(self.b, self.b.add1(Gather(axis), self.value, where))
+        return self.apply(Gather(axis), indices.value if isinstance(indices, Formula) else self.b.const(np.asarray(indices, np.int64)))
 
     def take_along(self, indices: Formula, axis: int) -> Formula:
         """One index along an axis for each element of the result."""
-        return Formula(self.b, self.b.add1(GatherElements(axis), self.value, indices.value))
+        return self.apply(GatherElements(axis), indices)
 
     def top(self, count: int, axis: int, largest: bool = True) -> tuple[Formula, Formula]:
         """The largest or smallest elements along an axis, best first, and where they are; of equal ones the first."""
@@ -175,5 +89,5 @@ class Formula:
 
 def joined(parts: Sequence[Formula], axis: int) -> Formula:
     """One behind the other along an axis."""
-    first = parts[0]
-    return first if len(parts) == 1 else Formula(first.b, first.b.add1(Concat(axis), *(p.value for p in parts)))
+    first, *others = parts
+    return first.apply(Concat(axis), *others) if others else first

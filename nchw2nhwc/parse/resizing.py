@@ -19,11 +19,11 @@ from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.kinds import check_choices, integer_range, kind_of
 from nchw2nhwc.ops.matmul import MatMul
-from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin, ReduceSum
+from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.builder import Builder
-from nchw2nhwc.parse.terms import INT64, Term
+from nchw2nhwc.parse.formula import INT64, Formula
 
 FLOAT32: DType = np.dtype(np.float32)
 
@@ -36,12 +36,12 @@ class Along:
     """How one axis is resized: to `count` elements by a factor of `scale`; `region` is where it starts and ends, of all 0 to 1."""
 
     axis: int
-    count: Term
-    scale: Term
-    region: tuple[Term, Term] | None = None
+    count: Formula
+    scale: Formula
+    region: tuple[Formula, Formula] | None = None
 
 
-def by_scales(b: Builder, x: Value, axes: Sequence[int], scales: Value, region: Sequence[tuple[Term, Term]] | None) -> list[Along]:
+def by_scales(b: Builder, x: Value, axes: Sequence[int], scales: Value, region: Sequence[tuple[Formula, Formula]] | None) -> list[Along]:
     """Each axis times its scale, or times that and the part of it that the region covers, rounded down."""
     found = []
     for k, (axis, scale) in enumerate(zip(axes, floats(b, scales, len(axes)))):
@@ -53,32 +53,32 @@ def by_scales(b: Builder, x: Value, axes: Sequence[int], scales: Value, region: 
 
 
 def by_sizes(b: Builder, x: Value, axes: Sequence[int], sizes: Value, policy: str,
-             region: Sequence[tuple[Term, Term]] | None) -> list[Along]:
+             region: Sequence[tuple[Formula, Formula]] | None) -> list[Along]:
     """Each axis to its size, or ("not_larger", "not_smaller") all by the same factor."""
     wanted = dynamic.vector(b, sizes)
     if wanted.value.shape != (len(axes),) or policy not in ("stretch", "not_larger", "not_smaller"):
         raise ShapeError(f"sizes {sizes.type} with the policy '{policy}' do not fit {len(axes)} axes")
-    have = Term(b, b.sizes(tuple(x.shape[a] for a in axes), INT64)).cast(FLOAT32)
+    have = Formula(b, b.sizes(tuple(x.shape[a] for a in axes), INT64)).cast(FLOAT32)
     scales = wanted.cast(FLOAT32) / have
     if policy != "stretch":
-        extreme = scales.of((ReduceMin if policy == "not_larger" else ReduceMax)((0,), True))
+        extreme = scales.apply((ReduceMin if policy == "not_larger" else ReduceMax)((0,), True))
         wanted = (have * extreme + 0.5).floor().cast(INT64)
-        scales = extreme * Term(b, b.const(np.ones(len(axes)), FLOAT32))
+        scales = extreme * Formula(b, b.const(np.ones(len(axes)), FLOAT32))
     pairs = zip(axes, dynamic.elements(wanted), dynamic.elements(scales))
     return [Along(axis, count, scale, None if region is None else region[k]) for k, (axis, count, scale) in enumerate(pairs)]
 
 
-def regions(b: Builder, roi: Value, count: int) -> list[tuple[Term, Term]]:
+def regions(b: Builder, roi: Value, count: int) -> list[tuple[Formula, Formula]]:
     """The start and the end of the region of interest along each axis."""
     ends = floats(b, roi, 2 * count)
     return list(zip(ends[:count], ends[count:]))
 
 
-def floats(b: Builder, value: Value, count: int) -> list[Term]:
+def floats(b: Builder, value: Value, count: int) -> list[Formula]:
     """So many numbers, each as float32 without axes."""
     if value.shape != (count,):
         raise ShapeError(f"{count} numbers are needed, not {value.type}")
-    return dynamic.elements(Term(b, value).cast(FLOAT32))
+    return dynamic.elements(Formula(b, value).cast(FLOAT32))
 
 
 def resized(b: Builder, x: Value, along: Sequence[Along], op: Resize, *, outwards: bool = False) -> Value:
@@ -96,17 +96,17 @@ def resized(b: Builder, x: Value, along: Sequence[Along], op: Resize, *, outward
     if op.coordinate_mode == "tf_crop_and_resize":
         for each, places in zip(along, where):
             outside = (places < 0) | (places > dynamic.size_of(b, x.shape[each.axis]).cast(FLOAT32) - 1)
-            mask = outside.reshape((places.value.shape[0], *(1,) * (x.rank - each.axis - 1)))
-            result = mask.choose(Term(b, b.const(op.extrapolation_value, result.type.dtype)), result).value
+            mask = outside.reshape(places.shape[0], *(1,) * (x.rank - each.axis - 1))
+            result = mask.choose(Formula(b, b.const(op.extrapolation_value, result.type.dtype)), result).value
     if result.type.dtype == x.type.dtype:
         return result
     if kind_of(x.type.dtype) == "integer":
         low, high = integer_range(x.type.dtype)
-        result = Term(b, result).at_least(low).at_most(high).value
+        result = Formula(b, result).at_least(low).at_most(high).value
     return b.add1(Cast(x.type.dtype), result)
 
 
-def _positions(b: Builder, x: Value, along: Along, mode: str) -> Term:
+def _positions(b: Builder, x: Value, along: Along, mode: str) -> Formula:
     """Where in the operand each element of the result comes from; see `ops.resize.source_positions`."""
     size = dynamic.size_of(b, x.shape[along.axis])
     before, after, scale = size.cast(FLOAT32), along.count.cast(FLOAT32), along.scale
@@ -133,7 +133,7 @@ def _positions(b: Builder, x: Value, along: Along, mode: str) -> Term:
     return (scale.equals(1) & along.count.equals(size)).choose(place, where)
 
 
-def _nearest(b: Builder, x: Value, along: Along, where: Term, mode: str) -> Term:
+def _nearest(b: Builder, x: Value, along: Along, where: Formula, mode: str) -> Formula:
     """Which element each place copies; "outwards" rounds down where the axis grows and up where it shrinks."""
     below = where.floor()
     rest = where - below
@@ -151,36 +151,36 @@ def _nearest(b: Builder, x: Value, along: Along, where: Term, mode: str) -> Term
     return index.cast(INT64).at_least(0).at_most(dynamic.size_of(b, x.shape[along.axis]) - 1)
 
 
-def _matrix(b: Builder, size: int, along: Along, where: Term, op: Resize) -> Term:
+def _matrix(b: Builder, size: int, along: Along, where: Formula, op: Resize) -> Formula:
     """The weights (result, operand); see `ops.resize.interpolation_matrix`. Antialiasing reaches as far as the operand is long."""
     radius = 1 if op.mode == "linear" else 2
     column = where.column()
     if op.antialias:
-        stretch = Term(b, b.const(1, FLOAT32)) / along.scale.at_most(1)
+        stretch = Formula(b, b.const(1, FLOAT32)) / along.scale.at_most(1)
         reach = radius * size + radius
         places = np.arange(-reach, size + reach)
-        weights = _kernel((Term(b, b.const(places, FLOAT32)) - column) / stretch, op)
+        weights = _kernel((Formula(b, b.const(places, FLOAT32)) - column) / stretch, op)
         if op.exclude_outside:
-            weights = weights * Term(b, b.const((places >= 0) & (places < size), FLOAT32))
+            weights = weights * Formula(b, b.const((places >= 0) & (places < size), FLOAT32))
         edges = np.equal(np.clip(places, 0, size - 1)[:, None], np.arange(size)).astype(np.float32)
-        return _normalised(weights).of(MatMul(), b.const(edges))
-    nearby = Term(b, b.const(np.arange(1 - radius, radius + 1), FLOAT32)) + column.floor()
+        return _normalised(weights).apply(MatMul(), b.const(edges))
+    nearby = Formula(b, b.const(np.arange(1 - radius, radius + 1), FLOAT32)) + column.floor()
     weights = _kernel(nearby - column, op)
     if op.exclude_outside:
         weights = _normalised(weights * ((nearby >= 0) & (nearby < size)).cast(FLOAT32))
     index = nearby.at_least(0).at_most(size - 1)
     count = where.value.shape[0]
-    meant = index.reshape((count, 2 * radius, 1)).equals(Term(b, b.const(np.arange(size), FLOAT32))).cast(FLOAT32)
-    return (weights.reshape((count, 2 * radius, 1)) * meant).of(ReduceSum((1,), False))
+    meant = index.reshape(count, 2 * radius, 1).equals(Formula(b, b.const(np.arange(size), FLOAT32))).cast(FLOAT32)
+    return (weights.reshape(count, 2 * radius, 1) * meant).sum(1)
 
 
-def _normalised(weights: Term) -> Term:
+def _normalised(weights: Formula) -> Formula:
     """Rows with a sum of 1, but for those of zeros."""
-    sums = weights.of(ReduceSum((1,), True))
-    return weights / sums.equals(0).choose(Term(weights.b, weights.b.const(1, FLOAT32)), sums)
+    sums = weights.sum(1, keepdims=True)
+    return weights / sums.equals(0).choose(Formula(weights.b, weights.b.const(1, FLOAT32)), sums)
 
 
-def _kernel(distance: Term, op: Resize) -> Term:
+def _kernel(distance: Formula, op: Resize) -> Formula:
     """See `ops.resize`: a triangle, or Keys' cubic."""
     d = abs(distance)
     if op.mode == "linear":
@@ -191,7 +191,7 @@ def _kernel(distance: Term, op: Resize) -> Term:
     return (d <= 1).choose(near, (d < 2).choose(far, 0))
 
 
-def _weighted(b: Builder, x: Value, axis: int, matrix: Term) -> Value:
+def _weighted(b: Builder, x: Value, axis: int, matrix: Formula) -> Value:
     """A matrix (result, operand) applied along an axis."""
     others = [k for k in range(x.rank) if k != axis]
     rows = b.transpose(x, (*others, axis))

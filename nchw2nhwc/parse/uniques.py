@@ -11,10 +11,10 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Equal, Less
 from nchw2nhwc.ops.indexing import Gather, TopK
-from nchw2nhwc.ops.reduce import CumSum, ReduceMin, ReduceSum
+from nchw2nhwc.ops.reduce import CumSum, ReduceSum
 from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.builder import Builder
-from nchw2nhwc.parse.terms import INT64, Term
+from nchw2nhwc.parse.formula import INT64, Formula
 
 LARGEST_COMPARISON = 1 << 24
 """Most pairs of numbers that are compared."""
@@ -31,24 +31,24 @@ def unique(b: Builder, x: Value, axis: int, sort: bool) -> list[Value]:
     order = (axis, *(k for k in range(x.rank) if k != axis))
     rows = b.reshape(b.transpose(x, order), (count, prod(sizes) // count))
     same, less = _compared(b, rows)
-    place = Term(b, b.const(np.arange(count), INT64))
-    first = same.choose(place, count).of(ReduceMin((1,), False))
+    place = Formula(b, b.const(np.arange(count), INT64))
+    first = same.choose(place, count).min(1)
     heads = first.equals(place)
     column = first.column()
-    earlier = less if sort else column.of(Less(), b.transpose(column.value, (1, 0)))
+    earlier = less if sort else column.apply(Less(), b.transpose(column.value, (1, 0)))
     # How many different slices come before each one: column by column, as those that come before are the rows.
-    rank = (earlier & heads.column()).cast(INT64).of(ReduceSum((0,), False))
+    rank = (earlier & heads.column()).cast(INT64).sum(0)
     listed, found = b.add(TopK(0, count, False), heads.choose(rank, count).value)
-    indices = dynamic.kept(b, found, Term(b, listed) < count, 0)
-    total = same.cast(INT64).of(ReduceSum((1,), False))
+    indices = dynamic.kept(b, found, Formula(b, listed) < count, 0)
+    total = same.cast(INT64).sum(1)
     return [b.add1(Gather(axis), x, indices), indices, rank.value, b.add1(Gather(0), total.value, indices)]
 
 
-def _compared(b: Builder, rows: Value) -> tuple[Term, Term]:
+def _compared(b: Builder, rows: Value) -> tuple[Formula, Formula]:
     """For each pair of rows whether they are equal, and whether the first comes before the second; each row equals itself."""
     count, width = rows.shape
     left, right = b.reshape(rows, (count, 1, width)), b.reshape(rows, (1, count, width))
-    differs = (~Term(b, b.add1(Equal(), left, right))).cast(INT64)
-    less = Term(b, b.add1(Less(), left, right)) & differs.of(CumSum(2, exclusive=True)).equals(0)
+    differs = (~Formula(b, b.add1(Equal(), left, right))).cast(INT64)
+    less = Formula(b, b.add1(Less(), left, right)) & differs.apply(CumSum(2, exclusive=True)).equals(0)
     itself = b.const(np.eye(static(count, "the number of rows"), dtype=np.bool_))
-    return differs.of(ReduceSum((2,), False)).equals(0) | itself, less.cast(INT64).of(ReduceSum((2,), False)) > 0
+    return differs.apply(ReduceSum((2,), False)).equals(0) | itself, less.cast(INT64).apply(ReduceSum((2,), False)) > 0

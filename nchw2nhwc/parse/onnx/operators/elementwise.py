@@ -13,8 +13,8 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Greater, Less, Maximum, Minimum, Sub, Where
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
-from nchw2nhwc.parse.terms import Term
 
 _PLAIN: dict[str, tuple[type[Op], tuple[int, ...]]] = {
     "Abs": (ops.Abs, (6, 13)), "Neg": (ops.Neg, (6, 13)), "Exp": (ops.Exp, (6, 13)), "Log": (ops.Log, (6, 13)),
@@ -130,8 +130,8 @@ def cast(b: LayerBuilder, x: Value, *, to: DType, saturate: bool = True, round_m
 
 def _saturated(b: LayerBuilder, x: Value, largest: float) -> Value:
     """x within bounds; what is no number stays so, which minima and maxima of all runtimes do not promise."""
-    term = Term(b, x)
-    return (term > largest).choose(Term(b, b.scalar(largest, x)), (term < -largest).choose(Term(b, b.scalar(-largest, x)), term)).value
+    term = Formula(b, x)
+    return (term > largest).choose(b.scalar(largest, x), (term < -largest).choose(b.scalar(-largest, x), term)).value
 
 
 @onnx_op("CastLike", 15, 19, 21, 23, 24, 25)

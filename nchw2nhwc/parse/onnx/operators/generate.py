@@ -12,9 +12,9 @@ from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.reduce import ArgMax
 from nchw2nhwc.parse import dynamic
+from nchw2nhwc.parse.formula import INT64, Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 from nchw2nhwc.parse.selection import positions
-from nchw2nhwc.parse.terms import INT64, Term
 
 
 @onnx_op("Trilu", 14)
@@ -29,9 +29,9 @@ def trilu(b: LayerBuilder, x: Value, k: Value | None = None, *, upper: bool = Tr
         distance = np.arange(columns) - np.arange(rows)[:, None]
         kept = b.const(distance >= shift if upper else distance <= shift)
     else:
-        diagonal = dynamic.number(b, k) if k is not None else Term(b, b.const(0, INT64))
-        down, along = (Term(b, positions(b, size, INT64)) for size in (rows, columns))
-        edge = (down + diagonal).reshape((rows, 1))
+        diagonal = dynamic.number(b, k) if k is not None else Formula(b, b.const(0, INT64))
+        down, along = (Formula(b, positions(b, size, INT64)) for size in (rows, columns))
+        edge = (down + diagonal).reshape(rows, 1)
         kept = (along >= edge if upper else along <= edge).value
     return b.add1(Where(), kept, x, b.scalar(0, x))
 
@@ -42,15 +42,15 @@ def one_hot(b: LayerBuilder, indices: Value, depth: Value, values: Value, *, axi
     axis = b.axis(axis, indices.rank + 1)
     if b.is_computed(depth) and values.shape == (2,):
         size = dynamic.number(b, depth)
-        return _hot(b, Term(b, indices).cast(INT64), size, dynamic.counted(b, size, "depth"), values, axis)
+        return _hot(b, Formula(b, indices).cast(INT64), size, dynamic.counted(b, size, "depth"), values, axis)
     count = int(b.number(depth, "depth"))
     if count < 0 or values.shape != (2,):
         raise b.damaged(f"depth {count} and values {values.type} must be a number and a pair")
     b.require_room(count)
-    return _hot(b, Term(b, indices).cast(INT64), Term(b, b.const(count, INT64)), Term(b, b.const(np.arange(count))), values, axis)
+    return _hot(b, Formula(b, indices).cast(INT64), Formula(b, b.const(count, INT64)), Formula(b, b.const(np.arange(count))), values, axis)
 
 
-def _hot(b: LayerBuilder, index: Term, count: Term, places: Term, values: Value, axis: int) -> Value:
+def _hot(b: LayerBuilder, index: Formula, count: Formula, places: Formula, values: Value, axis: int) -> Value:
     """The one-hot vectors of `count` elements, with its positions."""
     index = (index < 0).choose(index + count, index)
     shape = index.value.shape

@@ -13,8 +13,8 @@ from nchw2nhwc.ops.binary import Add, Mod
 from nchw2nhwc.ops.indexing import REDUCTIONS, Gather, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.parse import detection, dynamic, indexing, selection, uniques
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
-from nchw2nhwc.parse.terms import Term
 
 INT64 = np.dtype(np.int64)
 
@@ -158,9 +158,9 @@ def _suppressed_by(b: LayerBuilder, boxes: Value, scores: Value, most: Value | N
     iou = b.reshape(iou_threshold, ()) if iou_threshold is not None else 0.0
     found = selection.suppressed(b, boxes, scores, count, iou, -np.inf)
     places = static(found.scores.shape[0], "the number of places for boxes")
-    kept = Term(b, found.kept) & (Term(b, b.const(np.arange(places) % count, INT64)) < dynamic.number(b, most))
+    kept = Formula(b, found.kept) & (Formula(b, b.const(np.arange(places) % count, INT64)) < dynamic.number(b, most))
     if score_threshold is not None:
-        kept = kept & (Term(b, found.scores) > b.reshape(score_threshold, ()))
+        kept = kept & (Formula(b, found.scores) > b.reshape(score_threshold, ()))
     return selection.compressed(b, found.rows, kept.value, 0)
 
 

@@ -14,8 +14,8 @@ from nchw2nhwc.ops.base import UnequalSizesError, broadcast_shapes, require_equa
 from nchw2nhwc.ops.movement import FIX_SIZES, Concat, Expand, Pad, Slice, Split, Tile
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
 from nchw2nhwc.parse import dynamic
+from nchw2nhwc.parse.formula import INT64, Formula
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
-from nchw2nhwc.parse.terms import INT64, Term
 
 FAR = 10**9
 """A slice end at or beyond this is meant as the end of an axis whose size is not known: no tensor that fits into memory reaches it."""
@@ -250,7 +250,7 @@ def _sliced_by(b: LayerBuilder, x: Value, starts: Value, ends: Value, axes: Valu
     """Parts that data decides, axis by axis; of all axes where which ones they are is among that."""
     given = [dynamic.vector(b, v) for v in (starts, ends)]
     count = static(given[0].value.shape[0], "the number of starts")
-    by = Term(b, b.const(np.ones(count), INT64)) if steps is None else dynamic.vector(b, steps)
+    by = Formula(b, b.const(np.ones(count), INT64)) if steps is None else dynamic.vector(b, steps)
     where = _axes_of(b, x, axes, count)
     full = [[dynamic.size_of(b, end)] * x.rank for end in (0, dynamic.FAR, 1)]
     found = [dynamic.per_axis(where, numbers, x.rank, default) for numbers, default in zip((*given, by), full)]
@@ -259,7 +259,7 @@ def _sliced_by(b: LayerBuilder, x: Value, starts: Value, ends: Value, axes: Valu
     return x
 
 
-def _axes_of(b: LayerBuilder, x: Value, axes: Value | None, count: int) -> Term | Sequence[int]:
+def _axes_of(b: LayerBuilder, x: Value, axes: Value | None, count: int) -> Formula | Sequence[int]:
     """The axes that an operand names, the first ones where it is absent; as a computed vector where they are not known."""
     if axes is None:
         return [b.axis(k, x.rank) for k in range(count)]
@@ -315,8 +315,8 @@ def _padded_by(b: LayerBuilder, x: Value, pads: Value, constant_value: Value | N
     count = static(given.value.shape[0], "the number of pads") // 2
     where = _axes_of(b, x, axes, count)
     zeros = [dynamic.size_of(b, 0)] * x.rank
-    ends = (dynamic.taken(b, given.value, Term(b, b.const(np.arange(count) + side, INT64)), 0) for side in (0, count))
-    begins, stops = (dynamic.per_axis(where, Term(b, end), x.rank, zeros) for end in ends)
+    ends = (dynamic.taken(b, given.value, Formula(b, b.const(np.arange(count) + side, INT64)), 0) for side in (0, count))
+    begins, stops = (dynamic.per_axis(where, Formula(b, end), x.rank, zeros) for end in ends)
     fill = None if constant_value is None else b.reshape(constant_value, ())
     for axis in begins:
         x = dynamic.padded(b, x, axis, begins[axis], stops[axis], mode, fill)

@@ -13,8 +13,8 @@ from nchw2nhwc.ops.binary import Add, Div, Maximum, Mul, SquaredDifference
 from nchw2nhwc.ops.elementwise import Rsqrt
 from nchw2nhwc.ops.norm import LRN, MVN, BatchNorm, NormalizeL2
 from nchw2nhwc.ops.reduce import ReduceL1, ReduceMean
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, Results, onnx_op
-from nchw2nhwc.parse.terms import Term
 
 TINY = float(np.finfo(np.float32).tiny)
 """In the place of a norm of 0, so that 0 / 0 becomes 0."""
@@ -38,13 +38,13 @@ def batch_norm(b: LayerBuilder, x: Value, scale: Value, bias: Value, mean: Value
 
 def _in_training(b: LayerBuilder, x: Value, parameters: tuple[Value, ...], epsilon: float, momentum: float) -> Sequence[Value]:
     """Normalised by the statistics of x itself, with which the running ones are brought up to date."""
-    scale, bias, *running = (Term(b, b.cast(p, x.type.dtype)) for p in parameters)
+    scale, bias, *running = (Formula(b, b.cast(p, x.type.dtype)) for p in parameters)
     others = tuple(k for k in range(x.rank) if k != 1)
-    mean = Term(b, x).of(ReduceMean(others))
-    variance = Term(b, x).of(SquaredDifference(), mean).of(ReduceMean(others))
-    normal = (Term(b, x) - mean) * (variance + epsilon).of(Rsqrt())
+    mean = Formula(b, x).apply(ReduceMean(others))
+    variance = Formula(b, x).apply(SquaredDifference(), mean).apply(ReduceMean(others))
+    normal = (Formula(b, x) - mean) * (variance + epsilon).apply(Rsqrt())
     y = normal * b.along(scale.value, 1, x.rank) + b.along(bias.value, 1, x.rank)
-    updated = [old * momentum + new.reshape(old.value.shape) * (1 - momentum) for old, new in zip(running, (mean, variance))]
+    updated = [old * momentum + new.reshape(*old.shape) * (1 - momentum) for old, new in zip(running, (mean, variance))]
     return y.value, *(b.cast(v.value, p.type.dtype) for v, p in zip(updated, parameters[2:]))
 
 

@@ -14,8 +14,8 @@ from nchw2nhwc.ops.elementwise import Abs, Log, Sqrt
 from nchw2nhwc.ops.movement import Pad, Slice
 from nchw2nhwc.ops.reduce import AlongAxis, ArgReduce, Reduce
 from nchw2nhwc.parse import dynamic
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
-from nchw2nhwc.parse.terms import Term
 
 _Entry = TypeVar("_Entry")
 
@@ -54,7 +54,7 @@ def _by_operand(op: type[Reduce]) -> Callable[..., Value]:
     return mapping
 
 
-def _by_data(b: LayerBuilder, op: type[Reduce], x: Value, axes: Term, keepdims: bool) -> Value:
+def _by_data(b: LayerBuilder, op: type[Reduce], x: Value, axes: Formula, keepdims: bool) -> Value:
     """A reduction over axes that are computed: the formula around one that kernels have."""
     if op is ops.ReduceL1:
         x = b.add1(Abs(), x)

@@ -15,8 +15,8 @@ from nchw2nhwc.ops.binary import Add
 from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.reduce import CumSum
 from nchw2nhwc.parse import dynamic
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, SparseTensor, Strings, onnx_op
-from nchw2nhwc.parse.terms import Term
 
 INT64 = np.dtype(np.int64)
 LARGEST_RANGE = 1 << 24
@@ -84,7 +84,7 @@ def range_(b: LayerBuilder, start: Value, limit: Value, delta: Value, *, stash_t
 
 def _computed_range(b: LayerBuilder, start: Value, limit: Value, delta: Value) -> Value:
     """A range whose ends are computed: start + k * delta for the numbers k below the quotient of the distance and delta, rounded up."""
-    first, last, step = (Term(b, b.reshape(v, ())) for v in (start, limit, delta))
+    first, last, step = (Formula(b, b.reshape(v, ())) for v in (start, limit, delta))
     dtype = start.type.dtype
     if kind_of(dtype) == "integer":
         count = 0 - (first - last).cast(INT64) // step.cast(INT64)

@@ -12,10 +12,10 @@ from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.parse import dynamic
+from nchw2nhwc.parse.formula import INT64, Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 from nchw2nhwc.parse.onnx.tensors import element_type
 from nchw2nhwc.parse.signal import transform, transformed
-from nchw2nhwc.parse.terms import INT64, Term
 
 
 def _transform(b: LayerBuilder, count: int, parts: int, length: int, *, inverse: bool, onesided: bool) -> Doubles:
@@ -46,7 +46,7 @@ def _dft_by(b: LayerBuilder, x: Value, axis: Value, inverse: bool, onesided: boo
     found = dynamic.along_any(b, along, x, [_dft(b, x, None, k, inverse, False) for k in range(x.rank - 1)])
     if not onesided:
         return found
-    zero, one = (Term(b, b.const(k, INT64)) for k in (0, 1))
+    zero, one = (Formula(b, b.const(k, INT64)) for k in (0, 1))
     for k in range(x.rank - 1):
         size = dynamic.size_of(b, x.shape[k])
         found = dynamic.sliced(b, found, k, zero, (along % x.rank).equals(k).choose(size // 2 + 1, size), one)
@@ -92,18 +92,18 @@ def stft(b: LayerBuilder, signal: Value, frame_step: Value, window: Value | None
     return b.reshape(b.transpose(found, (0, 2, 1)), (signal.shape[0], found.shape[2], bins, 2))
 
 
-def _frames(b: LayerBuilder, signal: Value, step: Term, window: Value | None, matrix: Doubles) -> Value:
+def _frames(b: LayerBuilder, signal: Value, step: Formula, window: Value | None, matrix: Doubles) -> Value:
     """Frames at a distance that is computed, taken out of the signal, times a matrix."""
     size, parts, bins = matrix.shape[:3]
     count = (dynamic.size_of(b, signal.shape[1]) - size) // step + 1
     starts = (dynamic.counted(b, count, "frames") * step).column()
-    frames = Term(b, dynamic.taken(b, signal, starts + Term(b, b.const(np.arange(size), INT64)), 1))
+    frames = Formula(b, dynamic.taken(b, signal, starts + Formula(b, b.const(np.arange(size), INT64)), 1))
     if window is not None:
         frames = frames * b.reshape(window, (size, 1))
     number = frames.value.shape[1]
-    rows = frames.reshape((signal.shape[0], number, size * parts))
-    found = rows.of(MatMul(), b.const(matrix.reshape(size * parts, bins * 2), signal.type.dtype))
-    return found.reshape((signal.shape[0], number, bins, 2)).value
+    rows = frames.reshape(signal.shape[0], number, size * parts)
+    found = rows.apply(MatMul(), b.const(matrix.reshape(size * parts, bins * 2), signal.type.dtype))
+    return found.reshape(signal.shape[0], number, bins, 2).value
 
 
 @onnx_op("MelWeightMatrix", 17)
