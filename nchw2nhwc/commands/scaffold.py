@@ -77,7 +77,7 @@ def _lines(done: Scaffold, options: ScaffoldOptions) -> list[str]:
     run.append("ruff check && mypy")
     return [f"{operator.name}-{operator.version} of {operator.format.value}; its signature is that of {operator.origin}", "",
             "written:", *(f"  {path}" for path in (*done.written, *([done.fixture] if done.fixture else []))),
-            "registered in:", *(f"  {path}" for path in dict.fromkeys(done.registered)), "",
+            *(["registered in:", *(f"  {path}" for path in dict.fromkeys(done.registered))] if done.registered else []), "",
             "to do:", *(f"  {line}" for line in numbered), "", f"then run{_where(options.checkout)}:", *(f"  {line}" for line in run)]
 
 

@@ -10,15 +10,15 @@ from nchw2nhwc.debug.scaffold.code import KERAS, MAPPINGS, OPS, TFLITE, WIDTH
 from nchw2nhwc.errors import OptionError, SourceError
 
 FIXTURES = "tests/fixtures"
-REGISTRIES = (*(f"{package}/__init__.py" for package in (*MAPPINGS.values(), OPS)), f"{TFLITE}/emit.py", f"{KERAS}/emit.py")
-"""The files that name the modules of their packages."""
+REGISTRIES = (f"{OPS}/__init__.py", f"{TFLITE}/emit.py", f"{KERAS}/emit.py")
+"""The files that name the modules of their packages; mappings are found in their folders."""
 
 _ADVICE = "Run it in the folder of a clone of the repository, or name that folder: -C DIR."
 
 
 def require_checkout(folder: Path) -> None:
     """Raises OptionError unless a folder is a checkout."""
-    missing = [name for name in ("pyproject.toml", FIXTURES, *REGISTRIES) if not (folder / name).exists()]
+    missing = [name for name in ("pyproject.toml", FIXTURES, *MAPPINGS.values(), *REGISTRIES) if not (folder / name).exists()]
     if missing:
         raise OptionError(f"'{folder}' is no checkout of nchw2nhwc: it has no {missing[0]}", advice=_ADVICE)
 

@@ -32,7 +32,8 @@ class Todo:
 
 @dataclass(frozen=True)
 class Module:
-    """A file to write, where its package registers it (`registry`, under `name`), and what is left to do in it."""
+    """A file to write, where its package registers it (`registry`, under `name`; "" where the package finds it), and what is left to do in
+    it."""
 
     path: str
     code: str
@@ -72,7 +73,7 @@ def mapping_module(operator: Operator, op_class: bool) -> Module:
                  _docstring(title), [body])
     returned = "return b.add1(op, x)" if operator.results == 1 else "return first, second, ..."
     todo = () if op_class else (Todo("    raise", f"the mapping, of ops that there are (docs/building-blocks.md): `{returned}`"),)
-    return Module(path, code, f"{MAPPINGS[operator.format]}/__init__.py", operator.module, todo)
+    return Module(path, code, "", operator.module, todo)
 
 
 def op_module(operator: Operator) -> Module:

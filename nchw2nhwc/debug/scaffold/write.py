@@ -83,7 +83,8 @@ def write(made: Plan, fixture: Fixture | None) -> Scaffold:
     root = made.checkout
     contents = {root / m.path: m.code.encode() for m in made.modules}
     changed: dict[Path, str] = {}
-    for m in made.modules:
+    registered_ones = [m for m in made.modules if m.registry]
+    for m in registered_ones:
         file = root / m.registry
         package = str(Path(m.registry).parent).replace("/", ".")
         changed[file] = registered(changed.get(file) or file.read_text(encoding="utf-8"), package, m.name, str(file))
@@ -97,7 +98,7 @@ def write(made: Plan, fixture: Fixture | None) -> Scaffold:
             with staging.open(file) as opened:
                 opened.write(content)
         staging.commit()
-    return Scaffold(made.operator, tuple(m.path for m in made.modules), tuple(m.registry for m in made.modules),
+    return Scaffold(made.operator, tuple(m.path for m in made.modules), tuple(m.registry for m in registered_ones),
                     "" if fixture is None else made.fixture, (*_steps(made), *_too_large(made, fixture)))
 
 

@@ -1,41 +1,13 @@
-"""OpenVINO IR, versions 10 and 11: .xml and .bin become an `ir.Graph`."""
+"""OpenVINO IR, versions 10 and 11: .xml and .bin become an `ir.Graph`. Importing this package imports all of its modules, which fills the
+table of `mappings`."""
 
-from nchw2nhwc.parse.openvino import (
-    activations,
-    arithmetic,
-    blocks,
-    colors,
-    convolution,
-    detection,
-    detectron,
-    embedding,
-    indexing,
-    loss,
-    matmul,
-    movement,
-    multiclass,
-    narrow,
-    normalization,
-    pooling,
-    positions,
-    priors,
-    proposals,
-    recurrent,
-    reduction,
-    regions,
-    resize,
-    rotated,
-    sampling,
-    sequences,
-    shapes,
-    signal,
-    slicing,
-    ssd,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
 from nchw2nhwc.parse.openvino.reader import read_openvino
 from nchw2nhwc.parse.openvino.registry import mappings
 
-__all__ = ["activations", "arithmetic", "blocks", "colors", "convolution", "detection", "detectron", "embedding", "indexing", "loss",
-           "mappings", "matmul", "movement", "multiclass", "narrow", "normalization", "pooling", "positions", "priors", "proposals",
-           "read_openvino", "recurrent", "reduction", "regions", "resize", "rotated", "sampling", "sequences", "shapes", "signal",
-           "slicing", "ssd"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+__all__ = ["mappings", "read_openvino"]

@@ -1,30 +1,7 @@
-"""What every supported ONNX operator becomes. Importing this package fills `registry.MAPPINGS`."""
+"""What every supported ONNX operator becomes. Importing this package imports all of its modules, which fills `registry.MAPPINGS`."""
 
-from nchw2nhwc.parse.onnx.operators import (
-    arithmetic,
-    c_dist,
-    contrib,
-    contrib_attention,
-    contrib_quantized,
-    einsum,
-    elementwise,
-    generate,
-    indexing,
-    logic,
-    matmul,
-    movement,
-    norm,
-    normalizer,
-    quantized,
-    recurrent,
-    reduction,
-    resize,
-    sampling,
-    shape,
-    signal,
-    windowed,
-)
+from importlib import import_module
+from pkgutil import iter_modules
 
-__all__ = ["arithmetic", "c_dist", "contrib", "contrib_attention", "contrib_quantized", "einsum", "elementwise", "generate", "indexing",
-          "logic", "matmul", "movement", "norm", "normalizer", "quantized", "recurrent", "reduction", "resize", "sampling", "shape",
-          "signal", "windowed"]
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from onnx import NodeProto
 
-from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
+from nchw2nhwc.errors import ConversionError, SourceError
 from tests.parse.onnx.models import assert_as_runtime, model, node, ops, read, runtime, tensor
 
 INT64 = np.dtype(np.int64)
@@ -103,9 +103,9 @@ def test_compress(condition: list[bool], attributes: dict[str, object]) -> None:
     assert_as_runtime(model([node("Compress", "x c", **attributes)], constants={"c": np.array(condition)}))
 
 
-def test_of_what_depends_on_an_input() -> None:
-    with pytest.raises(UnsupportedError, match="how many elements the result has depends on the"):
-        read(model([node("Unique", "x")], [tensor("x", (3,))]))
+@pytest.mark.parametrize("attributes", [{}, {"sorted": 0}, {"axis": 1}])
+def test_unique_of_what_depends_on_an_input(attributes: dict[str, int]) -> None:
+    assert_as_runtime(model([node("Relu", "x", "r"), node("Unique", "r", "y i v n", **attributes)], [tensor("x", (3, 4))]))
 
 
 @pytest.mark.parametrize("nodes", [
