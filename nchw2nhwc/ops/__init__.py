@@ -1,6 +1,7 @@
 """All ops. Importing this package fills `base.REGISTRY`."""
 
 from nchw2nhwc.ops import (
+    activation_functions,
     binary,
     control,
     detection,
@@ -10,6 +11,7 @@ from nchw2nhwc.ops import (
     matmul,
     movement,
     norm,
+    pooling,
     quantized,
     recurrent,
     reduce,
@@ -21,5 +23,5 @@ from nchw2nhwc.ops import (
 )
 from nchw2nhwc.ops.base import REGISTRY, Op
 
-__all__ = ["REGISTRY", "Op", "binary", "control", "detection", "dynamic", "elementwise", "indexing", "matmul", "movement", "norm",
-           "quantized", "recurrent", "reduce", "resize", "sampling", "selection", "sizes", "windowed"]
+__all__ = ["REGISTRY", "Op", "activation_functions", "binary", "control", "detection", "dynamic", "elementwise", "indexing", "matmul",
+          "movement", "norm", "pooling", "quantized", "recurrent", "reduce", "resize", "sampling", "selection", "sizes", "windowed"]

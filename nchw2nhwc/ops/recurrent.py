@@ -14,8 +14,9 @@ import numpy as np
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.types import Array, TensorType
+from nchw2nhwc.ops.activation_functions import Sigmoid
 from nchw2nhwc.ops.base import Op, require_equal, static
-from nchw2nhwc.ops.elementwise import Sigmoid, Tanh, Unary
+from nchw2nhwc.ops.elementwise import Tanh, Unary
 from nchw2nhwc.ops.kinds import FLOAT, Doubles, require, wide
 from nchw2nhwc.ops.rules import Recurrence
 from nchw2nhwc.options import Form

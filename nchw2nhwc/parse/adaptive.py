@@ -6,8 +6,9 @@ import numpy as np
 
 from nchw2nhwc.errors import ShapeError, UnsupportedError
 from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.elementwise import Cast, Clip
+from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.parse import sampling
 from nchw2nhwc.parse.builder import Builder

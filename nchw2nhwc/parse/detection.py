@@ -8,10 +8,11 @@ import numpy as np
 
 from nchw2nhwc.errors import OptionError, ShapeError
 from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Maximum, Minimum, Mul, Sub
 from nchw2nhwc.ops.detection import DetectionPostProcess
-from nchw2nhwc.ops.elementwise import Cast, Clip, Log
+from nchw2nhwc.ops.elementwise import Cast, Log
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Split
 from nchw2nhwc.parse.builder import Builder

@@ -11,20 +11,8 @@ import numpy as np
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.elementwise import (
-    Cast,
-    Elu,
-    HardSigmoid,
-    Identity,
-    LeakyRelu,
-    Relu,
-    Sigmoid,
-    Softplus,
-    Softsign,
-    Tanh,
-    ThresholdedRelu,
-    Unary,
-)
+from nchw2nhwc.ops.activation_functions import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, ThresholdedRelu
+from nchw2nhwc.ops.elementwise import Cast, Identity, Tanh, Unary
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Tile, Transpose
 from nchw2nhwc.ops.recurrent import Recurrent

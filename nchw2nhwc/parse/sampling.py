@@ -12,9 +12,10 @@ import numpy as np
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Shape, Size, exact_div
 from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import Op, static
 from nchw2nhwc.ops.binary import Add, GreaterEqual, Less, LessEqual, LogicalAnd, Maximum, Minimum, Mul, Sub
-from nchw2nhwc.ops.elementwise import Cast, Clip, Floor
+from nchw2nhwc.ops.elementwise import Cast, Floor
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Slice
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
 from nchw2nhwc.ops.sampling import GridSample

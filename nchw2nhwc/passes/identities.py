@@ -9,9 +9,10 @@ import numpy as np
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, LeakyRelu, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Binary, Div, FakeQuantize, Mul, Pow, PRelu, Sub, Where
-from nchw2nhwc.ops.elementwise import Cast, Clip, Identity, LeakyRelu, Neg, Reciprocal, Relu, Rsqrt, Sqrt
+from nchw2nhwc.ops.elementwise import Cast, Identity, Neg, Reciprocal, Rsqrt, Sqrt
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.ops.reduce import ReduceMean, ReduceSum
 from nchw2nhwc.passes.match import array, constant_operand, op_of, producer, require, require_float, scalar, static_sizes

@@ -9,14 +9,15 @@ import numpy as np
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ir.types import Array
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import LeakyRelu, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, Mul, PRelu
-from nchw2nhwc.ops.elementwise import LeakyRelu, Relu
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Pad, Reshape, Transpose
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.reduce import ReduceMean
-from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.passes.affine import AFFINE_OPS, Affine, affine_of, doubles, rounded
 from nchw2nhwc.passes.backwards import MOVES, trace
 from nchw2nhwc.passes.match import array, op_of, producer, require

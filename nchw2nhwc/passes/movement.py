@@ -13,8 +13,9 @@ from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
+from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from nchw2nhwc.ops.reduce import ArgReduce, Reduce, ReduceMax, ReduceMean
-from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, Conv, MaxPool
+from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.identities import pass_through
 from nchw2nhwc.passes.match import array, is_float, op_of, producer, require, static_shape, static_sizes
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet

@@ -15,10 +15,11 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Arithmetic, FakeQuantize
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
+from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin
 from nchw2nhwc.ops.resize import Resize
-from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, MaxPool, SpaceToDepth
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.match import array, producer, require
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet

@@ -18,8 +18,9 @@ from nchw2nhwc.ops.elementwise import Unary
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Concat, Reshape, Slice, Split, Transpose
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.reduce import Reduce
-from nchw2nhwc.ops.windowed import AvgPool, Conv, MaxPool
+from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes import Pass
 
 NAME = "route_channels"

@@ -13,12 +13,13 @@ import numpy as np
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops import movement
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Arithmetic, Mul, Sub
-from nchw2nhwc.ops.elementwise import Cast, Ceil, Clip, Floor, Identity, Neg, Relu, Round
+from nchw2nhwc.ops.elementwise import Cast, Ceil, Floor, Identity, Neg, Round
 from nchw2nhwc.ops.kinds import FLOAT, integer_range, kind_of
+from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin
-from nchw2nhwc.ops.windowed import MaxPool
 from nchw2nhwc.passes.identities import pass_through
 from nchw2nhwc.passes.match import producer, require
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet

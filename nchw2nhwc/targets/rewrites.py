@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.activation_functions import Clip, Elu, Gelu, HardSwish, LeakyRelu, Sigmoid
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import GreaterEqual, LessEqual, Mul, PRelu, SquaredDifference, Sub
-from nchw2nhwc.ops.elementwise import Cast, Ceil, Clip, Elu, Floor, Gelu, HardSwish, LeakyRelu, Neg, Rsqrt, Sigmoid, Sign
+from nchw2nhwc.ops.elementwise import Cast, Ceil, Floor, Neg, Rsqrt, Sign
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Expand, Reshape, Slice, Tile
 from nchw2nhwc.ops.norm import LRN

@@ -15,8 +15,8 @@ from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED
 from nchw2nhwc.commands import SUBCOMMANDS
 from nchw2nhwc.emit.tflite.kernels import KERNELS
 from nchw2nhwc.ops import REGISTRY
+from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.elementwise import Clip, Relu
 from nchw2nhwc.parse.onnx.control import CONTROL
 from nchw2nhwc.parse.onnx.registry import MAPPINGS
 from nchw2nhwc.parse.openvino.missing import REASONS

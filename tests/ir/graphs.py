@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nchw2nhwc.ir import Dim, Graph, Origin, TensorType, Value
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.binary import Add
-from nchw2nhwc.ops.elementwise import Neg, Relu
+from nchw2nhwc.ops.elementwise import Neg
 
 F32 = np.dtype(np.float32)
 N = Dim.symbol("N")

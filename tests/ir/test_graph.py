@@ -8,8 +8,9 @@ import pytest
 from nchw2nhwc.errors import Location, ShapeError
 from nchw2nhwc.ir import Graph, Origin, TensorType
 from nchw2nhwc.ir.verify import verify
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.binary import Add, Mul
-from nchw2nhwc.ops.elementwise import Abs, Exp, Identity, Neg, Relu
+from nchw2nhwc.ops.elementwise import Abs, Exp, Identity, Neg
 from tests.ir.graphs import F32, N, diamond
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from nchw2nhwc.ir import Graph, TensorType
 from nchw2nhwc.ir.printer import to_text
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, LeakyRelu
 from nchw2nhwc.ops.binary import Add
-from nchw2nhwc.ops.elementwise import Clip, LeakyRelu
 from nchw2nhwc.ops.reduce import ReduceMean
 from nchw2nhwc.ops.windowed import Conv
 from tests.ir.graphs import F32, diamond

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ir.types import TensorType
+from nchw2nhwc.ops.activation_functions import Relu, Sigmoid
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Mul
-from nchw2nhwc.ops.elementwise import Relu, Sigmoid
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Transpose
 from nchw2nhwc.ops.norm import MVN
+from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.reduce import ArgMax, ReduceMean, Softmax
-from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace
 
 F32 = np.dtype(np.float32)
 

@@ -9,14 +9,15 @@ import numpy as np
 from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ir.types import TensorType
+from nchw2nhwc.ops.activation_functions import Relu, Sigmoid
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Mul
-from nchw2nhwc.ops.elementwise import Relu, Sigmoid
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Reshape, Slice, Transpose
 from nchw2nhwc.ops.norm import MVN
+from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.reduce import ReduceMean, Softmax
-from nchw2nhwc.ops.windowed import Conv, MaxPool
+from nchw2nhwc.ops.windowed import Conv
 
 
 class Network:

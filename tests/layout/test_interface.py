@@ -8,9 +8,9 @@ import pytest
 from nchw2nhwc.ir.graph import Graph
 from nchw2nhwc.ir.types import TensorType
 from nchw2nhwc.layout.interface import spatial_inputs
-from nchw2nhwc.ops.elementwise import Relu
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.movement import Reshape
-from nchw2nhwc.ops.windowed import MaxPool
+from nchw2nhwc.ops.pooling import MaxPool
 
 FLOAT = np.dtype(np.float32)
 

@@ -21,8 +21,8 @@ from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.layout.families import Placement, Signature, View, family_of
 from nchw2nhwc.layout.problem import Problem
 from nchw2nhwc.layout.tensor import Frame, Layout, Tensor, axis_of, flat
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.elementwise import Relu
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.rules import GatherAxis, Rule

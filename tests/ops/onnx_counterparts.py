@@ -14,6 +14,7 @@ import onnx
 from onnx import helper
 
 from nchw2nhwc.ir.types import Array
+from nchw2nhwc.ops import activation_functions as act
 from nchw2nhwc.ops import binary, indexing, norm, recurrent, reduce
 from nchw2nhwc.ops import elementwise as ew
 from nchw2nhwc.ops.activation import Activation
@@ -66,8 +67,8 @@ def _same(type: str, opset: int = 20) -> Callable[[Op, tuple[Array, ...]], Call 
 
 _SAME_NAME: tuple[type[Op], ...] = (
     ew.Abs, ew.Neg, ew.Sign, ew.Floor, ew.Ceil, ew.Exp, ew.Log, ew.Sqrt, ew.Sin, ew.Cos, ew.Tan, ew.Asin, ew.Acos, ew.Atan, ew.Sinh,
-    ew.Cosh, ew.Tanh, ew.Asinh, ew.Acosh, ew.Atanh, ew.BitwiseNot, ew.IsNaN, ew.Identity, ew.Reciprocal, ew.Erf, ew.Sigmoid, ew.Relu,
-    ew.Softplus, ew.Softsign, ew.Mish, ew.HardSwish, binary.Pow, binary.Equal, binary.Less, binary.Greater, binary.BitwiseAnd,
+    ew.Cosh, ew.Tanh, ew.Asinh, ew.Acosh, ew.Atanh, ew.BitwiseNot, ew.IsNaN, ew.Identity, ew.Reciprocal, ew.Erf, act.Sigmoid, act.Relu,
+    act.Softplus, act.Softsign, act.Mish, act.HardSwish, binary.Pow, binary.Equal, binary.Less, binary.Greater, binary.BitwiseAnd,
     binary.BitwiseOr, binary.BitwiseXor, binary.Where,
 )
 _OTHER_NAME: dict[type[Op], str] = {
@@ -98,33 +99,33 @@ def _round(op: ew.Round, operands: tuple[Array, ...]) -> Call | None:
     return Call("Round", operands) if op.mode == "half_to_even" and operands[0].dtype.kind == "f" else None
 
 
-@counterpart(ew.LeakyRelu, ew.Elu, ew.Celu, ew.ThresholdedRelu)
+@counterpart(act.LeakyRelu, act.Elu, act.Celu, act.ThresholdedRelu)
 def _alpha(op: ew.Unary, operands: tuple[Array, ...]) -> Call:
     return Call(op.name, operands, {"alpha": op.alpha})  # type: ignore[attr-defined]
 
 
-@counterpart(ew.Selu)
-def _selu(op: ew.Selu, operands: tuple[Array, ...]) -> Call:
+@counterpart(act.Selu)
+def _selu(op: act.Selu, operands: tuple[Array, ...]) -> Call:
     return Call("Selu", operands, {"alpha": op.alpha, "gamma": op.gamma})
 
 
-@counterpart(ew.HardSigmoid)
-def _hard_sigmoid(op: ew.HardSigmoid, operands: tuple[Array, ...]) -> Call:
+@counterpart(act.HardSigmoid)
+def _hard_sigmoid(op: act.HardSigmoid, operands: tuple[Array, ...]) -> Call:
     return Call("HardSigmoid", operands, {"alpha": op.alpha, "beta": op.beta})
 
 
-@counterpart(ew.Gelu)
-def _gelu(op: ew.Gelu, operands: tuple[Array, ...]) -> Call:
+@counterpart(act.Gelu)
+def _gelu(op: act.Gelu, operands: tuple[Array, ...]) -> Call:
     return Call("Gelu", operands, {"approximate": "tanh" if op.approximate else "none"})
 
 
-@counterpart(ew.Swish)
-def _swish(op: ew.Swish, operands: tuple[Array, ...]) -> Call:
+@counterpart(act.Swish)
+def _swish(op: act.Swish, operands: tuple[Array, ...]) -> Call:
     return Call("Swish", operands, {"alpha": op.beta}, opset=24)
 
 
-@counterpart(ew.Clip)
-def _clip(op: ew.Clip, operands: tuple[Array, ...]) -> Call | None:
+@counterpart(act.Clip)
+def _clip(op: act.Clip, operands: tuple[Array, ...]) -> Call | None:
     (x,) = operands
     if x.dtype.kind in "iu" and any(b is not None and (b != int(b) or (b < 0 and x.dtype.kind == "u")) for b in (op.min, op.max)):
         return None

@@ -10,10 +10,11 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ir.types import Array, TensorType
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Less, Mul, Sub
 from nchw2nhwc.ops.control import If, Loop
-from nchw2nhwc.ops.elementwise import Cast, Relu, Tanh
+from nchw2nhwc.ops.elementwise import Cast, Tanh
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.options import FORMS
 from tests.ops.sampling import Case, arrays, sampler, shapes

@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
+from nchw2nhwc.ops.activation_functions import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, ThresholdedRelu
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.elementwise import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, Tanh, ThresholdedRelu, Unary
+from nchw2nhwc.ops.elementwise import Tanh, Unary
 from nchw2nhwc.ops.kinds import FLOAT
 from nchw2nhwc.ops.recurrent import GRU, LSTM, Recurrent
 from nchw2nhwc.options import FORMS

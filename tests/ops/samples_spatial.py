@@ -18,19 +18,10 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.kinds import ANY, FLOAT, NUMBER
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
+from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LpPool, MaxPool
 from nchw2nhwc.ops.resize import COORDINATE_MODES, MODES, NEAREST_MODES, Resize
 from nchw2nhwc.ops.sampling import COORDINATES, PADDING_MODES, SAMPLING_MODES, GridSample
-from nchw2nhwc.ops.windowed import (
-    AdaptiveAvgPool,
-    AdaptiveMaxPool,
-    AvgPool,
-    Conv,
-    ConvTranspose,
-    DepthToSpace,
-    LpPool,
-    MaxPool,
-    SpaceToDepth,
-)
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
 from tests.ops.sampling import Case, arrays, broadcasting, dtypes, restricted, sampler, shapes, shapes_around
 
 Ints = tuple[int, ...]

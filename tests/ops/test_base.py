@@ -12,9 +12,10 @@ from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.types import TensorType
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import LeakyRelu, Relu
 from nchw2nhwc.ops.base import REGISTRY, Op, Role, broadcast_shapes, remap_axes, roles, same_dtype, static
 from nchw2nhwc.ops.binary import Add, FakeQuantize
-from nchw2nhwc.ops.elementwise import Cast, LeakyRelu, Relu, Unary
+from nchw2nhwc.ops.elementwise import Cast, Unary
 from nchw2nhwc.ops.movement import Pad, Reshape
 from nchw2nhwc.ops.norm import MVN, BatchNorm
 from nchw2nhwc.ops.reduce import ArgMax, CumSum, ReduceSum

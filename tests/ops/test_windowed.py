@@ -16,17 +16,8 @@ from nchw2nhwc.ir.dim import Dim
 from nchw2nhwc.ir.types import Array, DType, TensorType
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.windowed import (
-    AdaptiveAvgPool,
-    AdaptiveMaxPool,
-    AvgPool,
-    Conv,
-    ConvTranspose,
-    DepthToSpace,
-    LpPool,
-    MaxPool,
-    SpaceToDepth,
-)
+from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LpPool, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
 from nchw2nhwc.ops.windows import window_count
 from tests.ops import samples_spatial  # noqa: F401  (registers the samplers)
 from tests.ops.onnx_oracle import run_onnxruntime

@@ -8,8 +8,8 @@ import pytest
 from nchw2nhwc.errors import ShapeError, UnsupportedError
 from nchw2nhwc.ir import Dim, Graph, TensorType
 from nchw2nhwc.ir.verify import verify
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.binary import Add, Mul
-from nchw2nhwc.ops.elementwise import Relu
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.shape_arithmetic import LIMIT
 from nchw2nhwc.parse.builder import Builder

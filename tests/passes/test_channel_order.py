@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nchw2nhwc.ops.activation_functions import Clip, Relu, Sigmoid
 from nchw2nhwc.ops.binary import PRelu
-from nchw2nhwc.ops.elementwise import Clip, Relu, Sigmoid
 from nchw2nhwc.ops.movement import Split
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
 from nchw2nhwc.passes.channel_order import CHANNEL_ORDER

@@ -7,8 +7,9 @@ import numpy as np
 from nchw2nhwc.ir.dim import Dim
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.verify import verify
+from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.binary import Add, Mul
-from nchw2nhwc.ops.elementwise import Cast, Clip, Exp, Relu
+from nchw2nhwc.ops.elementwise import Cast, Exp
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Expand, Split, Transpose
 from nchw2nhwc.ops.sizes import Sizes

@@ -9,9 +9,10 @@ from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.printer import to_text
 from nchw2nhwc.ir.types import TensorType
 from nchw2nhwc.ir.verify import verify
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.binary import Add, Mul
 from nchw2nhwc.ops.control import If, Loop
-from nchw2nhwc.ops.elementwise import Relu, Sqrt
+from nchw2nhwc.ops.elementwise import Sqrt
 from nchw2nhwc.passes import Pass, run_passes
 from nchw2nhwc.passes.constants import FOLDING
 from nchw2nhwc.passes.control import CONTROL

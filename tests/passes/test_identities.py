@@ -8,9 +8,10 @@ import pytest
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, LeakyRelu, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, FakeQuantize, Maximum, Minimum, Mul, Pow, PRelu, Sub, Where
-from nchw2nhwc.ops.elementwise import Abs, Cast, Clip, Exp, Identity, LeakyRelu, Neg, Reciprocal, Relu, Rsqrt, Sqrt
+from nchw2nhwc.ops.elementwise import Abs, Cast, Exp, Identity, Neg, Reciprocal, Rsqrt, Sqrt
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.ops.reduce import ReduceSum
 from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES

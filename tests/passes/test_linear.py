@@ -12,15 +12,17 @@ from nchw2nhwc.ir.dim import Dim
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, LeakyRelu, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, Mul, PRelu, Sub
-from nchw2nhwc.ops.elementwise import Clip, Exp, LeakyRelu, Neg, Relu
+from nchw2nhwc.ops.elementwise import Exp, Neg
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
 from nchw2nhwc.ops.norm import BatchNorm
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.reduce import ReduceMean
-from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.passes.affine import AFFINE
 from nchw2nhwc.passes.linear import LINEAR
 from nchw2nhwc.passes.rewrite import rule_pass

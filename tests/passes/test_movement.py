@@ -12,8 +12,9 @@ from nchw2nhwc.ops.binary import Add, Mul
 from nchw2nhwc.ops.elementwise import Exp, Neg
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
+from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from nchw2nhwc.ops.reduce import ArgMax, ReduceMax, ReduceMean, ReduceProd, ReduceSum
-from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, Conv, MaxPool
+from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.recognise import STACKS
 from nchw2nhwc.passes.rewrite import rule_pass

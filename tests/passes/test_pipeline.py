@@ -14,14 +14,16 @@ from nchw2nhwc.emit.tflite import native
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.verify import verify
+from nchw2nhwc.ops.activation_functions import Clip, Mish, Relu, Sigmoid, Softplus
 from nchw2nhwc.ops.binary import Add, Div, Maximum, Mul, Pow, Sub
-from nchw2nhwc.ops.elementwise import Abs, Cast, Clip, Erf, Exp, Identity, Mish, Neg, Relu, Sigmoid, Softplus, Sqrt, Tanh
+from nchw2nhwc.ops.elementwise import Abs, Cast, Erf, Exp, Identity, Neg, Sqrt, Tanh
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Transpose
 from nchw2nhwc.ops.norm import MVN, BatchNorm
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.reduce import ReduceMean, ReduceSum, Softmax
-from nchw2nhwc.ops.windowed import AvgPool, Conv, DepthToSpace, MaxPool
+from nchw2nhwc.ops.windowed import Conv, DepthToSpace
 from nchw2nhwc.passes import run_passes
 from nchw2nhwc.passes.pipeline import source_passes
 from tests.passes.nets import Net, assert_close, count_ops, feeds, named_tensors, ops_of

@@ -10,8 +10,9 @@ from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir import Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.verify import verify
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.binary import Add, Greater, Mul
-from nchw2nhwc.ops.elementwise import Cast, Relu
+from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.passes.promote import PROMOTE_FLOATS
 from tests.passes.nets import Net

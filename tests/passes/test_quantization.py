@@ -10,14 +10,16 @@ import pytest
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.types import Array
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, FakeQuantize
-from nchw2nhwc.ops.elementwise import Exp, Relu
+from nchw2nhwc.ops.elementwise import Exp
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
+from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
-from nchw2nhwc.ops.windowed import Conv, DepthToSpace, MaxPool
+from nchw2nhwc.ops.windowed import Conv, DepthToSpace
 from nchw2nhwc.passes.pipeline import KEEP_QUANTIZATION, SPELL_OUT_QUANTIZATION
 from tests.passes.nets import Net, check_pass, check_untouched, feeds
 

@@ -9,14 +9,15 @@ from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.types import TensorType
 from nchw2nhwc.ir.verify import verify
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Mul
-from nchw2nhwc.ops.elementwise import Relu
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Concat, Reshape, Slice, Split, Transpose
+from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.reduce import ReduceMean
-from nchw2nhwc.ops.windowed import Conv, MaxPool
+from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.routing import ROUTE_CHANNELS
 
 SIZE = 4

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.interpreter import run
+from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, Mul, Sub
-from nchw2nhwc.ops.elementwise import Cast, Ceil, Clip, Exp, Floor, Neg, Relu, Round
+from nchw2nhwc.ops.elementwise import Cast, Ceil, Exp, Floor, Neg, Round
 from nchw2nhwc.ops.movement import Concat
-from nchw2nhwc.ops.windowed import MaxPool
+from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.passes.rewrite import rule_pass
 from nchw2nhwc.passes.wholes import WHOLES, whole_bounds
 from tests.passes.nets import Net, check_pass, check_untouched

@@ -18,9 +18,9 @@ from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ir.verify import verify
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Gelu, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Mul, Where
-from nchw2nhwc.ops.elementwise import Gelu, Relu
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Transpose

@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from nchw2nhwc.emit.keras import (  # noqa: F401  (importing these fills the table of lowerings)
+    lower_activations,
     lower_algebra,
     lower_elementwise,
     lower_indexing,

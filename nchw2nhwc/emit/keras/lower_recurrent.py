@@ -12,6 +12,7 @@ from nchw2nhwc.emit.keras.emitter import Emitter
 from nchw2nhwc.emit.keras.lower_movement import reshape
 from nchw2nhwc.emit.keras.lowering import FLOAT, lowering, taking
 from nchw2nhwc.ir import Array, Node, Shape
+from nchw2nhwc.ops import activation_functions as act
 from nchw2nhwc.ops import elementwise
 from nchw2nhwc.ops.elementwise import Unary
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
@@ -20,10 +21,10 @@ from nchw2nhwc.passes.decompose.recurrent import UNKNOWN_STEPS
 if TYPE_CHECKING:
     from keras import KerasTensor
 
-_PLAIN: dict[type[Unary], str] = {elementwise.Sigmoid: "sigmoid", elementwise.Tanh: "tanh", elementwise.Relu: "relu",
-                                  elementwise.Softsign: "softsign", elementwise.Softplus: "softplus"}
-_ADJUSTED: dict[Unary, str] = {elementwise.HardSigmoid(1 / 6, 0.5): "hard_sigmoid", elementwise.LeakyRelu(0.2): "leaky_relu",
-                               elementwise.Elu(1.0): "elu"}
+_PLAIN: dict[type[Unary], str] = {act.Sigmoid: "sigmoid", elementwise.Tanh: "tanh", act.Relu: "relu",
+                                  act.Softsign: "softsign", act.Softplus: "softplus"}
+_ADJUSTED: dict[Unary, str] = {act.HardSigmoid(1 / 6, 0.5): "hard_sigmoid", act.LeakyRelu(0.2): "leaky_relu",
+                               act.Elu(1.0): "elu"}
 """Activations of which Keras has the form with these parameters."""
 
 IFGO = (0, 2, 3, 1)

@@ -13,9 +13,10 @@ from nchw2nhwc.emit.keras.lower_movement import reshape
 from nchw2nhwc.emit.keras.lowering import ANY, FLOAT, lowering, taking
 from nchw2nhwc.emit.tflite.padding import Padding, Window, padding_of
 from nchw2nhwc.ir import Array, Dim, Node, Shape, Value, exact_div
-from nchw2nhwc.ops.elementwise import Relu, Sigmoid
+from nchw2nhwc.ops.activation_functions import Relu, Sigmoid
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.resize import Resize, nearest_indices, repeats
-from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, DepthToSpace, MaxPool, SpaceToDepth
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
 
 if TYPE_CHECKING:
     from keras import KerasTensor

@@ -18,14 +18,16 @@ from nchw2nhwc.emit.tflite.rules_quantized import pads_with
 from nchw2nhwc.emit.tflite.steps import LARGEST, steps_of
 from nchw2nhwc.errors import Location
 from nchw2nhwc.ir import Graph, Node, Value
+from nchw2nhwc.ops import activation_functions as act
 from nchw2nhwc.ops import binary, elementwise, reduce
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Pad
+from nchw2nhwc.ops.pooling import AvgPool
 from nchw2nhwc.ops.quantized import FLOAT32, Dequantize, Grid, Quantize, QuantizeDequantize
 from nchw2nhwc.ops.resize import Resize
-from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.passes.quantization import chooses, data_operands, signed
 
 CONVOLUTIONS: tuple[type[Op], ...] = (Conv, ConvTranspose)
@@ -128,7 +130,7 @@ def plan_integers(graph: Graph) -> Plan:
             if plan.tell(node.input(0), op.grid):
                 plan.grids[id(node.output)] = signed(op.grid)
         elif any(id(v) in plan.grids for v in node.inputs) and not isinstance(op, Quantize):
-            reason = _choose(plan, graph, node) if chooses(op) or isinstance(op, elementwise.Relu) else _compute(plan, graph, node)
+            reason = _choose(plan, graph, node) if chooses(op) or isinstance(op, act.Relu) else _compute(plan, graph, node)
             if reason:
                 plan.floats.append(StaysFloat(node, reason))
                 mixed |= {id(v) for v in node.outputs if chooses(op)}
@@ -250,7 +252,7 @@ def _same_grid(plan: Plan, node: Node, result: Grid) -> str:
     return "" if plan.grids.get(id(node.input(0))) == result else "its integer kernel has one scale for operand and result, the source two"
 
 
-@_kernel(reduce.ReduceMean, elementwise.HardSwish, elementwise.LeakyRelu)
+@_kernel(reduce.ReduceMean, act.HardSwish, act.LeakyRelu)
 def _any_grid(plan: Plan, node: Node, result: Grid) -> str:
     return ""
 
@@ -263,5 +265,5 @@ def _fixed(scale: float, zero_point: int) -> _Kernel:
     return check
 
 
-_kernel(elementwise.Sigmoid, reduce.Softmax)(_fixed(1 / 256, -128))
+_kernel(act.Sigmoid, reduce.Softmax)(_fixed(1 / 256, -128))
 _kernel(elementwise.Tanh)(_fixed(1 / 128, 0))

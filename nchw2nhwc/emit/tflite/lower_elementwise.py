@@ -10,6 +10,7 @@ from nchw2nhwc.emit.tflite.emitter import BOOL, INT64, Emitter, refused_type
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import TYPES, options
 from nchw2nhwc.ir import Node
+from nchw2nhwc.ops import activation_functions as act
 from nchw2nhwc.ops import elementwise
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.kinds import kind_of
@@ -42,8 +43,8 @@ class _Direct:
 direct({
     elementwise.Abs: ("ABS", "Abs"), elementwise.Neg: ("NEG", "Neg"), elementwise.Sign: ("SIGN", "Sign"), elementwise.Exp: ("EXP", "Exp"),
     elementwise.Log: ("LOG", ""), elementwise.Sqrt: ("SQRT", ""), elementwise.Rsqrt: ("RSQRT", ""), elementwise.Sin: ("SIN", ""),
-    elementwise.Cos: ("COS", "Cos"), elementwise.Sigmoid: ("LOGISTIC", ""), elementwise.Tanh: ("TANH", ""),
-    elementwise.HardSwish: ("HARD_SWISH", "HardSwish"), elementwise.LogicalNot: ("LOGICAL_NOT", "LogicalNot")})
+    elementwise.Cos: ("COS", "Cos"), act.Sigmoid: ("LOGISTIC", ""), elementwise.Tanh: ("TANH", ""),
+    act.HardSwish: ("HARD_SWISH", "HardSwish"), elementwise.LogicalNot: ("LOGICAL_NOT", "LogicalNot")})
 
 
 @lowering(elementwise.Identity)
@@ -82,8 +83,8 @@ def reciprocal(e: Emitter, node: Node, op: elementwise.Reciprocal) -> None:
     e.op("DIV", [e.const(np.ones((), x.type.dtype)), e.of(x)], [e.out(node)], options("DivOptions"))
 
 
-@lowering(elementwise.Relu, lambda node, op: kernel("RELU" if is_float(node) else "MAXIMUM")(node, op))
-def relu(e: Emitter, node: Node, op: elementwise.Relu) -> None:
+@lowering(act.Relu, lambda node, op: kernel("RELU" if is_float(node) else "MAXIMUM")(node, op))
+def relu(e: Emitter, node: Node, op: act.Relu) -> None:
     """RELU, which takes floats only; of integers MAXIMUM with 0."""
     x = node.input(0)
     if is_float(node):
@@ -96,8 +97,8 @@ _CLIPS: Mapping[tuple[float | None, float | None], str] = {(0.0, None): "RELU", 
 """Bounds with an operator of their own. RELU_0_TO_1 is not used: XNNPACK does not take it, so it would split the delegated part in two."""
 
 
-@lowering(elementwise.Clip, kernel("MAXIMUM"))
-def clip(e: Emitter, node: Node, op: elementwise.Clip) -> None:
+@lowering(act.Clip, kernel("MAXIMUM"))
+def clip(e: Emitter, node: Node, op: act.Clip) -> None:
     """The operator that the bounds have of their own, else MAXIMUM and MINIMUM with them."""
     x, dtype = node.input(0), node.input(0).type.dtype
     low, high = (None if b is None or not np.isfinite(b) else b for b in (op.min, op.max))
@@ -116,20 +117,20 @@ def clip(e: Emitter, node: Node, op: elementwise.Clip) -> None:
         e.alias(node, tensor)
 
 
-@lowering(elementwise.LeakyRelu, kernel("LEAKY_RELU"))
-def leaky_relu(e: Emitter, node: Node, op: elementwise.LeakyRelu) -> None:
+@lowering(act.LeakyRelu, kernel("LEAKY_RELU"))
+def leaky_relu(e: Emitter, node: Node, op: act.LeakyRelu) -> None:
     """LEAKY_RELU."""
     e.op("LEAKY_RELU", e.operands(node), [e.out(node)], options("LeakyReluOptions", alpha=op.alpha))
 
 
-@lowering(elementwise.Elu, lambda node, op: kernel("ELU")(node, op) if op.alpha == 1 else "ELU has no alpha but 1")
-def elu(e: Emitter, node: Node, op: elementwise.Elu) -> None:
+@lowering(act.Elu, lambda node, op: kernel("ELU")(node, op) if op.alpha == 1 else "ELU has no alpha but 1")
+def elu(e: Emitter, node: Node, op: act.Elu) -> None:
     """ELU."""
     e.op("ELU", e.operands(node), [e.out(node)])
 
 
-@lowering(elementwise.Gelu, kernel("GELU"))
-def gelu(e: Emitter, node: Node, op: elementwise.Gelu) -> None:
+@lowering(act.Gelu, kernel("GELU"))
+def gelu(e: Emitter, node: Node, op: act.Gelu) -> None:
     """GELU."""
     e.op("GELU", e.operands(node), [e.out(node)], options("GeluOptions", approximate=op.approximate))
 

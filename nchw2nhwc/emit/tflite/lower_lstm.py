@@ -14,7 +14,8 @@ from nchw2nhwc.emit.tflite.lower_movement import reshape, strided_slice
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.ir import Node, Value
-from nchw2nhwc.ops.elementwise import Relu, Sigmoid, Tanh, Unary
+from nchw2nhwc.ops.activation_functions import Relu, Sigmoid
+from nchw2nhwc.ops.elementwise import Tanh, Unary
 from nchw2nhwc.ops.recurrent import LSTM
 
 _FUNCTIONS: dict[tuple[Unary, ...], int] = {(Sigmoid(), Tanh(), Tanh()): 4, (Sigmoid(), Relu(), Relu()): 1}

@@ -18,7 +18,8 @@ from nchw2nhwc.emit.tflite.padding import Padding, Window, padding_of, placed
 from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Array, Node, Shape, Size, Value
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, MaxPool
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 
 _AXES = {2: "HW", 3: "DHW"}
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from nchw2nhwc.ir import Value
+from nchw2nhwc.ops import activation_functions as act
 from nchw2nhwc.ops import binary, elementwise, movement, reduce
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.indexing import Gather, TopK
 from nchw2nhwc.ops.kinds import kind_of
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.quantized import Dequantize, QuantizeDequantize
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.selection import Compress, NonMaxSuppression
-from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, DepthToSpace, MaxPool, SpaceToDepth
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
 
 _DEPTH = 32
 """Values further back are not looked at."""
 
-_ALWAYS = (elementwise.Relu, elementwise.Sigmoid, elementwise.Exp, elementwise.Sqrt, elementwise.Abs, elementwise.Softplus,
-           elementwise.HardSigmoid, reduce.Softmax)
+_ALWAYS = (act.Relu, act.Sigmoid, elementwise.Exp, elementwise.Sqrt, elementwise.Abs, act.Softplus,
+           act.HardSigmoid, reduce.Softmax)
 _KEEPS = (movement.Reshape, movement.Transpose, movement.Slice, movement.Split, movement.Concat, movement.Expand, movement.Tile, MaxPool,
           AvgPool, DepthToSpace, SpaceToDepth, elementwise.Identity, elementwise.Floor, elementwise.Ceil, QuantizeDequantize, binary.Add,
           binary.Mul, binary.Div, binary.Minimum, reduce.ReduceMean, reduce.ReduceSum, reduce.ReduceMax, reduce.ReduceMin)
@@ -39,7 +41,7 @@ def is_never_negative(value: Value, depth: int = _DEPTH) -> bool:
         return True
     if isinstance(op, (QuantizeDequantize, Dequantize)) and op.grid.min >= 0:
         return True
-    if isinstance(op, elementwise.Clip):
+    if isinstance(op, act.Clip):
         return op.min is not None and op.min >= 0
     if isinstance(op, binary.Maximum):
         return any(is_never_negative(node.input(k), depth - 1) for k in range(2))

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from nchw2nhwc.ir import Node, Value
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.binary import Arithmetic
-from nchw2nhwc.ops.elementwise import Clip, Relu
 from nchw2nhwc.ops.matmul import FullyConnected
-from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, MaxPool
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.passes.match import producer, require, require_float
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 

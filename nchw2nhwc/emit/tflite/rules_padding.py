@@ -11,7 +11,8 @@ from nchw2nhwc.emit.tflite.padding import Padding, padding_of
 from nchw2nhwc.emit.tflite.ranges import is_never_negative
 from nchw2nhwc.ir import Node, Value
 from nchw2nhwc.ops.movement import Pad
-from nchw2nhwc.ops.windowed import AvgPool, Conv, MaxPool
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
+from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.match import op_of, producer, require
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from nchw2nhwc.ir import Node, Value
-from nchw2nhwc.ops.elementwise import Clip, Relu
+from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.movement import Pad
+from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.quantized import Grid, QuantizeDequantize
-from nchw2nhwc.ops.windowed import MaxPool
 from nchw2nhwc.passes.match import producer, require
 from nchw2nhwc.passes.quantization import chooses, data_operands
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet

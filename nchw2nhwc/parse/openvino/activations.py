@@ -6,6 +6,7 @@ from math import ceil, floor, isinf
 from typing import Literal
 
 from nchw2nhwc.ir import DType, Value
+from nchw2nhwc.ops import activation_functions as act
 from nchw2nhwc.ops import elementwise as ew
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import LogicalOr, Mul, PRelu
@@ -17,10 +18,10 @@ _PLAIN: tuple[tuple[str, int, Op], ...] = (
     ("Abs", 1, ew.Abs()), ("Acos", 1, ew.Acos()), ("Acosh", 4, ew.Acosh()), ("Asin", 1, ew.Asin()), ("Asinh", 4, ew.Asinh()),
     ("Atan", 1, ew.Atan()), ("Atanh", 4, ew.Atanh()), ("BitwiseNot", 13, ew.BitwiseNot()), ("Ceiling", 1, ew.Ceil()), ("Cos", 1, ew.Cos()),
     ("Cosh", 1, ew.Cosh()), ("Erf", 1, ew.Erf()), ("Exp", 1, ew.Exp()), ("Floor", 1, ew.Floor()),
-    ("HSigmoid", 5, ew.HardSigmoid(1 / 6, 0.5)), ("HSwish", 4, ew.HardSwish()), ("IsNaN", 10, ew.IsNaN()), ("Log", 1, ew.Log()),
-    ("LogicalNot", 1, ew.LogicalNot()), ("Mish", 4, ew.Mish()), ("Negative", 1, ew.Neg()), ("ReLU", 1, ew.Relu()),
-    ("Sigmoid", 1, ew.Sigmoid()), ("Sign", 1, ew.Sign()), ("Sin", 1, ew.Sin()), ("Sinh", 1, ew.Sinh()), ("SoftPlus", 4, ew.Softplus()),
-    ("SoftSign", 9, ew.Softsign()), ("Sqrt", 1, ew.Sqrt()), ("Tan", 1, ew.Tan()), ("Tanh", 1, ew.Tanh()),
+    ("HSigmoid", 5, act.HardSigmoid(1 / 6, 0.5)), ("HSwish", 4, act.HardSwish()), ("IsNaN", 10, ew.IsNaN()), ("Log", 1, ew.Log()),
+    ("LogicalNot", 1, ew.LogicalNot()), ("Mish", 4, act.Mish()), ("Negative", 1, ew.Neg()), ("ReLU", 1, act.Relu()),
+    ("Sigmoid", 1, act.Sigmoid()), ("Sign", 1, ew.Sign()), ("Sin", 1, ew.Sin()), ("Sinh", 1, ew.Sinh()), ("SoftPlus", 4, act.Softplus()),
+    ("SoftSign", 9, act.Softsign()), ("Sqrt", 1, ew.Sqrt()), ("Tan", 1, ew.Tan()), ("Tanh", 1, ew.Tanh()),
 )
 """Ops of one operand without attributes: type, opset, and what they mean."""
 
@@ -47,45 +48,45 @@ def clamp(b: Builder, x: Value, *, min: float, max: float) -> Results:
     low, high = (None if isinf(bound) else bound for bound in (min, max))
     if x.type.dtype.kind in "iu":
         low, high = None if low is None else float(ceil(low)), None if high is None else float(floor(high))
-    return b.add1(ew.Clip(low, high), x)
+    return b.add1(act.Clip(low, high), x)
 
 
 @mapping("Elu", 1)
 def elu(b: Builder, x: Value, *, alpha: float) -> Results:
     """x where x >= 0, else alpha * (exp(x) - 1)."""
-    return b.add1(ew.Elu(alpha), x)
+    return b.add1(act.Elu(alpha), x)
 
 
 @mapping("Selu", 1)
 def selu(b: Builder, x: Value, alpha: Value, factor: Value) -> Results:
     """factor * (x where x > 0, else alpha * (exp(x) - 1)), with constant alpha and factor."""
-    return b.add1(ew.Selu(one_float(b, alpha, "alpha"), one_float(b, factor, "lambda")), x)
+    return b.add1(act.Selu(one_float(b, alpha, "alpha"), one_float(b, factor, "lambda")), x)
 
 
 @mapping("HardSigmoid", 1)
 def hard_sigmoid(b: Builder, x: Value, alpha: Value, beta: Value) -> Results:
     """max(0, min(1, alpha * x + beta)), with constant alpha and beta."""
-    return b.add1(ew.HardSigmoid(one_float(b, alpha, "alpha"), one_float(b, beta, "beta")), x)
+    return b.add1(act.HardSigmoid(one_float(b, alpha, "alpha"), one_float(b, beta, "beta")), x)
 
 
 @mapping("Swish", 4)
 def swish(b: Builder, x: Value, beta: Value | None = None) -> Results:
     """x * sigmoid(beta * x); beta is 1 when absent, and need not be constant."""
     if beta is None or (beta.const is not None and beta.const.size == 1):
-        return b.add1(ew.Swish(1.0 if beta is None else one_float(b, beta, "beta")), x)
-    return b.add1(Mul(), x, b.add1(ew.Sigmoid(), b.add1(Mul(), x, beta)))
+        return b.add1(act.Swish(1.0 if beta is None else one_float(b, beta, "beta")), x)
+    return b.add1(Mul(), x, b.add1(act.Sigmoid(), b.add1(Mul(), x, beta)))
 
 
 @mapping("Gelu", 2)
 def gelu_erf(b: Builder, x: Value) -> Results:
     """By the error function."""
-    return b.add1(ew.Gelu(), x)
+    return b.add1(act.Gelu(), x)
 
 
 @mapping("Gelu", 7)
 def gelu(b: Builder, x: Value, *, approximation_mode: Literal["erf", "tanh"] = "erf") -> Results:
     """By the error function or its approximation with tanh."""
-    return b.add1(ew.Gelu(approximate=approximation_mode == "tanh"), x)
+    return b.add1(act.Gelu(approximate=approximation_mode == "tanh"), x)
 
 
 @mapping("PReLU", 1)

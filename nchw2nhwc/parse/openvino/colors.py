@@ -8,8 +8,9 @@ import numpy as np
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import Value
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.elementwise import Clip, Round
+from nchw2nhwc.ops.elementwise import Round
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.registry import Results, mapping

@@ -8,8 +8,9 @@ import numpy as np
 
 from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import DType, Value, product
+from nchw2nhwc.ops.activation_functions import Sigmoid
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.elementwise import Cast, Sigmoid
+from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.movement import Concat, Split
 from nchw2nhwc.ops.reduce import ReduceSum, Softmax
 from nchw2nhwc.parse import detection, greedy, selection

@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 
 from nchw2nhwc.ir import Value
-from nchw2nhwc.ops.elementwise import BitCast, Clip, Round
+from nchw2nhwc.ops.activation_functions import Clip
+from nchw2nhwc.ops.elementwise import BitCast, Round
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.registry import Results, mapping

@@ -8,7 +8,7 @@ from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import Value, exact_div
 from nchw2nhwc.ops.binary import Add, Div, Mul, Pow
 from nchw2nhwc.ops.norm import LRN, MVN, BatchNorm, NormalizeL2
-from nchw2nhwc.ops.windowed import AvgPool
+from nchw2nhwc.ops.pooling import AvgPool
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import axes_of, reshaped

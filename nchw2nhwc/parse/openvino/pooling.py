@@ -12,8 +12,8 @@ from nchw2nhwc.ir import DType, Size, Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.movement import Pad
+from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
-from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.convolution import AutoPad, padding, reach_of, require_spatial

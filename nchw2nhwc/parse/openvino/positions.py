@@ -9,8 +9,9 @@ import numpy as np
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import Value
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.elementwise import Clip, Cos, Round, Sin
+from nchw2nhwc.ops.elementwise import Cos, Round, Sin
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.sampling import GridSample
 from nchw2nhwc.parse.builder import Builder

@@ -10,8 +10,9 @@ import numpy as np
 
 from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import Value
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.elementwise import Clip, Round
+from nchw2nhwc.ops.elementwise import Round
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.sampling import GridSample
 from nchw2nhwc.parse.builder import Builder

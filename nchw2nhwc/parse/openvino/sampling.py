@@ -6,8 +6,9 @@ from typing import Literal, TypeAlias
 
 from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import Value
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.elementwise import Cast, Relu
+from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.sampling import GridSample
 from nchw2nhwc.parse import adaptive, sampling
 from nchw2nhwc.parse.builder import Builder

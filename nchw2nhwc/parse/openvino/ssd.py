@@ -9,9 +9,10 @@ import numpy as np
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import Value, exact_div
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Equal, Less, Maximum, Mul, Sub, Where
-from nchw2nhwc.ops.elementwise import Cast, Clip, Exp
+from nchw2nhwc.ops.elementwise import Cast, Exp
 from nchw2nhwc.ops.indexing import Gather, TopK
 from nchw2nhwc.ops.movement import Concat, Pad, Slice, Split
 from nchw2nhwc.ops.reduce import ReduceSum

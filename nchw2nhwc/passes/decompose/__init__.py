@@ -10,6 +10,7 @@ from collections.abc import Callable
 from nchw2nhwc.ir.graph import Graph, Node
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.decompose import (
+    activations,
     binary,
     control,
     convs,
@@ -27,8 +28,8 @@ from nchw2nhwc.passes.decompose import (
 )
 from nchw2nhwc.passes.rewrite import Explainer, Rewriter, RuleSet, sweep
 
-DECOMPOSITIONS = RuleSet(binary.RULES, ranks.RULES, elementwise.RULES, reduce.RULES, movement.RULES, pools.RULES, convs.RULES, resize.RULES,
-                         sampling.RULES, indexing.RULES, integers.RULES, recurrent.RULES, control.RULES,
+DECOMPOSITIONS = RuleSet(binary.RULES, ranks.RULES, activations.RULES, elementwise.RULES, reduce.RULES, movement.RULES, pools.RULES,
+                         convs.RULES, resize.RULES, sampling.RULES, indexing.RULES, integers.RULES, recurrent.RULES, control.RULES,
                          quantized.RULES)
 """Op class to rules that say the op in other ops, in the order in which they are tried."""
 

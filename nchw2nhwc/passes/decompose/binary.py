@@ -8,6 +8,7 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import (
     Arithmetic,
@@ -23,10 +24,11 @@ from nchw2nhwc.ops.binary import (
     Pow,
     SquaredDifference,
 )
-from nchw2nhwc.ops.elementwise import Abs, Cast, Clip, Floor, Relu, Round, Sign, Tanh
+from nchw2nhwc.ops.elementwise import Abs, Cast, Floor, Round, Sign, Tanh
 from nchw2nhwc.ops.kinds import Doubles, wide
 from nchw2nhwc.ops.matmul import FullyConnected
-from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, MaxPool
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import array, is_float, require
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet

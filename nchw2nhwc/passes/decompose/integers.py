@@ -6,9 +6,10 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import REGISTRY, Op
 from nchw2nhwc.ops.binary import Binary
-from nchw2nhwc.ops.elementwise import BitCast, Cast, Clip, Unary
+from nchw2nhwc.ops.elementwise import BitCast, Cast, Unary
 from nchw2nhwc.ops.kinds import INTEGER
 from nchw2nhwc.ops.reduce import AlongAxis, ArgReduce, Reduce
 from nchw2nhwc.passes.match import require

@@ -14,8 +14,9 @@ from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.binary import Div, Maximum, Mul, Pow
 from nchw2nhwc.ops.elementwise import Abs, Identity, Sqrt
 from nchw2nhwc.ops.movement import Concat, Expand
+from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LpPool, MaxPool
 from nchw2nhwc.ops.reduce import ReduceMax
-from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, Conv, LpPool, MaxPool
+from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.ops.windows import Ints, adaptive_windows, elements_counted, lowest
 from nchw2nhwc.passes.decompose.matrices import along_axes
 from nchw2nhwc.passes.decompose.ranks import does_nothing

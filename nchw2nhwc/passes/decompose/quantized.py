@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.binary import Add, Div, Mul, Sub
-from nchw2nhwc.ops.elementwise import Cast, Clip, Round
+from nchw2nhwc.ops.elementwise import Cast, Round
 from nchw2nhwc.ops.quantized import FLOAT32, Dequantize, Grid, Quantize, QuantizeDequantize
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 

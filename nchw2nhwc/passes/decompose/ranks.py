@@ -8,8 +8,9 @@ from nchw2nhwc.ir.dim import Shape, product
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.movement import Reshape, Transpose
+from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LpPool, MaxPool
 from nchw2nhwc.ops.resize import Resize
-from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, Conv, ConvTranspose, LpPool, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.passes.decompose.slices import reshaped
 from nchw2nhwc.passes.match import require
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet

@@ -9,9 +9,9 @@ import numpy as np
 from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ir.types import Array
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Mul, Sub
-from nchw2nhwc.ops.elementwise import Clip
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Split
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent

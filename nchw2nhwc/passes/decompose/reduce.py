@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.binary import Pow
-from nchw2nhwc.ops.elementwise import Cast, Clip, Exp, Log, Rsqrt, Sqrt
+from nchw2nhwc.ops.elementwise import Cast, Exp, Log, Rsqrt, Sqrt
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Reshape, Slice, Transpose
 from nchw2nhwc.ops.norm import LRN, MVN, BatchNorm, LayerNorm, NormalizeL2

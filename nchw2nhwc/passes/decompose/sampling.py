@@ -10,8 +10,9 @@ import numpy as np
 
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.binary import Equal, Mod, Mul
-from nchw2nhwc.ops.elementwise import Cast, Clip, Floor, Round
+from nchw2nhwc.ops.elementwise import Cast, Floor, Round
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Reshape
 from nchw2nhwc.ops.reduce import CumSum

@@ -9,27 +9,10 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, Gelu, HardSigmoid, HardSwish, LeakyRelu, Mish, Relu, Sigmoid, Softplus, Swish
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, Greater, GreaterEqual, Less, LessEqual, Maximum, Mul, PRelu, Sub, Where
-from nchw2nhwc.ops.elementwise import (
-    Abs,
-    Clip,
-    Erf,
-    Exp,
-    Gelu,
-    HardSigmoid,
-    HardSwish,
-    LeakyRelu,
-    Log,
-    Mish,
-    Neg,
-    Reciprocal,
-    Relu,
-    Sigmoid,
-    Softplus,
-    Swish,
-    Tanh,
-)
+from nchw2nhwc.ops.elementwise import Abs, Erf, Exp, Log, Neg, Reciprocal, Tanh
 from nchw2nhwc.passes.identities import clipped
 from nchw2nhwc.passes.match import Pattern, close, op_of, other_operand, require, require_float, require_same_type, scalar
 from nchw2nhwc.passes.recognise.algebra import Polynomial, Product, array_product, is_polynomial, linear, polynomial, product_of

@@ -9,9 +9,10 @@ import numpy as np
 from nchw2nhwc.ir.dim import Shape, product
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Arithmetic, Div, Mul, SquaredDifference, Sub
-from nchw2nhwc.ops.elementwise import Clip, Relu, Rsqrt, Sqrt
+from nchw2nhwc.ops.elementwise import Rsqrt, Sqrt
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.movement import Reshape
 from nchw2nhwc.ops.norm import MVN, NormalizeL2

@@ -20,8 +20,9 @@ from nchw2nhwc.emit.keras.names import Names, short_scopes, valid_name
 from nchw2nhwc.errors import OptionError, OutputError, SourceError, TargetError
 from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
+from nchw2nhwc.ops.activation_functions import HardSwish, Sigmoid
 from nchw2nhwc.ops.binary import Add, Mul, PRelu
-from nchw2nhwc.ops.elementwise import Dropout, HardSwish, Sigmoid
+from nchw2nhwc.ops.elementwise import Dropout
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.norm import MVN

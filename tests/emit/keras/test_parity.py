@@ -13,10 +13,10 @@ pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 from nchw2nhwc.emit.keras import native
 from nchw2nhwc.emit.keras.lowering import ANY, LOWERINGS
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import HardSigmoid, Selu, Swish
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Pow
 from nchw2nhwc.ops.control import Loop
-from nchw2nhwc.ops.elementwise import HardSigmoid, Selu, Swish
 from nchw2nhwc.ops.indexing import TopK
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.norm import MVN, BatchNorm

@@ -18,7 +18,8 @@ import keras
 from nchw2nhwc.emit.keras import emit_keras, native
 from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Array, Dim, Graph, Origin, Size, TensorType
-from nchw2nhwc.ops.elementwise import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid, Softsign, Tanh, ThresholdedRelu
+from nchw2nhwc.ops.activation_functions import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid, Softsign, ThresholdedRelu
+from nchw2nhwc.ops.elementwise import Tanh
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
 from tests.emit.keras.runs import assert_close, check_converted, check_model, run_model
 from tests.emit.tflite.runs import one_op, single

@@ -11,15 +11,17 @@ from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Dim, Graph, Origin, Size, TensorType, Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.open_sizes import large_enough
+from nchw2nhwc.ops.activation_functions import Clip, Elu, Mish, Sigmoid
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, Mul, Pow
-from nchw2nhwc.ops.elementwise import Clip, Elu, Erf, Mish, Round, Sigmoid
+from nchw2nhwc.ops.elementwise import Erf, Round
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Tile, Transpose
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.reduce import ArgMax, ReduceMean, ReduceSum
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.sizes import Sizes
-from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, DepthToSpace, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace
 from tests.emit.tflite.graphs import FLOAT, conv, random, with_input
 from tests.emit.tflite.runs import RESOLVERS, check_file, one_op, prepared, run_file
 

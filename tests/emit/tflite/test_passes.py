@@ -12,13 +12,15 @@ from nchw2nhwc.emit.tflite.ranges import is_never_negative
 from nchw2nhwc.ir import Graph, Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, Relu, Sigmoid
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Mul, Sub
-from nchw2nhwc.ops.elementwise import Abs, Clip, Exp, Neg, Relu, Sigmoid, Tanh
+from nchw2nhwc.ops.elementwise import Abs, Exp, Neg, Tanh
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Split, Transpose
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.reduce import LogSoftmax, ReduceMax, ReduceMean, Softmax
-from nchw2nhwc.ops.windowed import AvgPool, Conv, MaxPool
+from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes import run_passes
 from tests.emit.tflite.graphs import conv, graph_with_input, random
 from tests.emit.tflite.runs import check_file, codes, prepared

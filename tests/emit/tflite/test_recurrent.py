@@ -16,7 +16,8 @@ from nchw2nhwc.emit.tflite.writer import FlatBuffer
 from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Array, Dim, Graph, Origin, Size, TensorType
 from nchw2nhwc.ir.interpreter import run
-from nchw2nhwc.ops.elementwise import HardSigmoid, Relu, Sigmoid, Softplus, Softsign, Tanh
+from nchw2nhwc.ops.activation_functions import HardSigmoid, Relu, Sigmoid, Softplus, Softsign
+from nchw2nhwc.ops.elementwise import Tanh
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
 from nchw2nhwc.passes.decompose import decompose
 from tests.emit.tflite.runs import RESOLVERS, run_file

@@ -14,7 +14,8 @@ from nchw2nhwc.emit.tflite.validate import validate
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
 from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Origin
-from nchw2nhwc.ops.elementwise import Abs, Exp, Relu, Sigmoid, Tanh
+from nchw2nhwc.ops.activation_functions import Relu, Sigmoid
+from nchw2nhwc.ops.elementwise import Abs, Exp, Tanh
 from tests.emit.tflite.graphs import FLOAT, graph_with_input
 
 

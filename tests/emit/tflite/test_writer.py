@@ -15,8 +15,9 @@ from nchw2nhwc.emit.tflite import emit, writer
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
 from nchw2nhwc.ir import Graph, TensorType
+from nchw2nhwc.ops.activation_functions import Gelu, Relu
 from nchw2nhwc.ops.binary import Add, Mul
-from nchw2nhwc.ops.elementwise import Gelu, Identity, Relu
+from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.movement import Concat, Transpose
 from tests.emit.tflite.graphs import FLOAT, conv, graph_with_input, random
 from tests.emit.tflite.runs import RESOLVERS, run_file

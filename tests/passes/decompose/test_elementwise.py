@@ -8,30 +8,9 @@ import pytest
 from nchw2nhwc.ir.graph import Graph
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.types import Array, TensorType
+from nchw2nhwc.ops.activation_functions import Clip, Elu, Gelu, HardSigmoid, Mish, Selu, Sigmoid, Softplus, Softsign, Swish
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.elementwise import (
-    Acos,
-    Acosh,
-    Asin,
-    Asinh,
-    Atan,
-    Atanh,
-    Clip,
-    Cosh,
-    Elu,
-    Erf,
-    Gelu,
-    HardSigmoid,
-    Mish,
-    Round,
-    Selu,
-    Sigmoid,
-    Sinh,
-    Softplus,
-    Softsign,
-    Swish,
-    Tan,
-)
+from nchw2nhwc.ops.elementwise import Acos, Acosh, Asin, Asinh, Atan, Atanh, Cosh, Erf, Round, Sinh, Tan
 from nchw2nhwc.passes.constants import FOLDING
 from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.rewrite import rule_pass

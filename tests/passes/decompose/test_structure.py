@@ -9,13 +9,15 @@ import pytest
 
 from nchw2nhwc.ir.graph import Node
 from nchw2nhwc.ir.interpreter import run
+from nchw2nhwc.ops.activation_functions import Mish
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import BitwiseAnd, BitwiseOr, FloorDiv
-from nchw2nhwc.ops.elementwise import Abs, Exp, Mish
+from nchw2nhwc.ops.elementwise import Abs, Exp
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.norm import LRN, MVN
+from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AvgPool, MaxPool
 from nchw2nhwc.ops.resize import Resize
-from nchw2nhwc.ops.windowed import AdaptiveAvgPool, AvgPool, Conv, ConvTranspose, DepthToSpace, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace
 from nchw2nhwc.passes import run_passes
 from nchw2nhwc.passes.decompose import decompose
 from tests.emit.tflite.runs import one_op

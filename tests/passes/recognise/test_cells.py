@@ -9,9 +9,9 @@ import pytest
 
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ir.types import TensorType
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.binary import Sub
 from nchw2nhwc.ops.control import Loop
-from nchw2nhwc.ops.elementwise import Relu
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Reshape
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent

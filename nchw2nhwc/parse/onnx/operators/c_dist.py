@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.binary import Add, Mul, Sub
-from nchw2nhwc.ops.elementwise import Relu, Sqrt
+from nchw2nhwc.ops.elementwise import Sqrt
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.reduce import ReduceSumSquare
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op

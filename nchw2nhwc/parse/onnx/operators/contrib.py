@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import nchw2nhwc.ops.activation_functions as act
 import nchw2nhwc.ops.elementwise as ops
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Value
@@ -29,39 +30,39 @@ def fused_conv(b: LayerBuilder, x: Value, w: Value, bias: Value | None = None, a
 def _activation(b: LayerBuilder, name: str, parameters: Floats) -> Op:
     match name, len(parameters):
         case "Relu", 0:
-            return ops.Relu()
+            return act.Relu()
         case "Sigmoid", 0:
-            return ops.Sigmoid()
+            return act.Sigmoid()
         case "Tanh", 0:
             return ops.Tanh()
         case "LeakyRelu", 1:
-            return ops.LeakyRelu(*parameters)
+            return act.LeakyRelu(*parameters)
         case "Clip", 2:
-            return ops.Clip(*parameters)
+            return act.Clip(*parameters)
         case "HardSigmoid", 2:
-            return ops.HardSigmoid(*parameters)
+            return act.HardSigmoid(*parameters)
         case _:
             raise UnsupportedError(f"the fused activation '{name}' with {len(parameters)} parameter(s) is not supported", b.where)
 
 
 @onnx_op("Gelu", 1, domain=MICROSOFT)
 def gelu(b: LayerBuilder, x: Value) -> Value:
-    return b.add1(ops.Gelu(), x)
+    return b.add1(act.Gelu(), x)
 
 
 @onnx_op("BiasGelu", 1, domain=MICROSOFT)
 def bias_gelu(b: LayerBuilder, x: Value, bias: Value) -> Value:
-    return b.add1(ops.Gelu(), b.add1(Add(), x, bias))
+    return b.add1(act.Gelu(), b.add1(Add(), x, bias))
 
 
 @onnx_op("FastGelu", 1, domain=MICROSOFT)
 def fast_gelu(b: LayerBuilder, x: Value, bias: Value | None = None) -> Value:
-    return b.add1(ops.Gelu(approximate=True), x if bias is None else b.add1(Add(), x, bias))
+    return b.add1(act.Gelu(approximate=True), x if bias is None else b.add1(Add(), x, bias))
 
 
 @onnx_op("QuickGelu", 1, domain=MICROSOFT)
 def quick_gelu(b: LayerBuilder, x: Value, *, alpha: float = 1.702) -> Value:
-    return b.add1(ops.Swish(alpha), x)
+    return b.add1(act.Swish(alpha), x)
 
 
 @onnx_op("FusedMatMul", 1, domain=MICROSOFT)

@@ -9,9 +9,9 @@ from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ops.activation_functions import LeakyRelu, Sigmoid
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Mul, Where
-from nchw2nhwc.ops.elementwise import LeakyRelu, Sigmoid
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.reduce import ReduceMean

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import ml_dtypes
 import numpy as np
 
+import nchw2nhwc.ops.activation_functions as act
 import nchw2nhwc.ops.elementwise as ops
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Value
@@ -24,8 +25,8 @@ _PLAIN: dict[str, tuple[type[Op], tuple[int, ...]]] = {
     "Asin": (ops.Asin, (7, 22)), "Acos": (ops.Acos, (7, 22)), "Atan": (ops.Atan, (7, 22)),
     "Sinh": (ops.Sinh, (9, 22)), "Cosh": (ops.Cosh, (9, 22)), "Tanh": (ops.Tanh, (6, 13)),
     "Asinh": (ops.Asinh, (9, 22)), "Acosh": (ops.Acosh, (9, 22)), "Atanh": (ops.Atanh, (9, 22)),
-    "Sigmoid": (ops.Sigmoid, (6, 13)), "Relu": (ops.Relu, (6, 13, 14)), "Softplus": (ops.Softplus, (1, 22)),
-    "Softsign": (ops.Softsign, (1, 22)), "Mish": (ops.Mish, (18, 22)), "HardSwish": (ops.HardSwish, (14, 22)),
+    "Sigmoid": (act.Sigmoid, (6, 13)), "Relu": (act.Relu, (6, 13, 14)), "Softplus": (act.Softplus, (1, 22)),
+    "Softsign": (act.Softsign, (1, 22)), "Mish": (act.Mish, (18, 22)), "HardSwish": (act.HardSwish, (14, 22)),
     "Not": (ops.LogicalNot, (1,)), "BitwiseNot": (ops.BitwiseNot, (18,)), "IsNaN": (ops.IsNaN, (9, 13, 20)),
 }
 """Operators without attributes that one op expresses, with their versions."""
@@ -44,44 +45,44 @@ for _name, (_op, _versions) in _PLAIN.items():
 
 @onnx_op("LeakyRelu", 6, 16)
 def leaky_relu(b: LayerBuilder, x: Value, *, alpha: float = 0.01) -> Value:
-    return b.add1(ops.LeakyRelu(alpha), x)
+    return b.add1(act.LeakyRelu(alpha), x)
 
 
 @onnx_op("Elu", 6, 22)
 def elu(b: LayerBuilder, x: Value, *, alpha: float = 1.0) -> Value:
-    return b.add1(ops.Elu(alpha), x)
+    return b.add1(act.Elu(alpha), x)
 
 
 @onnx_op("Selu", 6, 22)
 def selu(b: LayerBuilder, x: Value, *, alpha: float = 1.67326319217681884765625, gamma: float = 1.05070102214813232421875) -> Value:
-    return b.add1(ops.Selu(alpha, gamma), x)
+    return b.add1(act.Selu(alpha, gamma), x)
 
 
 @onnx_op("Celu", 12, 28)
 def celu(b: LayerBuilder, x: Value, *, alpha: float = 1.0) -> Value:
-    return b.add1(ops.Celu(alpha), x)
+    return b.add1(act.Celu(alpha), x)
 
 
 @onnx_op("ThresholdedRelu", 10, 22)
 def thresholded_relu(b: LayerBuilder, x: Value, *, alpha: float = 1.0) -> Value:
-    return b.add1(ops.ThresholdedRelu(alpha), x)
+    return b.add1(act.ThresholdedRelu(alpha), x)
 
 
 @onnx_op("HardSigmoid", 6, 22)
 def hard_sigmoid(b: LayerBuilder, x: Value, *, alpha: float = 0.2, beta: float = 0.5) -> Value:
-    return b.add1(ops.HardSigmoid(alpha, beta), x)
+    return b.add1(act.HardSigmoid(alpha, beta), x)
 
 
 @onnx_op("Swish", 24)
 def swish(b: LayerBuilder, x: Value, *, alpha: float = 1.0) -> Value:
-    return b.add1(ops.Swish(alpha), x)
+    return b.add1(act.Swish(alpha), x)
 
 
 @onnx_op("Gelu", 20)
 def gelu(b: LayerBuilder, x: Value, *, approximate: str = "none") -> Value:
     if approximate not in ("none", "tanh"):
         raise b.damaged(f"Gelu has no approximation '{approximate}'")
-    return b.add1(ops.Gelu(approximate == "tanh"), x)
+    return b.add1(act.Gelu(approximate == "tanh"), x)
 
 
 @onnx_op("Shrink", 9)
@@ -94,7 +95,7 @@ def shrink(b: LayerBuilder, x: Value, *, bias: float = 0.0, lambd: float = 0.5) 
 
 @onnx_op("Clip", 6)
 def clip_6(b: LayerBuilder, x: Value, *, min: float | None = None, max: float | None = None) -> Value:
-    return b.add1(ops.Clip(min, max), x)
+    return b.add1(act.Clip(min, max), x)
 
 
 _EXACT = 2**53
@@ -107,7 +108,7 @@ def clip(b: LayerBuilder, x: Value, min: Value | None = None, max: Value | None 
     bounds = [None if v is None or v.const is None else b.number(v, "a bound of Clip") for v in (min, max)]
     fixed = all((v is None) == (bound is None) for v, bound in zip((min, max), bounds))
     if fixed and all(bound is None or isinstance(bound, float) or abs(bound) <= _EXACT for bound in bounds):
-        return b.add1(ops.Clip(*(None if bound is None else float(bound) for bound in bounds)), x)
+        return b.add1(act.Clip(*(None if bound is None else float(bound) for bound in bounds)), x)
     for operand, op in ((min, Maximum()), (max, Minimum())):
         x = x if operand is None else b.add1(op, x, b.reshape(operand, ()))
     return x

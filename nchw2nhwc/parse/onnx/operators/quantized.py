@@ -16,9 +16,10 @@ from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Div, Mul, Sub
-from nchw2nhwc.ops.elementwise import Clip, Floor, Round
+from nchw2nhwc.ops.elementwise import Floor, Round
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize

@@ -12,8 +12,9 @@ from nchw2nhwc.ops.base import require_equal, static
 from nchw2nhwc.ops.binary import Pow
 from nchw2nhwc.ops.elementwise import Abs
 from nchw2nhwc.ops.movement import FIX_SIZES
+from nchw2nhwc.ops.pooling import AvgPool, LpPool, MaxPool
 from nchw2nhwc.ops.reduce import Reduce, ReduceL1, ReduceL2, ReduceMax, ReduceMean, ReduceSum
-from nchw2nhwc.ops.windowed import AvgPool, Conv, ConvTranspose, LpPool, MaxPool
+from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
 
 AUTO_PADS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
