@@ -65,8 +65,7 @@ def axes_of(site: Site) -> set[int]:
 
 
 def _keeps_batch(site: Site) -> bool:
-    shape = site.operand(0).shape
-    return len(shape) < 4 or shape[0] == 1 or 0 not in axes_of(site)
+    return len(site.operand(0).shape) < 4 or 0 not in axes_of(site)
 
 
 BATCH_KEPT = Need("a batch axis that is not reduced", _keeps_batch)

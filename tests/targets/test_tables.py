@@ -8,7 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper
 
 import nchw2nhwc
-from nchw2nhwc.emit.tflite.model import TYPES
+from nchw2nhwc.emit.tflite.model import TYPES, Model, Operator, Subgraph, Tensor, options
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options import CPU, DEVICES
 from nchw2nhwc.targets import TABLES
@@ -74,6 +74,19 @@ def test_the_edge_tpu_is_judged_as_quantized() -> None:
     assert refused("edgetpu", node("MatMul", "x w"), shape=(1, 4), w=w) == {}
     assert "one list" in refused("edgetpu", node("MatMul", "x w"), shape=(3, 4), w=w)["FULLY_CONNECTED"]
     assert "has no EXP" in refused("edgetpu", node("Exp", "x"))["EXP"]
+
+
+@pytest.mark.parametrize(("code", "shape", "result", "axis", "refusal"), [
+    ("SQUEEZE", (1, 1, 5, 10), (5, 10), None, ""), ("SQUEEZE", (1, 5, 1, 10), (5, 10), None, "axes of size 1 in front only"),
+    ("PACK", (1, 5, 3), (1, 5, 3, 1), 3, ""), ("PACK", (4, 5, 3), (1, 4, 5, 3), 0, "another axis than the batch"),
+    ("PACK", (5, 3), (1, 5, 3), 0, "")])
+def test_the_edge_tpu_on_operators_that_rearrange(code: str, shape: tuple[int, ...], result: tuple[int, ...], axis: int | None,
+                                                  refusal: str) -> None:
+    tensors = [Tensor("x", np.dtype(np.int8), shape), Tensor("y", np.dtype(np.int8), result)]
+    attributes = None if axis is None else options("PackOptions", axis=axis, valuesCount=1)
+    file = Model([Subgraph("main", tensors, [Operator(code, 1, (0,), (1,), attributes)], [0], [1], ["x"], ["y"])], [])
+    reasons = [each.reason for each in fallbacks(file, TABLES["edgetpu"])]
+    assert reasons == [f"the Edge TPU needs {refusal}"] * bool(refusal)
 
 
 def test_sizes_that_devices_fix() -> None:
