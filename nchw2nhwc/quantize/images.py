@@ -38,7 +38,7 @@ def read_images(folder: Path, inputs: Sequence[TensorInfo], image: TensorInfo | 
     if len(size) != 2 or -1 in size or channels not in _MODES or batch > 1:
         raise OptionError(f"images fit an input of one image of 1 or 3 channels and known size; '{image.name}' has {image.source_shape}",
                           advice=f"Fix its size with --input-shape {image.name}=1,3,H,W, or give the samples as an .npz file.")
-    mean, scale = _values(options, channels, raw=image.preprocessing is not None)
+    mean, scale = _values(options, channels, raw=_takes_pixels(image))
     files = image_files(folder)
     chosen = [files[k] for k in spread(len(files), options.calibration_samples)]
     samples = []
@@ -47,6 +47,13 @@ def read_images(folder: Path, inputs: Sequence[TensorInfo], image: TensorInfo | 
         values = (pixels.astype(np.float32) - mean) / scale
         samples.append({image.name: np.moveaxis(values, -1, 0)[None].astype(image.given_type.dtype)})
     return samples
+
+
+def _takes_pixels(image: TensorInfo) -> bool:
+    """Whether the model itself makes of values from 0 to 255 what the source takes: it subtracts, divides, or takes bytes. One that only
+    reverses the order of channels says nothing about values."""
+    done = image.preprocessing
+    return done is not None and (any(done.mean) or any(factor != 1 for factor in done.scale) or image.given_type.dtype == np.uint8)
 
 
 def _values(options: QuantizeOptions, channels: int, *, raw: bool) -> tuple[Floats, Floats]:
