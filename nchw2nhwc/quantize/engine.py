@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from nchw2nhwc.emit.tflite.task_metadata import archive
 from nchw2nhwc.errors import Location, OptionError, TargetError
 from nchw2nhwc.interface import METADATA
 from nchw2nhwc.options_quantize import Samples
@@ -46,11 +47,12 @@ class Engine:
     """Quantizes one float32 file, given as its content, in several ways. Samples, by input name and in the source's axis order, are asked
     for when they are first needed, and run once for all ways."""
 
-    def __init__(self, content: bytes, file: str, inputs: Sequence[TensorInfo], samples: Callable[[], Samples], told: Told) -> None:
-        """`file` is what errors name."""
+    def __init__(self, content: bytes, file: str, inputs: Sequence[TensorInfo], samples: Callable[[], Samples], told: Told,
+                 files: Mapping[str, bytes]) -> None:
+        """`file` is what errors name; `files` stand in an archive behind the float32 file, and will behind quantized ones."""
         require_quantizer()
         self._content, self._file, self._told = _with_unique_names(content), file, told
-        self._inputs, self._samples = inputs, samples
+        self._inputs, self._samples, self._files = inputs, samples, files
         self._float: list[str] = []
 
     def quantize(self, mode: str, recipe: Recipe, types: Mapping[str, str], shrink: Collection[str] | None = (), *,
@@ -80,7 +82,8 @@ class Engine:
         islands.join(model)
         _declare(model, mode)
         flatfile.prune(model)
-        return flatfile.write(model)
+        content = flatfile.write(model)
+        return content + archive(self._files, len(content)) if self._files else content
 
     @cached_property
     def _statistics(self) -> Statistics:

@@ -134,7 +134,8 @@ class Quantization:
 
     @cached_property
     def _engine(self) -> Engine:
-        return Engine(self._float, self._converted.source.name, self._converted.inputs, self._to_calibrate, self._told)
+        return Engine(self._float, self._converted.source.name, self._converted.inputs, self._to_calibrate, self._told,
+                      self._converted.flatbuffer().model.files)
 
     @cached_property
     def _float(self) -> bytes:
