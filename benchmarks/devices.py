@@ -1,9 +1,10 @@
 """How many operators of the zoo's networks devices do not run, in files for the CPU and in those made for the device.
 
-    python benchmarks/devices.py --models DIR [--only NAME...] [--target DEVICE...] [--markdown FILE]
+    python benchmarks/devices.py --models DIR [--only NAME...] [--target DEVICE...] [--quantize] [--markdown FILE]
 
 prints a line for each network and device, checks each rewritten file against its source, and exits with 1 when one is off, or when nothing
-was measured. `--markdown docs/devices.md` puts the table between the marks of that page.
+was measured. `--markdown docs/devices.md` puts the table between the marks of that page. `--quantize` judges files for the Edge TPU by
+quantized ones, which it makes (with ranges of random numbers), instead of by what quantization would make of the float32 ones.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nchw2nhwc
+from nchw2nhwc.options_quantize import FOR_DEVICE, RANDOM
 from nchw2nhwc.targets import TABLES
 from nchw2nhwc.targets.fallbacks import fallbacks
 
@@ -30,12 +32,16 @@ class Measured:
     passed: bool
 
 
-def measure(path: Path, target: str) -> Measured:
+def measure(path: Path, target: str, *, quantize: bool) -> Measured:
     """One network on one device. Raises ConversionError."""
     plain, made = nchw2nhwc.convert(path), nchw2nhwc.convert(path, target=target)
     check = made.check()
-    left = len(fallbacks(plain.flatbuffer().model, TABLES[target])), len(made.fallbacks())
-    return Measured((plain.result_ops, made.result_ops), left, check.max_rel_error, check.passed)
+    if quantize and target in FOR_DEVICE:
+        made.tflite(quantize=nchw2nhwc.QuantizeOptions([FOR_DEVICE[target]], calibration=RANDOM))
+    judged = made.judged()
+    assert judged is not None, "the device has no table"
+    left = len(fallbacks(plain.flatbuffer().model, TABLES[target])), len(judged.fallbacks)
+    return Measured((plain.result_ops, judged.ops), left, check.max_rel_error, check.passed)
 
 
 def markdown(found: dict[str, dict[str, Measured]], targets: list[str]) -> str:
@@ -55,6 +61,7 @@ def main() -> int:
     parser.add_argument("--models", type=Path, required=True, metavar="DIR", help="the hydrated zoo")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these networks")
     parser.add_argument("--target", nargs="+", default=list(TABLES), choices=list(TABLES), help="only these devices")
+    parser.add_argument("--quantize", action="store_true", help="judge files for the Edge TPU by quantized ones")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="put the table between the marks of this page")
     arguments = parser.parse_args()
     found: dict[str, dict[str, Measured]] = {}
@@ -64,7 +71,7 @@ def main() -> int:
             continue
         for target in arguments.target:
             try:
-                one = measure(path, target)
+                one = measure(path, target, quantize=arguments.quantize)
             except nchw2nhwc.ConversionError as error:
                 print(f"{path.stem} {target}: skipped, {error.reason}", flush=True)
                 continue

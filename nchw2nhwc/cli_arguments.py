@@ -12,7 +12,7 @@ from nchw2nhwc import __version__
 from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED, adopt
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options import ConvertOptions, Flag, RunOptions, flag_of, split_names, split_pair
-from nchw2nhwc.options_quantize import QuantizeOptions
+from nchw2nhwc.options_quantize import FOR_DEVICE, QuantizeOptions
 
 _DESCRIPTION = "Convert an OpenVINO IR or ONNX model (channels-first) to TensorFlow Lite (channels-last), and check that both agree."
 _EPILOG = ("exit status: 0 converted; 2 an error, nothing was written; 3 converted, but the check found an error above tolerance; "
@@ -37,6 +37,8 @@ class Arguments:
     convert: ConvertOptions
     run: RunOptions
     quantize: QuantizeOptions
+    implied: str = ""
+    """The mode of quantization that the device implies and that was not asked for."""
     layer_ids: tuple[str, ...] = ()
     """Layers of an IR, by id, that become its outputs (openvino2tensorflow's `--layerids_of_the_terminating_output`)."""
 
@@ -50,10 +52,16 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
     model = given.pop("model", None)
     if not isinstance(model, Path):
         parser.error("give the MODEL to convert, an .xml or .onnx file")
-    quantize, options = chosen(QuantizeOptions, given), chosen(RunOptions, given)
+    convert, options = chosen(ConvertOptions, given), chosen(RunOptions, given)
+    implied = FOR_DEVICE.get(convert.target, "") if "tflite" in options.to else ""
+    asked = given.get("quantize", ())
+    assert isinstance(asked, tuple)
+    if implied and implied not in asked:
+        given["quantize"] = (*asked, implied)
+    quantize = chosen(QuantizeOptions, given)
     if quantize.quantize and "tflite" not in options.to:
         raise OptionError("--quantize is about TFLite files, which --to leaves out")
-    return Arguments(model, chosen(ConvertOptions, given), options, quantize, layer_ids)
+    return Arguments(model, convert, options, quantize, implied if implied not in asked else "", layer_ids)
 
 
 def _parser() -> argparse.ArgumentParser:

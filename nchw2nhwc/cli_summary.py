@@ -11,6 +11,7 @@ from typing import TextIO
 from nchw2nhwc.check import CheckResult
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.interface import layout_name, size_rules
+from nchw2nhwc.options_quantize import PLAIN
 from nchw2nhwc.quantize.accuracy import Accuracy
 from nchw2nhwc.report import QuantizedReport, TargetReport
 from nchw2nhwc.tables import aligned
@@ -94,10 +95,11 @@ def _target(report: TargetReport | None) -> list[tuple[str, str]]:
     if report is None:
         return []
     found, table = report["fallbacks"], TABLES[report["name"]]
+    operators = f"{report['ops']} operators" + (f" of {report['file']}" if report["file"] != PLAIN else "")
     if not found:
-        return [("target", f"{report['name']} runs all {report['ops']} operators")]
+        return [("target", f"{report['name']} runs all {operators}")]
     kinds = ", ".join(f"{count} {op}" for op, count in Counter(each["op"] for each in found).most_common())
-    return [("target", f"{report['name']} does not run {len(found)} of {report['ops']} operators: {kinds}"),
+    return [("target", f"{report['name']} does not run {len(found)} of {operators}: {kinds}"),
             ("", f"What it does not run {table.without}; --report FILE.json and --verbose have each with its reason.")]
 
 

@@ -12,6 +12,7 @@ from nchw2nhwc.errors import OptionError
 from nchw2nhwc.files import Staging, size_of
 from nchw2nhwc.interface import METADATA, TensorInfo
 from nchw2nhwc.options import APPROXIMATED, KERAS_FILES, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions, Route
+from nchw2nhwc.options_quantize import FOR_DEVICE, PLAIN
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Source
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from nchw2nhwc.emit.keras import Network
     from nchw2nhwc.emit.tflite import FlatBuffer
     from nchw2nhwc.emit.tflite.integers import Integers
+    from nchw2nhwc.emit.tflite.model import Model
     from nchw2nhwc.ir import Array, Graph
     from nchw2nhwc.ir.stored import Stored
     from nchw2nhwc.layout import LayoutResult
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from nchw2nhwc.quantize.accuracy import Accuracy
     from nchw2nhwc.quantize.run import Quantization
     from nchw2nhwc.report import Report
-    from nchw2nhwc.targets.fallbacks import Fallback
+    from nchw2nhwc.targets.fallbacks import Fallback, Judged
 
 __all__ = ["METADATA", "Converted", "TensorInfo"]
 
@@ -60,6 +62,7 @@ class Converted:
         self._layouts: dict[Route, LayoutResult] = {route: layout}
         self.tensor_names: Mapping[str, str] = {}
         """What the float32 TFLite file calls the tensors of the graph's values."""
+        self._on_device: Model | None = None
         self._made: dict[bool, FlatBuffer] = {}
         self._keras_ops = 0
         if route == "tflite":
@@ -113,28 +116,39 @@ class Converted:
         return Counter(operator.code for subgraph in self.flatbuffer().model.subgraphs for operator in subgraph.operators)
 
     def fallbacks(self) -> tuple[Fallback, ...]:
-        """The operators of the float32 file that the device which it is for (`options.target`) does not run, in the file's order; none for
-        the CPU, and of a conversion by way of Keras alone."""
-        from nchw2nhwc.targets import TABLES
-        from nchw2nhwc.targets.fallbacks import fallbacks
+        """The operators that the device which the file is for (`options.target`) does not run, in the file's order: of the file that was
+        quantized for it last, else of the float32 file. None for the CPU, and of a conversion by way of Keras alone."""
+        judged = self.judged()
+        return judged.fallbacks if judged is not None else ()
 
-        if self.options.target not in TABLES or self.route != "tflite":
-            return ()
-        return fallbacks(self.flatbuffer().model, TABLES[self.options.target])
+    def judged(self) -> Judged | None:
+        """What the device runs, and of which file; see `fallbacks`."""
+        from nchw2nhwc.targets import TABLES
+        from nchw2nhwc.targets.fallbacks import judge
+
+        target = self.options.target
+        if target not in TABLES or self.route != "tflite":
+            return None
+        return judge(TABLES[target], self.flatbuffer().model, self._on_device, FOR_DEVICE.get(target, PLAIN),
+                     integers=self.integers is not None)
 
     # ---- the result --------------------------------------------------------------------------------------------------
     def tflite(self, float16: bool = False, *, quantize: str | QuantizeOptions | None = None) -> bytes:
         """The TFLite file's content; with `float16` its weights are float16 and its arithmetic float32.
 
         `quantize` is one of the modes of `options_quantize.MODES`, the path of a recipe for ai-edge-quantizer (.json), or
-        `QuantizeOptions` with one of them. Raises OptionError for options or samples that do not fit, TargetError when LiteRT does not take
-        the result.
+        `QuantizeOptions` with one of them. Without it, a file for the Edge TPU is quantized by int8-full, which needs samples, unless the
+        source is quantized already; "float32" asks for one that is not. Raises OptionError for options or samples that do not fit,
+        TargetError when LiteRT does not take the result.
         """
-        if quantize is not None:
-            quantization, mode = self._quantization(quantize)
-            if mode != "float16":
-                return self._quantized(quantization, mode)
-            float16 = True
+        chosen = self._chosen(quantize, float16=float16)
+        if chosen is not None:
+            quantization, mode = self._quantization(chosen)
+            return self._quantized(quantization, mode) if mode != "float16" else self.unquantized(True)
+        return self.unquantized(float16)
+
+    def unquantized(self, float16: bool = False) -> bytes:
+        """The content of the file that is not quantized, whatever the device. Raises TargetError."""
         with self.stages.stage("write"):
             content = self.flatbuffer(float16).tobytes()
         self._validate(content, float16)
@@ -145,7 +159,8 @@ class Converted:
 
         Raises OutputError, and errors as `tflite` does.
         """
-        quantization, mode = self._quantization(quantize) if quantize is not None else (None, "")
+        chosen = self._chosen(quantize, float16=float16)
+        quantization, mode = self._quantization(chosen) if chosen is not None else (None, "")
         with Staging() as staging:
             staging.add(Path(path))
             if quantization is not None and mode != "float16":
@@ -240,7 +255,7 @@ class Converted:
         Raises CheckError when one of them does not run or the source's runtime is not installed, OptionError and ShapeError for inputs that
         do not fit.
         """
-        content = self.tflite(float16)
+        content = self.unquantized(float16)
         with self.stages.stage("check"):
             return self.compare(self.reference(inputs), content, float16, tolerance)
 
@@ -346,6 +361,12 @@ class Converted:
         return to_json(interface_json(self.inputs, self.outputs), self.options, tensors_of(self._layout_of("tflite").stored, names),
                        float16=float16)
 
+    def _chosen(self, quantize: str | QuantizeOptions | None, *, float16: bool) -> str | QuantizeOptions | None:
+        """The quantization that is asked for, or that the device implies; None for none."""
+        if quantize is None and not float16 and self.integers is None:
+            return FOR_DEVICE.get(self.options.target)
+        return None if quantize == PLAIN else quantize
+
     def _quantization(self, quantize: str | QuantizeOptions) -> tuple[Quantization, str]:
         """How to quantize, and the only mode that is asked for. Raises OptionError."""
         from nchw2nhwc.options_quantize import QuantizeOptions
@@ -364,6 +385,10 @@ class Converted:
             content = quantization.content(mode)
         with self.stages.stage("validate"):
             validate(content, xnnpack=xnnpack)
+        if mode == FOR_DEVICE.get(self.options.target):
+            from nchw2nhwc.targets.quantized import quantized_model
+
+            self._on_device = quantized_model(content, self.flatbuffer().model)
         return content
 
     def _validate(self, result: Path | bytes, float16: bool, *, xnnpack: bool = True) -> None:

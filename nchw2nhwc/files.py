@@ -76,6 +76,10 @@ class Staging:
         """The temporary file of a reserved `final`."""
         return self._staged[final]
 
+    def release(self, final: Path) -> None:
+        """Give up a reserved file: nothing will be written there."""
+        self._staged.pop(final).unlink(missing_ok=True)
+
     @contextmanager
     def open(self, final: Path) -> Iterator[BinaryIO]:
         """The temporary file of a reserved `final`, for writing; on the disk for good when the block ends. Raises OutputError."""

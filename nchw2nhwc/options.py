@@ -283,7 +283,8 @@ class ConvertOptions:
         "cut the model: these tensors or layers become its outputs", kind="list", metavar="NAMES"))
     target: str = field(default=CPU, metadata=flag(
         f"what the TFLite file is for: {', '.join(DEVICES)} (default {CPU}); what a device lacks is said in what it has where that is "
-        "possible, and the report lists every operator that it does not run", metavar="DEVICE", parse=parse_device))
+        "possible, and the report lists every operator that it does not run; edgetpu implies --quantize int8-full", metavar="DEVICE",
+        parse=parse_device))
     mean: Mapping[str, Sequence[float]] | Sequence[float] | float = field(default_factory=dict, metadata=flag(
         "the result takes raw images and subtracts this from their channels, in the source's order of them; without NAME= of the only "
         "image-like input; repeatable", kind="named", metavar="[NAME=]R,G,B", parse=parse_numbers))

@@ -21,6 +21,12 @@ MODES: Mapping[str, str] = {
 """How a file can be quantized, and what its name ends with."""
 
 IO_DTYPES = ("float32", "int8", "uint8", "int16")
+FOR_DEVICE: Mapping[str, str] = {"edgetpu": "int8-full"}
+"""The mode that `target` implies: that of the only files that the device runs."""
+
+PLAIN = "float32"
+"""What `Converted.tflite` and `save` call a file that is not quantized, also for those devices."""
+
 RANDOM = "random"
 """What `calibration` is for random samples."""
 CALIBRATION_LAYOUTS = ("source", "result")

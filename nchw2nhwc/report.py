@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypedDict
 
 from nchw2nhwc.check import CheckResult
 from nchw2nhwc.interface import TensorInfo
-from nchw2nhwc.options import CPU
 
 if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted
@@ -81,9 +80,11 @@ class FallbackReport(TypedDict):
 
 
 class TargetReport(TypedDict):
-    """The device that the TFLite file is for, its number of operators, and those among them that the device does not run."""
+    """The device that the TFLite file is for; of `file` (float32, or the one that was quantized for the device, by its mode) the number of
+    operators, and those among them that the device does not run."""
 
     name: str
+    file: str
     ops: int
     fallbacks: list[FallbackReport]
 
@@ -199,11 +200,11 @@ def build_report(converted: Converted) -> Report:
 
 
 def _target(converted: Converted) -> TargetReport | None:
-    name = converted.options.target
-    if name == CPU or converted.route != "tflite":
+    judged = converted.judged()
+    if judged is None:
         return None
-    found: list[FallbackReport] = [{"op": f.op, "layer": f.layer, "type": f.type, "reason": f.reason} for f in converted.fallbacks()]
-    return {"name": name, "ops": converted.result_ops, "fallbacks": found}
+    found: list[FallbackReport] = [{"op": f.op, "layer": f.layer, "type": f.type, "reason": f.reason} for f in judged.fallbacks]
+    return {"name": converted.options.target, "file": judged.file, "ops": judged.ops, "fallbacks": found}
 
 
 def interface_json(inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo]) -> bytes:

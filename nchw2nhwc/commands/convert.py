@@ -110,6 +110,9 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
         for path in (*files.values(), *quantized.values(), *filter(None, (options.report, options.html))):
             staging.add(path)
         converted = run(source, _with_layer_ids(arguments, source), stages, options.route)
+        if arguments.implied and converted.integers is not None:
+            stages.progress.step(f"--target {converted.options.target}: the source is quantized already, and so is the result")
+            staging.release(quantized.pop(arguments.implied))
         for float16, path in files.items():
             converted.stage_file(staging, path, float16, xnnpack=options.check)
         network = converted.keras_network(options.trainable) if options.keras_targets else None

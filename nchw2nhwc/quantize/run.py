@@ -14,7 +14,7 @@ from nchw2nhwc.check.inputs import random_inputs
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
-from nchw2nhwc.options_quantize import RANDOM, QuantizeOptions, Samples, is_recipe
+from nchw2nhwc.options_quantize import FOR_DEVICE, RANDOM, QuantizeOptions, Samples, is_recipe
 from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, layer_accuracy, output_accuracy
 from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split
 from nchw2nhwc.quantize.engine import Engine, require_quantizer
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 RANDOM_SAMPLES = 4
 _NONE = "{} needs samples of the model's inputs to find the ranges of its tensors, and there are none"
+_IMPLIED = "--target {} makes an {} file, which"
 _GIVE = ("Give --calibration DATA: an .npz file with an array of samples for each input, a folder of such files or of images. "
          "'--calibration random' makes a file that runs but says nothing about accuracy.")
 
@@ -111,7 +112,9 @@ class Quantization:
         self._tensors_of(self._options.keep_float)
         for mode in self._options.modes:
             if needs_samples(recipe_of(mode, self._options)) and self.calibration is None:
-                raise OptionError(_NONE.format(mode), advice=_GIVE)
+                target = self._converted.options.target
+                subject = _IMPLIED.format(target, mode) if FOR_DEVICE.get(target) == mode else mode
+                raise OptionError(_NONE.format(subject), advice=_GIVE)
 
     def content(self, mode: str) -> bytes:
         """The quantized file of a mode. Raises OptionError, TargetError; with `auto_mixed` also CheckError."""

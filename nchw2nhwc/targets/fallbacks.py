@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nchw2nhwc.emit.tflite.model import Model, Operator
 from nchw2nhwc.targets.site import Site
@@ -19,6 +19,24 @@ class Fallback:
     layer: str
     type: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a device runs of a file: the file's kind ("float32" or a mode of quantization), its number of operators, and those that the
+    device does not run."""
+
+    file: str
+    ops: int
+    fallbacks: tuple[Fallback, ...]
+
+
+def judge(target: Target, plain: Model, quantized: Model | None, mode: str, *, integers: bool) -> Judged:
+    """What a device runs of the file that was `quantized` for it, by `mode`, else of the float32 file `plain`. A device of integers takes
+    that one as what quantization would make of it, unless it computes with `integers` because the source does."""
+    exact = replace(target, quantized=target.quantized and quantized is None and not integers)
+    model = plain if quantized is None else quantized
+    return Judged("float32" if quantized is None else mode, sum(len(part.operators) for part in model.subgraphs), fallbacks(model, exact))
 
 
 def fallbacks(model: Model, target: Target) -> tuple[Fallback, ...]:

@@ -106,7 +106,7 @@ def test_the_report_and_a_target_that_does_not_exist() -> None:
         [node("Ceil", "x", "a"), helper.make_node("Round", ["a"], ["y"], name="rounding")], "g", [tensor("x")],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]), ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
     report = nchw2nhwc.convert(source, target="GPU").report["target"]
-    assert report == {"name": "gpu", "ops": 4, "fallbacks": [
+    assert report == {"name": "gpu", "file": "float32", "ops": 4, "fallbacks": [
         {"op": "ROUND", "layer": "rounding", "type": "Round", "reason": "the GPU delegate has no ROUND"}]}
     assert nchw2nhwc.convert(source).report["target"] is None
     with pytest.raises(OptionError, match="choose from cpu, gpu, edgetpu, nnapi, micro"):

@@ -19,7 +19,7 @@ from nchw2nhwc.source import Source
 def running(source: Source, options: ConvertOptions, data: Mapping[str, Array]) -> tuple[Converted, bytes]:
     """The conversion of a source and its file, which has run once. Raises ConversionError."""
     converted = run(source, options, Stages())
-    content = converted.tflite()
+    content = converted.unquantized()
     run_litert(content, converted.inputs, converted.outputs, data)
     return converted, content
 
