@@ -20,13 +20,15 @@ from measure.machine import describe_machine
 from measure.options import common_parser
 from measure.quantize_peers import MODES as PEER_MODES
 from measure.quantize_peers import PeersRow, compare, judge, trained
-from measure.quantize_zoo import FAST, LatencyRow, ZooRow, measure_digits, measure_latency, measure_zoo
+from measure.quantize_zoo import FAST, LatencyRow, measure_digits, measure_latency, measure_zoo, remember, remembered
 
 from nchw2nhwc.options_quantize import MODES
 
 SETS = {"zoo": "every mode of every network, on random numbers: loads, runs, size, SQNR",
         "digits": "accuracy on the held-out images of the digits example", "latency": "int8 against float32, one thread",
         "peers": "trained networks beside TensorFlow's converter and onnx2tf"}
+
+SEED = 20261
 
 
 def show(title: str, header: str, rows: Iterator[tuple[str, list[str]]]) -> list[str]:
@@ -41,13 +43,17 @@ def show(title: str, header: str, rows: Iterator[tuple[str, list[str]]]) -> list
     return failures
 
 
-def _zoo(cases: Sequence[Case], scratch: Path, kept: list[object]) -> Iterator[tuple[str, list[str]]]:
-    for case in cases:
-        with work_folder(scratch, case.network) as folder:
-            row: ZooRow = measure_zoo(case, folder)
+def _zoo(cases: Sequence[Case], state: Path | None, scratch: Path, kept: list[object]) -> Iterator[tuple[str, list[str]]]:
+    known = remembered(state)
+    for case in sorted(cases, key=lambda each: each.megabytes):
+        row = known.get(case.network)
+        if row is None:
+            with work_folder(scratch, case.network) as folder:
+                row = measure_zoo(case, folder)
+            remember(state, row)
         kept.append(row)
-        cells = (f"{row.sqnr[m]:6.1f} {row.size[m]:6.1%}" if m in row.size else f"{'-':>13}" for m in MODES)
-        yield f"{row.network:<20}" + "".join(f"{cell:>16}" for cell in cells), row.failures
+        cells = (f"{row.sqnr[m]:.1f} {row.plain[m]:.1f} {row.size[m]:.1%}" if m in row.size else "-" for m in MODES)
+        yield f"{row.network:<20}" + "".join(f"{cell:>18}" for cell in cells) + f" {row.seconds:5.0f} s", row.failures
 
 
 def _digits(kept: list[object]) -> Iterator[tuple[str, list[str]]]:
@@ -65,10 +71,10 @@ def _latency(cases: Sequence[Case], scratch: Path, seconds: float, kept: list[ob
                                              for n, ms in row.milliseconds.items()), row.failures
 
 
-def _peers(wheels: Path | None, omz: Path | None, peer: Path | None, only: Sequence[str], scratch: Path,
+def _peers(wheels: Path | None, omz: Path | None, peer: Path | None, only: Sequence[str], seed: int, scratch: Path,
            kept: list[object]) -> Iterator[tuple[str, list[str]]]:
     rows: list[PeersRow] = []
-    for network in trained(wheels, omz):
+    for network in trained(wheels, omz, seed):
         if only and network.name not in only:
             continue
         with work_folder(scratch, network.name.replace(" ", "_")) as folder:
@@ -87,6 +93,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line (default: the process's own)."""
     parser = common_parser("quantization.py", __doc__ or "", SETS, "wheels of rapidocr-onnxruntime and basic-pitch")
     parser.add_argument("--latency-seconds", type=float, default=10, metavar="S", help="seconds of runs per network (default 10)")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="finished networks of the zoo, to go on after them")
+    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"of the samples that peers are compared on (default {SEED})")
     args = parser.parse_args(argv)
     print("; ".join(describe_machine()))
     failures: list[str] = []
@@ -96,8 +104,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         folders = Folders(args.models, None, None, scratch)
         if "zoo" in args.sets:
             cases = find_cases(folders, ["onnx", "onnx-more"], args.only, print)
-            failures += show("zoo: SQNR in dB of the worst output, size relative to float32", " " * 20 + "".join(f"{m:>16}" for m in MODES),
-                             _zoo(cases, scratch, kept))
+            failures += show("zoo: SQNR in dB of the worst output with XNNPACK and without, size relative to float32",
+                             " " * 20 + "".join(f"{m:>18}" for m in MODES), _zoo(cases, args.state, scratch, kept))
         if "digits" in args.sets:
             failures += show("digits: accuracy in points, difference from the source", "mode", _digits(kept))
         if "latency" in args.sets:
@@ -105,8 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             failures += show("latency: median, ratio to float32", "network", _latency(cases, scratch, args.latency_seconds, kept))
         if "peers" in args.sets:
             header = " " * 34 + "".join(f"{m:>10}" for m in PEER_MODES)
+            peer = args.peer.absolute() if args.peer else None
             failures += show("trained networks: SQNR in dB of the worst output", header,
-                             _peers(args.wheels, args.omz, args.peer.absolute() if args.peer else None, args.only, scratch, kept))
+                             _peers(args.wheels, args.omz, peer, args.only, args.seed, scratch, kept))
     if args.json:
         args.json.write_text(json.dumps([{"kind": type(row).__name__, **asdict(row)} for row in kept], indent=1) + "\n")  # type: ignore[call-overload]
     print(f"\n{len(failures)} failure(s)" if kept else "\nnothing was measured")

@@ -49,26 +49,26 @@ class PeersRow:
     notes: list[str] = field(default_factory=list)
 
 
-def trained(wheels: Path | None, omz: Path | None) -> Iterator[Trained]:
-    """The networks that are there."""
+def trained(wheels: Path | None, omz: Path | None, seed: int) -> Iterator[Trained]:
+    """The networks that are there, with samples drawn from `seed`."""
     count = CALIBRATED + TESTED
     if wheels is not None:
         models = wheels / "rapidocr-onnxruntime" / "rapidocr_onnxruntime" / "models"
         for name, file, height, width, lines in (("det", "ch_PP-OCRv4_det_infer.onnx", 320, 320, 6),
                                                  ("rec", "ch_PP-OCRv4_rec_infer.onnx", 48, 320, 1),
                                                  ("cls", "ch_ppocr_mobile_v2.0_cls_infer.onnx", 48, 192, 1)):
-            images = np.moveaxis(text_images(count, height, width, lines=lines, seed=5), -1, 1).astype(np.float32) / 127.5 - 1
+            images = np.moveaxis(text_images(count, height, width, lines=lines, seed=seed), -1, 1).astype(np.float32) / 127.5 - 1
             yield Trained(f"rapidocr {name}", models / file, {"x": (1, 3, height, width)}, [{"x": image[None]} for image in images])
-        waves = sounds(count, 43844, seed=5)
+        waves = sounds(count, 43844, seed=seed)
         yield Trained("basic-pitch", wheels / "basic-pitch" / "basic_pitch" / "saved_models" / "icassp_2022" / "nmp.onnx",
                       {"serving_default_input_2:0": (1, 43844, 1)}, [{"serving_default_input_2:0": wave[None, :, None]} for wave in waves])
     if omz is not None:
-        large = np.moveaxis(pictures(count, 256, 384, seed=5), -1, 1).astype(np.float32)
+        large = np.moveaxis(pictures(count, 256, 384, seed=seed), -1, 1).astype(np.float32)
         small = large.reshape(count, 3, 64, 4, 96, 4).mean((3, 5))
         wide = small.repeat(4, 2).repeat(4, 3)
         yield Trained("super-resolution 1032", omz / "single-image-super-resolution-1032.FP32.xml",
                       {"0": (1, 3, 64, 96), "1": (1, 3, 256, 384)}, [{"0": s[None], "1": w[None]} for s, w in zip(small, wide)])
-        text = text_images(count, 96, 192, lines=3, seed=6).mean(-1, dtype=np.float32)
+        text = text_images(count, 96, 192, lines=3, seed=seed).mean(-1, dtype=np.float32)
         yield Trained("text super-resolution", omz / "text-image-super-resolution-0001.FP32.xml", {"0": (1, 1, 96, 192)},
                       [{"0": page[None, None]} for page in text])
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,13 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 import nchw2nhwc
 from measure.cases import Case
-from measure.child import run
+from measure.child import python_path, run
+from nchw2nhwc.check import source_tensors
+from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import ConversionError
+from nchw2nhwc.ir import Array
 from nchw2nhwc.options_quantize import MODES, QuantizeOptions
+from nchw2nhwc.quantize.accuracy import LIMIT, output_accuracy
 from nchw2nhwc.quantize.run import Quantization
 
 SMALL, FAST = ("mobilenet_v2", "resnet18", "u2netp"), ("mobilenet_v2", "resnet18", "u2netp")
@@ -27,30 +32,46 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class ZooRow:
-    """By mode: SQNR in dB of the worst output with XNNPACK, and size relative to the float32 file."""
+    """By mode: SQNR in dB of the worst output, with XNNPACK and with the built-in kernels, and size relative to the float32 file."""
 
     network: str
     sqnr: dict[str, float] = field(default_factory=dict)
+    plain: dict[str, float] = field(default_factory=dict)
     size: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
+
+
+def remembered(state: Path | None) -> dict[str, ZooRow]:
+    """The rows that were written to a file of states, by network."""
+    lines = state.read_text().splitlines() if state is not None and state.exists() else []
+    return {row.network: row for row in (ZooRow(**json.loads(line)) for line in lines)}
+
+
+def remember(state: Path | None, row: ZooRow) -> None:
+    """Add a row to the file of states."""
+    if state is not None:
+        with state.open("a") as file:
+            file.write(json.dumps(asdict(row)) + "\n")
 
 
 def measure_zoo(case: Case, folder: Path) -> ZooRow:
     """Convert and quantize in a process of its own, so that a crash of the runtime is a failure of this network alone."""
     row = ZooRow(case.network)
     shapes = [f"{name}={','.join(map(str, shape))}" for name, shape in case.input_shapes.items()]
-    outcome = run([sys.executable, "-m", "measure.quantize_zoo", str(case.path), str(folder), *shapes],
-                  {"PYTHONPATH": f"{ROOT}:{ROOT / 'benchmarks'}"})
+    command = [sys.executable, "-m", "measure.quantize_zoo", str(case.path), str(folder), *shapes]
+    outcome = run(command, python_path(ROOT, ROOT / "benchmarks"))
+    row.seconds = outcome.seconds
     for line in outcome.stdout.splitlines():
         mode, _, rest = line.partition(" ")
         if rest.startswith("failed"):
             row.failures.append(f"{mode} {rest}")
         elif mode in MODES:
-            sqnr, size = map(float, rest.split())
-            row.sqnr[mode], row.size[mode] = sqnr, size
-    if not outcome.ok:
-        row.failures.append(outcome.complaint)
+            row.sqnr[mode], row.plain[mode], row.size[mode] = map(float, rest.split())
+    row.failures += [] if outcome.ok else [outcome.complaint]
     row.failures += [f"{mode}: no file" for mode in MODES if mode not in row.size and not any(f.startswith(mode) for f in row.failures)]
+    row.failures += [f"{mode}: values that are not finite, or of another shape" for mode in row.size
+                     if min(row.sqnr[mode], row.plain[mode]) <= -LIMIT]
     if case.network in SMALL:
         row.failures += [f"{mode} is {row.size[mode]:.2%} of float32's size" for mode in ("int8", "int8-full")
                          if row.size.get(mode, 0.0) > LARGEST]
@@ -64,14 +85,30 @@ def work(argv: Sequence[str]) -> None:
     converted = nchw2nhwc.convert(model, input_shape=given)
     plain = len(converted.tflite())
     quantization = Quantization(converted, QuantizeOptions(list(MODES), calibration="random"))
+    sample, expected = _held_out(quantization, converted)
     for mode in MODES:
         try:
             content = converted.tflite(float16=True) if mode == "float16" else quantization.content(mode)
             Path(folder, f"{mode}.tflite").write_bytes(content)
-            found = quantization.accuracy(mode, content)
-            print(f"{mode} {min((o.sqnr for o in found.outputs.values()), default=0.0):.1f} {len(content) / plain:.4f}", flush=True)
+            ratios = [_worst(expected, LoadedFile(content, converted.inputs, inside=inside).run(converted.outputs, sample))
+                      for inside in (False, True)]
+            print(f"{mode} {ratios[0]:.1f} {ratios[1]:.1f} {len(content) / plain:.4f}", flush=True)
         except ConversionError as error:
             print(f"{mode} failed: {' '.join(str(error).split())[:200]}", flush=True)
+
+
+def _held_out(quantization: Quantization, converted: nchw2nhwc.Converted) -> tuple[Mapping[str, Array], dict[str, Array]]:
+    """The random sample that is not calibrated with, and what the source makes of it."""
+    assert quantization.calibration is not None
+    sample = quantization.calibration.tested[0]
+    tensors = source_tensors(converted.source, converted.inputs, [info.tensor for info in converted.outputs if info.tensor], sample)
+    return sample, {info.name: tensors[info.tensor] for info in converted.outputs if info.tensor}
+
+
+def _worst(expected: Mapping[str, Array], actual: Mapping[str, Array]) -> float:
+    """SQNR of the worst output of floats; those of integers are compared by what is equal, which is not measured here."""
+    found = output_accuracy([expected], [actual]).values()
+    return min((each.sqnr for each in found if each.equal is None), default=LIMIT)
 
 
 # ---- accuracy of digits ------------------------------------------------------------------------------------------------
