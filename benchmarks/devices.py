@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nchw2nhwc
-from nchw2nhwc.options_quantize import FOR_DEVICE, RANDOM
+from nchw2nhwc.options.quantize import FOR_DEVICE, RANDOM
 from nchw2nhwc.targets import TABLES
 from nchw2nhwc.targets.fallbacks import fallbacks
 

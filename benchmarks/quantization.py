@@ -22,7 +22,7 @@ from measure.quantize_peers import MODES as PEER_MODES
 from measure.quantize_peers import PeersRow, compare, judge, trained
 from measure.quantize_zoo import FAST, LatencyRow, measure_digits, measure_latency, measure_zoo, remember, remembered
 
-from nchw2nhwc.options_quantize import MODES
+from nchw2nhwc.options.quantize import MODES
 
 SETS = {"zoo": "every mode of every network, on random numbers: loads, runs, size, SQNR",
         "digits": "accuracy on the held-out images of the digits example", "latency": "int8 against float32, one thread",

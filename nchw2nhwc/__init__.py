@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted, TensorInfo
     from nchw2nhwc.debug.check import Comparison, check
     from nchw2nhwc.options import ConvertOptions
-    from nchw2nhwc.options_quantize import QuantizeOptions
+    from nchw2nhwc.options.quantize import QuantizeOptions
 
 __version__ = "0.1.0"
 
@@ -45,7 +45,7 @@ __all__ = ["CheckError", "CheckResult", "Comparison", "ConversionError", "Conver
            "TensorError", "TensorInfo", "UnsupportedError", "UnsupportedOpsError", "__version__", "check", "convert"]
 
 _LAZY = {"convert": "nchw2nhwc.conversion", "Converted": "nchw2nhwc.converted", "TensorInfo": "nchw2nhwc.converted",
-         "ConvertOptions": "nchw2nhwc.options", "QuantizeOptions": "nchw2nhwc.options_quantize", "CheckResult": "nchw2nhwc.check",
+         "ConvertOptions": "nchw2nhwc.options", "QuantizeOptions": "nchw2nhwc.options.quantize", "CheckResult": "nchw2nhwc.check",
          "Comparison": "nchw2nhwc.debug.check",
          "TensorError": "nchw2nhwc.check.compare", "LayerError": "nchw2nhwc.check.layers", "LayerErrors": "nchw2nhwc.check.layers"}
 

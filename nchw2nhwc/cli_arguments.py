@@ -12,7 +12,7 @@ from nchw2nhwc import __version__
 from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED, adopt
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options import ConvertOptions, Flag, RunOptions, flag_of, split_names, split_pair
-from nchw2nhwc.options_quantize import FOR_DEVICE, QuantizeOptions
+from nchw2nhwc.options.quantize import FOR_DEVICE, QuantizeOptions
 
 _DESCRIPTION = "Convert an OpenVINO IR or ONNX model (channels-first) to TensorFlow Lite (channels-last), and check that both agree."
 _EPILOG = ("exit status: 0 converted; 2 an error, nothing was written; 3 converted, but the check found an error above tolerance; "

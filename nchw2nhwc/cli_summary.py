@@ -11,7 +11,7 @@ from typing import TextIO
 from nchw2nhwc.check import CheckResult
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.interface import layout_name, size_rules
-from nchw2nhwc.options_quantize import PLAIN
+from nchw2nhwc.options.quantize import PLAIN
 from nchw2nhwc.quantize.accuracy import Accuracy
 from nchw2nhwc.report import QuantizedReport, TargetReport
 from nchw2nhwc.tables import aligned

@@ -12,7 +12,7 @@ from nchw2nhwc.errors import OptionError
 from nchw2nhwc.files import Staging, size_of
 from nchw2nhwc.interface import METADATA, TensorInfo
 from nchw2nhwc.options import APPROXIMATED, KERAS_FILES, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions, Route
-from nchw2nhwc.options_quantize import FOR_DEVICE, PLAIN
+from nchw2nhwc.options.quantize import FOR_DEVICE, PLAIN
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Source
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nchw2nhwc.ir import Array, Graph
     from nchw2nhwc.ir.stored import Stored
     from nchw2nhwc.layout import LayoutResult
-    from nchw2nhwc.options_quantize import QuantizeOptions
+    from nchw2nhwc.options.quantize import QuantizeOptions
     from nchw2nhwc.quantize.accuracy import Accuracy
     from nchw2nhwc.quantize.run import Quantization
     from nchw2nhwc.report import Report
@@ -136,7 +136,7 @@ class Converted:
     def tflite(self, float16: bool = False, *, quantize: str | QuantizeOptions | None = None) -> bytes:
         """The TFLite file's content; with `float16` its weights are float16 and its arithmetic float32.
 
-        `quantize` is one of the modes of `options_quantize.MODES`, the path of a recipe for ai-edge-quantizer (.json), or
+        `quantize` is one of the modes of `options.quantize.MODES`, the path of a recipe for ai-edge-quantizer (.json), or
         `QuantizeOptions` with one of them. Without it, a file for the Edge TPU is quantized by int8-full, which needs samples, unless the
         source is quantized already; "float32" asks for one that is not. Raises OptionError for options or samples that do not fit,
         TargetError when LiteRT does not take the result.
@@ -369,7 +369,7 @@ class Converted:
 
     def _quantization(self, quantize: str | QuantizeOptions) -> tuple[Quantization, str]:
         """How to quantize, and the only mode that is asked for. Raises OptionError."""
-        from nchw2nhwc.options_quantize import QuantizeOptions
+        from nchw2nhwc.options.quantize import QuantizeOptions
         from nchw2nhwc.quantize.run import Quantization
 
         options = QuantizeOptions(quantize=[quantize]) if isinstance(quantize, str) else quantize

@@ -8,7 +8,7 @@ from nchw2nhwc.emit.tflite.task_metadata import ENTRY, ModelInfo, TensorNote, bu
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.options import ConvertOptions
-from nchw2nhwc.options_metadata import ONLY, labels_by_output
+from nchw2nhwc.options.metadata import ONLY, labels_by_output
 
 _IMAGE_CHANNELS = (1, 3)
 _CHANNELS_LAST = (0, 2, 3, 1)

@@ -19,7 +19,7 @@ from nchw2nhwc.ops.kinds import FLOAT, kind_of
 from nchw2nhwc.ops.movement import Slice, Transpose
 from nchw2nhwc.ops.rules import Along, Elementwise, Normalization, Spatial
 from nchw2nhwc.options import ConvertOptions
-from nchw2nhwc.options_preprocess import ONLY, numbers_by_input, reversed_inputs, types_by_input
+from nchw2nhwc.options.preprocess import ONLY, numbers_by_input, reversed_inputs, types_by_input
 
 _FLOAT32 = np.dtype(np.float32)
 

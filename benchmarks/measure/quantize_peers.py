@@ -19,7 +19,7 @@ import nchw2nhwc
 from measure.samples import Floats, pictures, sounds, text_images
 from nchw2nhwc.check import source_tensors
 from nchw2nhwc.errors import ConversionError
-from nchw2nhwc.options_quantize import QuantizeOptions
+from nchw2nhwc.options.quantize import QuantizeOptions
 
 MODES = ("float16", "dynamic", "int8", "int8-full", "int16x8")
 ENDINGS = {"float16": "float16", "dynamic": "dynamic_range_quant", "int8": "integer_quant", "int8-full": "full_integer_quant",

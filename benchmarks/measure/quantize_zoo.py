@@ -20,7 +20,7 @@ from nchw2nhwc.check import source_tensors
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.ir import Array
-from nchw2nhwc.options_quantize import MODES, QuantizeOptions
+from nchw2nhwc.options.quantize import MODES, QuantizeOptions
 from nchw2nhwc.quantize.accuracy import LIMIT, output_accuracy
 from nchw2nhwc.quantize.run import Quantization
 

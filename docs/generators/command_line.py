@@ -8,7 +8,7 @@ from dataclasses import Field, fields
 from docs.generators.markdown import cell, code, table
 from nchw2nhwc.commands.options import BisectOptions, CheckOptions, FixtureOptions, FixtureRunOptions, InspectOptions, ScaffoldOptions
 from nchw2nhwc.options import ConvertOptions, RunOptions, flag_of
-from nchw2nhwc.options_quantize import QuantizeOptions
+from nchw2nhwc.options.quantize import QuantizeOptions
 
 COMMANDS = {"convert": (("Conversion", ConvertOptions), ("Files, check and output", RunOptions),
                         ("Quantization", QuantizeOptions)), "check": (("", CheckOptions),),

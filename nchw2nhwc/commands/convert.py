@@ -13,7 +13,7 @@ from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared
 from nchw2nhwc.commands.graphs import Graphs, require_step
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.files import Staging
-from nchw2nhwc.options_quantize import RANDOM
+from nchw2nhwc.options.quantize import RANDOM
 from nchw2nhwc.progress import STAGES, Bar, Lines, Progress, Silent, Stages
 from nchw2nhwc.tables import aligned
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted
     from nchw2nhwc.ir import Array
     from nchw2nhwc.options import ConvertOptions, RunOptions
-    from nchw2nhwc.options_quantize import QuantizeOptions
+    from nchw2nhwc.options.quantize import QuantizeOptions
     from nchw2nhwc.quantize.run import Quantization
     from nchw2nhwc.source import Source
 
@@ -137,7 +137,7 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
 
 def quantized_files(options: QuantizeOptions, folder: Path, stem: str) -> dict[str, Path]:
     """The files of the modes that are asked for. Raises OptionError when two have the same name."""
-    from nchw2nhwc.options_quantize import ending
+    from nchw2nhwc.options.quantize import ending
 
     files = {mode: folder / f"{stem}_{ending(mode)}.tflite" for mode in options.modes}
     twice = [path.name for path in files.values() if list(files.values()).count(path) > 1]

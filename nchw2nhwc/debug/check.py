@@ -24,7 +24,7 @@ from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ir.stored import Stored
 from nchw2nhwc.metadata import read_tflite
-from nchw2nhwc.options import TOLERANCE_QUANTIZED
+from nchw2nhwc.options import TOLERANCE_INSIDE_QUANTIZED
 from nchw2nhwc.source import Model, Source, identify
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def check(model: Model, result: str | os.PathLike[str], *, bin: str | os.PathLik
     inside = None
     if layers:
         errors = tensor_errors(subject.source, subject.inputs, made, subject.metadata.tensors, sets[0])
-        inside = layer_errors(subject.graph, errors, max(allowed, TOLERANCE_QUANTIZED) if subject.quantized else allowed)
+        inside = layer_errors(subject.graph, errors, max(allowed, TOLERANCE_INSIDE_QUANTIZED) if subject.quantized else allowed)
     return Comparison({name: worst_of(errors) for name, errors in found.items()}, allowed, len(sets), inside, min_sqnr=subject.min_sqnr)
 
 
@@ -92,7 +92,7 @@ def inner_errors(converted: Converted, file: Path, data: Mapping[str, Array], to
     """The errors of the tensors inside the TFLite file of a conversion, for inputs by name in the source's order of axes."""
     graph = read(converted.source, converted.options)
     tensors = read_tflite(file).tensors
-    allowed = max(tolerance, TOLERANCE_QUANTIZED) if converted.quantized else tolerance
+    allowed = max(tolerance, TOLERANCE_INSIDE_QUANTIZED) if converted.quantized else tolerance
     return layer_errors(graph, tensor_errors(converted.source, converted.inputs, TfliteResult(file), tensors, data), allowed)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
-from nchw2nhwc.options_quantize import Samples
+from nchw2nhwc.options.quantize import Samples
 
 ARRAYS = (".npz", ".npy")
 _HOW = ("Give an .npz file made with numpy.savez(FILE, **{input name: array of samples}), an .npy file where there is one input, a folder "

@@ -17,7 +17,7 @@ import numpy as np
 from nchw2nhwc.emit.tflite.task_metadata import archive
 from nchw2nhwc.errors import Location, OptionError, TargetError
 from nchw2nhwc.interface import METADATA
-from nchw2nhwc.options_quantize import Samples
+from nchw2nhwc.options.quantize import Samples
 from nchw2nhwc.quantize import flatfile, islands, weights
 from nchw2nhwc.quantize.clipping import histograms, least_error
 from nchw2nhwc.quantize.interface import Ranges, apply_interface

@@ -12,7 +12,7 @@ import numpy as np
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
-from nchw2nhwc.options_quantize import QuantizeOptions
+from nchw2nhwc.options.quantize import QuantizeOptions
 from nchw2nhwc.quantize.data import spread
 
 Floats: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32]]

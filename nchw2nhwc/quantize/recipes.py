@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nchw2nhwc.errors import Location, OptionError
-from nchw2nhwc.options_quantize import QuantizeOptions, is_recipe
+from nchw2nhwc.options.quantize import QuantizeOptions, is_recipe
 
 Rule: TypeAlias = dict[str, object]
 Recipe: TypeAlias = list[Rule]

@@ -14,7 +14,7 @@ from nchw2nhwc.check.inputs import random_inputs
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
-from nchw2nhwc.options_quantize import FOR_DEVICE, RANDOM, QuantizeOptions, Samples, is_recipe
+from nchw2nhwc.options.quantize import FOR_DEVICE, RANDOM, QuantizeOptions, Samples, is_recipe
 from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, layer_accuracy, output_accuracy
 from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split
 from nchw2nhwc.quantize.engine import Engine, require_quantizer

@@ -15,7 +15,7 @@ from onnx import helper
 import nchw2nhwc
 from nchw2nhwc.cli import main as command_line
 from nchw2nhwc.errors import OptionError
-from nchw2nhwc.options_quantize import MODES, QuantizeOptions
+from nchw2nhwc.options.quantize import MODES, QuantizeOptions
 from tests.digits import ONNX
 from tests.parse.onnx.models import model, node, tensor
 from tests.quantize.models import conv, network, pixel_weights, samples

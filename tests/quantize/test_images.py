@@ -11,7 +11,7 @@ from PIL import Image
 
 import nchw2nhwc
 from nchw2nhwc.errors import OptionError
-from nchw2nhwc.options_quantize import QuantizeOptions
+from nchw2nhwc.options.quantize import QuantizeOptions
 from nchw2nhwc.quantize.run import Quantization
 from tests.quantize.models import network
 

@@ -16,7 +16,7 @@ from nchw2nhwc.check.inputs import load_inputs
 from nchw2nhwc.cli import main as command_line
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.metadata import read_tflite
-from nchw2nhwc.options_quantize import MODES, QuantizeOptions
+from nchw2nhwc.options.quantize import MODES, QuantizeOptions
 from tests.digits import DIGITS, ONNX
 from tests.quantize.models import conv, network, pixel_weights, samples
 

@@ -24,7 +24,7 @@ from nchw2nhwc.debug.fixture import Region
 from nchw2nhwc.debug.results import TfliteResult
 from nchw2nhwc.errors import ConversionError, OptionError, SourceError
 from nchw2nhwc.ir import Array, Graph
-from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, TOLERANCE_QUANTIZED, ConvertOptions
+from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, TOLERANCE_INSIDE_QUANTIZED, ConvertOptions
 from nchw2nhwc.source import Source
 
 _TRIED = 5
@@ -75,7 +75,7 @@ def bisect(source: Source, options: ConvertOptions, *, inputs: Mapping[str, Arra
 def _allowed(converted: Converted, given: float | None) -> float:
     if given is not None:
         return given
-    return TOLERANCE_QUANTIZED if converted.quantized else TOLERANCE_FLOAT16 if converted.half else TOLERANCE
+    return TOLERANCE_INSIDE_QUANTIZED if converted.quantized else TOLERANCE_FLOAT16 if converted.half else TOLERANCE
 
 
 def _compared(converted: Converted, content: bytes, data: Mapping[str, Array], tolerance: float, folder: Path | None) -> Bisection:

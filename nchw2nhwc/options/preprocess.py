@@ -5,10 +5,10 @@ Each is given by input name, or without one for the only image-like input; the n
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 
 from nchw2nhwc.errors import OptionError
+from nchw2nhwc.options.values import check_values
 
 ONLY = ""
 """Stands for the only image-like input."""
@@ -20,7 +20,7 @@ INPUT_TYPES = ("float32", "uint8")
 def parse_numbers(text: str) -> tuple[float, ...]:
     """`123.675,116.28,103.53`, or one number for all channels. Raises ValueError."""
     try:
-        return _finite([float(part) for part in text.split(",")], text)
+        return check_values([float(part) for part in text.split(",")], text)
     except ValueError:
         raise ValueError(f"'{text}' is not a list of numbers; write one, or one for each channel with commas between them") from None
 
@@ -40,7 +40,7 @@ def numbers_by_input(what: str, given: object, *, zero: bool) -> dict[str, tuple
         if not isinstance(listed, Sequence) or isinstance(listed, str) or not all(isinstance(n, (int, float)) for n in listed):
             raise OptionError(f"{what}={value!r}: give a number, or one for each channel")
         try:
-            found[name] = _finite(listed, what)
+            found[name] = check_values([float(n) for n in listed], what)
         except ValueError as error:
             raise OptionError(str(error)) from None
         if not zero and 0 in found[name]:
@@ -69,9 +69,3 @@ def _by_name(given: object) -> Mapping[str, object]:
     if given is None:
         return {}
     return given if isinstance(given, Mapping) else {ONLY: given}
-
-
-def _finite(numbers: Sequence[float], what: str) -> tuple[float, ...]:
-    if not numbers or not all(math.isfinite(n) for n in numbers):
-        raise ValueError(f"{what}: numbers have to be finite, and there has to be one")
-    return tuple(map(float, numbers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 from nchw2nhwc.errors import OptionError
-from nchw2nhwc.options import EVERY, flag, parse_count
+from nchw2nhwc.options.choices import EVERY
+from nchw2nhwc.options.flags import flag
+from nchw2nhwc.options.preprocess import parse_numbers
+from nchw2nhwc.options.values import parse_count
 
 if TYPE_CHECKING:
     from nchw2nhwc.ir import Array
@@ -46,19 +48,8 @@ Samples: TypeAlias = "Sequence[Mapping[str, Array]]"
 Calibration: TypeAlias = Union[str, "os.PathLike[str]", Samples, None]
 
 
-def parse_numbers(text: str) -> tuple[float, ...]:
-    """Finite numbers with commas between them."""
-    try:
-        numbers = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if not numbers or not all(map(math.isfinite, numbers)):
-        raise ValueError(f"'{text}' are not numbers with commas between them")
-    return numbers
-
-
 def parse_scale(text: str) -> tuple[float, ...]:
-    """The same, none of them 0."""
+    """Numbers with commas between them, none of them 0."""
     numbers = parse_numbers(text)
     if 0.0 in numbers:
         raise ValueError(f"'{text}': it is divided by, so it cannot be 0")
