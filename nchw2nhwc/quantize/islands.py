@@ -81,17 +81,27 @@ def _push(part: Part, op: OperatorT, code: str) -> bool:
         return False
     if any(part.graph.tensors[i].type != FLOAT32 for i in op.outputs):
         return False
+    _take_integers(part, op, code, before, params)
+    return True
+
+
+def _take_integers(part: Part, op: OperatorT, code: str, before: OperatorT, made: Params) -> None:
+    """The operator behind a DEQUANTIZE before it, with results of these parameters."""
     op.inputs = [before.inputs[0], *op.inputs[1:]]
     for result in op.outputs:
         floats = part.add_tensor(result, "_dequantized", None)
         part.redirect(result, floats)
-        part.quantize(result, params)
+        part.quantize(result, made)
         part.insert(part.operator("DEQUANTIZE", result, floats), after=op)
-    part.raise_version(op, _VERSIONS.get(code, {}).get(params.type, 1))
+    part.raise_version(op, _VERSIONS.get(code, {}).get(made.type, 1))
     part.refresh()
-    if not part.readers[before.outputs[0]] and before.outputs[0] not in part.graph.outputs:
-        part.drop([before])
-    return True
+    _drop_unread(part, before)
+
+
+def _drop_unread(part: Part, op: OperatorT) -> None:
+    """Take out an operator whose result nothing reads."""
+    if not part.readers[op.outputs[0]] and op.outputs[0] not in part.graph.outputs:
+        part.drop([op])
 
 
 def _fold(part: Part, op: OperatorT, code: str) -> bool:
@@ -108,15 +118,7 @@ def _fold(part: Part, op: OperatorT, code: str) -> bool:
             return False
         fit = _symmetric(slopes)
         op.inputs[1] = part.add_constant(op.inputs[1], "_quantized", _rounded(slopes, fit), fit)
-    op.inputs = [before.inputs[0], *op.inputs[1:]]
-    floats = part.add_tensor(result, "_dequantized", None)
-    part.redirect(result, floats)
-    part.quantize(result, made)
-    part.insert(part.operator("DEQUANTIZE", result, floats), after=op)
-    part.raise_version(op, _VERSIONS.get(code, {}).get(params.type, 1))
-    part.refresh()
-    if not part.readers[before.outputs[0]] and before.outputs[0] not in part.graph.outputs:
-        part.drop([before])
+    _take_integers(part, op, code, before, made)
     return True
 
 
@@ -130,8 +132,7 @@ def _absorb(part: Part, op: OperatorT) -> bool:
     if before is not None and part.params(before.inputs[0]) is not None:
         op.inputs = [before.inputs[0]]
         part.refresh()
-        if not part.readers[source] and source not in part.graph.outputs:
-            part.drop([before])
+        _drop_unread(part, before)
         return True
     given = part.params(source)
     if given is None or given.type != wanted.type:
