@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["METADATA", "Converted", "TensorInfo"]
 
+
 class Converted:
     """A converted model: write it with `save`, or take its bytes with `tflite`; compare it with its source with `check`. `keras` and
     `save_keras` give the same network as a Keras model and in TensorFlow's formats.
