@@ -40,7 +40,8 @@ def histograms(file: bytes, inputs: Sequence[TensorInfo], samples: Sequence[Mapp
         for name, array in loaded.tensors(sample, edges.keys()).items():
             if array.dtype.kind == "f":
                 values = array.reshape(-1)[::array.size // _VALUES | 1]
-                counts[name] += np.histogram(values[values != 0], BINS, ranges[name])[0]
+                # in float64: between two float32 bounds that are nearly the same there are not as many float32 numbers as bins
+                counts[name] += np.histogram(values[values != 0].astype(np.float64), BINS, ranges[name])[0]
     return {name: (counts[name], edges[name]) for name in edges if counts[name].any()}
 
 
