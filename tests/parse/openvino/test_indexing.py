@@ -113,9 +113,8 @@ def test_of_constants(build: Build, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("build", "error", "reason"), [
     (lambda x: op8.gather(x, i64(0, 3), np.int64(1)), SourceError, "indices 0 to 3 do not fit axis 1"),
-    (op10.unique, UnsupportedError, "how many elements the result has depends on the operand"),
     (lambda x: op3.topk(x, np.int64(9), 1, "max", "value"), ShapeError, "the top 9 of axis 1"),
-], ids=["index past the end", "Unique", "TopK"])
+], ids=["index past the end", "TopK"])
 def test_what_cannot_be_expressed(build: Build, error: type[ConversionError], reason: str, tmp_path: Path) -> None:
     with pytest.raises(error, match=reason) as caught:
         read_openvino(saved(model_of(case("x", lambda x: build(x).outputs())), tmp_path))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
-from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
+from nchw2nhwc.errors import ConversionError, SourceError
 from nchw2nhwc.ir.printer import to_text
 from tests.parse.onnx.models import Dims, assert_as_runtime, model, node, ops, read, tensor
 
@@ -46,9 +47,12 @@ def test_a_size_that_a_reshape_divides() -> None:
     assert str(graph.outputs[0].type) == "float32[4, 3*N/4]"
 
 
-def test_a_reshape_to_a_computed_shape_is_not_supported() -> None:
-    with pytest.raises(UnsupportedError, match="the shape depends on data"):
-        read(model([node("Reshape", "x s")], [tensor("x"), tensor("s", (2,), INT64)]))
+def test_a_reshape_to_a_computed_shape() -> None:
+    nodes = [node("Mul", "x zero", "m"), node("ReduceSum", "m", "r", keepdims=0), node("Cast", "r", "i", to=TensorProto.INT64),
+             node("Add", "i sizes", "s"), node("Reshape", "x s")]
+    constants = {"zero": np.zeros((), np.float32), "sizes": np.array([4, -1])}
+    graph = assert_as_runtime(model(nodes, [tensor("x", (2, 3, 4))], constants=constants))
+    assert "DynamicReshape" in ops(graph)
 
 
 def test_shape_arithmetic_is_carried_out_while_reading() -> None:
