@@ -94,7 +94,7 @@ def test_an_onnx_operator(checkout: Path, quick_gelu: Path) -> None:
     assert again.returncode == 2
     assert "is supported" in again.stderr
     assert (checkout / QUICK_GELU).read_text() == code
-    _fill(checkout / QUICK_GELU, "return b.add1(Swish(alpha), x)\n\n\nfrom nchw2nhwc.ops.elementwise import Swish")
+    _fill(checkout / QUICK_GELU, "return b.add1(Swish(alpha), x)\n\n\nfrom nchw2nhwc.ops.activation_functions import Swish")
     passed = _run(checkout, "fixture", "run", fixture, "--to", "tflite")
     assert (passed.returncode, passed.stdout.count("passed")) == (0, 2), passed.stderr
 
