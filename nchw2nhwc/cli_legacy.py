@@ -38,6 +38,7 @@ _FORMULA = ("use --mean and --scale (and --reverse-channels, --input-dtype): (x 
             "'(data - [127.5,127.5,127.5]) / [127.5,127.5,127.5]' is --mean 127.5 --scale 127.5")
 _ONNX = "not needed: ONNX is a source here; give the .onnx file as MODEL"
 _DEVICE = "not available: compile the .tflite file with the vendor's own compiler"
+_EDGE_TPU = "use --target edgetpu with --calibration, and compile the full_integer_quant.tflite file with edgetpu_compiler"
 _TARGET = "use --target (gpu, edgetpu, nnapi, micro): what the device lacks is said in operators that it has, and what is left is listed"
 _EXACT = "not needed: ops are converted to what computes the same, and the check shows that it does"
 
@@ -49,8 +50,8 @@ _WHY: Mapping[str, tuple[str, ...]] = {
                    "download_dest_folder_path_for_the_calib_tfds", "tfds_download_flg"),
     _ONNX: ("output_onnx", "onnx_opset", "onnx_extra_opset", "disable_onnx_nchw_conversion", "disable_onnx_optimization",
             "optimizing_barracuda"),
-    _DEVICE: ("output_edgetpu", "edgetpu_compiler_timeout", "edgetpu_num_segments", "output_myriad", "vpu_number_of_shaves",
-              "vpu_number_of_cmx_slices"),
+    _DEVICE: ("output_myriad", "vpu_number_of_shaves", "vpu_number_of_cmx_slices"),
+    _EDGE_TPU: ("output_edgetpu", "edgetpu_compiler_timeout", "edgetpu_num_segments"),
     _EXACT: ("replace_prelu_and_minmax", "restricted_resize_image_mode"),
     _TARGET: ("replace_swish_and_hardswish", "optimizing_hardswish_for_edgetpu", "replace_argmax", "replace_argmax_indices_to_float32"),
     "not needed: the file is written directly, without Keras": ("dont_convert_from_keras_model",),
