@@ -83,16 +83,16 @@ def work(argv: Sequence[str]) -> None:
     model, folder, *shapes = argv
     given = {name: tuple(map(int, sizes.split(","))) for name, _, sizes in (each.rpartition("=") for each in shapes)}
     converted = nchw2nhwc.convert(model, input_shape=given)
-    plain = len(converted.tflite())
+    whole = len(converted.tflite())
     quantization = Quantization(converted, QuantizeOptions(list(MODES), calibration="random"))
     sample, expected = _held_out(quantization, converted)
     for mode in MODES:
         try:
             content = converted.tflite(float16=True) if mode == "float16" else quantization.content(mode)
             Path(folder, f"{mode}.tflite").write_bytes(content)
-            ratios = [_worst(expected, LoadedFile(content, converted.inputs, inside=inside).run(converted.outputs, sample))
-                      for inside in (False, True)]
-            print(f"{mode} {ratios[0]:.1f} {ratios[1]:.1f} {len(content) / plain:.4f}", flush=True)
+            ratios = [_worst(expected, LoadedFile(content, converted.inputs, plain=plain).run(converted.outputs, sample))
+                      for plain in (False, True)]
+            print(f"{mode} {ratios[0]:.1f} {ratios[1]:.1f} {len(content) / whole:.4f}", flush=True)
         except ConversionError as error:
             print(f"{mode} failed: {' '.join(str(error).split())[:200]}", flush=True)
 

@@ -40,14 +40,14 @@ def run_litert(model: Path | bytes, inputs: Sequence[TensorInfo], outputs: Seque
 
 
 class LoadedFile:
-    """A file that is loaded once and run on several samples; `inside` keeps all tensors, which the built-in kernels do and XNNPACK does
-    not. Raises CheckError."""
+    """A file that is loaded once and run on several samples. `plain`: without XNNPACK. `inside` keeps all tensors, which XNNPACK does not
+    do; where many sizes are computed, as in detection, planning their memory takes a minute. Raises CheckError."""
 
-    def __init__(self, model: Path | bytes, inputs: Sequence[TensorInfo], *, inside: bool = False,
+    def __init__(self, model: Path | bytes, inputs: Sequence[TensorInfo], *, plain: bool = False, inside: bool = False,
                  threads: int | None = None) -> None:
         self._inputs = inputs
         with _errors():
-            self._interpreter = _load(model, inside=inside, threads=threads or os.cpu_count() or 1)
+            self._interpreter = _load(model, plain=plain, inside=inside, threads=threads or os.cpu_count() or 1)
 
     def run(self, outputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by name; data and results are in the source's axis order."""
@@ -111,11 +111,11 @@ def _errors() -> Iterator[None]:
         raise CheckError(f"LiteRT cannot run the result: {error}") from error
 
 
-def _load(model: Path | bytes, *, inside: bool = False, threads: int = os.cpu_count() or 1) -> Interpreter:
-    """An interpreter of the file; `inside` keeps all tensors."""
+def _load(model: Path | bytes, *, plain: bool = False, inside: bool = False, threads: int = os.cpu_count() or 1) -> Interpreter:
+    """An interpreter of the file, with XNNPACK unless it is `plain`; `inside` keeps all tensors, without XNNPACK."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if inside else OpResolverType.AUTO
+    kind = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if plain or inside else OpResolverType.AUTO
     content = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
     return Interpreter(**content, num_threads=threads, experimental_op_resolver_type=kind,
                        experimental_preserve_all_tensors=inside)

@@ -9,13 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.emit.tflite.model import Subgraph
-from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 
 LIMIT = 200.0
@@ -137,16 +135,15 @@ def _top(pairs: Sequence[tuple[Array, Array]]) -> tuple[float, float]:
     return float(np.mean(order[:, 0] == best)), float(np.mean((order == best[:, None]).any(1)))
 
 
-def layer_accuracy(graph: Subgraph, reference: bytes, result: Path | bytes, inputs: Sequence[TensorInfo],
+def layer_accuracy(graph: Subgraph, reference: LoadedFile, result: LoadedFile,
                    samples: Sequence[Mapping[str, Array]]) -> tuple[LayerAccuracy, ...]:
     """The tensors that the operators of the float32 file's main `graph` make and the quantized file has too, over some samples. `reference`
-    is the float32 file. Raises CheckError."""
+    is the float32 file; both are loaded with the tensors inside. Raises CheckError."""
     noises: dict[str, Noise] = {}
-    first, second = LoadedFile(reference, inputs, inside=True), LoadedFile(result, inputs, inside=True)
     computed = {graph.tensors[i].name for op in graph.operators for i in op.outputs}
-    shared = first.names() & second.names() & computed
+    shared = reference.names() & result.names() & computed
     for sample in samples[:INNER_SAMPLES]:
-        expected, actual = first.tensors(sample, shared), second.tensors(sample, shared)
+        expected, actual = reference.tensors(sample, shared), result.tensors(sample, shared)
         for name, array in expected.items():
             if array.dtype.kind == "f" and name in actual:
                 noises.setdefault(name, Noise()).add(array, actual[name])

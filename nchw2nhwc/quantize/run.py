@@ -144,6 +144,10 @@ class Quantization:
     def _float(self) -> bytes:
         return self._converted.flatbuffer().tobytes()
 
+    @cached_property
+    def _float_inside(self) -> LoadedFile:
+        return LoadedFile(self._float, self._converted.inputs, inside=True)
+
     @property
     def _graph(self) -> Subgraph:
         return self._converted.flatbuffer().model.subgraphs[0]
@@ -154,13 +158,13 @@ class Quantization:
         samples, data = self._tested
         loaded = LoadedFile(file, self._converted.inputs)
         actual = [loaded.run(self._converted.outputs, sample) for sample in samples]
-        plain = LoadedFile(file, self._converted.inputs, inside=True).run(self._converted.outputs, samples[0])
+        plain = LoadedFile(file, self._converted.inputs, plain=True).run(self._converted.outputs, samples[0])
         first = output_accuracy(self._expected[:1], [plain])
         return Accuracy(output_accuracy(self._expected, actual), {n: e.sqnr for n, e in first.items() if e.equal is None},
                         self._layers_of(file), len(samples), data, self._options.min_sqnr, self._kept.get(mode, ()))
 
     def _layers_of(self, file: Path | bytes) -> tuple[LayerAccuracy, ...]:
-        return layer_accuracy(self._graph, self._float, file, self._converted.inputs, self._tested[0])
+        return layer_accuracy(self._graph, self._float_inside, LoadedFile(file, self._converted.inputs, inside=True), self._tested[0])
 
     def _worst(self, content: bytes) -> float:
         """The smallest SQNR of all outputs of a file."""
