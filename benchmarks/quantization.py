@@ -81,10 +81,12 @@ def _peers(wheels: Path | None, omz: Path | None, peer: Path | None, only: Seque
             row = compare(network, peer, folder)
         rows.append(row)
         kept.append(row)
-        for name, found in (("ours", row.ours), ("TensorFlow", row.tensorflow), ("onnx2tf", row.onnx2tf)):
+        for name, found in (("ours", row.ours), ("TensorFlow", row.tensorflow), ("onnx2tf, direct", row.flatbuffer_direct),
+                            ("onnx2tf, converter", row.tf_converter)):
             cells = ("-" if found.get(m) is None else f"{found[m]:.1f}" for m in PEER_MODES)
-            yield f"{network.name:<22} {name:<11}" + "".join(f"{cell:>10}" for cell in cells), []
-        yield "\n".join(f"    ({note})" for note in row.notes), []
+            yield f"{network.name:<22} {name:<18}" + "".join(f"{cell:>10}" for cell in cells), []
+        for note in row.notes:
+            yield f"    ({note})", []
     summary, failures = judge(rows)
     yield summary, failures
 
@@ -112,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             cases = find_cases(folders, ["onnx"], args.only or FAST, print)
             failures += show("latency: median, ratio to float32", "network", _latency(cases, scratch, args.latency_seconds, kept))
         if "peers" in args.sets:
-            header = " " * 34 + "".join(f"{m:>10}" for m in PEER_MODES)
+            header = " " * 41 + "".join(f"{m:>10}" for m in PEER_MODES)
             peer = args.peer.absolute() if args.peer else None
             failures += show("trained networks: SQNR in dB of the worst output", header,
                              _peers(args.wheels, args.omz, peer, args.only, args.seed, scratch, kept))
