@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -181,15 +182,28 @@ def test_raw_images(tmp_path: Path) -> None:
 
 
 def test_bad_data_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from PIL import Image
+
     x = np.zeros((3, 1, 8, 8), np.float32)
     np.savez(tmp_path / "layout.npz", image=x.transpose(0, 2, 3, 1))
     np.savez(tmp_path / "nan.npz", image=x * np.nan)
-    for folder in ("empty", "broken", "plain"):
+    np.savez(tmp_path / "shape.npz", image=x[..., :7])
+    np.savez(tmp_path / "text.npz", image=x.astype(str))
+    np.savez(tmp_path / "objects.npz", image=x.astype(object))
+    np.savez(tmp_path / "name.npz", picture=x)
+    (tmp_path / "half.npz").write_bytes((tmp_path / "layout.npz").read_bytes()[:200])
+    for folder in ("empty", "broken", "half", "plain"):
         (tmp_path / folder).mkdir()
+    picture = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)).save(picture, "png")
+    (tmp_path / "half" / "b.png").write_bytes(picture.getvalue()[:900])
     (tmp_path / "broken" / "a.png").write_bytes(b"\x89PNG no image")
     (tmp_path / "plain" / "a.png").write_bytes((tmp_path / "broken" / "a.png").read_bytes())
     for given, message in ((["layout.npz"], "--calibration-layout result"), (["nan.npz"], "NaN"), (["empty"], "neither an array"),
                            (["broken", "--calibration-scale", "255"], "a.png: the image cannot be read"),
+                           (["half", "--calibration-scale", "255"], "b.png: the image cannot be read"),
+                           (["shape.npz"], "has the shape [3, 1, 8, 7]"), (["text.npz"], "no numbers"), (["objects.npz"], "no sound"),
+                           (["half.npz"], "no sound"), (["name.npz"], "'picture' is not an input"),
                            (["plain"], "nothing says which ones"), (["none.npz"], "No such file")):
         assert main(ONNX, "-o", tmp_path / "out", "--quantize", "int8", "--calibration", tmp_path / given[0], *given[1:], "--quiet") == 2
         assert message in capsys.readouterr().err
