@@ -51,7 +51,7 @@ class Engine:
                  files: Mapping[str, bytes]) -> None:
         """`file` is what errors name; `files` stand in an archive behind the float32 file, and will behind quantized ones."""
         require_quantizer()
-        self._content, self._file, self._told = _with_unique_names(content), file, told
+        self._content, self._file, self._told = _prepared(content), file, told
         self._inputs, self._samples, self._files = inputs, samples, files
         self._float: list[str] = []
 
@@ -151,10 +151,12 @@ def _ranges(statistics: Statistics) -> Ranges:
     return {name: (float(np.min(s["min"])), float(np.max(s["max"]))) for name, s in statistics.items() if "min" in s and "max" in s}
 
 
-def _with_unique_names(content: bytes) -> bytes:
-    """The file with names that no two tensors share, which the quantizer wants, and with `BODY` before those in bodies of control flow."""
+def _prepared(content: bytes) -> bytes:
+    """The file as the quantizer wants it: no two tensors share a name or a buffer, in which it would store integers of different scales,
+    and `BODY` is before the names of those in bodies of control flow."""
     model = flatfile.read(content)
     seen: set[bytes] = set()
+    taken: set[int] = {0}
     for number, graph in enumerate(model.subgraphs):
         for tensor in graph.tensors:
             if number:
@@ -162,6 +164,10 @@ def _with_unique_names(content: bytes) -> bytes:
             while tensor.name in seen:
                 tensor.name += b"_"
             seen.add(tensor.name)
+            if tensor.buffer in taken - {0}:
+                model.buffers.append(copy.copy(model.buffers[tensor.buffer]))
+                tensor.buffer = len(model.buffers) - 1
+            taken.add(tensor.buffer)
     return flatfile.write(model)
 
 

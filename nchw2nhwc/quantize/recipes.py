@@ -82,16 +82,19 @@ def _weights(bits: int, options: QuantizeOptions) -> dict[str, object]:
     return {"num_bits": bits, "symmetric": True, "granularity": "TENSORWISE" if options.per_tensor else "CHANNELWISE", "dtype": "INT"}
 
 
-def _rules(options: QuantizeOptions, config: dict[str, object], scope: str = _ALL) -> Recipe:
-    """A configuration for all operators that can have it, with the method that was asked for where there are weights."""
-    rules = [_rule(scope, _EVERY, _ALGORITHMS["minmax"], config)]
+def _rules(options: QuantizeOptions, config: dict[str, object], scope: str = _ALL, operations: Sequence[str] = ()) -> Recipe:
+    """A configuration for some operators (default: all that can have it), with the method that was asked for where there are weights."""
+    rules = [_rule(scope, operation, _ALGORITHMS["minmax"], config) for operation in operations or (_EVERY,)]
     if options.weights != "minmax":
-        rules += [_rule(scope, operation, _ALGORITHMS[options.weights], config) for operation in _WEIGHTED]
+        rules += [_rule(scope, operation, _ALGORITHMS[options.weights], config) for operation in operations or _WEIGHTED]
     return rules
 
 
 _RULES: Mapping[str, Callable[[QuantizeOptions], Recipe]] = {
-    "dynamic": lambda options: _rules(options, _dynamic(options)),
+    # XNNPACK has no kernel for depthwise convolutions that quantizes while it runs, and the built-in one takes several times as long as
+    # float32's, with weights that are made float32 again when the file is loaded.
+    "dynamic": lambda options: [*_rules(options, _dynamic(options)),
+                                *_rules(options, _weight_only(8, options), operations=("DEPTHWISE_CONV_2D",))],
     "int8": lambda options: _rules(options, _static(8, options)),
     "int8-full": lambda options: _rules(options, _static(8, options)),
     "int16x8": lambda options: _rules(options, _static(16, options)),

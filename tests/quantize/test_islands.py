@@ -82,3 +82,26 @@ def test_equal_vectors_are_written_once() -> None:
     _, content = quantized(network([conv("c", "y", "last")], v=pixel_weights(8, 8)), "int8")
     assert content.count(bytes(64)) <= 1
     assert flatfile.write(flatfile.read(content)) == content
+
+
+def test_depthwise_convolutions_of_dynamic_files_are_float() -> None:
+    """On int8 weights that are made float32 again; LiteRT has no fast kernel that quantizes their data while it runs."""
+    nodes = [conv("c", "d", "wide"), helper.make_node("Conv", ["d", "k"], ["e"], "depthwise", pads=[1, 1, 1, 1], group=128),
+             conv("e", "y", "last", "l")]
+    weights = {"k": np.random.default_rng(0).normal(0, 0.3, (128, 1, 3, 3)), "l": pixel_weights(8, 128)[::-1]}
+    for method in ("minmax", "mse"):
+        converted = nchw2nhwc.convert(network(nodes, v=pixel_weights(128, 8), **weights))
+        content = converted.tflite(quantize=nchw2nhwc.QuantizeOptions(["dynamic"], weights=method))
+        assert operators(content) == ["CONV_2D", "CONV_2D", "DEQUANTIZE", "DEPTHWISE_CONV_2D", "CONV_2D"]
+        assert len(content) < 0.5 * len(converted.tflite())
+
+
+@pytest.mark.parametrize("mode", ["dynamic", "int8"])
+def test_weights_of_the_same_bytes_have_scales_of_their_own(mode: str) -> None:
+    """They are stored once in the float32 file, but have channels of other sizes."""
+    wide = pixel_weights(128, 8)
+    nodes = [conv("c", "d", "wide"), conv("d", "y", "last", "l")]
+    converted, content = quantized(network(nodes, v=wide, l=wide.reshape(8, 128, 1, 1)), mode)
+    x = converted.inputs[0].to_result(samples()[5]["x"])
+    expected = run(converted.tflite(), x, xnnpack=True)
+    assert np.abs(run(content, x, xnnpack=True) - expected).max() < 0.05 * np.abs(expected).max()
