@@ -77,15 +77,6 @@ def test_small_values_of_a_logarithm(mode: str) -> None:
     assert np.sqrt(np.mean(error**2)) < {"int8": 0.35, "int16x8": 0.1}[mode] * np.sqrt(np.mean(expected**2))
 
 
-def test_values_that_differ_by_less_than_a_bin() -> None:
-    """All but equal, so that float32 has no numbers between them for the bins of a histogram."""
-    nodes = [helper.make_node("Mul", ["c", "tiny"], ["m"], "mul"), helper.make_node("Add", ["m", "one"], ["n"], "add"),
-             conv("n", "y", "last")]
-    model = network(nodes, v=pixel_weights(4, 8), tiny=np.array(1e-7), one=np.array(1.0))
-    _, content = quantized(model, "int8")
-    Interpreter(model_content=content).allocate_tensors()
-
-
 def test_weights_that_the_quantizer_does_not_know() -> None:
     from onnx import TensorProto, numpy_helper
 
