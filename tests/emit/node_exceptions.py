@@ -26,7 +26,6 @@ WHILE_READING: Mapping[str, Sequence[str]] = {
     "no layer of a target has connections from the cell to its gates": (r"test_lstm_with_peepholes( constants)?",),
     "a Scan over a batch, which only opset 8 has": (r"test_scan_sum( constants)?",),
     "slopes that do not broadcast, which only opsets before 7 had": (r"test_PReLU_[123]d_multiparam",),
-    "the positions of maxima": (r"test_maxpool_with_argmax_\w+",),
 }
 """What cannot be read."""
 

@@ -15,7 +15,8 @@ from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.ops.pooling import AvgPool, LpPool, MaxPool
 from nchw2nhwc.ops.reduce import Reduce, ReduceL1, ReduceL2, ReduceMax, ReduceMean, ReduceSum
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
-from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
+from nchw2nhwc.parse.maxima import of_maxima
+from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, Results, onnx_op
 
 AUTO_PADS = ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
 
@@ -125,11 +126,16 @@ def _surplus(b: LayerBuilder, size: Size, kernel: int, stride: int, dilation: in
 # ---- poolings --------------------------------------------------------------------------------------------------------
 @onnx_op("MaxPool", 1, 8, 10, 11, 12, 22)
 def max_pool(b: LayerBuilder, x: Value, *, kernel_shape: Ints, auto_pad: str = "NOTSET", ceil_mode: bool = False,
-             dilations: Ints | None = None, pads: Ints | None = None, storage_order: int = 0, strides: Ints | None = None) -> Value:
-    """The positions of the maxima, the second result, are not supported."""
+             dilations: Ints | None = None, pads: Ints | None = None, storage_order: int = 0, strides: Ints | None = None) -> Results:
+    """The maxima, and the numbers of the elements that they are."""
     at = _window(b, x, kernel_shape, strides, dilations, pads, auto_pad)
-    return b.add1(MaxPool(kernel=at.kernel, strides=at.strides, dilations=at.dilations, pads_begin=at.begins, pads_end=at.ends,
-                          ceil_mode=ceil_mode and auto_pad == "NOTSET"), x)
+    op = MaxPool(kernel=at.kernel, strides=at.strides, dilations=at.dilations, pads_begin=at.begins, pads_end=at.ends,
+                 ceil_mode=ceil_mode and auto_pad == "NOTSET")
+    largest = b.add1(op, x)
+    if not any(b.wanted[1:]):
+        return largest
+    sizes = [static(size, "the size of a pooled axis") for size in largest.shape[2:]]
+    return largest, of_maxima(b, x, op, sizes, column_major=storage_order == 1)
 
 
 @onnx_op("AveragePool", 7, 10, 11, 19, 22)

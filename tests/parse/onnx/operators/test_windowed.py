@@ -69,6 +69,26 @@ def test_pool(op: str, attributes: dict[str, object], opset: int) -> None:
     assert_as_runtime(model([node(op, "x", **attributes)], [tensor("x", (2, 3, 8, 9))], opset=opset))
 
 
+@pytest.mark.parametrize(("x", "attributes"), [
+    ((2, 3, 8, 9), {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    (("N", 3, 8, 9), {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1], "storage_order": 1}),
+    ((1, 2, 8, 9), {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, "dilations": [1, 2]}),
+    ((2, 2, 8, 7), {"kernel_shape": [3, 3], "strides": [2, 3], "auto_pad": "SAME_LOWER"}),
+    ((2, 3, 9), {"kernel_shape": [3], "strides": [2]}),
+    ((2, 2, 4, 5, 6), {"kernel_shape": [2, 2, 3], "pads": [1, 0, 1, 0, 1, 1], "storage_order": 1}),
+])
+def test_positions_of_maxima(x: Dims, attributes: dict[str, object]) -> None:
+    """Counted through the whole operand, rows or columns first."""
+    assert_as_runtime(model([node("MaxPool", "x", "y where", **attributes)], [tensor("x", x)], ["y", "where"], opset=12))
+
+
+def test_pooled_and_unpooled() -> None:
+    """Maxima return to where they were; the positions of equal ones are those of the first."""
+    source = model([node("Relu", "x", "r"), node("MaxPool", "r", "z where", kernel_shape=[2, 2], strides=[2, 2]),
+                    node("MaxUnpool", "z where", kernel_shape=[2, 2], strides=[2, 2])], [tensor("x", ("N", 3, 8, 6))])
+    assert_as_runtime(source)
+
+
 def test_same_padding_of_symbolic_sizes() -> None:
     """It does not depend on the size with stride 1 and for multiples of the stride, which sizes are then held to."""
     source = model([node("Conv", "x w", "z", auto_pad="SAME_UPPER"), node("DepthToSpace", "z", "u", blocksize=2),
