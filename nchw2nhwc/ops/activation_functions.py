@@ -121,6 +121,28 @@ class Swish(Formula):
 
 
 @dataclass(frozen=True)
+class Affine(Formula):
+    """alpha * x + beta. The activation Affine of ONNX's recurrent layers."""
+
+    alpha: float = 1.0
+    beta: float = 0.0
+
+    def formula(self, x: Doubles) -> Doubles:
+        return self.alpha * x + self.beta
+
+
+@dataclass(frozen=True)
+class ScaledTanh(Formula):
+    """alpha * tanh(beta * x). The activation ScaledTanh of ONNX's recurrent layers."""
+
+    alpha: float = 1.0
+    beta: float = 1.0
+
+    def formula(self, x: Doubles) -> Doubles:
+        return self.alpha * np.tanh(self.beta * x)
+
+
+@dataclass(frozen=True)
 class HardSigmoid(Formula):
     """min(max(alpha * x + beta, 0), 1). ONNX HardSigmoid, OpenVINO HardSigmoid (and HSigmoid: alpha = 1/6, beta = 0.5)."""
 

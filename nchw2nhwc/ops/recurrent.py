@@ -135,15 +135,25 @@ class LSTM(Recurrent):
     """Gates i (input), o (output), f (forget) and g (cell), in this order: c' = f c + i g and h' = o k(c'), with i, o and f through the
     first activation, g through the second; k is the third. Where `input_forget` f = 1 - i. States are h and c.
 
-    ONNX LSTM, OpenVINO LSTMSequence and LSTMCell."""
+    With `peepholes` the gates i and f see the cell c before the step and o the one after it, each times weights of its own: b ends with
+    those of i, o and f, (7 * H,). ONNX LSTM, OpenVINO LSTMSequence and LSTMCell."""
 
     activations: tuple[Unary, ...] = (Sigmoid(), Tanh(), Tanh())
     input_forget: bool = False
+    peepholes: bool = False
     gates, states, functions = 4, 2, 3
+
+    @property
+    def bias_rows(self) -> int:
+        return 7 if self.peepholes else 4
 
     def step(self, x: Doubles, r: Doubles, b: Doubles, state: tuple[Doubles, ...]) -> tuple[Doubles, ...]:
         (h, c), n = state, 3 * r.shape[1]
-        everything = x + h @ r.T + b
-        i, o, f = np.split(self.activate(0, everything[:, :n]), 3, axis=1)
-        cell = (1 - i if self.input_forget else f) * c + i * self.activate(1, everything[:, n:])
+        units = r.shape[1]
+        everything = x + h @ r.T + b[:n + units]
+        i, o, f, g = np.split(everything, 4, axis=1)
+        to_i, to_o, to_f = np.split(b[n + units:], 3) if self.peepholes else (0.0,) * 3
+        i, f = self.activate(0, i + to_i * c), self.activate(0, f + to_f * c)
+        cell = (1 - i if self.input_forget else f) * c + i * self.activate(1, g)
+        o = self.activate(0, o + to_o * cell)
         return o * np.asarray(self.activations[2].reference(cell), np.float64), cell

@@ -11,7 +11,18 @@ import numpy as np
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.activation_functions import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, ThresholdedRelu
+from nchw2nhwc.ops.activation_functions import (
+    Affine,
+    Elu,
+    HardSigmoid,
+    LeakyRelu,
+    Relu,
+    ScaledTanh,
+    Sigmoid,
+    Softplus,
+    Softsign,
+    ThresholdedRelu,
+)
 from nchw2nhwc.ops.elementwise import Cast, Identity, Tanh, Unary
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Tile, Transpose
@@ -40,6 +51,10 @@ def activation_functions(names: Sequence[str], alphas: Sequence[float], betas: S
                 found.append(Elu(next(alpha, 1.0)))
             case "thresholdedrelu":
                 found.append(ThresholdedRelu(next(alpha, 1.0)))
+            case "affine":
+                found.append(Affine(next(alpha, 1.0), next(beta, 0.0)))
+            case "scaledtanh":
+                found.append(ScaledTanh(next(alpha, 1.0), next(beta, 1.0)))
             case plain if plain in _PLAIN:
                 found.append(_PLAIN[plain])
             case _:

@@ -239,7 +239,8 @@ def _recurrent(op: recurrent.Recurrent, operands: tuple[Array, ...]) -> Call | N
     if getattr(op, "linear_before_reset", False):
         both = (b[:3 * units], np.concatenate([np.zeros(2 * units, b.dtype), b[3 * units:]]))
     else:
-        both = (b, np.zeros_like(b))
+        both = (b[:op.gates * units], np.zeros_like(b[:op.gates * units]))
+    peepholes = [b[None, op.gates * units:]] if getattr(op, "peepholes", False) else []
     attributes: dict[str, Any] = {"hidden_size": units, "direction": "reverse" if op.reverse else "forward",
                                   "activations": [a.name for a in op.activations]}
     for name in ("alpha", "beta"):
@@ -248,4 +249,5 @@ def _recurrent(op: recurrent.Recurrent, operands: tuple[Array, ...]) -> Call | N
     attributes |= {} if op.clip is None else {"clip": op.clip}
     attributes |= {name: int(getattr(op, name)) for name in ("linear_before_reset", "input_forget") if hasattr(op, name)}
     lifted = [v[None] for v in (w, r, np.concatenate(both))]
-    return Call(op.name, (x, *lifted, None, *(s[None] for s in states)), attributes, 14, widened=True)
+    initial = (s[None] for s in states) if states or not peepholes else (None,) * op.states
+    return Call(op.name, (x, *lifted, None, *initial, *peepholes), attributes, 14, widened=True)

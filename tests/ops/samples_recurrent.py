@@ -6,7 +6,18 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-from nchw2nhwc.ops.activation_functions import Elu, HardSigmoid, LeakyRelu, Relu, Sigmoid, Softplus, Softsign, ThresholdedRelu
+from nchw2nhwc.ops.activation_functions import (
+    Affine,
+    Elu,
+    HardSigmoid,
+    LeakyRelu,
+    Relu,
+    ScaledTanh,
+    Sigmoid,
+    Softplus,
+    Softsign,
+    ThresholdedRelu,
+)
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.elementwise import Tanh, Unary
 from nchw2nhwc.ops.kinds import FLOAT
@@ -15,7 +26,8 @@ from nchw2nhwc.options import FORMS
 from tests.ops.sampling import Case, arrays, dtypes, sampler, shapes_around
 
 BOUNDED: tuple[Unary, ...] = (Sigmoid(), HardSigmoid(0.2, 0.5), Softsign())
-OTHERS: tuple[Unary, ...] = (Sigmoid(), Tanh(), Relu(), LeakyRelu(0.1), Elu(1.0), Softplus(), ThresholdedRelu(0.5))
+OTHERS: tuple[Unary, ...] = (Sigmoid(), Tanh(), Relu(), LeakyRelu(0.1), Elu(1.0), Softplus(), ThresholdedRelu(0.5),
+                             Affine(0.5, 0.25), ScaledTanh(1.5, 0.5))
 
 
 def activations(cls: type[Recurrent]) -> SearchStrategy[tuple[Unary, ...]]:
@@ -30,7 +42,8 @@ def activations(cls: type[Recurrent]) -> SearchStrategy[tuple[Unary, ...]]:
 def recurrent(cls: type[Op]) -> SearchStrategy[Case]:
     """Sequences of a few steps, equal sizes and sizes of 1 on purpose; with and without initial states and limits."""
     assert issubclass(cls, Recurrent)
-    flags = {"input_forget": st.sampled_from([False, False, True])} if cls is LSTM else {"linear_before_reset": st.booleans()}
+    flags = {"linear_before_reset": st.booleans()} if cls is not LSTM else {
+        "input_forget": st.sampled_from([False, False, True]), "peepholes": st.booleans()}
 
     @st.composite
     def cases(draw: DrawFn) -> Case:

@@ -51,6 +51,8 @@ def _refused(node: Node, op: Recurrent) -> str:
         return f"the {op.name} layer of Keras has no activation {strange[0]}"
     if isinstance(op, LSTM) and op.input_forget:
         return "the LSTM layer of Keras has no coupled gates"
+    if isinstance(op, LSTM) and op.peepholes:
+        return "the LSTM layer of Keras has no peepholes"
     if isinstance(op, LSTM) and _activation(op.activations[1]) != _activation(op.activations[2]):
         return "the LSTM layer of Keras has one activation for the new content of a cell and for its output"
     return taking(FLOAT)(node, op)

@@ -24,6 +24,9 @@ _FUNCTIONS: dict[tuple[Unary, ...], int] = {(Sigmoid(), Tanh(), Tanh()): 4, (Sig
 _IFGO = (0, 2, 3, 1)
 """Where the gates of the kernel's operands are among ours."""
 
+_IFO = (0, 2, 1)
+"""Where the peepholes of the kernel's operands are among ours."""
+
 
 def is_read(e: Emitter, value: Value) -> bool:
     """Whether anything needs a result."""
@@ -42,10 +45,11 @@ def lstm(e: Emitter, node: Node, op: LSTM) -> None:
     data = e.of(x)
     if op.reverse:
         data = e.run("REVERSE_V2", [data, e.ints([axis])], FLOAT32, x.shape, options("ReverseV2Options"))
-    w, r, b = ([e.weights(part) for part in np.split(np.asarray(node.input(k).const), 4)] for k in (1, 2, 3))
+    w, r, b = ([e.weights(part) for part in np.split(np.asarray(node.input(k).const), op.bias_rows if k == 3 else 4)] for k in (1, 2, 3))
     none = [-1] * 3
+    peepholes = [b[4 + k] for k in _IFO] if op.peepholes else none
     states = [_initial(e, node, k) for k in range(2)]
-    operands = [data, *(w[g] for g in _IFGO), *(r[g] for g in _IFGO), *none, *(b[g] for g in _IFGO), *none[:2], *states]
+    operands = [data, *(w[g] for g in _IFGO), *(r[g] for g in _IFGO), *peepholes, *(b[g] for g in _IFGO), *none[:2], *states]
     opts = options("UnidirectionalSequenceLSTMOptions", fusedActivationFunction=_FUNCTIONS[op.activations], timeMajor=axis == 0)
     hidden = e.temp(FLOAT32, y.shape) if op.reverse or not is_read(e, y) else e.out(node, 0)
     e.op("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, [hidden], opts)

@@ -8,6 +8,7 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation_functions import (
+    Affine,
     Celu,
     Clip,
     Elu,
@@ -17,6 +18,7 @@ from nchw2nhwc.ops.activation_functions import (
     LeakyRelu,
     Mish,
     Relu,
+    ScaledTanh,
     Selu,
     Sigmoid,
     Softplus,
@@ -122,6 +124,18 @@ def celu(rw: Rewriter, node: Node, op: Celu) -> Value:
     require(op.alpha > 0, "alpha is {}", op.alpha)
     x = Term(rw, node.input(0))
     return (x.apply(Elu()) if op.alpha == 1 else (x * (1 / op.alpha)).apply(Elu()) * op.alpha).value
+
+
+@RULES.on(Affine)
+def affine(rw: Rewriter, node: Node, op: Affine) -> Value:
+    """alpha * x + beta."""
+    return (Term(rw, node.input(0)) * op.alpha + op.beta).value
+
+
+@RULES.on(ScaledTanh)
+def scaled_tanh(rw: Rewriter, node: Node, op: ScaledTanh) -> Value:
+    """alpha * tanh(beta * x)."""
+    return ((Term(rw, node.input(0)) * op.beta).apply(Tanh()) * op.alpha).value
 
 
 @RULES.on(ThresholdedRelu)

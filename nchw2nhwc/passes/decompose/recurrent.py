@@ -57,19 +57,34 @@ def given_to_gates(g: Adds, op: Recurrent, x: Value, w: Value, b: Value, units: 
 def after_step(g: Adds, op: Recurrent, given: Value, r: Value, b: Value, state: tuple[Value, ...]) -> tuple[Value, ...]:
     """The states (..., units) after one step, from what its data has given to the gates and the states before it."""
     if isinstance(op, LSTM):
-        return _lstm(g, op, given, r, state)
+        return _lstm(g, op, given, r, b, state)
     return (_gru(g, op, given, r, b, state[0]) if isinstance(op, GRU) else _activated(g, op, 0, given, _product(g, state[0], r, None)),)
 
 
-def _lstm(g: Adds, op: LSTM, given: Value, r: Value, state: tuple[Value, ...]) -> tuple[Value, ...]:
+def _lstm(g: Adds, op: LSTM, given: Value, r: Value, b: Value, state: tuple[Value, ...]) -> tuple[Value, ...]:
     h, c = state
     units = int(str(h.shape[-1]))
     total = g.add(Add(), given, _product(g, h, r, None))
+    if op.peepholes:
+        return _lstm_with_peepholes(g, op, total, b, c)
     opening, new = _cut(g, total if op.clip is None else g.add(Clip(-op.clip, op.clip), total), 3 * units, units)
     i, o, f = _cut(g, g.add(op.activations[0], opening), units, units, units)
     if op.input_forget:
         f = g.add(Sub(), g.constant(np.asarray(1, i.type.dtype)), i)
     cell = g.add(Add(), g.add(Mul(), f, c), g.add(Mul(), i, g.add(op.activations[1], new)))
+    return g.add(Mul(), o, g.add(op.activations[2], cell)), cell
+
+
+def _lstm_with_peepholes(g: Adds, op: LSTM, total: Value, b: Value, c: Value) -> tuple[Value, ...]:
+    """From what data and state give to the gates, and the cell before the step."""
+    units = int(str(c.shape[-1]))
+    to_i, to_o, to_f = (_rows(g, b, k * units, (k + 1) * units) for k in (4, 5, 6))
+    i, o, f, new = _cut(g, total, *(units,) * 4)
+    i = _activated(g, op, 0, i, g.add(Mul(), c, to_i))
+    f = g.add(Sub(), g.constant(np.asarray(1, i.type.dtype)), i) if op.input_forget else _activated(g, op, 0, f, g.add(Mul(), c, to_f))
+    new = g.add(op.activations[1], new if op.clip is None else g.add(Clip(-op.clip, op.clip), new))
+    cell = g.add(Add(), g.add(Mul(), f, c), g.add(Mul(), i, new))
+    o = _activated(g, op, 0, o, g.add(Mul(), cell, to_o))
     return g.add(Mul(), o, g.add(op.activations[2], cell)), cell
 
 

@@ -30,7 +30,8 @@ from tests.ops.sampling import Case
 
 DECOMPOSED = {
     "no function at all": "Narrow FMod FakeQuantize Quantize Dequantize QuantizeDequantize GatherND GridSample ReverseSequence",
-    "a formula over other functions": "Celu ThresholdedRelu ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum NormalizeL2 LRN",
+    "a formula over other functions": "Affine ScaledTanh Celu ThresholdedRelu ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum "
+                                      "NormalizeL2 LRN",
     "sizes that are not known": "DynamicBroadcast DynamicIota DynamicReduce DynamicReshape",
     "what needs a loop": "NonMaxSuppression DetectionPostProcess",
     "pooling that Keras lacks": "LpPool AdaptiveAvgPool AdaptiveMaxPool",

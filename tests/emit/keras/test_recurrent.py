@@ -73,7 +73,7 @@ def test_a_batch_of_one_is_not_moved(reverse: bool) -> None:
 
 
 @pytest.mark.parametrize(("op", "reason"), [
-    (LSTM(clip=1.0), "no limits"), (LSTM(input_forget=True), "no coupled gates"),
+    (LSTM(clip=1.0), "no limits"), (LSTM(input_forget=True), "no coupled gates"), (LSTM(peepholes=True), "no peepholes"),
     (LSTM((Sigmoid(), Tanh(), Relu())), "one activation"), (GRU((HardSigmoid(0.2, 0.5), Tanh())), "no activation HardSigmoid"),
     (RNN((ThresholdedRelu(1.0),)), "no activation ThresholdedRelu"),
 ])

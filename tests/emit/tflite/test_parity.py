@@ -18,7 +18,8 @@ from tests.ops.samples import ALL_OPS, op_cases
 DECOMPOSED = {
     "no operator at all": "Narrow Erf Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh FMod FakeQuantize",
     "a formula over other operators": "Softplus Softsign Mish Selu Celu ThresholdedRelu Swish HardSigmoid ReduceL1 ReduceL2 "
-                                      "ReduceSumSquare ReduceLogSum ReduceLogSumExp BatchNorm MVN LayerNorm NormalizeL2",
+                                      "ReduceSumSquare ReduceLogSum ReduceLogSumExp BatchNorm MVN LayerNorm NormalizeL2 Affine "
+                                      "ScaledTanh",
     "what gathering expresses": "GridSample",
     "what only training needs": "Dropout",
     "pooling that the kernels lack": "LpPool AdaptiveAvgPool AdaptiveMaxPool",

@@ -16,7 +16,7 @@ from nchw2nhwc.emit.tflite.writer import FlatBuffer
 from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Array, Dim, Graph, Origin, Size, TensorType
 from nchw2nhwc.ir.interpreter import run
-from nchw2nhwc.ops.activation_functions import HardSigmoid, Relu, Sigmoid, Softplus, Softsign
+from nchw2nhwc.ops.activation_functions import Affine, HardSigmoid, Relu, ScaledTanh, Sigmoid, Softplus, Softsign
 from nchw2nhwc.ops.elementwise import Tanh
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
 from nchw2nhwc.passes.decompose import decompose
@@ -66,6 +66,7 @@ NAMED = (Dim.symbol("A"), Dim.symbol("B"), F)
 @pytest.mark.parametrize("shape", [None, NAMED])
 @pytest.mark.parametrize(("op", "results", "code"), [
     (LSTM(), (Y, LAST), KERNEL), (LSTM((Sigmoid(), Relu(), Relu())), (LAST,), KERNEL), (LSTM(), (CELL, Y), "WHILE"),
+    (LSTM(peepholes=True), (Y,), KERNEL), (LSTM(peepholes=True), (CELL,), "WHILE"),
     (GRU(linear_before_reset=True), (Y, LAST), "WHILE"), (RNN(), (LAST,), "WHILE"),
 ], ids=str)
 def test_one_operator_for_all_steps(op: Recurrent, results: tuple[int, ...], code: str, shape: Sequence[Size] | None, states: bool,
@@ -82,7 +83,8 @@ def test_one_operator_for_all_steps(op: Recurrent, results: tuple[int, ...], cod
 
 @pytest.mark.parametrize("op", [
     LSTM(clip=0.4), LSTM(input_forget=True), LSTM((HardSigmoid(0.2, 0.5), Tanh(), Tanh())), LSTM((Sigmoid(), Tanh(), Softsign())),
-    GRU((HardSigmoid(0.3, 0.5), Softplus()), clip=0.7),
+    GRU((HardSigmoid(0.3, 0.5), Softplus()), clip=0.7), LSTM(peepholes=True, clip=0.4), LSTM(peepholes=True, input_forget=True),
+    LSTM((Affine(0.5, 0.25), ScaledTanh(1.5, 0.5), Tanh()), peepholes=True),
 ], ids=str)
 def test_what_the_kernel_lacks_is_a_loop(op: Recurrent) -> None:
     """Activations that TFLite has no operator for are formulas within it."""
@@ -92,7 +94,7 @@ def test_what_the_kernel_lacks_is_a_loop(op: Recurrent) -> None:
     assert_runs(made, inputs, wanted)
 
 
-@pytest.mark.parametrize("op", [LSTM(), GRU(), GRU(linear_before_reset=True), RNN()], ids=str)
+@pytest.mark.parametrize("op", [LSTM(), LSTM(peepholes=True), GRU(), GRU(linear_before_reset=True), RNN()], ids=str)
 def test_computed_weights(op: Recurrent) -> None:
     graph, inputs, wanted = graph_of(op, (Y, LAST), weights=False)
     assert_runs(emit(graph), inputs, wanted)

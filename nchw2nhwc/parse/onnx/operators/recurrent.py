@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.binary import Add
 from nchw2nhwc.ops.elementwise import Unary
@@ -29,13 +28,12 @@ def lstm(b: LayerBuilder, x: Value, w: Value, r: Value, bias: Value | None = Non
          initial_h: Value | None = None, initial_c: Value | None = None, p: Value | None = None, *, hidden_size: int = 0,
          direction: str = "forward", activations: Strings = (), activation_alpha: Floats = (), activation_beta: Floats = (),
          clip: float | None = None, input_forget: bool = False, layout: bool = False) -> Results:
-    """Gates are in our order; the peepholes p of a cell are supported where they are 0."""
-    if p is not None and only_number(p) != 0:
-        raise UnsupportedError("an LSTM with peepholes is not supported")
-    op = LSTM(batch_first=layout, clip=clip, input_forget=input_forget)
+    """Gates and the peepholes p are in our order."""
+    peepholes = None if p is None or only_number(p) == 0 else p
+    op = LSTM(batch_first=layout, clip=clip, input_forget=input_forget, peepholes=peepholes is not None)
     functions = activation_functions(activations or ("Sigmoid", "Tanh", "Tanh") * len(directions(direction)), activation_alpha,
                                      activation_beta)
-    return _layer(b, op, (x, w, r, bias), sequence_lens, (initial_h, initial_c), hidden_size, direction, functions)
+    return _layer(b, op, (x, w, r, bias), sequence_lens, (initial_h, initial_c), hidden_size, direction, functions, peepholes)
 
 
 @onnx_op("GRU", 7, 14, 22)
@@ -59,15 +57,16 @@ def rnn(b: LayerBuilder, x: Value, w: Value, r: Value, bias: Value | None = None
 
 
 def _layer(b: LayerBuilder, op: Recurrent, operands: tuple[Value, Value, Value, Value | None], lengths: Value | None,
-           initial: tuple[Value | None, ...], hidden_size: int, direction: str, functions: tuple[Unary, ...]) -> Results:
+           initial: tuple[Value | None, ...], hidden_size: int, direction: str, functions: tuple[Unary, ...],
+           peepholes: Value | None = None) -> Results:
     """Y is (steps, directions, batch, units) and a state (directions, batch, units); with `layout` 1 they are (batch, steps, directions,
     units) and (batch, directions, units)."""
     x, w, r, bias = operands
     ways, batch_first = directions(direction), op.batch_first
-    for value, rank in ((x, 3), (w, 3), (r, 3), (bias, 2), *((s, 3) for s in initial)):
+    for value, rank in ((x, 3), (w, 3), (r, 3), (bias, 2), (peepholes, 2), *((s, 3) for s in initial)):
         if value is not None and value.rank != rank:
             raise b.damaged(f"an operand {value.type} of {op.name} must have {rank} axes")
-    stacks = [v for v in (w, r, bias) if v is not None]
+    stacks = [v for v in (w, r, bias, peepholes) if v is not None]
     if any(v.shape[0] != len(ways) for v in stacks) or len(functions) != op.functions * len(ways):
         raise b.damaged(f"a '{direction}' {op.name} has {len(ways)} direction(s), which weights and activations do not fit")
     if hidden_size and r.shape[2] != hidden_size:
@@ -77,6 +76,8 @@ def _layer(b: LayerBuilder, op: Recurrent, operands: tuple[Value, Value, Value, 
     for k, reverse in enumerate(ways):
         weights = element_of(b, w, 0, k), element_of(b, r, 0, k), _bias(b, op, r, bias, k)
         chosen = functions[k * op.functions:(k + 1) * op.functions]
+        if peepholes is not None:
+            weights = *weights[:2], joined(b, 0, weights[2], element_of(b, peepholes, 0, k))
         parts.append(Direction(weights, _states(b, op, initial, x, r, k), chosen, reverse))
     y, ends = run_directions(b, op, x, parts, 2 if batch_first else 1)
     return y, *(stacked(b, end, 1 if batch_first else 0) for end in ends)
@@ -88,10 +89,11 @@ def _bias(b: LayerBuilder, op: Recurrent, r: Value, bias: Value | None, directio
     units = r.shape[2]
     if not isinstance(units, int) or (bias is not None and bias.shape[1] != 2 * op.gates * units):
         raise b.damaged(f"the biases {None if bias is None else bias.type} do not fit the recurrent weights {r.type}")
+    count = op.gates + (isinstance(op, GRU) and op.linear_before_reset)
     if bias is None:
-        return b.const(np.zeros(op.bias_rows * units, r.type.dtype))
+        return b.const(np.zeros(count * units, r.type.dtype))
     both, half = element_of(b, bias, 0, direction), op.gates * units
-    alone = half - (op.bias_rows - op.gates) * units
+    alone = half - (count - op.gates) * units
     added = b.add1(Add(), rows(b, both, 0, alone), rows(b, both, half, half + alone))
     return added if alone == half else joined(b, 0, added, rows(b, both, alone, half), rows(b, both, half + alone, 2 * half))
 

@@ -59,10 +59,23 @@ def test_operands_that_may_be_absent(kind: str, operands: str) -> None:
     ("LSTM", {"activations": ["HardSigmoid", "Relu", "Softsign"]}), ("GRU", {"activations": ["HardSigmoid", "LeakyRelu"],
      "activation_alpha": [0.3, 0.1], "activation_beta": [0.4]}), ("RNN", {"activations": ["Relu"]}),
     ("RNN", {"activations": ["Elu"], "activation_alpha": [0.5]}), ("RNN", {"activations": ["Softplus"]}),
+    ("RNN", {"activations": ["Affine"], "activation_alpha": [0.5], "activation_beta": [0.25]}),
+    ("GRU", {"activations": ["Sigmoid", "ScaledTanh"], "activation_alpha": [1.5], "activation_beta": [0.5]}),
     ("RNN", {"activations": ["ThresholdedRelu"], "activation_alpha": [0.2]}), ("GRU", {"activations": ["sigmoid", "tanh"]}),
 ])
 def test_attributes(kind: str, attributes: dict[str, object]) -> None:
     source = model([layer(kind, "x w r b", **attributes)], [tensor("x", (T, N, F))], results(kind), weights(kind))
+    assert_as_runtime(source, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize(("operands", "attributes"), [
+    ("x w r b - h c p", {}), ("x w r - - - - p", {"clip": 0.3}), ("x w r b n h c p", {"input_forget": 1}),
+])
+def test_peepholes(direction: str, operands: str, attributes: dict[str, object]) -> None:
+    ways = 1 + (direction == "bidirectional")
+    constants = weights("LSTM", ways) | {"p": np.random.default_rng(6).normal(0, 0.6, (ways, 3 * H)).astype(np.float32)}
+    source = model([layer("LSTM", operands, direction=direction, **attributes)], [tensor("x", (T, N, F))], results("LSTM"), constants)
     assert_as_runtime(source, rtol=1e-5, atol=1e-6)
 
 
@@ -120,8 +133,8 @@ def test_computed_weights() -> None:
 @pytest.mark.parametrize(("changes", "attributes", "message"), [
     ({"n": np.array([T, 1], np.int32)}, {}, "known only when the model runs"),
     ({"n": np.array([1, 1], np.int32)}, {}, "4 steps, of which only 1"),
-    ({"p": np.ones((1, 3 * H), np.float32)}, {}, "peepholes"),
-    ({}, {"activations": ["Sigmoid", "Tanh", "ScaledTanh"]}, "activation 'ScaledTanh'"),
+    ({}, {"activations": ["Sigmoid", "Tanh", "Swish"]}, "activation 'Swish'"),
+    ({"p": np.ones((1, 2 * H), np.float32)}, {}, "biases"), ({"p": np.ones((2, 3 * H), np.float32)}, {}, "has 1 direction"),
     ({}, {"activations": ["Sigmoid", "Tanh"]}, "weights and activations do not fit"),
     ({}, {"direction": "bidirectional"}, "has 2 direction"), ({}, {"direction": "sideways"}, "'sideways' is no direction"),
     ({"r": np.zeros((1, 8, 3), np.float32)}, {}, "hidden_size is 2"), ({"w": np.zeros((1, 7, F), np.float32)}, {}, "weights"),
