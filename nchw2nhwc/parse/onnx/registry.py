@@ -37,6 +37,9 @@ Strings: TypeAlias = tuple[str, ...]
 SparseTensor: TypeAlias = bool
 """Annotation of attributes that cannot be expressed; a mapping only sees whether they are there."""
 
+WITHOUT_SCHEMA = {"LayerNormalization": 1, "SimplifiedLayerNormalization": 1}
+"""Operators that ONNX Runtime has in ONNX's domain though the standard lacks them, or lacks them in old operator sets; their versions."""
+
 OLDEST_OPSET = 7
 """The first operator set with numpy's broadcasting."""
 
@@ -262,7 +265,7 @@ def operator_version(op: str, opset: int) -> int | None:
     try:
         return defs.get_schema(op, opset, "").since_version
     except defs.SchemaError:
-        return None
+        return WITHOUT_SCHEMA.get(op)
 
 
 def find_mapping(domain: str, op: str, opset: int) -> tuple[OpMapping, int] | None:

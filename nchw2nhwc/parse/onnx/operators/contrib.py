@@ -9,7 +9,7 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add
 from nchw2nhwc.ops.matmul import MatMul
-from nchw2nhwc.parse.onnx.operators.matmul import scaled_sum
+from nchw2nhwc.parse.onnx.operators.matmul import gemm, scaled_sum
 from nchw2nhwc.parse.onnx.operators.windowed import conv
 from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, onnx_op
 
@@ -73,6 +73,16 @@ def fused_matmul(b: LayerBuilder, x: Value, y: Value, *, alpha: float = 1.0, tra
         raise UnsupportedError("FusedMatMul of vectors is not supported", b.where)
     left, right = _batch_first(b, x, transBatchA), _batch_first(b, y, transBatchB)
     return scaled_sum(b, b.add1(MatMul(transA, transB), left, right), None, alpha, 1.0)
+
+
+@onnx_op("FusedGemm", 1, domain=MICROSOFT)
+def fused_gemm(b: LayerBuilder, A: Value, B: Value, C: Value | None = None, *, activation: str = "", activation_alpha: float | None = None,
+               activation_beta: float | None = None, activation_gamma: float | None = None, alpha: float = 1.0, beta: float = 1.0,
+               transA: bool = False, transB: bool = False) -> Value:
+    """activation(alpha * A @ B + beta * C)."""
+    parameters = tuple(p for p in (activation_alpha, activation_beta, activation_gamma) if p is not None)
+    result = gemm(b, A, B, C, alpha=alpha, beta=beta, transA=transA, transB=transB)
+    return result if not activation else b.add1(_activation(b, activation, parameters), result)
 
 
 def _batch_first(b: LayerBuilder, x: Value, transposed: bool) -> Value:

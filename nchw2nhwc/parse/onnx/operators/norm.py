@@ -87,7 +87,7 @@ def _group_norm(b: LayerBuilder, x: Value, groups: int, epsilon: float) -> Value
     return b.add1(MVN(tuple(range(2, grouped.rank)), epsilon), grouped)
 
 
-@onnx_op("LayerNormalization", 17)
+@onnx_op("LayerNormalization", 1, 17)
 def layer_norm(b: LayerBuilder, x: Value, scale: Value, bias: Value | None = None, *, axis: int = -1, epsilon: float = 1e-5,
                stash_type: int = 1) -> Sequence[Value]:
     """Over all axes from `axis` on. The mean and the inverse deviation, which training needs, are made only where something reads them."""
@@ -106,6 +106,15 @@ def rms_norm(b: LayerBuilder, x: Value, scale: Value, *, axis: int = -1, epsilon
     power = b.add1(ReduceMean(tuple(range(b.axis(axis, x.rank), x.rank))), b.add1(Mul(), x, x))
     inverse = b.add1(Rsqrt(), b.add1(Add(), power, b.scalar(epsilon, x)))
     return b.cast(b.add1(Mul(), b.add1(Mul(), x, inverse), b.cast(scale, x.type.dtype)), scale.type.dtype)
+
+
+@onnx_op("SimplifiedLayerNormalization", 1)
+def simplified_layer_norm(b: LayerBuilder, x: Value, scale: Value, *, axis: int = -1, epsilon: float = 1e-5,
+                          stash_type: int = 1) -> Sequence[Value]:
+    """RMSNormalization, as ONNX Runtime has had it for longer; the inverse deviation is for training."""
+    if any(b.wanted[1:]):
+        raise UnsupportedError("the inverse deviation, which training needs, is not supported", b.where)
+    return (rms_norm(b, x, scale, axis=axis, epsilon=epsilon, stash_type=stash_type),)
 
 
 @onnx_op("MeanVarianceNormalization", 9, 13)
