@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
+from nchw2nhwc.ops.kinds import kind_of
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
@@ -54,7 +55,7 @@ class LoadedFile:
         with _errors():
             _invoke(self._interpreter, self._inputs, data)
             details = self._interpreter.get_signature_runner().get_output_details()
-            return {info.name: info.to_source(_numbers(self._interpreter, details[info.name])) for info in outputs}
+            return {info.name: info.to_source(_as_declared(self._interpreter, details[info.name], info)) for info in outputs}
 
     def names(self) -> set[str]:
         """The names of all tensors."""
@@ -132,6 +133,11 @@ def _invoke(interpreter: Interpreter, inputs: Sequence[TensorInfo], data: Mappin
     for name, array in arrays.items():
         interpreter.set_tensor(details[name]["index"], _stored(array, details[name]))
     interpreter.invoke()
+
+
+def _as_declared(interpreter: Interpreter, detail: _Detail, info: TensorInfo) -> Array:
+    """An output; where the source's are integers they are what they are, whatever they stand for."""
+    return _numbers(interpreter, detail) if kind_of(info.source_type.dtype) == "floating point" else np.array(_content(interpreter, detail))
 
 
 def _numbers(interpreter: Interpreter, detail: _Detail) -> Array:
