@@ -22,6 +22,7 @@ from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.norm import MVN, BatchNorm
 from nchw2nhwc.ops.recurrent import Recurrent
 from nchw2nhwc.ops.rules import Contraction, Elementwise
+from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from tests.emit.keras.runs import check_converted, check_model
 from tests.emit.tflite.runs import one_op, single, stored
@@ -77,7 +78,7 @@ def test_parity(cls: type[Op]) -> None:
 
 
 _USUAL: dict[type[Op], Op] = {HardSigmoid: HardSigmoid(1 / 6, 0.5), Selu: Selu(), Swish: Swish(), MVN: MVN((1, 2), 1e-5),
-                             TopK: TopK(2, 3)}
+                             TopK: TopK(2, 3), Resize: Resize((6,), (2.0,), "nearest", "asymmetric", "floor", channels_last=True)}
 """Ops of which Keras has only the form that everybody uses."""
 
 
