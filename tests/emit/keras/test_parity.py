@@ -21,8 +21,8 @@ from nchw2nhwc.ops.indexing import TopK
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.norm import MVN, BatchNorm
 from nchw2nhwc.ops.recurrent import Recurrent
-from nchw2nhwc.ops.rules import Contraction, Elementwise
 from nchw2nhwc.ops.resize import Resize
+from nchw2nhwc.ops.rules import Contraction, Elementwise
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from tests.emit.keras.runs import check_converted, check_model
 from tests.emit.tflite.runs import one_op, single, stored
