@@ -41,9 +41,11 @@ def _run(interpreter: Interpreter, converted: nchw2nhwc.Converted, tested: Seque
 
 
 def _name(name: str, names: Collection[str]) -> str:
-    """A name as it is spelled there; the only one, whatever it is."""
-    spelled = name if name in names else saved_name(name)
-    return next(iter(names)) if len(names) == 1 else spelled
+    """A name as it is spelled there, where one that begins with a digit may have another word in front; the only one, whatever it is."""
+    if name in names or len(names) == 1:
+        return name if name in names else next(iter(names))
+    spelled = saved_name(name)
+    return next(each for each in names if each == spelled or each.endswith(f"_{spelled}"))
 
 
 def saved_name(name: str) -> str:
