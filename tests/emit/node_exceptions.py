@@ -25,7 +25,6 @@ WHILE_READING: Mapping[str, Sequence[str]] = {
     "bare exponents: no target has them": (r"test_cast_e8m0_FLOAT(16)?_to_FLOAT8E8M0",),
     "a Scan over a batch, which only opset 8 has": (r"test_scan_sum( constants)?",),
     "the lengths of sequences, which the state of a cell depends on, are known only when the model runs": ("test_lstm_with_peepholes",),
-    "slopes that do not broadcast, which only opsets before 7 had": (r"test_PReLU_[123]d_multiparam",),
 }
 """What cannot be read."""
 

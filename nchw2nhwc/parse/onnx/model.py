@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto
 
 from nchw2nhwc.errors import Location, SourceError, UnsupportedError
+from nchw2nhwc.parse.onnx.old_slopes import with_axes
 from nchw2nhwc.parse.onnx.registry import OLDEST_OPSET, newest_opset
 from nchw2nhwc.parse.onnx.tensors import TensorReader, mapped, rounded
 from nchw2nhwc.parse.onnx.wire import NOTHING_OUTLINED, outline
@@ -92,12 +93,14 @@ def _is_old(proto: ModelProto) -> bool:
 def _upgraded(proto: ModelProto, where: Location) -> ModelProto:
     """The model in the oldest operator set that is known, as onnx converts it. Raises UnsupportedError where that fails."""
     try:
-        return onnx.version_converter.convert_version(proto, OLDEST_OPSET)
+        upgraded = onnx.version_converter.convert_version(proto, OLDEST_OPSET)
     except (onnx.version_converter.ConvertError, RuntimeError, ValueError) as error:
         version = next(entry.version for entry in proto.opset_import if not domain_of(entry.domain))
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise UnsupportedError(f"the model uses opset {version}, older than {OLDEST_OPSET}, and onnx cannot convert it: {reason}", where,
                                "Export the model again with a newer opset.") from None
+    with_axes(upgraded, where)
+    return upgraded
 
 
 def _checked(proto: ModelProto, tensors: TensorReader, where: Location) -> Model:
