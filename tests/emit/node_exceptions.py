@@ -20,10 +20,9 @@ WHILE_READING: Mapping[str, Sequence[str]] = {
         r"test_flexattention(?!\w*expanded)\w*( constants)?"),
     "the shape of a result is another one for another axis or another number of steps, which only the data tells": (
         r"test_loop11( constants)?", r"test_range_\w+_delta_expanded( constants)?", "test_dft_irfft", "test_stft", "test_sequence_model8",
-        r"test_affine_grid_\dd(_align_corners)?(_expanded)?", r"test_col2im(_\w+)?", "test_maxunpool_export_with_output_shape",
+        r"test_affine_grid_\dd(_align_corners)?(_expanded)?", r"test_col2im(_\w+)?",
         r"test_melweightmatrix( constants)?"),
     "bare exponents: no target has them": (r"test_cast_e8m0_FLOAT(16)?_to_FLOAT8E8M0",),
-    "a Scan over a batch, which only opset 8 has": (r"test_scan_sum( constants)?",),
     "the lengths of sequences, which the state of a cell depends on, are known only when the model runs": ("test_lstm_with_peepholes",),
 }
 """What cannot be read."""

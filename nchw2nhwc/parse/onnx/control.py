@@ -11,19 +11,18 @@ from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import TensorType
-from nchw2nhwc.ops.binary import Add, Sub
+from nchw2nhwc.ops.binary import Add
 from nchw2nhwc.ops.control import Loop
-from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.shape_arithmetic import known
-from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, turned, within
+from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, within
+from nchw2nhwc.parse.onnx.scan import Operands, all_present, scan
 from nchw2nhwc.parse.onnx.scope import Entry, Scope, Tensors, Unavailable
 
 if TYPE_CHECKING:
     from nchw2nhwc.parse.onnx.reader import Reader
     from nchw2nhwc.parse.onnx.registry import LayerBuilder
 
-Operands: TypeAlias = Sequence[Value | None]
 Read: TypeAlias = "Callable[[Reader, NodeProto, Operands, Scope, Sequence[bool], int], Sequence[Entry] | None]"
 
 SHORT = 128
@@ -76,7 +75,7 @@ def _truth(b: LayerBuilder, condition: Value) -> bool | None:
 def _loop(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Sequence[bool], opset: int) -> Sequence[Entry] | None:
     """A Loop with as many iterations as the limit says where no condition ends it earlier; else one with a condition."""
     limit, condition, *rest = [*operands, None, None][:max(2, len(operands))]
-    initial = _all_present(rest)
+    initial = all_present(rest)
     body = Body("body", r.graph.source)
     graph, inner = r.inside(node, "body", scope, body)
     if len(graph.input) != 2 + len(initial) or len(graph.output) <= len(initial):
@@ -178,62 +177,6 @@ def _in_place(results: Sequence[Value], carried: int, wanted: Sequence[bool]) ->
     return [*results[:carried], *(next(parts) if needed else Unavailable("nothing reads it") for needed in wanted[carried:])]
 
 
-def _scan(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Sequence[bool], opset: int) -> Sequence[Entry] | None:
-    """A Loop whose body takes its part of each sequence, and whose results are put together along an axis."""
-    if opset < 9:
-        raise UnsupportedError("a Scan over a batch (opset 8) is not supported", advice="Export the model with opset 9 or newer.")
-    given, numbers = _all_present(operands), {a.name: a.i if a.type == a.INT else tuple(a.ints) for a in node.attribute}
-    count = numbers.get("num_scan_inputs")
-    if not isinstance(count, int) or not 1 <= count <= len(given):
-        raise SourceError(f"a Scan over {count} of {len(given)} operands")
-    initial, sequences = given[:-count], given[-count:]
-    body = Body("body", r.graph.source)
-    graph, inner = r.inside(node, "body", scope, body)
-    if len(graph.input) != len(given) or len(graph.output) < len(initial):
-        raise SourceError(f"the body has {len(graph.input)} inputs and {len(graph.output)} results, which does not fit the operands")
-    axes = [r.b.axis(a, v.rank) for a, v in zip(_each(numbers, "scan_input_axes", count), sequences)]
-    backwards = _each(numbers, "scan_input_directions", count)
-    steps = sequences[0].shape[axes[0]]
-    if any(v.shape[a] != steps for v, a in zip(sequences, axes)):
-        raise SourceError(f"the sequences {', '.join(str(v.type) for v in sequences)} are not of one length")
-    number = body.graph.add_input("number", TensorType(INT64))
-    state = [body.graph.add_input(info.name, v.type) for info, v in zip(graph.input, initial)]
-    with r.building(body) as b:
-        places = [_from_end(b, steps, number) if back else number for back in backwards]
-        parts = [b.add1(Gather(a), body.take(v), place) for v, a, place in zip(sequences, axes, places)]
-        inner.entries.update(zip((v.name for v in graph.input), (*state, *parts)))
-        results = r.read_body(body, graph, inner)
-        if results is None:
-            return None
-        made, ends = results[:len(initial)], results[len(initial):]
-        scans = [b.axis(a, v.rank + 1) for a, v in zip(_each(numbers, "scan_output_axes", len(ends)), ends)]
-        body.returns([*made, *(b.reshape(v, (*v.shape[:a], 1, *v.shape[a:])) for v, a in zip(ends, scans))])
-    found = add_loop(r.b, body, Loop(body.graph, len(initial), steps, tuple(scans)), initial)
-    around = _each(numbers, "scan_output_directions", len(ends))
-    return [*found[:len(initial)], *(turned(r.b, v, a) if turn else v for v, a, turn in zip(found[len(initial):], scans, around))]
-
-
-def _each(numbers: Mapping[str, int | tuple[int, ...]], name: str, count: int) -> tuple[int, ...]:
-    """An attribute with a number for each of several operands or results; 0 for each where it is absent."""
-    found = numbers.get(name, (0,) * count)
-    if not isinstance(found, tuple) or len(found) != count:
-        raise SourceError(f"attribute '{name}' does not have {count} numbers")
-    return found
-
-
-def _from_end(b: LayerBuilder, steps: Size, number: Value) -> Value:
-    """The number of an iteration, counted from the last one on."""
-    return b.add1(Sub(), scalar(b, b.sizes((steps - 1,), INT64)), number)
-
-
-def _all_present(operands: Operands) -> list[Value]:
-    """Operands none of which may be absent."""
-    found = [v for v in operands if v is not None]
-    if len(found) < len(operands):
-        raise SourceError("an operand is absent")
-    return found
-
-
 def _map(r: Reader, node: NodeProto, given: Sequence[Entry], scope: Scope, wanted: Sequence[bool]) -> Sequence[Entry]:
     """The body once for each element of the first sequence; operands that are no sequences are the same each time."""
     if not given or not isinstance(given[0], Tensors):
@@ -255,5 +198,5 @@ def _map(r: Reader, node: NodeProto, given: Sequence[Entry], scope: Scope, wante
 CARRYING: Mapping[str, Callable[[Reader, NodeProto, Sequence[Entry], Scope, Sequence[bool]], Sequence[Entry]]] = {"SequenceMap": _map}
 """How ops with subgraphs that take sequences are read."""
 
-CONTROL: Mapping[str, Read] = {"If": _if, "Loop": _loop, "Scan": _scan}
+CONTROL: Mapping[str, Read] = {"If": _if, "Loop": _loop, "Scan": scan}
 """How each op with subgraphs is read: with its operands, its scope, which results are read, and its operator set."""

@@ -10,6 +10,7 @@ import pytest
 from onnx import GraphProto, NodeProto, helper, numpy_helper
 
 from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
+from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.control import If, Loop
 from tests.parse.onnx.models import Dims, assert_as_runtime, model, node, ops, output, read, tensor
 
@@ -99,6 +100,31 @@ def test_shapes_may_change_in_a_loop_that_is_written_out() -> None:
 def test_a_loop_that_is_never_entered() -> None:
     inner = body([node("Identity", "go", "more"), node("Neg", "h", "h1")], ["i", "go", "h"], ["more", "h1"])
     assert_as_runtime(whole([node("Loop", "zero yes x", "z", body=inner), node("Neg", "z")], (2, 3)))
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_scan_of_a_batch(backwards: bool) -> None:
+    """As opset 8 has it: the same as a scan of each element of the batch."""
+    inner = body([node("Add", "h e", "h1"), node("Neg", "h1", "n")], ["h", "e"], ["h1", "n"])
+    made = node("Scan", "- h0 x", "y z", body=inner, num_scan_inputs=1, **({"directions": [1]} if backwards else {}))
+    rng = np.random.default_rng(0)
+    x, start = rng.normal(size=(3, 4, 2)).astype(np.float32), rng.normal(size=(3, 2)).astype(np.float32)
+    graph = read(model([made], [tensor("h0", (3, 2)), tensor("x", (3, 4, 2))], ("y", "z"), opset=8))
+    found = run(graph, {"h0": start, "x": x})
+    sums = np.cumsum(x[:, ::-1] if backwards else x, 1) + start[:, None]
+    np.testing.assert_allclose(found["z"], -sums, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found["y"], sums[:, -1], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("operands", "dims", "reason"), [
+    ("n h0 x", (3, 4, 2), "lengths of the sequences"), ("- h0 x", (2, 4, 2), "not of one batch"),
+    ("- h0 x", ("N", 4, 2), "not of one batch"),
+])
+def test_scans_of_a_batch_that_cannot_be(operands: str, dims: Dims, reason: str) -> None:
+    inner = body([node("Add", "h e", "h1")], ["h", "e"], ["h1", "h1"])
+    inputs = [tensor("n", (3,), np.int64), tensor("h0", (3, 2)), tensor("x", dims)]
+    with pytest.raises(ConversionError, match=reason):
+        read(model([node("Scan", operands, "y z", body=inner, num_scan_inputs=1)], inputs, ("y", "z"), opset=8))
 
 
 GROWING = body([node("Identity", "go", "more"), *[node("Neg", f"h{k}", f"h{k + 1}") for k in range(20)],

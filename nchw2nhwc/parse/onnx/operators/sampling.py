@@ -10,7 +10,7 @@ from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.indexing import ScatterElements
 from nchw2nhwc.ops.movement import Expand, Pad
 from nchw2nhwc.ops.sampling import GridSample
-from nchw2nhwc.parse import adaptive, sampling
+from nchw2nhwc.parse import adaptive, dynamic, sampling
 from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
 
@@ -73,7 +73,7 @@ def col2im(b: LayerBuilder, x: Value, image_shape: Value, block_shape: Value, *,
 def max_unpool(b: LayerBuilder, x: Value, indices: Value, output_shape: Value | None = None, *, kernel_shape: Ints,
                pads: Ints | None = None, strides: Ints | None = None) -> Value:
     """Elements put back to their places, which are counted through the whole result, zeros elsewhere; a larger `output_shape` adds zeros
-    behind."""
+    behind. One that is computed speaks of the spatial axes alone."""
     rank = x.rank - 2
     steps, around = strides or (1,) * rank, pads or (0,) * 2 * rank
     if not len(kernel_shape) == len(steps) == rank or len(around) != 2 * rank or indices.shape != x.shape:
@@ -86,6 +86,11 @@ def max_unpool(b: LayerBuilder, x: Value, indices: Value, output_shape: Value | 
     places = b.add1(ScatterElements(0), empty, b.reshape(indices, (count,)), b.reshape(x, (count,)))
     result = b.reshape(places, shape)
     if output_shape is None:
+        return result
+    if b.is_computed(output_shape):
+        for axis, size in list(enumerate(dynamic.elements(dynamic.vector(b, output_shape))))[2:]:
+            none = dynamic.size_of(b, 0)
+            result = dynamic.padded(b, result, axis, none, size - dynamic.size_of(b, shape[axis]), "constant", None)
         return result
     wanted = b.shape_of(output_shape, "output_shape")
     more = [static(there - here, "how much larger output_shape is") for there, here in zip(wanted, shape)]
