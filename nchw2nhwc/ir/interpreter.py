@@ -33,7 +33,7 @@ def bind_dims(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, int]:
     return sizes
 
 
-def _bind(sizes: dict[str, int], value: Value, array: Array) -> None:
+def note_sizes(sizes: dict[str, int], value: Value, array: Array) -> None:
     """Note the named dimensions that no input has: how many elements an op keeps, for instance."""
     for declared, size in zip(value.shape, array.shape):
         if isinstance(declared, Dim) and declared.is_symbol:
@@ -54,7 +54,7 @@ def steps(graph: Graph, inputs: Mapping[str, Array]) -> Iterator[tuple[Value, Ar
             results = node.op.bind(sizes).run(*(fetch(v) for v in node.inputs))
         for value, array in zip(node.outputs, results):
             known[id(value)] = array = np.asarray(array)
-            _bind(sizes, value, array)
+            note_sizes(sizes, value, array)
             yield value, array
         for operand in dict.fromkeys(node.inputs):
             if operand is not None and not operand.is_const:

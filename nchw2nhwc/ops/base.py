@@ -118,6 +118,11 @@ class Op:
         result = self.reference(*present)
         return result if isinstance(result, tuple) else (result,)
 
+    @property
+    def symbols(self) -> frozenset[str]:
+        """The named dimensions that the attributes depend on."""
+        return symbols_in(tuple(getattr(self, f.name) for f in fields(self)))
+
     def bind(self: _Self, sizes: Mapping[str, int]) -> _Self:
         """This op with the named dimensions in its attributes replaced by numbers."""
         changed = {f.name: _bind(getattr(self, f.name), sizes) for f in fields(self) if _is_symbolic(getattr(self, f.name))}
@@ -152,6 +157,13 @@ def remap_axes(op: _Self, stored: Sequence[int | None]) -> _Self:
         else:
             changed[name] = tuple(neutral if axis is None else value[axis] for axis in stored)
     return replace(op, **changed) if changed else op
+
+
+def symbols_in(part: object) -> frozenset[str]:
+    """The named dimensions in a size, or in the sizes of a tuple."""
+    if isinstance(part, Dim):
+        return part.symbols
+    return frozenset().union(*map(symbols_in, part)) if isinstance(part, tuple) else frozenset()
 
 
 def _is_symbolic(value: object) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from difflib import get_close_matches
 
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.ir.dim import Dim
 from nchw2nhwc.ir.graph import Graph, Value
+from nchw2nhwc.ops.base import symbols_in
 
 
 def cut(graph: Graph, inputs: Sequence[str], outputs: Sequence[str]) -> None:
@@ -125,17 +125,10 @@ def _symbols(graph: Graph) -> set[str]:
     """The named dimensions that the sizes of results and the attributes of ops depend on, those in bodies included."""
     found: set[str] = set()
     for value in graph.outputs:
-        found |= _symbols_in(value.shape)
+        found |= symbols_in(value.shape)
     for node in (node for each in graph.graphs() for node in each.nodes):
-        for part in (*(v.shape for v in node.outputs), *(getattr(node.op, f.name) for f in fields(node.op))):
-            found |= _symbols_in(part)
+        found |= node.op.symbols.union(*(symbols_in(v.shape) for v in node.outputs))
     return found
-
-
-def _symbols_in(part: object) -> frozenset[str]:
-    if isinstance(part, Dim):
-        return part.symbols
-    return frozenset().union(*map(_symbols_in, part)) if isinstance(part, tuple) else frozenset()
 
 
 def _release_names(graph: Graph) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 from nchw2nhwc.check.compare import TensorError, compare
 from nchw2nhwc.debug.bisect.finding import Finding
 from nchw2nhwc.ir import Array, DType, Graph, Node, Value, evaluate
+from nchw2nhwc.ir.interpreter import note_sizes
 from nchw2nhwc.ir.stored import Stored
+from nchw2nhwc.ops.base import symbols_in
 from nchw2nhwc.ops.kinds import kind_of
 
 _SINGLE = 4
@@ -55,20 +57,28 @@ class SourceValues:
             relation = self._stored.get(value.name)
             if relation is None or relation.source != value.origin:
                 return None
+            if not symbols_in(value.shape) <= self._sizes.keys():
+                return None
             array = relation.to_stored(array, [evaluate(size, self._sizes) for size in value.shape])
         return np.asarray(array, single(value.type.dtype))
 
 
-def first_off(nodes: Sequence[Node], stage: str, sizes: Mapping[str, int], expected: Callable[[Value], Array | None],
+def first_off(nodes: Sequence[Node], stage: str, sizes: dict[str, int], expected: Callable[[Value], Array | None],
               tolerance: float) -> Finding | None:
     """Compute each node from what its operands should be and compare its results with what they should be; the first that is off.
 
-    Operands of which nobody says what they should be are what was computed before. A node without all operands is passed over.
+    Operands of which nobody says what they should be are what was computed before. A node without all operands, or whose op has sizes that
+    are not known, is passed over. Named dimensions that data decides are added to `sizes`.
     """
     computed: dict[int, Array] = {}
     for node in nodes:
         operands = [_operand(value, expected, computed) for value in node.inputs]
         if any(array is None and value is not None for array, value in zip(operands, node.inputs)):
+            continue
+        for value, array in zip((*node.inputs, *node.outputs), (*operands, *map(expected, node.outputs))):
+            if value is not None and array is not None:
+                note_sizes(sizes, value, array)
+        if not node.op.symbols <= sizes.keys():
             continue
         with np.errstate(all="ignore"):
             results = node.op.bind(sizes).run(*operands)
