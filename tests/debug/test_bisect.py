@@ -14,11 +14,13 @@ import pytest
 from nchw2nhwc import cli
 from nchw2nhwc.check import litert
 from nchw2nhwc.debug.bisect import Bisection, bisect, find
+from nchw2nhwc.debug.bisect.region import first_off
 from nchw2nhwc.emit.tflite import passes as tflite_passes
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.errors import OptionError, TargetError
-from nchw2nhwc.ir import Graph
+from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
 from nchw2nhwc.ops.elementwise import Cos, Sin
+from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.ops.reduce import Softmax
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.options import ConvertOptions
@@ -192,3 +194,20 @@ def test_the_command_line(source: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert cli.main(["bisect", str(tmp_path / "none.onnx")]) == 2
     with pytest.raises(OptionError):
         bisect(identify(source), ConvertOptions(outputs=["nix"]))
+
+
+@pytest.mark.parametrize(("factor", "off"), [(1, False), (2, True)])
+def test_sizes_that_data_decides(factor: int, off: bool) -> None:
+    """The shape of a result is where such a size is found; an op with one that nothing shows is passed over."""
+    count, unknown = Dim.symbol("count"), Dim.symbol("unknown")
+    graph = Graph("g", "g.onnx")
+    x = graph.add_input("x", TensorType(np.dtype(np.float32), (1, 3)))
+    wide = graph.add1(Expand((count, 3)), [x], origin=Origin("wide", "Expand"), name="wide", source="wide")
+    other = graph.add1(Expand((unknown, 3)), [x], origin=Origin("other", "Expand"))
+    arrays = {id(x): np.ones((1, 3), np.float32), id(wide): np.full((5, 3), factor, np.float32)}
+    sizes: dict[str, int] = {}
+    finding = first_off(graph.nodes, "read", sizes, lambda value: arrays.get(id(value)), 1e-4)
+    assert (finding is not None) == off
+    assert finding is None or finding.layer == "wide"
+    assert sizes == {"count": 5}
+    assert other.producer in graph.nodes
