@@ -1,16 +1,17 @@
 """Converts random graphs over the whole registry of ops to TFLite and runs them in LiteRT against the ops' references.
 
-python benchmarks/random_graphs.py [--graphs 10000] [--from CHUNK] [--state FILE]
+python benchmarks/random_graphs.py [--graphs 10000] [--from CHUNK] [--state FILE] [--shrink SECONDS]
 
 The graphs are those of tests/random_graphs.py, which the test suite draws a few of: up to 15 ops, ranks 1 to 5, equal sizes and ones on
-purpose, some with a batch of any size. They are drawn in chunks of 500; the seed of a chunk is its number. A graph whose results differ
-is made as small as possible and printed. With `--state` a run that was stopped goes on where it was. Exit status: 0 when no graph
-differs, 1 otherwise.
+purpose, some with a batch of any size. They are drawn in chunks of 100; the seed of a chunk is its number. A graph whose results differ
+is made smaller for `--shrink` seconds and printed; one that takes longer than two minutes ends the run, which prints where it was. With
+`--state` a run that was stopped goes on where it was. Exit status: 0 when no graph differs, 1 otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import json
 import sys
 import time
@@ -21,14 +22,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from hypothesis import HealthCheck, Phase, given, note, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from hypothesis.errors import UnsatisfiedAssumption
 
 from nchw2nhwc.errors import TargetError, UnsupportedError
 from nchw2nhwc.ir.printer import to_text
 from tests.ops.samples import ALL_OPS
-from tests.random_graphs import Drawn, check, graphs
+from tests.random_graphs import check, graphs
 
-CHUNK = 500
+CHUNK = 100
+PATIENCE = 120
+"""Seconds after which a graph is taken to hang."""
+
+
+class Enough(BaseException):
+    """Ends the search for a smaller graph. No Exception, which Hypothesis would take for a failure of the graph."""
 
 
 @dataclass
@@ -45,27 +54,37 @@ class State:
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def run_chunk(number: int, state: State) -> str:
-    """Draw and check the graphs of a chunk; what is wrong with the first that fails, or ""."""
-    failed = [False]
+def run_chunk(number: int, state: State, patience: float) -> str:
+    """Draw and check the graphs of a chunk; what is wrong with the first that fails, made smaller for `patience` seconds, or ""."""
+    problem, end = "", 0.0
 
     @seed(number)
     @settings(max_examples=CHUNK, database=None, derandomize=False, deadline=None, phases=[Phase.generate, Phase.shrink],
               suppress_health_check=list(HealthCheck), report_multiple_bugs=False)
-    @given(graphs())
-    def run(drawn: Drawn) -> None:
-        note(to_text(drawn.graph))
-        count = len(drawn.graph)
+    @given(st.data())
+    def run(data: st.DataObject) -> None:
+        nonlocal problem, end
+        if problem and time.perf_counter() > end:
+            raise Enough
+        text = "while drawing"
+        faulthandler.dump_traceback_later(PATIENCE, exit=True, file=sys.__stderr__ or sys.stderr)
         try:
+            drawn = data.draw(graphs())
+            text, count = to_text(drawn.graph), len(drawn.graph)
             seen = check(drawn)
+        except UnsatisfiedAssumption:
+            raise
         except (TargetError, UnsupportedError) as error:
-            if not failed[0]:
+            if not problem:
                 state.refused[error.reason.partition(":")[0] if "\n" in error.reason else error.reason] += 1
             return
-        except Exception:
-            failed[0] = True
+        except Exception as error:
+            end = end or time.perf_counter() + patience
+            problem = f"{text}\n{type(error).__name__}: {error}"
             raise
-        if not failed[0]:
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        if not problem:
             state.graphs += 1
             state.dynamic += len(drawn.feeds) > 1
             state.nodes += count
@@ -73,9 +92,12 @@ def run_chunk(number: int, state: State) -> str:
 
     try:
         run()
-    except Exception as error:  # noqa: BLE001  (whatever it is, it is what is looked for)
-        return "\n".join([*getattr(error, "__notes__", ()), f"{type(error).__name__}: {error}"])
-    return ""
+    except Enough:
+        pass
+    except Exception:
+        if not problem:  # then it is not a graph's
+            raise
+    return problem
 
 
 def load(path: Path | None) -> State:
@@ -92,11 +114,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--graphs", type=int, default=10_000, metavar="N", help="how many graphs are to be compared (default 10000)")
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="CHUNK", help="number of the first chunk (default 0)")
     parser.add_argument("--state", type=Path, metavar="FILE", help="go on where the run that wrote this file was stopped")
+    parser.add_argument("--shrink", type=float, default=60, metavar="SECONDS",
+                        help="time to make a graph that differs smaller (default 60)")
     given = parser.parse_args(argv)
     state = load(given.state)
     while state.graphs < given.graphs:
         started = time.perf_counter()
-        problem = run_chunk(given.first + state.chunks, state)
+        problem = run_chunk(given.first + state.chunks, state, given.shrink)
         state.chunks += 1
         state.seconds += time.perf_counter() - started
         if problem:

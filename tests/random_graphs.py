@@ -19,7 +19,7 @@ from hypothesis.strategies import DrawFn
 
 from nchw2nhwc.conversion import plan
 from nchw2nhwc.emit.tflite import emit
-from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.errors import ShapeError, UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size, evaluate
 from nchw2nhwc.ir.graph import Graph, Origin, Value
 from nchw2nhwc.ir.interpreter import run
@@ -31,6 +31,7 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, FakeQuantize, FloorDiv, FMod, Mod, Mul, Sub
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Expand, Pad, Reshape
+from nchw2nhwc.ops.reduce import ReduceLogSum
 from nchw2nhwc.ops.rules import (
     Along,
     Broadcast,
@@ -111,7 +112,8 @@ class Maker:
     def noise(self, x: Array) -> Array:
         if x.dtype.kind != "f" or not x.size:
             return x
-        return np.asarray(x + NOISE * np.max(np.abs(x)) * self.random.uniform(-1, 1, x.shape), x.dtype)
+        scale = np.max(np.abs(x), initial=0, where=np.isfinite(x))
+        return np.asarray(x + NOISE * scale * self.random.uniform(-1, 1, x.shape), x.dtype)
 
     def sized(self, size: Size) -> Size:
         """The size in terms of the batch."""
@@ -146,8 +148,9 @@ class Maker:
             op = replace(op, count=f"kept{len(self.graph)}")
         elif isinstance(op, (Reshape, Expand)):
             op = replace(op, shape=tuple(map(self.sized, op.shape)))
-        if isinstance(op, Pad) and op.mode != "constant":
-            assume(not self.dynamic)  # kernels do not reflect more than there is
+        if isinstance(op, Pad) and op.mode != "constant" and self.dynamic:
+            padded = [axis for axis, pads in enumerate(zip(op.pads_begin, op.pads_end)) if any(pads)]
+            assume(all(arrays[0].shape[axis] % BATCH for axis in padded))  # the other batch is too small to be reflected like that
         if getattr(op, "activation", Activation.NONE) is Activation.TANH:
             op = replace(op, activation=Activation.NONE)  # type: ignore[call-arg]  # hardly any kernel has it
         there = len(self.inputs)
@@ -168,6 +171,8 @@ class Maker:
             return False
         if isinstance(op, (Div, FloorDiv, Mod, FMod)) and operands[1].exact.dtype.kind != "f" and not operands[1].exact.all():
             return False
+        if isinstance(op, ReduceLogSum) and any(o.exact.dtype.kind != "f" and o.exact.min() <= 0 for o in operands):
+            return False  # which integer minus infinity becomes is not defined
         for results, batch in zip(runs, self.batches):
             if not all(_is_usable(y) and _has_type(y, t, batch) for y, t in zip(results, types)):
                 return False
@@ -258,8 +263,14 @@ def compare(stage: str, expected: Sequence[Array], results: Iterable[Array]) -> 
 
 
 def convert(drawn: Drawn) -> LayoutResult:
-    """The graph as its target takes it. Uses the drawn graph up. Raises ConversionError."""
-    result = plan(drawn.graph, ConvertOptions(keep_layout=drawn.keep_layout), Stages())
+    """The graph as its target takes it. Uses the drawn graph up. Raises ConversionError; UnsupportedError also where a size of any batch
+    has to be known."""
+    try:
+        result = plan(drawn.graph, ConvertOptions(keep_layout=drawn.keep_layout), Stages())
+    except ShapeError as error:
+        if "must be known" not in error.reason:
+            raise
+        raise UnsupportedError(error.reason, error.where, error.advice) from error
     verify(result.graph)
     return result
 

@@ -28,6 +28,19 @@ def test_a_difference_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(command, "CHUNK", 3)
     monkeypatch.setattr(command, "check", differs)
-    problem = command.run_chunk(0, command.State())
+    problem = command.run_chunk(0, command.State(), 5)
     assert "graph random" in problem
     assert "Difference: XNNPACK: output 0 differs" in problem
+    assert problem.count(" = ") == 1, "not made smaller"
+
+
+def test_no_time_to_make_it_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first graph that differs is the one that is printed, and the chunk ends."""
+    state = command.State()
+
+    def differs(drawn: object) -> None:
+        raise Difference("XNNPACK: output 0 differs")
+
+    monkeypatch.setattr(command, "check", differs)
+    assert "output 0 differs" in command.run_chunk(0, state, 0)
+    assert state.graphs == 0

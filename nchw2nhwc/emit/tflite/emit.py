@@ -20,6 +20,7 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
     lower_sizes,
     lower_windowed,
 )
+from nchw2nhwc.emit.tflite.delegate import carry_quantization, separate_squares
 from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.in_place import keep_apart
 from nchw2nhwc.emit.tflite.integers import plan_integers
@@ -52,6 +53,8 @@ def emit(graph: Graph, *, float16: bool = False,
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)
     for subgraph in e.subgraphs:
+        separate_squares(subgraph)
+        carry_quantization(subgraph)
         keep_apart(subgraph)
     return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(e.tensor_names()) if metadata else {}), files=dict(files or {}),
                             plan=plan))

@@ -27,7 +27,7 @@ def keep_apart(subgraph: Subgraph) -> int:
         found = _first_conflict(subgraph)
         if found is None:
             return count
-        _copy_operand(subgraph, *found)
+        copy_operand(subgraph, *found)
         count += 1
 
 
@@ -74,16 +74,21 @@ def _same_size(subgraph: Subgraph, one: int, other: int) -> bool:
     return a == b or -1 in a or -1 in b
 
 
-def _copy_operand(subgraph: Subgraph, place: int, operand: int) -> None:
+def copy_operand(subgraph: Subgraph, place: int, operand: int) -> None:
     """Let an operator read a copy: the maximum of the operand and itself, which there are kernels for wherever there is arithmetic."""
     operator = subgraph.operators[place]
     source = operator.inputs[operand]
     like = subgraph.tensors[source]
-    names = {tensor.name for tensor in subgraph.tensors}
-    name = next(n for k in range(len(names) + 1) if (n := f"{like.name}/copy{k or ''}") not in names)
-    subgraph.tensors.append(replace(like, name=name))
-    copy = len(subgraph.tensors) - 1
+    copy = add_tensor(subgraph, like)
     opts = options("MaximumMinimumOptions")
     version = version_of("MAXIMUM", [like, like], [like], opts)
     subgraph.operators[place] = replace(operator, inputs=(*operator.inputs[:operand], copy, *operator.inputs[operand + 1:]))
     subgraph.operators.insert(place, Operator("MAXIMUM", version, (source, source), (copy,), opts, operator.origin))
+
+
+def add_tensor(subgraph: Subgraph, like: Tensor) -> int:
+    """Another tensor, with a name of its own."""
+    names = {tensor.name for tensor in subgraph.tensors}
+    name = next(n for k in range(len(names) + 1) if (n := f"{like.name}/copy{k or ''}") not in names)
+    subgraph.tensors.append(replace(like, name=name))
+    return len(subgraph.tensors) - 1

@@ -176,9 +176,6 @@ def _pools(node: Node, op: MaxPool | AvgPool, code: str) -> str:
         return f"{code} takes two spatial axes, not {len(op.kernel)}"
     if any(d != 1 for d in op.dilations):
         return f"{code} has no dilation"
-    exact = isinstance(op, MaxPool)
-    if any(w.ceil and w.used() is None and not w.is_same() and not (exact and w.rounds_up_with_more) for w in windows(node)):
-        return f"{code} needs a known size to round it up"
     return refused_activation(node, op.activation) or refused_type(code, node.input(0).type.dtype)
 
 
@@ -192,7 +189,7 @@ def _averages(node: Node, op: AvgPool) -> str:
         return ""
     if not op.count_include_pad:
         return "" if padding_of(found) is not None else "AVERAGE_POOL_2D leaves out padding only as SAME has it"
-    return "" if all(max(w.explicit()[1], 0) <= w.end for w in found) else "AVERAGE_POOL_2D counts all padding or none"
+    return "" if all(w.explicit()[1] <= max(w.end, 0) for w in found) else "AVERAGE_POOL_2D counts all padding or none"
 
 
 @lowering(MaxPool, lambda node, op: _pools(node, op, "MAX_POOL_2D"))

@@ -52,16 +52,11 @@ class Window:
             return self.begin, (self.count - 1) * self.stride + self.reach - self.size - self.begin
         return (self.begin, self.end) if self.stride == 1 else None
 
-    @property
-    def rounds_up_with_more(self) -> bool:
-        """Whether `stride - 1` more elements behind the data make all windows full that `ceil` counts, whatever the size is."""
-        return self.ceil and self.end + self.stride <= self.reach
-
     def is_valid(self) -> bool:
         """Whether VALID gives these windows."""
         used = self.used()
         if used is None:
-            return self.begin == self.end == 0 and not self.ceil
+            return self.begin == self.end == 0 == self.explicit()[1]
         return used[0] == 0 and used[1] <= 0
 
     def is_same(self) -> bool:
@@ -78,10 +73,13 @@ class Window:
         return windows == self.count and used is not None and used[0] == total // 2 and max(used[1], 0) == total - total // 2
 
     def explicit(self) -> tuple[int, int]:
-        """Elements to add in front of and behind the data so that VALID gives these windows. Only while `used` knows, or without `ceil`, or
-        where it `rounds_up_with_more`."""
+        """Elements to add in front of and behind the data so that VALID gives these windows.
+
+        With `ceil` and a symbolic size, `stride - 1` more than declared make every window full; where that is a whole window and more, the
+        last one could start behind the data, so that only as many are added as one that starts at its last element reads.
+        """
         if self.used() is None and self.ceil:
-            return self.begin, self.end + self.stride - 1
+            return self.begin, min(self.end + self.stride, self.reach) - 1
         used = self.used() or (self.begin, self.end)
         return used[0], max(used[1], 0)
 

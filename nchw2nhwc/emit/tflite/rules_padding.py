@@ -49,6 +49,7 @@ def explicit_padding(rw: Rewriter, node: Node, op: Conv | MaxPool | AvgPool) -> 
     require(wanted is None or (counted and wanted is Padding.SAME), "a padding of TFLite expresses that of {!r}", node)
     require(not isinstance(op, AvgPool) or counted, "{!r} does not count its padding", node)
     pads = [w.explicit() for w in found]
+    require(not counted or all(end <= max(w.end, 0) for (_, end), w in zip(pads, found)), "{!r} counts the declared padding only", node)
     x, value = node.input(0), 0.0
     if isinstance(op, MaxPool):
         covered = all(max(pad) < w.reach for pad, w in zip(pads, found))

@@ -75,6 +75,8 @@ def test_explicit_zeros_give_the_same_windows(window: Window) -> None:
     (Window(5, 2, 2, 0, 0, ceil=True), Padding.SAME),
     (Window(6, 2, 2, 0, 0, ceil=True), Padding.VALID),
     (Window(H, 2, 2, 0, 0, ceil=True), Padding.SAME),  # one element is added behind odd sizes
+    (Window(H, 3, 2, 0, 0, ceil=True), None),
+    (Window(H, 1, 2, 0, 0, ceil=True), Padding.VALID),  # the last window that starts in the data is full
 ])
 def test_known_cases(window: Window, padding: Padding | None) -> None:
     assert padding_of([window]) is padding
