@@ -1,6 +1,7 @@
 """Queries, keys and values that come from one tensor, as one fully connected layer.
 
-Each is brought from tokens to heads by a move of its own; of one layer it is one move, and one Split behind it.
+Each is brought from tokens to heads by a move of its own; of one layer it is one move, and one Split behind it. Layers that integer kernels
+compute stay: their results are on grids of their own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Reshape, Split
+from nchw2nhwc.ops.quantized import Dequantize, QuantizeDequantize
 from nchw2nhwc.passes.match import array, require
+from nchw2nhwc.passes.quantization import chooses
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 HEADS = RuleSet()
@@ -21,6 +24,7 @@ HEADS = RuleSet()
 def from_one_tensor(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     """Layers of equal size on one tensor, whose results are cut into the same heads each."""
     x, heads = node.input(0), _heads(rw, node)
+    require(not _is_quantized(x), "{!r} is computed with integers, whose grids may differ", node)
     alike = [user for user in x.users if user.input(0) is x and _is_like(rw, user, node, heads)]
     require(len(alike) > 1, "no other layer is like {!r}", node)
     require(all(user is node or rw.comes_later(user) for user in alike), "another layer comes before {!r}", node)
@@ -36,6 +40,13 @@ def from_one_tensor(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
         if user is not node:
             rw.replace(user, [result])
     return results[node]
+
+
+def _is_quantized(x: Value) -> bool:
+    """Whether a value is rounded to a grid, or its elements are chosen from one that is."""
+    while x.producer is not None and chooses(x.producer.op):
+        x = x.producer.input(0)
+    return x.producer is not None and isinstance(x.producer.op, (QuantizeDequantize, Dequantize))
 
 
 def _heads(rw: Rewriter, node: Node) -> tuple[object, ...]:

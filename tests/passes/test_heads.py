@@ -10,6 +10,7 @@ from nchw2nhwc.layout import solve_layout
 from nchw2nhwc.ops.elementwise import Exp
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Reshape, Transpose
+from nchw2nhwc.ops.quantized import Grid, QuantizeDequantize
 from nchw2nhwc.ops.reduce import Softmax
 from nchw2nhwc.passes.heads import HEADS
 from nchw2nhwc.passes.rewrite import rule_pass
@@ -47,6 +48,16 @@ def test_layers_that_stay() -> None:
     plain = net(FullyConnected(), x, net.random_const(6, 6), net.random_const(6))
     net.output(_cut(net, x), _cut(net, x, 8), _cut(net, x, 6, 3), _cut(net, x, 6, 1), plain, net(Reshape((5, 2, 3)), plain),
                net(Reshape((5, 2, 3)), net(FullyConnected(), x, net.input(6, 6))))
+    check_untouched(net, JOIN)
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_integers_stay_apart(chosen: bool) -> None:
+    """Each result is rounded to a grid of its own, which one layer could not do."""
+    net = Net(np.float32)
+    x = net(QuantizeDequantize(Grid(0.05, 3, -128, 127)), net.input(1, 5, 6))
+    x = net(Transpose((0, 2, 1)), net(Transpose((0, 2, 1)), x)) if chosen else x
+    net.output(*(net(QuantizeDequantize(Grid(scale, 0, -128, 127)), _cut(net, x)) for scale in (0.1, 0.2, 0.3)))
     check_untouched(net, JOIN)
 
 

@@ -10,7 +10,7 @@ from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.constants import MERGE_EQUAL
 from nchw2nhwc.passes.linear import LINEAR
 from nchw2nhwc.passes.movement import MOVEMENT
-from nchw2nhwc.passes.pipeline import FOLD_AFFINE, INFERENCE, source_passes
+from nchw2nhwc.passes.pipeline import FOLD_AFFINE, INFERENCE, JOIN_HEADS, source_passes
 from nchw2nhwc.passes.rank import merge_batches
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 
@@ -31,10 +31,10 @@ FOLD_BIAS = rule_pass("fold_bias", _bias_rules())
 
 
 def keras_source_passes(*, trainable: bool = False) -> tuple[Pass, ...]:
-    """The passes for a graph in source order; `trainable` keeps batch norms and dropout as they are."""
+    """The passes for a graph in source order; `trainable` keeps batch norms and dropout as they are, and layers as the source has them."""
     if not trainable:
         return source_passes(native)
-    return tuple(FOLD_BIAS if each is FOLD_AFFINE else each for each in source_passes(native) if each is not INFERENCE)
+    return tuple(FOLD_BIAS if each is FOLD_AFFINE else each for each in source_passes(native) if each not in (INFERENCE, JOIN_HEADS))
 
 
 def target_passes() -> tuple[Pass, ...]:

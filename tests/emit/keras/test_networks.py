@@ -23,9 +23,10 @@ from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.activation_functions import HardSwish, Sigmoid
 from nchw2nhwc.ops.binary import Add, Mul, PRelu
 from nchw2nhwc.ops.elementwise import Dropout
-from nchw2nhwc.ops.matmul import MatMul
+from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.norm import MVN
+from nchw2nhwc.ops.reduce import Softmax
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.options import KERAS_FILES
 from nchw2nhwc.progress import Stages
@@ -143,6 +144,36 @@ def test_what_is_trained_stays(trainable: bool) -> None:
     assert model.get_layer("norm").gamma.shape == (6,)
     if trainable:
         assert not np.array_equal(np.asarray(model(data["x"], training=True)), result)
+
+
+def attention() -> Graph:
+    """Queries, keys and values of one tensor, in two heads."""
+    graph = Graph("attention")
+    rng = np.random.default_rng(0)
+    x = graph.add_input("x", TensorType(FLOAT, (2, 5, 6)))
+    heads = []
+    for name in ("query", "key", "value"):
+        w, b = (graph.constant(rng.uniform(-1, 1, shape).astype(FLOAT)) for shape in ((6, 6), (6,)))
+        layer = graph.add1(FullyConnected(), [x, w, b], origin=Origin(name, "MatMul"))
+        heads.append(graph.add1(Transpose((0, 2, 1, 3)), [graph.add1(Reshape((2, 5, 2, 3)), [layer])]))
+    weights = graph.add1(Softmax(3), [graph.add1(MatMul(adjoint_b=True), heads[:2])])
+    mixed = graph.add1(Transpose((0, 2, 1, 3)), [graph.add1(MatMul(), [weights, heads[2]])])
+    graph.add_output(graph.add1(Reshape((2, 5, 6)), [mixed]), "y")
+    return graph
+
+
+@pytest.mark.parametrize("trainable", [False, True])
+def test_layers_of_attention(trainable: bool) -> None:
+    """One layer for queries, keys and values; three, by their names, where they are trained."""
+    graph = attention()
+    data = {"x": np.random.default_rng(1).standard_normal((2, 5, 6)).astype(FLOAT)}
+    wanted = run(graph, data)["y"]
+    layout = converted(graph, trainable=trainable)
+    model = emit_keras(layout.graph, trainable=trainable).model
+    (result,) = run_model(model, [data["x"].transpose(layout.inputs["x"])])
+    np.testing.assert_allclose(result.transpose(np.argsort(layout.outputs["y"])), wanted, rtol=1e-5, atol=1e-5)
+    layers = [layer.name for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    assert layers == (["query", "key", "value"] if trainable else ["query"])
 
 
 def test_large_constants_are_weights() -> None:
