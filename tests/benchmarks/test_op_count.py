@@ -29,6 +29,47 @@ def test_only_what_depends_on_contents_counts(tmp_path: Path) -> None:
     assert live_nodes(tmp_path / "net.onnx") == {"Mul": 1, "Reshape": 1}
 
 
+CHAIN = """
+<ir_version: 8, opset_import: ["" : 17]>
+net (float[2, 3, 4] x, bool[2] some) => (float[a, b] y, float[c, d, e] z, float[f] w) <int64[1] rest = {-1}, int64[1] first = {0}> {
+    t = Transpose<perm = [0, 2, 1]>(x)
+    flat = Reshape(t, rest)
+    length = Shape(flat)
+    half = Div(length, first)
+    target = Concat<axis = 0>(first, length, rest)
+    wide = Reshape(flat, target)
+    y = Squeeze(wide, first)
+    picked = Compress<axis = 0>(x, some)
+    count = Shape(picked)
+    z = Expand(picked, count)
+    unread = Exp(x)
+    w = Cast<to = 1>(count)
+}
+"""
+
+
+def test_chains_of_shapes_do_not_count_unless_contents_decide_them(tmp_path: Path) -> None:
+    """The shape behind a Reshape is known, however it is computed; that of what is picked is not."""
+    onnx.save(parser.parse_model(CHAIN), tmp_path / "net.onnx")
+    assert live_nodes(tmp_path / "net.onnx") == {"Transpose": 1, "Reshape": 2, "Squeeze": 1, "Compress": 1, "Shape": 1, "Expand": 1, "Cast": 1}
+
+
+LOOP = """
+<ir_version: 8, opset_import: ["" : 17]>
+net (float[2, 3] x, bool c) => (float[a, b] y) <float[1] one = {1}> {
+    shift = Exp(x)
+    fixed = Add(one, one)
+    y = If (c) <then_branch = g1 () => (float[a, b] y1) { y1 = Add(x, shift) },
+                else_branch = g2 () => (float[a, b] y2) { y2 = Mul(x, fixed) }>
+}
+"""
+
+
+def test_what_a_branch_reads_counts(tmp_path: Path) -> None:
+    onnx.save(parser.parse_model(LOOP), tmp_path / "net.onnx")
+    assert live_nodes(tmp_path / "net.onnx") == {"Exp": 1, "If": 1}
+
+
 def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     onnx.save(parser.parse_model(MODEL), tmp_path / "resnet18.onnx")
     assert main(["--models", str(tmp_path), "--only", "resnet18", "--json", str(tmp_path / "counts.json")]) == 1
