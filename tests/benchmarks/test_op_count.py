@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import onnx
@@ -51,7 +52,8 @@ net (float[2, 3, 4] x, bool[2] some) => (float[a, b] y, float[c, d, e] z, float[
 def test_chains_of_shapes_do_not_count_unless_contents_decide_them(tmp_path: Path) -> None:
     """The shape behind a Reshape is known, however it is computed; that of what is picked is not."""
     onnx.save(parser.parse_model(CHAIN), tmp_path / "net.onnx")
-    assert live_nodes(tmp_path / "net.onnx") == {"Transpose": 1, "Reshape": 2, "Squeeze": 1, "Compress": 1, "Shape": 1, "Expand": 1, "Cast": 1}
+    alive = ["Transpose", "Reshape", "Reshape", "Squeeze", "Compress", "Shape", "Expand", "Cast"]
+    assert live_nodes(tmp_path / "net.onnx") == Counter(alive)
 
 
 LOOP = """
