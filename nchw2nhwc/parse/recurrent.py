@@ -24,10 +24,12 @@ from nchw2nhwc.ops.activation_functions import (
     ThresholdedRelu,
 )
 from nchw2nhwc.ops.elementwise import Cast, Identity, Tanh, Unary
-from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.indexing import Gather, ReverseSequence
 from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Tile, Transpose
 from nchw2nhwc.ops.recurrent import Recurrent
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.dynamic import positions
+from nchw2nhwc.parse.formula import INT64, Formula
 
 Number: TypeAlias = Size | float
 
@@ -121,20 +123,38 @@ def directions(name: str) -> tuple[bool, ...]:
     return known[name.lower()]
 
 
-def run_directions(b: Builder, op: Recurrent, x: Value, parts: Sequence[Direction],
-                   axis: int) -> tuple[Value, tuple[tuple[Value, ...], ...]]:
+def run_directions(b: Builder, op: Recurrent, x: Value, parts: Sequence[Direction], axis: int,
+                   lengths: Value | None = None) -> tuple[Value, tuple[tuple[Value, ...], ...]]:
     """A layer in all its directions: the hidden states after each step as axes 0 and 1 of x and units, with the directions as `axis` (1 or
-    2) among them; and for every state its last value in each direction, (batch, units)."""
+    2) among them; and for every state its last value in each direction, (batch, units).
+
+    Of sequences of certain `lengths` (batch,) the states behind the end are 0, and there is a last hidden state alone."""
     results = []
     for part in parts:
         states = () if all(only_number(s) == 0 for s in part.states) else part.states
-        results.append(b.add(replace(op, activations=part.activations, reverse=part.reverse), x, *part.weights, *states))
+        chosen = replace(op, activations=part.activations, reverse=part.reverse)
+        results.append(b.add(chosen, x, *part.weights, *states) if lengths is None
+                       else _of_lengths(b, chosen, x, lengths, (*part.weights, *states)))
     together, ends = joined(b, 2, *(r[0] for r in results)), tuple(zip(*(r[1:] for r in results)))
     first, second, units = results[0][0].shape
     if len(parts) == 1:
         return b.reshape(together, (first, 1, second, units) if axis == 1 else (first, second, 1, units)), ends
     apart = b.reshape(together, (first, second, len(parts), units))
     return b.transpose(apart, (0, 2, 1, 3) if axis == 1 else (0, 1, 2, 3)), ends
+
+
+def _of_lengths(b: Builder, op: Recurrent, x: Value, lengths: Value, rest: Sequence[Value]) -> tuple[Value, Value]:
+    """The hidden states after each step, 0 behind the end of a sequence, and those after the last step that counts. All steps are run:
+    what comes behind the end changes nothing before it, and backwards means to turn what counts of each sequence around."""
+    steps, batch = (1, 0) if op.batch_first else (0, 1)
+    turn = ReverseSequence(batch, steps)
+    given = b.add1(turn, x, lengths) if op.reverse else x
+    hidden = Formula(b, b.add(replace(op, reverse=False), given, *rest)[0])
+    place = positions(b, x.shape[steps]).reshape(*((x.shape[steps], 1) if op.batch_first else (x.shape[steps], 1, 1)))
+    ends = Formula(b, lengths).cast(INT64).reshape(*((x.shape[batch], 1, 1) if op.batch_first else (x.shape[batch], 1)))
+    last = place.equals(ends - 1).choose(hidden, 0).sum(steps)
+    counted = (place < ends).choose(hidden, 0).value
+    return b.add1(turn, counted, lengths) if op.reverse else counted, last.value
 
 
 def stacked(b: Builder, values: Sequence[Value], axis: int) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.binary import Add
 from nchw2nhwc.ops.elementwise import Unary
@@ -16,7 +17,6 @@ from nchw2nhwc.parse.recurrent import (
     element_of,
     joined,
     only_number,
-    require_whole,
     rows,
     run_directions,
     stacked,
@@ -71,7 +71,10 @@ def _layer(b: LayerBuilder, op: Recurrent, operands: tuple[Value, Value, Value, 
         raise b.damaged(f"a '{direction}' {op.name} has {len(ways)} direction(s), which weights and activations do not fit")
     if hidden_size and r.shape[2] != hidden_size:
         raise b.damaged(f"hidden_size is {hidden_size}, but the recurrent weights are {r.type}")
-    require_whole(lengths, op.steps(x.type))
+    whole = lengths is None or only_number(lengths) == op.steps(x.type)
+    if not whole and any(b.wanted[2:]):
+        raise UnsupportedError("the cell at the end of sequences of any length is not supported", b.where,
+                               "Export the model for sequences that all have the full length, without sequence lengths.")
     parts = []
     for k, reverse in enumerate(ways):
         weights = element_of(b, w, 0, k), element_of(b, r, 0, k), _bias(b, op, r, bias, k)
@@ -79,7 +82,7 @@ def _layer(b: LayerBuilder, op: Recurrent, operands: tuple[Value, Value, Value, 
         if peepholes is not None:
             weights = *weights[:2], joined(b, 0, weights[2], element_of(b, peepholes, 0, k))
         parts.append(Direction(weights, _states(b, op, initial, x, r, k), chosen, reverse))
-    y, ends = run_directions(b, op, x, parts, 2 if batch_first else 1)
+    y, ends = run_directions(b, op, x, parts, 2 if batch_first else 1, None if whole else lengths)
     return y, *(stacked(b, end, 1 if batch_first else 0) for end in ends)
 
 

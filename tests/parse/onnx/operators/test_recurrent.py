@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from onnx import NodeProto
 
-from nchw2nhwc.errors import ConversionError, UnsupportedError
+from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.recurrent import Recurrent
-from tests.parse.onnx.models import Dims, assert_as_runtime, model, node, ops, read, tensor
+from tests.parse.onnx.models import Dims, assert_as_runtime, model, node, ops, read, runtime, tensor
 
 T, N, F, H = 4, 2, 3, 2
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -131,8 +131,7 @@ def test_computed_weights() -> None:
 
 
 @pytest.mark.parametrize(("changes", "attributes", "message"), [
-    ({"n": np.array([T, 1], np.int32)}, {}, "known only when the model runs"),
-    ({"n": np.array([1, 1], np.int32)}, {}, "4 steps, of which only 1"),
+    ({"n": np.array([T, 1], np.int32)}, {}, "the cell at the end of sequences of any length"),
     ({}, {"activations": ["Sigmoid", "Tanh", "Swish"]}, "activation 'Swish'"),
     ({"p": np.ones((1, 2 * H), np.float32)}, {}, "biases"), ({"p": np.ones((2, 3 * H), np.float32)}, {}, "has 1 direction"),
     ({}, {"activations": ["Sigmoid", "Tanh"]}, "weights and activations do not fit"),
@@ -145,10 +144,23 @@ def test_what_is_refused(changes: dict[str, Array], attributes: dict[str, object
         read(model([layer("LSTM", "x w r b n h c p", **attributes)], [tensor("x", (T, N, F))], results("LSTM"), weights("LSTM") | changes))
 
 
-def test_lengths_that_are_an_input() -> None:
-    inputs = [tensor("x", (T, N, F)), tensor("n", (N,), np.int32)]
-    constants = weights("GRU")
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("kind", GATES)
+def test_lengths_that_are_an_input(kind: str, direction: str) -> None:
+    """What lies behind the end of a sequence is 0, and the last state is that at its end; backwards it is run from there."""
+    constants = weights(kind, 1 + (direction == "bidirectional"))
     del constants["n"]
-    with pytest.raises(UnsupportedError, match="known only when the model runs") as caught:
-        read(model([layer("GRU", "x w r b n")], inputs, results("GRU"), constants))
-    assert caught.value.advice
+    made = [layer(kind, "x w r b n h c" if kind == "LSTM" else "x w r b n h", direction=direction)]
+    inputs, outputs = [tensor("x", ("T", N, F)), tensor("n", (N,), np.int32)], results(kind)[:2]
+    made[0].output[:] = outputs
+    source = model(made, inputs, outputs, constants)
+    given = {"x": np.random.default_rng(0).normal(size=(T, N, F)).astype(np.float32), "n": np.array([T, 2], np.int32)}
+    found = run(read(source), given)
+    for name, wanted in zip(outputs, runtime(source, given)):
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_lengths_that_are_constants() -> None:
+    source = model([layer("GRU", "x w r b n", direction="bidirectional")], [tensor("x", (T, N, F))], results("GRU"),
+                   weights("GRU", 2) | {"n": np.array([3, 1], np.int32)})
+    assert_as_runtime(source, rtol=1e-5, atol=1e-6)
