@@ -17,8 +17,8 @@ from nchw2nhwc.ops.sampling import GridSample
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.common import require_ranks
-from nchw2nhwc.parse.openvino.regions import F32, MOST_CELLS, Image, image_of
 from nchw2nhwc.parse.openvino.registry import Results, mapping
+from nchw2nhwc.parse.regions import F32, MOST_CELLS, Image, image_of
 from nchw2nhwc.parse.sampling import CUT
 
 

@@ -15,8 +15,8 @@ from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import reshaped
 from nchw2nhwc.parse.openvino.convolution import padding, reach_of
-from nchw2nhwc.parse.openvino.regions import MOST_CELLS
 from nchw2nhwc.parse.openvino.registry import Results, mapping
+from nchw2nhwc.parse.regions import MOST_CELLS
 
 PoolingMode: TypeAlias = Literal["avg", "max"]
 AlignedMode: TypeAlias = Literal["asymmetric", "half_pixel_for_nn", "half_pixel"]

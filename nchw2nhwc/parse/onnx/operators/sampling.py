@@ -13,6 +13,7 @@ from nchw2nhwc.ops.sampling import GridSample
 from nchw2nhwc.parse import adaptive, dynamic, sampling
 from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
+from nchw2nhwc.parse.regions import MOST_CELLS, image_of, largest
 
 _MODES = {"bilinear": "linear", "bicubic": "cubic", "nearest": "nearest", "linear": "linear", "cubic": "cubic"}
 """Interpolation modes as opset 16 and as later ones spell them."""
@@ -45,6 +46,14 @@ def roi_align(b: LayerBuilder, x: Value, rois: Value, batch_indices: Value, *, c
     kind = "max_of_parts" if mode == "max" else mode  # as ONNX Runtime and ONNX's reference
     at = sampling.Pooling(kind, (output_height, output_width), sampling_ratio, spatial_scale, 0.0, -0.5 if half else 0.0, not half)
     return adaptive.roi_align(b, x, rois, batch_indices, at)
+
+
+@onnx_op("MaxRoiPool", 1, 22)
+def max_roi_pool(b: LayerBuilder, x: Value, rois: Value, *, pooled_shape: Ints, spatial_scale: float = 1.0) -> Value:
+    """The largest element of each of the bins that a region (number of its image, left, top, right, bottom) is divided into."""
+    if len(pooled_shape) != 2 or min(pooled_shape) < 1 or max(pooled_shape) > MOST_CELLS:
+        raise b.damaged(f"regions of {list(pooled_shape)} cells")
+    return b.cast(largest(image_of(b, x, rois), pooled_shape, spatial_scale).value, x.type.dtype)
 
 
 @onnx_op("DeformConv", 19, 22)

@@ -70,6 +70,14 @@ def test_col2im() -> None:
     assert_as_runtime(model([source], [tensor("x", (2, 12, 12))], constants=constants, opset=18))
 
 
+@pytest.mark.parametrize(("sizes", "scale"), [((2, 3), 1.0), ((1, 1), 0.5), ((3, 3), 0.25)])
+def test_max_roi_pool(sizes: tuple[int, int], scale: float) -> None:
+    """Regions within an image, of one element, and beyond its edge."""
+    regions = np.array([[0, 0, 0, 5, 4], [1, 2, 1, 2, 1], [0, 3, 2, 20, 9], [1, 1, 0, 4, 3]], np.float32)
+    source = node("MaxRoiPool", "x r", pooled_shape=list(sizes), spatial_scale=scale)
+    assert_as_runtime(model([source], [tensor("x", (2, 3, 6, 7))], constants={"r": regions}))
+
+
 @pytest.mark.parametrize("larger", [False, True])
 def test_max_unpool(larger: bool) -> None:
     constants = {"i": np.array([[[[5, 7], [13, 15]]]]), **({"s": np.array([1, 1, 5, 5])} if larger else {})}
