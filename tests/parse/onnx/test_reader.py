@@ -65,12 +65,12 @@ def test_outputs_of_all_kinds() -> None:
 
 
 def test_results_that_nobody_makes() -> None:
-    pool = node("MaxPool", "x", "y positions", kernel_shape=[2, 2])
-    inputs = [tensor("x", (1, 1, 4, 4))]
-    assert ops(read(model([pool], inputs))) == ["MaxPool"]
-    for outputs, nodes in ((["y", "positions"], [pool]), (["q"], [pool, node("Neg", "positions", "q")])):
-        with pytest.raises(UnsupportedError, match=r"result 2 of layer 'y' \(MaxPool\) is not supported"):
-            read(model(nodes, inputs, outputs))
+    norm = node("BatchNormalization", "x s s s s", "y mean")
+    inputs, constants = [tensor("x", (1, 2, 4, 4))], {"s": np.ones(2, np.float32)}
+    assert ops(read(model([norm], inputs, constants=constants))) == ["BatchNorm"]
+    for outputs, nodes in ((["y", "mean"], [norm]), (["q"], [norm, node("Neg", "mean", "q")])):
+        with pytest.raises(UnsupportedError, match=r"result 2 of layer 'y' \(BatchNormalization\) is not supported"):
+            read(model(nodes, inputs, outputs, constants))
 
 
 def test_declared_types_inside_do_not_matter() -> None:
