@@ -15,6 +15,7 @@ from nchw2nhwc.ops.binary import PRelu
 from nchw2nhwc.ops.elementwise import Exp
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Concat, Reshape, Transpose
+from nchw2nhwc.ops.norm import LRN
 from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize
 from nchw2nhwc.ops.windowed import ConvTranspose
@@ -102,6 +103,12 @@ def test_means_of_rounded_up_windows_of_any_size_are_refused(kernel: int, stride
     op = AvgPool((kernel,) * 2, (stride,) * 2, (1, 1), (pads[0],) * 2, (pads[1],) * 2, ceil_mode=True, count_include_pad=True)
     with pytest.raises(TargetError, match="counts all padding or none"):
         case.check(case.graph.add1(op, [case.input(1, 2, N, 7)]))
+
+
+@pytest.mark.parametrize("shape", [(3, N), (3, N, 2), (1, N, 2, 2)], ids=str)
+def test_local_response_norms_of_any_number_of_channels(shape: tuple[Size, ...]) -> None:
+    case = Case()
+    case.check(case.graph.add1(LRN(size=3), [case.input(*shape)]))
 
 
 GRID = Grid(0.0371, -128, -128, 127)

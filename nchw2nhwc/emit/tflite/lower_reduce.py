@@ -10,7 +10,6 @@ from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import DType, Node, product
 from nchw2nhwc.ops import reduce
-from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.norm import LRN
 from nchw2nhwc.ops.reduce import ArgReduce, Reduce
 
@@ -103,11 +102,11 @@ def lrn(e: Emitter, node: Node, op: LRN) -> None:
     """The kernel sums over `radius` channels on either side and multiplies by alpha; it takes rank 4 only."""
     x = node.input(0)
     opts = options("LocalResponseNormalizationOptions", radius=op.size // 2, bias=op.bias, alpha=op.alpha / op.size, beta=op.beta)
-    code, channels = "LOCAL_RESPONSE_NORMALIZATION", static(x.shape[-1], "the number of channels")
+    code = "LOCAL_RESPONSE_NORMALIZATION"
     if x.rank == 4:
         e.op(code, [e.of(x)], [e.out(node)], opts)
         return
-    shape = (product(x.shape[:-1]), 1, 1, channels)
+    shape = (product(x.shape[:-1]), 1, 1, x.shape[-1])
     flat = e.temp(x.type.dtype, shape)
     reshape(e, e.of(x), flat, shape)
     reshape(e, e.run(code, [flat], x.type.dtype, shape, opts), e.out(node), x.shape)
