@@ -20,7 +20,8 @@ from measure.machine import describe_machine
 from measure.options import common_parser
 from measure.quantize_peers import MODES as PEER_MODES
 from measure.quantize_peers import PeersRow, compare, judge, trained
-from measure.quantize_zoo import FAST, LatencyRow, measure_digits, measure_latency, measure_zoo, remember, remembered
+from measure.quantize_table import WHOSE, State, markdown
+from measure.quantize_zoo import FAST, LatencyRow, ZooRow, measure_digits, measure_latency, measure_zoo
 
 from nchw2nhwc.options.quantize import MODES
 
@@ -43,14 +44,13 @@ def show(title: str, header: str, rows: Iterator[tuple[str, list[str]]]) -> list
     return failures
 
 
-def _zoo(cases: Sequence[Case], state: Path | None, scratch: Path, kept: list[object]) -> Iterator[tuple[str, list[str]]]:
-    known = remembered(state)
+def _zoo(cases: Sequence[Case], state: State, scratch: Path, kept: list[object]) -> Iterator[tuple[str, list[str]]]:
     for case in sorted(cases, key=lambda each: each.megabytes):
-        row = known.get(case.network)
+        row = state.find(ZooRow, case.network)
         if row is None:
             with work_folder(scratch, case.network) as folder:
                 row = measure_zoo(case, folder)
-            remember(state, row)
+            state.add(row)
         kept.append(row)
         cells = (f"{row.sqnr[m]:.1f} {row.plain[m]:.1f} {row.size[m]:.1%}" if m in row.size else "-" for m in MODES)
         yield f"{row.network:<20}" + "".join(f"{cell:>18}" for cell in cells) + f" {row.seconds:5.0f} s", row.failures
@@ -62,29 +62,35 @@ def _digits(kept: list[object]) -> Iterator[tuple[str, list[str]]]:
         yield f"{row.mode:<12} {row.accuracy:6.2f} {row.difference:+6.2f}", row.failures
 
 
-def _latency(cases: Sequence[Case], scratch: Path, seconds: float, kept: list[object]) -> Iterator[tuple[str, list[str]]]:
+def _latency(cases: Sequence[Case], state: State, scratch: Path, seconds: float, kept: list[object]) -> Iterator[tuple[str, list[str]]]:
     for case in cases:
-        with work_folder(scratch, case.network) as folder:
-            row: LatencyRow = measure_latency(case, folder, seconds)
+        row = state.find(LatencyRow, case.network)
+        if row is None:
+            with work_folder(scratch, case.network) as folder:
+                row = measure_latency(case, folder, seconds)
+            state.add(row)
         kept.append(row)
         yield f"{row.network:<20}" + "".join(f" {n} {ms:.2f} ms" + (f" ({row.ratio[n]:.2f})" if n in row.ratio else "")
                                              for n, ms in row.milliseconds.items()), row.failures
 
 
-def _peers(wheels: Path | None, omz: Path | None, peer: Path | None, only: Sequence[str], seed: int, scratch: Path,
-           kept: list[object]) -> Iterator[tuple[str, list[str]]]:
+def _peers(wheels: Path | None, omz: Path | None, peer: Path | None, only: Sequence[str], seed: int, state: State,
+           scratch: Path, kept: list[object]) -> Iterator[tuple[str, list[str]]]:
     rows: list[PeersRow] = []
     for network in trained(wheels, omz, seed):
         if only and network.name not in only:
             continue
-        with work_folder(scratch, network.name.replace(" ", "_")) as folder:
-            row = compare(network, peer, folder)
+        row = state.find(PeersRow, network.name, seed=seed)
+        if row is None:
+            with work_folder(scratch, network.name.replace(" ", "_")) as folder:
+                row = compare(network, peer, folder)
+            state.add(row)
         rows.append(row)
         kept.append(row)
-        for name, found in (("ours", row.ours), ("TensorFlow", row.tensorflow), ("onnx2tf, direct", row.flatbuffer_direct),
-                            ("onnx2tf, converter", row.tf_converter)):
+        for name, whose in WHOSE.items():
+            found = getattr(row, name)
             cells = ("-" if found.get(m) is None else f"{found[m]:.1f}" for m in PEER_MODES)
-            yield f"{network.name:<22} {name:<18}" + "".join(f"{cell:>10}" for cell in cells), []
+            yield f"{network.name:<22} {whose:<21}" + "".join(f"{cell:>10}" for cell in cells), []
         for note in row.notes:
             yield f"    ({note})", []
     summary, failures = judge(rows)
@@ -95,31 +101,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line (default: the process's own)."""
     parser = common_parser("quantization.py", __doc__ or "", SETS, "wheels of rapidocr-onnxruntime and basic-pitch")
     parser.add_argument("--latency-seconds", type=float, default=10, metavar="S", help="seconds of runs per network (default 10)")
-    parser.add_argument("--state", type=Path, metavar="FILE", help="finished networks of the zoo, to go on after them")
+    parser.add_argument("--state", type=Path, metavar="FILE", help="remembers finished networks, to go on after them")
     parser.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"of the samples that peers are compared on (default {SEED})")
     args = parser.parse_args(argv)
     print("; ".join(describe_machine()))
     failures: list[str] = []
     kept: list[object] = []
+    state = State(args.state)
     with ExitStack() as stack:
         scratch = args.scratch or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quantization-")))
         folders = Folders(args.models, None, None, scratch)
         if "zoo" in args.sets:
             cases = find_cases(folders, ["onnx", "onnx-more"], args.only, print)
             failures += show("zoo: SQNR in dB of the worst output with XNNPACK and without, size relative to float32",
-                             " " * 20 + "".join(f"{m:>18}" for m in MODES), _zoo(cases, args.state, scratch, kept))
+                             " " * 20 + "".join(f"{m:>18}" for m in MODES), _zoo(cases, state, scratch, kept))
         if "digits" in args.sets:
             failures += show("digits: accuracy in points, difference from the source", "mode", _digits(kept))
         if "latency" in args.sets:
             cases = find_cases(folders, ["onnx"], args.only or FAST, print)
-            failures += show("latency: median, ratio to float32", "network", _latency(cases, scratch, args.latency_seconds, kept))
+            failures += show("latency: median, ratio to float32", "network", _latency(cases, state, scratch, args.latency_seconds, kept))
         if "peers" in args.sets:
-            header = " " * 41 + "".join(f"{m:>10}" for m in PEER_MODES)
+            header = " " * 44 + "".join(f"{m:>10}" for m in PEER_MODES)
             peer = args.peer.absolute() if args.peer else None
             failures += show("trained networks: SQNR in dB of the worst output", header,
-                             _peers(args.wheels, args.omz, peer, args.only, args.seed, scratch, kept))
+                             _peers(args.wheels, args.omz, peer, args.only, args.seed, state, scratch, kept))
     if args.json:
         args.json.write_text(json.dumps([{"kind": type(row).__name__, **asdict(row)} for row in kept], indent=1) + "\n")  # type: ignore[call-overload]
+    if args.markdown:
+        args.markdown.write_text(markdown(kept))
     print(f"\n{len(failures)} failure(s)" if kept else "\nnothing was measured")
     return 1 if failures or not kept else 0
 

@@ -37,13 +37,16 @@ class Trained:
     path: Path
     shapes: Mapping[str, Sequence[int]]
     samples: list[dict[str, Floats]]
+    seed: int
 
 
 @dataclass
 class PeersRow:
-    """SQNR in dB of the worst output by mode; None where no file was made or it does not run, with the reason in `notes`."""
+    """SQNR in dB of the worst output by mode; None where no file was made or it does not run, with the reason in `notes`. `seed` is what
+    the samples were drawn from."""
 
-    name: str
+    network: str
+    seed: int
     ours: dict[str, float | None] = field(default_factory=dict)
     tensorflow: dict[str, float | None] = field(default_factory=dict)
     flatbuffer_direct: dict[str, float | None] = field(default_factory=dict)
@@ -60,24 +63,25 @@ def trained(wheels: Path | None, omz: Path | None, seed: int) -> Iterator[Traine
                                                  ("rec", "ch_PP-OCRv4_rec_infer.onnx", 48, 320, 1),
                                                  ("cls", "ch_ppocr_mobile_v2.0_cls_infer.onnx", 48, 192, 1)):
             images = np.moveaxis(text_images(count, height, width, lines=lines, seed=seed), -1, 1).astype(np.float32) / 127.5 - 1
-            yield Trained(f"rapidocr {name}", models / file, {"x": (1, 3, height, width)}, [{"x": image[None]} for image in images])
-        waves = sounds(count, 43844, seed=seed)
+            yield Trained(f"rapidocr {name}", models / file, {"x": (1, 3, height, width)}, [{"x": image[None]} for image in images], seed)
+        name = "serving_default_input_2:0"
+        waves = [{name: wave[None, :, None]} for wave in sounds(count, 43844, seed=seed)]
         yield Trained("basic-pitch", wheels / "basic-pitch" / "basic_pitch" / "saved_models" / "icassp_2022" / "nmp.onnx",
-                      {"serving_default_input_2:0": (1, 43844, 1)}, [{"serving_default_input_2:0": wave[None, :, None]} for wave in waves])
+                      {name: (1, 43844, 1)}, waves, seed)
     if omz is not None:
         large = np.moveaxis(pictures(count, 256, 384, seed=seed), -1, 1).astype(np.float32)
         small = large.reshape(count, 3, 64, 4, 96, 4).mean((3, 5))
         wide = small.repeat(4, 2).repeat(4, 3)
         yield Trained("super-resolution 1032", omz / "single-image-super-resolution-1032.FP32.xml",
-                      {"0": (1, 3, 64, 96), "1": (1, 3, 256, 384)}, [{"0": s[None], "1": w[None]} for s, w in zip(small, wide)])
+                      {"0": (1, 3, 64, 96), "1": (1, 3, 256, 384)}, [{"0": s[None], "1": w[None]} for s, w in zip(small, wide)], seed)
         text = text_images(count, 96, 192, lines=3, seed=seed).mean(-1, dtype=np.float32)
         yield Trained("text super-resolution", omz / "text-image-super-resolution-0001.FP32.xml", {"0": (1, 1, 96, 192)},
-                      [{"0": page[None, None]} for page in text])
+                      [{"0": page[None, None]} for page in text], seed)
 
 
 def compare(network: Trained, peer: Path | None, folder: Path) -> PeersRow:
     """All three on one network."""
-    row = PeersRow(network.name)
+    row = PeersRow(network.name, network.seed)
     converted = nchw2nhwc.convert(network.path, input_shape=network.shapes)
     wanted = [info.tensor for info in converted.outputs]
     tested = network.samples[CALIBRATED:]
@@ -115,7 +119,7 @@ def judge(rows: Sequence[PeersRow]) -> tuple[str, list[str]]:
                     continue
                 gains.append((-math.inf if mine is None else mine) - theirs)
                 if gains[-1] < -0.1:
-                    failures.append(f"{row.name}, {mode}: {gains[-1]:+.1f} dB against {name}")
+                    failures.append(f"{row.network}, {mode}: {gains[-1]:+.1f} dB against {name}")
         lines.append(f"against {name}: {sum(gains) / len(gains):+.2f} dB on the average of {len(gains)} files that run" if gains else
                      f"against {name}: no file to compare with")
         failures += [f"not better than {name} on the average"] if gains and sum(gains) <= 0 else []

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -40,19 +39,6 @@ class ZooRow:
     size: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
-
-
-def remembered(state: Path | None) -> dict[str, ZooRow]:
-    """The rows that were written to a file of states, by network."""
-    lines = state.read_text().splitlines() if state is not None and state.exists() else []
-    return {row.network: row for row in (ZooRow(**json.loads(line)) for line in lines)}
-
-
-def remember(state: Path | None, row: ZooRow) -> None:
-    """Add a row to the file of states."""
-    if state is not None:
-        with state.open("a") as file:
-            file.write(json.dumps(asdict(row)) + "\n")
 
 
 def measure_zoo(case: Case, folder: Path) -> ZooRow:

@@ -15,7 +15,8 @@ from measure.cases import Case, Folders, find_cases
 from measure.models import limits_of
 from measure.quantize_peers import CALIBRATED, CONVERTER, DIRECT, ENDINGS, TESTED, PeersRow, Trained, compare, judge
 from measure.quantize_runs import declared_sqnr, sqnr, sqnr_by_shape
-from measure.quantize_zoo import ZooRow, measure_latency, remember, remembered
+from measure.quantize_table import State, markdown
+from measure.quantize_zoo import DigitsRow, LatencyRow, ZooRow, measure_latency
 from measure.samples import pictures, sounds, text_images
 
 import nchw2nhwc
@@ -61,17 +62,20 @@ def test_nothing_measured_is_a_failure(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_the_smallest_network_is_first(tmp_path: Path) -> None:
-    assert remembered(None) == remembered(tmp_path / "none") == {}
+    state = State(tmp_path / "state")
+    assert state.find(ZooRow, "small") is None
     rows = [ZooRow(name, {"int8": 30.0}, {"int8": 29.0}, {"int8": 0.25}) for name in ("small", "large")]
     for row in rows:
-        remember(tmp_path / "state", row)
-    assert remembered(tmp_path / "state") == {"small": rows[0], "large": rows[1]}
+        state.add(row)
+    state = State(tmp_path / "state")
+    assert [state.find(ZooRow, name) for name in ("small", "large")] == rows
+    assert State(None).find(ZooRow, "small") is None
     cases = []
     for row, size in ((rows[1], 9), (rows[0], 2)):
         path = tmp_path / f"{row.network}.onnx"
         path.write_bytes(bytes(size))
         cases.append(Case(row.network, "onnx", path, limits_of(row.network, "onnx")))
-    lines = [line for line, _ in quantization._zoo(cases, tmp_path / "state", tmp_path, [])]
+    lines = [line for line, _ in quantization._zoo(cases, state, tmp_path, [])]
     assert [line.split()[0] for line in lines] == ["small", "large"]
 
 
@@ -105,14 +109,19 @@ def test_the_ratio_is_that_of_the_worst_output() -> None:
 
 
 def test_what_peers_are_judged_by() -> None:
-    rows = [PeersRow("a", {"int8": 30.0, "dynamic": 40.0}, {"int8": 29.0, "dynamic": 40.05}, {"int8": 20.0}, {"int8": None}),
-            PeersRow("b", {"int8": 25.0, "dynamic": None}, {"int8": 25.2, "dynamic": 1.0})]
+    rows = [PeersRow("a", 1, {"int8": 30.0, "dynamic": 40.0}, {"int8": 29.0, "dynamic": 40.05}, {"int8": 20.0}, {"int8": None}),
+            PeersRow("b", 1, {"int8": 25.0, "dynamic": None}, {"int8": 25.2, "dynamic": 1.0})]
     summary, failures = judge(rows)
     assert "against tensorflow: -inf dB on the average of 4 files" in summary
     assert f"against {DIRECT}: +10.00 dB on the average of 1 files" in summary
     assert f"against {CONVERTER}: no file" in summary
     assert failures == ["b, int8: -0.2 dB against tensorflow", "b, dynamic: -inf dB against tensorflow",
                         "not better than tensorflow on the average"]
+    text = markdown([*rows, DigitsRow("int8", 98.5, -0.25), LatencyRow("c", {"float32": 2.0, "int8": 1.0}, {"int8": 0.5}),
+                     ZooRow("d", {"int8": 30.0}, {"int8": 29.0}, {"int8": 0.25})])
+    for line in ("| a: nchw2nhwc | - | 40.0 | 30.0 | - | - |", "| b: TensorFlow | - | 1.0 | 25.2 | - | - |", "| int8 | 98.50 | -0.25 |",
+                 "| c | 2.00 | 1.00 (0.50) |", "| d | - | - | 30.0, 25% | - | - | - | - |"):
+        assert line in text.splitlines()
 
 
 def test_a_peer_with_one_file(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +139,7 @@ def test_a_peer_with_one_file(models: Path, tmp_path: Path, monkeypatch: pytest.
         yield from ()
 
     monkeypatch.setattr(quantize_peers, "_tensorflow", none)
-    row = compare(Trained("small", path, {"image": (1, 3, 8, 8)}, images(CALIBRATED + TESTED)), peer, tmp_path)
+    row = compare(Trained("small", path, {"image": (1, 3, 8, 8)}, images(CALIBRATED + TESTED), 1), peer, tmp_path)
     assert all(value is not None and value > 15 for value in row.ours.values())
     assert row.flatbuffer_direct == row.tf_converter == {**dict.fromkeys(ENDINGS), "float16": pytest.approx(row.ours["float16"])}
     assert row.notes[0].startswith(f"onnx2tf, {DIRECT}, int8: ")
