@@ -35,7 +35,8 @@ CALIBRATION_LAYOUTS = ("source", "result")
 RESIZES = ("stretch", "crop", "pad")
 WEIGHTS = ("minmax", "mse", "octav")
 """How the scales of weights are chosen; the names are ai-edge-quantizer's."""
-RANGES = ("mse", "minmax")
+AUTO = "auto"
+RANGES = (AUTO, "mse", "minmax")
 """How the ranges of int8 activations are chosen."""
 MIXED = ("float", "int16")
 MIN_SQNR = 10.0
@@ -104,8 +105,9 @@ class QuantizeOptions:
     weights: str = field(default="minmax", metadata=flag(
         f"how scales of weights are chosen: {', '.join(WEIGHTS)} (default minmax: nothing is clipped)", metavar="METHOD",
         parse=lambda text: one_of(WEIGHTS, text)))
-    ranges: str = field(default="mse", metadata=flag(
-        "ranges of int8 activations: mse (default: where the squared error is least) or minmax (all that the samples have)",
+    ranges: str = field(default=AUTO, metadata=flag(
+        "ranges of int8 activations: mse (where the squared error is least), minmax (all that the samples have) or auto (default: of both "
+        "the one with which the outputs are nearer to float32's on samples that calibrate)",
         metavar="|".join(RANGES), parse=lambda text: one_of(RANGES, text)))
     io_dtype: Sequence[str] = field(default=(), metadata=flag(
         f"element type of inputs and outputs that are quantized, TYPE or NAME=TYPE: {', '.join(IO_DTYPES)} (default float32; int8 with "

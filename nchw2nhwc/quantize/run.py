@@ -14,9 +14,9 @@ from nchw2nhwc.check.inputs import random_inputs
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
-from nchw2nhwc.options.quantize import FOR_DEVICE, RANDOM, QuantizeOptions, Samples, is_recipe
+from nchw2nhwc.options.quantize import AUTO, FOR_DEVICE, RANDOM, RANGES, QuantizeOptions, Samples, is_recipe
 from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, layer_accuracy, output_accuracy
-from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split
+from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split, spread
 from nchw2nhwc.quantize.engine import Engine, require_quantizer
 from nchw2nhwc.quantize.images import image_files, read_images
 from nchw2nhwc.quantize.mixed import fewest
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from nchw2nhwc.emit.tflite.model import Subgraph
 
 RANDOM_SAMPLES = 4
+COMPARED = 8
+"""On how many samples ways to choose ranges are compared."""
 _NONE = "{} needs samples of the model's inputs to find the ranges of its tensors, and there are none"
 _IMPLIED = "--target {} makes an {} file, which"
 _GIVE = ("Give --calibration DATA: an .npz file with an array of samples for each input, a folder of such files or of images. "
@@ -129,11 +131,35 @@ class Quantization:
 
     def _made(self, mode: str, kept: Iterable[str]) -> bytes:
         """The file with some tensors' operators kept in float, or finer."""
+        ranges = self._options.ranges if mode in ("int8", "int8-full") else "minmax"
+        return self._with_ranges(mode, kept, self._better_ranges if ranges == AUTO else ranges)
+
+    def _with_ranges(self, mode: str, kept: Iterable[str], ranges: str) -> bytes:
         finer = kept if self._options.mixed_with == "int16" else ()
         floats = [*self._tensors_of(self._options.keep_float), *(() if finer else kept)]
         return self._engine.quantize(mode, recipe_of(mode, self._options, floats, finer), self._options.interface(mode),
-                                     None if is_recipe(mode) else floats, per_tensor=self._options.per_tensor,
-                                     ranges=self._options.ranges if mode in ("int8", "int8-full") else "minmax")
+                                     None if is_recipe(mode) else floats, per_tensor=self._options.per_tensor, ranges=ranges)
+
+    @cached_property
+    def _better_ranges(self) -> str:
+        """Those with which an int8 file comes nearest to the float32 file, on some of the samples that it is calibrated with: what is cut
+        may be noise or what matters, and only the outputs tell."""
+        inputs, outputs, samples = self._converted.inputs, self._converted.outputs, self._to_calibrate()
+        some = [samples[k] for k in spread(len(samples), COMPARED)]
+
+        def run(content: bytes) -> list[dict[str, Array]]:
+            loaded = LoadedFile(content, inputs)
+            return [loaded.run(outputs, sample) for sample in some]
+
+        expected = run(self._float)
+
+        def worst(ranges: str) -> float:
+            found = output_accuracy(expected, run(self._with_ranges("int8", (), ranges)))
+            return min((each.sqnr for each in found.values() if each.equal is None), default=0.0)
+
+        ratios = {ranges: worst(ranges) for ranges in RANGES if ranges != AUTO}
+        self._told("ranges: " + ", ".join(f"{ranges} {ratio:.1f} dB" for ranges, ratio in ratios.items()))
+        return max(ratios, key=lambda ranges: ratios[ranges])
 
     @cached_property
     def _engine(self) -> Engine:

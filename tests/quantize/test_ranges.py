@@ -102,3 +102,12 @@ def test_a_tensor_that_hardly_varies() -> None:
     x = converted.inputs[0].to_result(samples()[5]["x"])
     expected = run(converted.tflite(), x, xnnpack=False)
     assert np.abs(run(content, x, xnnpack=False) - expected).max() < 0.02 * np.abs(expected).max()
+
+
+def test_ranges_that_spoil_the_outputs_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nchw2nhwc.quantize.engine.least_error", lambda histogram: (histogram[1][0] / 50, histogram[1][-1] / 50))
+    converted = nchw2nhwc.convert(network([helper.make_node("Relu", ["c"], ["r"], "relu"), conv("r", "y", "last")], v=pixel_weights(4, 8)))
+    made = {ranges: converted.tflite(quantize=nchw2nhwc.QuantizeOptions(["int8"], calibration=samples(24), ranges=ranges))
+            for ranges in ("auto", "mse", "minmax")}
+    assert made["mse"] != made["minmax"]
+    assert made["auto"] == made["minmax"]
