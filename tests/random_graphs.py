@@ -148,9 +148,6 @@ class Maker:
             op = replace(op, count=f"kept{len(self.graph)}")
         elif isinstance(op, (Reshape, Expand)):
             op = replace(op, shape=tuple(map(self.sized, op.shape)))
-        if isinstance(op, Pad) and op.mode != "constant" and self.dynamic:
-            padded = [axis for axis, pads in enumerate(zip(op.pads_begin, op.pads_end)) if any(pads)]
-            assume(all(arrays[0].shape[axis] % BATCH for axis in padded))  # the other batch is too small to be reflected like that
         if getattr(op, "activation", Activation.NONE) is Activation.TANH:
             op = replace(op, activation=Activation.NONE)  # type: ignore[call-arg]  # hardly any kernel has it
         there = len(self.inputs)
@@ -171,6 +168,10 @@ class Maker:
             return False
         if isinstance(op, (Div, FloorDiv, Mod, FMod)) and operands[1].exact.dtype.kind != "f" and not operands[1].exact.all():
             return False
+        if isinstance(op, Pad) and op.mode != "constant":
+            sizes = zip(*(o.shape for o in operands[0].runs), zip(op.pads_begin, op.pads_end))
+            if any(min(size) != max(size) and max(pads) >= min(size) for *size, pads in sizes):
+                return False  # no kernel reflects more than the smaller batch has
         if isinstance(op, ReduceLogSum) and any(o.exact.dtype.kind != "f" and o.exact.min() <= 0 for o in operands):
             return False  # which integer minus infinity becomes is not defined
         for results, batch in zip(runs, self.batches):
