@@ -39,7 +39,7 @@ AUTO = "auto"
 RANGES = (AUTO, "mse", "minmax")
 """How the ranges of int8 activations are chosen."""
 MIXED = ("float", "int16")
-MIN_SQNR = 10.0
+DEFAULT_SQNR = 10.0
 """dB: below, a quantized output has little to do with the source's."""
 SAMPLES = 256
 
@@ -119,8 +119,8 @@ class QuantizeOptions:
     mixed_with: str = field(default="float", metadata=flag(
         "what --auto-mixed keeps layers in: float (default) or int16 (activations)", metavar="float|int16",
         parse=lambda text: one_of(MIXED, text)))
-    min_sqnr: float = field(default=MIN_SQNR, metadata=flag(
-        f"smallest signal to quantization noise ratio of an output against the source (default {MIN_SQNR:g} dB)", metavar="DB",
+    min_sqnr: float = field(default=DEFAULT_SQNR, metadata=flag(
+        f"smallest signal to quantization noise ratio of an output against the source (default {DEFAULT_SQNR:g} dB)", metavar="DB",
         parse=parse_decibels))
 
     def __post_init__(self) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 from nchw2nhwc.options.choices import DEVICES, FORMS, LAYOUTS, NMS_FORMS, Form, Nms
+
+_Choice = TypeVar("_Choice", bound=str)
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
@@ -66,18 +69,20 @@ def parse_batch(text: str) -> int:
 
 def parse_form(text: str) -> Form:
     """One of `FORMS`, in any case."""
-    for form in FORMS:
-        if form == text.strip().lower():
-            return form
-    raise ValueError(f"'{text}' is no way to run recurrent layers; choose from {', '.join(FORMS)}")
+    return _choice(text, FORMS, "no way to run recurrent layers")
 
 
 def parse_nms(text: str) -> Nms:
     """One of `NMS_FORMS`, in any case."""
-    for form in NMS_FORMS:
-        if form == text.strip().lower():
-            return form
-    raise ValueError(f"'{text}' is nothing that non-maximum suppression can become; choose from {', '.join(NMS_FORMS)}")
+    return _choice(text, NMS_FORMS, "nothing that non-maximum suppression can become")
+
+
+def _choice(text: str, choices: Sequence[_Choice], otherwise: str) -> _Choice:
+    """The one of `choices` that a text is, in any case; `otherwise` says what any other text is."""
+    for choice in choices:
+        if choice == text.strip().lower():
+            return choice
+    raise ValueError(f"'{text}' is {otherwise}; choose from {', '.join(choices)}")
 
 
 def parse_tolerance(text: str) -> float:
