@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from nchw2nhwc import convert
+from nchw2nhwc import Converted, convert
+from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, OutputAccuracy
 from tests.html.conftest import HOSTILE
 from tests.parse.onnx.models import model, node, tensor
 
@@ -155,6 +156,29 @@ def test_names_stay_text(opened: Browser) -> None:
     press(opened, "Enter")
     assert text(opened, ".details .name") == HOSTILE
     assert opened.run("return document.querySelectorAll('body script').length") == 2
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1440, False), (390, True)])
+def test_quantized_files_and_layers_that_lose_most(window: Browser, checked: Converted, tmp_path: Path, width: int, dark: bool) -> None:
+    layers = tuple(LayerAccuracy(tensor, layer, type, 30.0 + k, 40.0 - k) for k, (tensor, layer, type) in enumerate(LAYERS))
+    checked.accuracy["int8"] = Accuracy({"z": OutputAccuracy(31.5, 0.9996)}, {"z": 31.0}, layers, 4, "held out of s.npz", 10.0)
+    try:
+        checked.save_html(tmp_path / "net.html")
+    finally:
+        del checked.accuracy["int8"]
+    window.show(width, 900, dark=dark)
+    window.open(tmp_path / "net.html")
+    assert window.said() == []
+    window.run("document.querySelector('#quantized details').open = true")
+    rows = window.run("return document.querySelector('#quantized').innerText")
+    assert isinstance(rows, str)
+    assert "int8: passed, 31.0 dB (10 needed), 4 samples" in rows
+    assert rows.index("/body/Tanh") < rows.index("/stem/conv/Conv"), "names as they are, the largest loss first"
+    assert "equal" not in rows, "integer outputs alone are counted where they are equal"
+    assert window.run("return document.documentElement.scrollWidth <= innerWidth")
+
+
+LAYERS = [("c1", "/stem/conv/Conv", "Conv"), ("z", "/body/Tanh", "Tanh")]
 
 
 def test_everything_that_can_be_used_has_a_name(opened: Browser) -> None:

@@ -37,7 +37,7 @@ function interfaceTable(data) {
   const rows = ["inputs", "outputs"].flatMap((side) => data.report[side].map((info, k) => [side.slice(0, -1), [element("code", {}, info.name)],
     shapeText(info.source_shape), shapeText(info.shape), data.layouts[side][k], info.dtype,
     ...kinds.map((kind) => (side === "outputs" ? errorText(data.checks[kind].outputs[info.name]) : ""))]));
-  return section("interface", "Inputs and outputs", element("div", { class: "wide stacked" }, table(["", "name", "shape in the source", "shape in the result", "layout",
+  return section("interface", "Inputs and outputs", element("div", { class: "wide stacked sides" }, table(["", "name", "shape in the source", "shape in the result", "layout",
     "type", ...kinds.map((kind) => `error (${kind})`)], rows, "Inputs and outputs")));
 }
 
@@ -58,8 +58,11 @@ function quantizedTables(data) {
       worst.map((layer) => [[element("code", {}, layer.layer || layer.tensor)], layer.type, decibels(layer.sqnr), decibels(layer.own)]),
       `Layers of ${mode}, those that lose most first`)));
   };
-  return section("quantized", "Quantized files", element("div", { class: "wide stacked" }, table(["file", "output", "SQNR", "with built-in kernels", "cosine", "equal",
-    "top-1 agreement", "top-5"], outputs, "Quantized files")), ...files.map(layersOf));
+  const heads = ["file", "output", "SQNR", "with built-in kernels", "cosine", "equal", "top-1 agreement", "top-5"];
+  const said = heads.map((_, k) => outputs.some((row) => row[k] !== ""));
+  const ofSaid = (row) => row.filter((_, k) => said[k]);
+  return section("quantized", "Quantized files", element("div", { class: "wide stacked" }, table(ofSaid(heads), outputs.map(ofSaid), "Quantized files")),
+    ...files.map(layersOf));
 }
 
 function transposeList(data, show) {
