@@ -30,6 +30,9 @@ SHORT = 128
 
 DECIDE = "If this branch is never taken, give the input that decides it a value with --input-value NAME=VALUE."
 
+LONG = 4096
+"""Nodes in all iterations of a loop that carries sequences, which can only be written out."""
+
 _UNKNOWN_LENGTH = "its length is known only at run time: the number of iterations depends on data"
 
 
@@ -78,9 +81,7 @@ def _loop(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: 
     initial = all_present(rest)
     body = Body("body", r.graph.source)
     graph, inner = r.inside(node, "body", scope, body)
-    if len(graph.input) != 2 + len(initial) or len(graph.output) <= len(initial):
-        raise SourceError(f"the body has {len(graph.input)} inputs and {len(graph.output)} results, which does not fit "
-                          f"{len(initial)} carried value(s)")
+    _require_carried(graph, len(initial))
     count = _steps(r.b, limit, condition, True) if limit is not None and _is_counted(graph) else None
     if isinstance(count, int) and 0 < count * len(graph.node) <= SHORT:
         return _written_out(r, node, scope, initial, count)
@@ -103,6 +104,12 @@ def _loop(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: 
     if parts:
         raise UnsupportedError(f"the loop puts a result together, but {_UNKNOWN_LENGTH}")
     return _while(r, body, initial, limit, condition, (number, following, *made[:len(initial)]))
+
+
+def _require_carried(graph: GraphProto, count: int) -> None:
+    if len(graph.input) != 2 + count or len(graph.output) <= count:
+        raise SourceError(f"the body has {len(graph.input)} inputs and {len(graph.output)} results, which does not fit "
+                          f"{count} carried value(s)")
 
 
 def _is_counted(graph: GraphProto) -> bool:
@@ -195,8 +202,34 @@ def _map(r: Reader, node: NodeProto, given: Sequence[Entry], scope: Scope, wante
     return [Tensors(tuple(v for v in each if isinstance(v, Value))) for each in results]
 
 
-CARRYING: Mapping[str, Callable[[Reader, NodeProto, Sequence[Entry], Scope, Sequence[bool]], Sequence[Entry]]] = {"SequenceMap": _map}
-"""How ops with subgraphs that take sequences are read."""
+def _loop_of_sequences(r: Reader, node: NodeProto, given: Sequence[Entry], scope: Scope, wanted: Sequence[bool]) -> Sequence[Entry]:
+    """A Loop that carries sequences: one iteration after the other, each of which may change how many tensors there are."""
+    limit, condition, *state = [*given, None, None][:max(2, len(given))]
+    if not all(entry is None or isinstance(entry, Value) for entry in (limit, condition)):
+        raise SourceError("the limit and the condition of a Loop must be tensors")
+    goes_on = True if not isinstance(condition, Value) else _truth(r.b, condition)
+    most = r.b.integer(limit, "the number of iterations") if isinstance(limit, Value) else None
+    carried, number = len(state), 0
+    parts: list[Sequence[Entry]] = []
+    while goes_on and (most is None or number < most):
+        graph, inner = r.inside(node, "body", scope)
+        _require_carried(graph, carried)
+        if (number + 1) * len(graph.node) > LONG:
+            raise UnsupportedError(f"a Loop over sequences of more than {LONG} nodes in all iterations")
+        inner.entries.update(zip((v.name for v in graph.input), (r.b.const(number, INT64), r.b.const(True), *state)))
+        following, *made = r.inline(graph, inner)
+        state = made[:carried]
+        parts.append(made[carried:])
+        goes_on = _truth(r.b, following) if isinstance(following, Value) else None
+        number += 1
+    if goes_on is None:
+        raise UnsupportedError("the number of iterations of a Loop over sequences depends on data")
+    return [*state, *(_together(r.b, each) for each in zip(*parts))]
+
+
+CARRYING: Mapping[str, Callable[[Reader, NodeProto, Sequence[Entry], Scope, Sequence[bool]], Sequence[Entry]]] = {
+    "SequenceMap": _map, "Loop": _loop_of_sequences}
+"""How ops with subgraphs are read that take sequences."""
 
 CONTROL: Mapping[str, Read] = {"If": _if, "Loop": _loop, "Scan": scan}
 """How each op with subgraphs is read: with its operands, its scope, which results are read, and its operator set."""

@@ -147,7 +147,7 @@ class Reader:
         if key in self.model.functions:
             return self._call(step, self.model.functions[key], given, scope, {})
         domain, opset = key[0], _opset(node, scope.opsets)
-        if not domain and node.op_type in CARRYING:
+        if not domain and node.op_type in CARRYING and (node.op_type not in CONTROL or any(isinstance(e, Tensors) for e in given)):
             return CARRYING[node.op_type](self, resolved(node, scope.attributes), given, scope, step.wanted)
         read = reads_sequence(domain, node.op_type, given)
         if read is not None:

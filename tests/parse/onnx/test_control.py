@@ -102,6 +102,31 @@ def test_a_loop_that_is_never_entered() -> None:
     assert_as_runtime(whole([node("Loop", "zero yes x", "z", body=inner), node("Neg", "z")], (2, 3)))
 
 
+def collecting(going_on: NodeProto) -> NodeProto:
+    """A Loop that puts a tensor at the end of a sequence in every iteration, and multiplies another one."""
+    kind = helper.make_tensor_sequence_value_info
+    nodes = [going_on, node("Mul", "h half", "h1"), node("SequenceInsert", "s h1", "s1")]
+    before, after = (kind(name, onnx.TensorProto.FLOAT, None) for name in ("s", "s1"))
+    inner = helper.make_graph(nodes, "body", [tensor("i", (), np.int64), tensor("go", (), np.bool_), before, output("h")],
+                              [output("more"), after, output("h1")])
+    return node("Loop", "ten yes e x", "all last", body=inner)
+
+
+@pytest.mark.parametrize("going_on", [node("Identity", "go", "more"), node("Less", "i two", "more")])
+def test_a_loop_that_carries_a_sequence(going_on: NodeProto) -> None:
+    nodes = [node("SequenceEmpty", "", "e"), collecting(going_on), node("ConcatFromSequence", "all", "c", axis=1), node("Add", "c last")]
+    graph = assert_as_runtime(whole(nodes, (2, 1)))
+    assert graph.outputs[0].shape == (2, 10 if going_on.op_type == "Identity" else 3)
+    assert "Loop" not in ops(graph)
+
+
+def test_a_loop_that_carries_a_sequence_for_as_long_as_data_say() -> None:
+    nodes = [node("SequenceEmpty", "", "e"), node("ReduceMax", "x", "m", keepdims=0), collecting(node("Less", "m half", "more")),
+             node("ConcatFromSequence", "all", axis=1)]
+    with pytest.raises(UnsupportedError, match="the number of iterations of a Loop over sequences depends on data"):
+        read(whole(nodes, (2, 1)))
+
+
 @pytest.mark.parametrize("backwards", [False, True])
 def test_scan_of_a_batch(backwards: bool) -> None:
     """As opset 8 has it: the same as a scan of each element of the batch."""

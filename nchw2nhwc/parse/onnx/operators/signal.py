@@ -70,7 +70,10 @@ def stft(b: LayerBuilder, signal: Value, frame_step: Value, window: Value | None
          onesided: bool = True) -> Value:
     """The Fourier transforms of frames of a signal (batch, length, parts), each times the window: (batch, frames, frequencies, 2).
 
-    One convolution, whose weights are the window times the transform's matrix."""
+    One convolution, whose weights are the window times the transform's matrix. A signal (batch, length), as PyTorch's exporter writes it,
+    is a real one."""
+    if signal.rank == 2:
+        signal = b.reshape(signal, (*signal.shape, 1))
     step = 1 if b.is_computed(frame_step) else b.integer(frame_step, "frame_step")
     if window is not None:
         size = static(window.shape[0], "the size of the window")
