@@ -33,6 +33,8 @@ class Builder:
         self.origin = Origin()
         self.detections: list[tuple[Value, ...]] | None = None
         """What mappings of layers that suppress boxes add where models are to end with the operator for that (see `parse.detection`)."""
+        self.positions: dict[Value, Value] = {}
+        """The positions of elements that are not 0, by operand: found once, so that what is chosen by equal conditions has one size."""
         self._computed: dict[int, Array] = {}
 
     def layer(self, name: str, type: str) -> None:

@@ -40,6 +40,13 @@ def compressed(b: Builder, x: Value, condition: Value, axis: int) -> Value:
 
 def nonzero(b: Builder, x: Value, dtype: DType) -> Value:
     """The positions of all elements that are not 0, one a column."""
+    found = b.positions.get(x)
+    if found is None:
+        found = b.positions[x] = _nonzero(b, x, dtype)
+    return found if found.type.dtype == dtype else b.add1(Cast(dtype), found)
+
+
+def _nonzero(b: Builder, x: Value, dtype: DType) -> Value:
     if x.rank == 1 and isinstance(x.shape[0], Dim):
         column = b.reshape(positions(b, x.shape[0], dtype), (x.shape[0], 1))
         return b.transpose(compressed(b, column, _truth(b, x), 0), (1, 0))

@@ -1,4 +1,4 @@
-"""Gathers and scatters whose constant indices say something simpler: slices, concatenations, gathers along one axis."""
+"""Gathers and scatters whose indices say something simpler: slices, concatenations, gathers along one axis."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from math import prod
 
 import numpy as np
 
+from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Maximum, Minimum, Mul
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, Positions, ScatterElements, ScatterND
-from nchw2nhwc.ops.movement import Concat, Reshape, Slice
+from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Tile
 from nchw2nhwc.passes.match import array, require, static_shape, static_sizes
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
@@ -38,11 +39,31 @@ def _along(node: Node, axis: int) -> Positions:
     return first.reshape(-1)
 
 
+def _repeated(node: Node, axis: int) -> Value:
+    """What the indices of a node repeat along all axes but `axis`."""
+    indices = node.input(1)
+    wide = indices.producer
+    require(wide is not None and isinstance(wide.op, (Expand, Tile)), "the indices of {!r} are not repeated", node)
+    assert wide is not None
+    places = wide.input(0)
+    others = [k for k in range(places.rank) if k != axis - indices.rank + places.rank]
+    require(len(others) < places.rank and all(places.shape[k] == 1 for k in others) and product(places.shape) == indices.shape[axis],
+            "the indices of {!r} differ along other axes", node)
+    return places
+
+
 # ---- gathering -------------------------------------------------------------------------------------------------------
 @INDEXING.on(GatherElements)
 def equal_indices(rw: Rewriter, node: Node, op: GatherElements) -> Value:
     """The same indices at every position of the other axes: a Gather."""
     return rw.add(Gather(op.axis), node.input(0), rw.constant(_along(node, op.axis)))
+
+
+@INDEXING.on(GatherElements)
+def whole_slices(rw: Rewriter, node: Node, op: GatherElements) -> Value:
+    """Computed indices that are repeated along all other axes: a Gather."""
+    places = _repeated(node, op.axis)
+    return rw.add(Gather(op.axis), node.input(0), rw.add(Reshape((node.input(1).shape[op.axis],)), places))
 
 
 @INDEXING.on(GatherND)
@@ -68,6 +89,15 @@ def equal_places(rw: Rewriter, node: Node, op: ScatterElements) -> Value:
     row, data = _along(node, op.axis), node.input(0)
     require(bool((np.diff(row) == 1).all()), "the indices of {!r} are not in a row", node)
     return _replaced(rw, data, node.input(2), {op.axis: (int(row[0]), int(row[-1]) + 1)})
+
+
+@INDEXING.on(ScatterElements)
+def whole_rows(rw: Rewriter, node: Node, op: ScatterElements) -> Value:
+    """Computed indices that are repeated along all other axes: whole slices along the first axis are scattered."""
+    data, updates = node.input(0), node.input(2)
+    require(op.axis == 0 and updates.shape[1:] == data.shape[1:], "{!r} does not scatter whole slices along the first axis", node)
+    places = _repeated(node, 0)
+    return rw.add(ScatterND(op.reduction), data, rw.add(Reshape((places.shape[0], 1)), places), updates)
 
 
 @INDEXING.on(ScatterElements)

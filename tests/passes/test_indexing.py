@@ -1,4 +1,4 @@
-"""Gathers and scatters whose constant indices say something simpler."""
+"""Gathers and scatters whose indices say something simpler."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from nchw2nhwc.ir.types import Array
+from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Mul
 from nchw2nhwc.ops.elementwise import Neg
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ScatterElements, ScatterND
-from nchw2nhwc.ops.movement import Slice
+from nchw2nhwc.ops.movement import Expand, Slice, Tile
 from nchw2nhwc.passes.indexing import INDEXING
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.rewrite import rule_pass
@@ -44,6 +45,21 @@ def test_other_indices_stay(indices: Array | None) -> None:
     net = Net()
     where = net.input(2, 2, dtype=np.int64) if indices is None else net.const(indices, np.int64)
     check_untouched(net.output(net(GatherElements(1), net.input(2, 2), where)), SIMPLER)
+
+
+@pytest.mark.parametrize("repeat", [Expand((2, 3, 4)), Tile((2, 1, 4))])
+def test_repeated_indices_are_a_gather(repeat: Op) -> None:
+    net = Net()
+    net.output(net(GatherElements(1), net.input(2, 9, 4), net(repeat, net.input(1, 3, 1, dtype=np.int64))))
+    assert check_pass(net, SIMPLER) == ["Reshape", "Gather"]
+    assert node_of(net.graph, "Gather").op == Gather(1)
+
+
+@pytest.mark.parametrize(("places", "shape", "axis"), [((2, 1, 1), (2, 2, 4), 1), ((1, 2, 4), (2, 2, 4), 1)])
+def test_indices_that_are_repeated_otherwise_stay(places: tuple[int, ...], shape: tuple[int, ...], axis: int) -> None:
+    net = Net()
+    net.output(net(GatherElements(axis), net.input(2, 2, 4), net(Expand(shape), net.input(*places, dtype=np.int64))))
+    check_untouched(net, SIMPLER)
 
 
 def test_rows_of_one_index() -> None:
@@ -104,6 +120,16 @@ def test_elements_in_a_row(row: list[int], expected: str) -> None:
         check_untouched(net, SIMPLER)
     else:
         assert sorted(op for op in check_pass(net, SIMPLER) if op != "Neg") == sorted(expected.split())
+
+
+@pytest.mark.parametrize("reduction", ["none", "add"])
+def test_repeated_places_are_whole_rows(reduction: str) -> None:
+    """As torchvision's box heads put the regions of each level back."""
+    net = Net()
+    places = net(Expand((2, 3, 4)), net.const(np.array([[[3]], [[1]]]), np.int64)) if reduction == "none" else net(
+        Expand((2, 3, 4)), net.input(2, 1, 1, dtype=np.int64))
+    net.output(net(ScatterElements(0, reduction), net.input(9, 3, 4), places, net.input(2, 3, 4)))
+    assert "ScatterND" in check_pass(net, SIMPLER)
 
 
 def test_nothing_to_scatter() -> None:

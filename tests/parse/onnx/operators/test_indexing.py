@@ -158,3 +158,14 @@ def test_large_constants_that_are_computed() -> None:
 def test_operands_that_do_not_fit(nodes: list[NodeProto], constants: Mapping[str, object], message: str) -> None:
     with pytest.raises(ConversionError, match=message):
         read(model(nodes, constants=constants))
+
+
+def test_elements_chosen_by_one_condition_have_one_size() -> None:
+    """As torchvision's detection heads choose the best of them: TopK of at most as many as there are."""
+    nodes = [node("Greater", "x zero", "keep"), node("NonZero", "keep", "p"), node("Transpose", "p", "rows"),
+             node("GatherND", "x rows", "s"),
+             node("NonZero", "keep", "q"), node("Shape", "q", "shape"), node("Gather", "shape one", "n"), node("Min", "n three", "k1"),
+             node("Reshape", "k1 column", "k"), node("TopK", "s k", "y z")]
+    constants = {"zero": np.float32(0), "one": np.array(1), "three": np.array(3), "column": np.array([1])}
+    graph = assert_as_runtime(model(nodes, [tensor("x", (12,))], ("y", "z"), constants))
+    assert ops(graph).count("Compress") == 1
