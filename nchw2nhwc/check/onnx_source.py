@@ -1,4 +1,4 @@
-"""Run an ONNX model, or a part of it, in ONNX Runtime."""
+"""Run an ONNX model, or a part of it, in ONNX Runtime; in ONNX's reference implementation where that alone has its operators."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def run_onnx(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str]
 
     refusals = (RuntimeError, ValueError, TypeError, state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf,
                 state.NoModel, state.NoSuchFile, state.NotImplemented, state.RuntimeException, state.EPFail)
+    runtime, feeds = "ONNX Runtime", {info.tensor: data[info.name] for info in inputs}
     try:
         session = None if optional else _session(source.model)
     except refusals:  # what the runtime does not know may be behind the part that is wanted
@@ -39,10 +40,14 @@ def run_onnx(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str]
         if session is None or not _fits(session, inputs, names, data):
             part = _part(source, inputs, names, optional, data)
             names = [output.name for output in part.graph.output]
-            session = _session(part.SerializeToString())
-        results = session.run(names, {info.tensor: data[info.name] for info in inputs})
+            session = None if _is_beyond_runtime(part) else _session(part.SerializeToString())
+        if session is None:
+            runtime = "ONNX's reference implementation"
+            results = _by_reference(part, names, feeds)
+        else:
+            results = session.run(names, feeds)
     except refusals as error:
-        raise CheckError(f"ONNX Runtime cannot run the model: {str(error).strip().splitlines()[0]}", Location(source.name),
+        raise CheckError(f"{runtime} cannot run the model: {str(error).strip().splitlines()[0]}", Location(source.name),
                          "Convert it without the check (--no-check), or give inputs that it accepts (--check-inputs FILE.npz).") from error
     return {name: np.asarray(array) for name, array in zip(names, results)}
 
@@ -55,6 +60,23 @@ def _session(model: Path | bytes | onnx.ModelProto) -> onnxruntime.InferenceSess
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     content = str(model) if isinstance(model, Path) else model if isinstance(model, bytes) else model.SerializeToString()
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _is_beyond_runtime(model: onnx.ModelProto) -> bool:
+    """Whether a model has operators of the standard that ONNX Runtime does not know at all, such as previews."""
+    from onnx import defs
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    known = {(schema.domain, schema.name) for schema in state.get_all_operator_schema()}
+    beyond = {(node.domain, node.op_type) for node in model.graph.node} - known
+    return any(defs.has(op, domain) for domain, op in beyond if domain != "ai.onnx")
+
+
+def _by_reference(model: onnx.ModelProto, names: Sequence[str], feeds: Mapping[str, Array]) -> Sequence[Array]:
+    from onnx.reference import ReferenceEvaluator
+
+    results: Sequence[Array] = ReferenceEvaluator(model).run(list(names), dict(feeds))  # type: ignore[assignment]
+    return results
 
 
 def _fits(session: onnxruntime.InferenceSession, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array]) -> bool:

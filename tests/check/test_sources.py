@@ -89,6 +89,17 @@ def test_onnx_that_does_not_run() -> None:
         run(model, [info("x", (1, 3, 4))], [info("y", (1, 3, 4))], {"x": X})
 
 
+def test_onnx_that_only_the_reference_knows() -> None:
+    node = helper.make_node("Adagrad", ["r", "t", "x", "g", "h"], ["y", "new"], domain="ai.onnx.preview.training")
+    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xgh"]
+    constants = [numpy_helper.from_array(np.asarray(a), name) for name, a in (("r", np.float32(0.1)), ("t", np.int64(0)))]
+    graph = helper.make_graph([node], "g", inputs, [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid(node.domain, 1)], ir_version=8)
+    given = {name: np.full(2, value, np.float32) for name, value in (("x", 1), ("g", 3), ("h", 16))}
+    found = run(model, [info(name, (2,)) for name in "xgh"], [info("y", (2,))], given)
+    np.testing.assert_allclose(found["y"], 1 - 0.1 * 3 / 5, rtol=1e-6)
+
+
 def test_ir_whole_in_part_and_by_any_name(ir: Path) -> None:
     shape = (1, 3, 4)
     sums = X + WEIGHTS
