@@ -35,7 +35,7 @@ def clone(tmp_path: Path) -> Path:
     """A copy with the example, and the model without support that the page on adding an op makes."""
     shutil.copytree(ROOT / "nchw2nhwc", tmp_path / "nchw2nhwc", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(DIGITS, tmp_path / "docs" / "examples" / "digits")
-    script = re.search(r"^:caption: binarizer.py, the whole file\n(.*?)^```$", (DOCS / "add-an-op.md").read_text("utf-8"), re.M | re.S)
+    script = re.search(r"^:caption: labels.py, the whole file\n(.*?)^```$", (DOCS / "add-an-op.md").read_text("utf-8"), re.M | re.S)
     assert script is not None
     subprocess.run([sys.executable, "-c", script[1]], cwd=tmp_path, timeout=120, check=True)
     return tmp_path

@@ -131,6 +131,7 @@ _BY_TYPE: dict[object, SearchStrategy[object]] = {
     bool: st.booleans(),
     float: _FLOATS,
     float | None: st.one_of(st.none(), st.sampled_from([-2.5, -1.0, 0.0, 1.0, 2.5])),
+    tuple[float, ...]: st.lists(_FLOATS, min_size=1, max_size=3).map(tuple),
     Activation: st.sampled_from(Activation),
     DType: st.sampled_from([np.dtype(np.int32), np.dtype(np.int64)]),
 }
