@@ -314,7 +314,8 @@ class Narrow(Unary):
     """x as a narrower element type than any that targets compute in would hold it, in x's own type.
 
     `dtype` is a float of 8 bits or fewer (x is floating point: the nearest value, halves to the even one; what lies beyond the range is
-    infinite, NaN, or the largest value, as the type has it) or an integer of 4 or 2 bits (x is an integer: its lowest bits). Source: Cast
+    infinite, NaN, or the largest value, as the type has it; of powers of two alone, float8_e8m0fnu, the larger one, and NaN for what is not
+    above 0) or an integer of 4 or 2 bits (x is an integer: its lowest bits). Source: Cast
     to such a type, and what quantizes to it.
     """
 
@@ -322,7 +323,7 @@ class Narrow(Unary):
     kinds = NUMBER
 
     def infer(self, x: TensorType) -> TensorType:
-        if kind_of(x.dtype) != kind_of(self.dtype) or self.dtype.name == "float8_e8m0fnu":
+        if kind_of(x.dtype) != kind_of(self.dtype):
             raise ShapeError(f"{x} cannot hold {self.dtype.name}")
         return x
 

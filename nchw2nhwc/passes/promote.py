@@ -57,9 +57,6 @@ def _promote_value(value: Value) -> bool:
 
 def _narrowed(graph: Graph, node: Node, dtype: DType) -> None:
     """Let a cast to a narrow type cast to its carrier what has been rounded, or cut, in a type that kernels compute in."""
-    if dtype.name == "float8_e8m0fnu":
-        raise UnsupportedError(f"a conversion to {dtype.name}, a bare exponent, is not supported", graph.where(node),
-                               "Give the model before its quantization to narrow floats.")
     wide = FLOAT32 if kind_of(dtype) in FLOAT else INT32
     x = node.input(0)
     if x.type.dtype == dtype:

@@ -61,7 +61,8 @@ def cast(_: type[Op]) -> SearchStrategy[Case]:
 @sampler(Narrow)
 def narrow(_: type[Op]) -> SearchStrategy[Case]:
     """Floats of all sizes, those that narrow types cannot hold and halves between two of theirs included; integers beyond 4 bits."""
-    floats = (ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e4m3fnuz, ml_dtypes.float8_e5m2, ml_dtypes.float8_e5m2fnuz, ml_dtypes.float4_e2m1fn)
+    floats = (ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e4m3fnuz, ml_dtypes.float8_e5m2, ml_dtypes.float8_e5m2fnuz, ml_dtypes.float4_e2m1fn,
+              ml_dtypes.float8_e8m0fnu)
 
     @st.composite
     def cases(draw: DrawFn) -> Case:

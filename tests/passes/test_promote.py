@@ -6,7 +6,6 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir import Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.verify import verify
@@ -76,7 +75,8 @@ def test_a_constant_output_and_one_shared_by_several_nodes() -> None:
     assert c.type.dtype == np.float32
 
 
-@pytest.mark.parametrize("dtype", [ml_dtypes.float8_e5m2, ml_dtypes.float4_e2m1fn, ml_dtypes.int4, ml_dtypes.uint2])
+@pytest.mark.parametrize("dtype", [ml_dtypes.float8_e5m2, ml_dtypes.float4_e2m1fn, ml_dtypes.float8_e8m0fnu, ml_dtypes.int4,
+                                   ml_dtypes.uint2])
 def test_casts_to_narrow_types_round_or_cut(dtype: object) -> None:
     graph = Graph("net", "net.onnx")
     x = graph.add_input("x", TensorType(np.dtype(np.float16), (5,)))
@@ -88,12 +88,3 @@ def test_casts_to_narrow_types_round_or_cut(dtype: object) -> None:
     found = run(graph, {"x": array.astype(np.float32)})["y"]
     assert found.dtype.name in ("float32", "int8", "uint8")
     np.testing.assert_array_equal(found, wanted.astype(found.dtype))
-
-
-def test_casts_to_exponents_are_refused() -> None:
-    graph = Graph("net", "net.onnx")
-    x = graph.add_input("x", TensorType(np.dtype(np.float32), (2,)))
-    graph.add_output(graph.add1(Cast(np.dtype(ml_dtypes.float8_e8m0fnu)), [x], origin=Origin("narrow", "Cast")), "y")
-    with pytest.raises(UnsupportedError, match=r"net\.onnx: layer 'narrow' \(Cast\): a conversion to float8_e8m0fnu"):
-        PROMOTE_FLOATS(graph)
-

@@ -11,7 +11,7 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ir.types import DType
-from nchw2nhwc.ops.binary import Atan2, Mod, NotEqual
+from nchw2nhwc.ops.binary import Atan2, FloorDiv, Mod, NotEqual
 from nchw2nhwc.ops.elementwise import (
     Abs,
     Acos,
@@ -20,6 +20,7 @@ from nchw2nhwc.ops.elementwise import (
     Asinh,
     Atan,
     Atanh,
+    BitCast,
     BitwiseNot,
     Cos,
     Cosh,
@@ -42,6 +43,10 @@ from nchw2nhwc.ops.kinds import integer_range
 from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import is_float, require, require_float
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
+
+INT32 = np.dtype(np.int32)
+POWERS: DType = np.dtype(ml_dtypes.float8_e8m0fnu)
+"""Powers of two, from 2**-127 to 2**127, and NaN."""
 
 RULES, TRAINING_ONLY = RuleSet(), RuleSet()
 
@@ -205,7 +210,7 @@ def lowest_bits(rw: Rewriter, node: Node, op: Narrow) -> Value:
 @RULES.on(Narrow)
 def nearest_narrow_float(rw: Rewriter, node: Node, op: Narrow) -> Value:
     """x rounded to a multiple of the last digit that numbers of its size have: halving finds the power of two below it, exactly."""
-    require(is_float(node.input(0)), "{!r} takes bits of integers", node)
+    require(is_float(node.input(0)) and op.dtype != POWERS, "{!r} takes bits of integers, or has no digits", node)
     info = ml_dtypes.finfo(op.dtype)  # type: ignore[no-untyped-call]
     lowest, highest = int(info.minexp), int(info.maxexp)
     x = _x(rw, node)
@@ -220,6 +225,19 @@ def nearest_narrow_float(rw: Rewriter, node: Node, op: Narrow) -> Value:
         size = above.choose(size * 2.0**-bits, size)
     rounded = (x / digit).apply(Round()) * digit
     return _beyond(rounded, float(info.max), op.dtype).value
+
+
+@RULES.on(Narrow)
+def nearest_power_of_two(rw: Rewriter, node: Node, op: Narrow) -> Value:
+    """The exponent of x, rounded up by adding a half to the bits and cutting off all digits."""
+    require(op.dtype == POWERS, "{!r} has digits", node)
+    x = _x(rw, node)
+    least, largest = 2.0**-127, 2.0**127
+    right = (x > 0) & (x < 1.5 * largest)
+    bits = right.choose(x, rw.scalar(1, x.value)).at_least(2 * least).apply(BitCast(INT32))
+    power = ((bits + (1 << 22)).apply(FloorDiv(), 1 << 23) * (1 << 23)).apply(BitCast(x.dtype))
+    found = (x < 1.5 * least).choose(rw.scalar(least, x.value), power)
+    return right.choose(found, np.nan).value
 
 
 def _beyond(x: Term, largest: float, dtype: DType) -> Term:

@@ -13,7 +13,7 @@ from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add, Greater, Less, Maximum, Minimum, Sub, Where
+from nchw2nhwc.ops.binary import Add, FloorDiv, Greater, Less, Maximum, Minimum, Sub, Where
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 
@@ -123,10 +123,28 @@ def is_inf(b: LayerBuilder, x: Value, *, detect_negative: bool = True, detect_po
 def cast(b: LayerBuilder, x: Value, *, to: DType, saturate: bool = True, round_mode: str = "up") -> Value:
     """`saturate` (values beyond the range become the largest ones) speaks of float8 results only, `round_mode` of exponents only."""
     if to.name == "float8_e8m0fnu" and x.type.dtype != to:
-        raise UnsupportedError(f"a Cast to {to.name} is not supported", b.where)
+        return b.cast(_power_of_two(b, x, saturate, round_mode), to)
     if to.name.startswith("float8") and saturate and x.type.dtype != to:
         x = _saturated(b, x, float(ml_dtypes.finfo(to).max))  # type: ignore[no-untyped-call]
     return b.cast(x, to)
+
+
+def _power_of_two(b: LayerBuilder, x: Value, saturate: bool, round_mode: str) -> Value:
+    """x within the range of powers of two that a byte holds, or NaN beyond it; rounded "up" or "down" to one by its bits. Rounding to the
+    "nearest" one is left to the cast."""
+    if round_mode not in ("up", "down", "nearest"):
+        raise b.damaged(f"there is no round_mode '{round_mode}'")
+    term, least, largest = Formula(b, b.cast(x, np.dtype(np.float32))), 2.0**-127, 2.0**127
+    number = term.equals(term)
+    inside = number if saturate else (term >= least) & (term <= largest)
+    limited = inside.choose(term, 1.0).at_least(least).at_most(largest)
+    if round_mode == "nearest":
+        return inside.choose(limited, np.nan).value
+    bits = limited.at_least(2 * least).apply(ops.BitCast(np.dtype(np.int32)))
+    whole = (bits + ((1 << 23) - 1) if round_mode == "up" else bits).apply(FloorDiv(), 1 << 23) * (1 << 23)
+    power = whole.apply(ops.BitCast(term.dtype))
+    smallest = limited <= least if round_mode == "up" else limited < 2 * least
+    return inside.choose(smallest.choose(b.scalar(least, term.value), power), np.nan).value
 
 
 def _saturated(b: LayerBuilder, x: Value, largest: float) -> Value:

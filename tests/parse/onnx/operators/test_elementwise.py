@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from onnx import NodeProto, TensorProto
 
-from nchw2nhwc.errors import ConversionError, UnsupportedError
+from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
 from nchw2nhwc.ir.interpreter import run
-from tests.parse.onnx.models import assert_as_runtime, data, model, node, ops, read, tensor
+from tests.parse.onnx.models import assert_as_runtime, data, model, node, ops, read, runtime, tensor
 
 PLAIN = {"Abs": 7, "Neg": 7, "Exp": 7, "Reciprocal": 7, "Erf": 9, "Floor": 7, "Ceil": 7, "Round": 11, "Sign": 9, "Sin": 7, "Cos": 7,
          "Tan": 7,
@@ -73,8 +73,22 @@ def test_casts_to_narrow_floats_saturate_when_asked_to() -> None:
     assert found[0].dtype == ml_dtypes.float8_e4m3fn
     assert found[0].astype(np.float32).tolist() == [448, -448, 1]
     assert np.isnan(found[1].astype(np.float32)).tolist() == [True, True, False]
-    with pytest.raises(UnsupportedError, match="e8m0"):
-        read(model([node("Cast", "x", to=TensorProto.FLOAT8E8M0)], opset=24))
+
+
+@pytest.mark.parametrize("saturate", [0, 1])
+@pytest.mark.parametrize("round_mode", ["up", "down", "nearest"])
+def test_casts_to_powers_of_two(round_mode: str, saturate: int) -> None:
+    x = np.array([0, 1, 1.25, 1.5, 1.75, 2, 3, 6, -1, np.inf, -np.inf, np.nan, 3e38, 1.8e38, 2**127, 2.0**-126, 2.0**-127, 1.75 * 2.0**-127,
+                  2.0**-128], np.float32)
+    casts = [node("Cast", "x", "c", to=TensorProto.FLOAT8E8M0, round_mode=round_mode, saturate=saturate),
+             node("Cast", "c", "y", to=TensorProto.FLOAT)]
+    source = model(casts, [tensor("x", x.shape)], opset=24)
+    np.testing.assert_array_equal(run(read(source), {"x": x})["y"], runtime(source, {"x": x})[0])
+
+
+def test_casts_to_powers_of_two_need_a_mode() -> None:
+    with pytest.raises(SourceError, match="round_mode 'odd'"):
+        read(model([node("Cast", "x", to=TensorProto.FLOAT8E8M0, round_mode="odd")], opset=24))
 
 
 def test_cast_to_strings_is_not_supported() -> None:
