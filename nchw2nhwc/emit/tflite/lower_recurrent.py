@@ -23,7 +23,7 @@ from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.decompose.recurrent import UNKNOWN_STEPS, after_step, given_to_gates, is_short
 
 
-class Formula:
+class Fragment:
     """A graph of a few nodes on behalf of another graph's node, whose inputs are its operands in a new form."""
 
     def __init__(self, e: Emitter, origin: Origin) -> None:
@@ -48,7 +48,7 @@ class Formula:
         return self.graph.constant(np.asarray(array), f"{self.origin.layer}/const")
 
     def emit(self, e: Emitter, tensors: Sequence[int], results: Sequence[Value]) -> list[int]:
-        """Add the operators of the formula, given the tensors of its inputs; the tensors of its results."""
+        """Add the operators of the fragment, given the tensors of its inputs; the tensors of its results."""
         for value in results:
             self.graph.add_output(value, value.name)
         for value, tensor in zip(self.graph.inputs, tensors, strict=True):
@@ -74,7 +74,7 @@ def recurrent(e: Emitter, node: Node, op: Recurrent) -> None:
         lstm(e, node, op)
         return
     loop = _Loop(e, node, op)
-    before = Formula(e, node.origin)
+    before = Fragment(e, node.origin)
     x, w, b = (node.input(k) for k in (0, 1, 3))
     given = given_to_gates(before, op, before.operand(x), before.operand(w), before.operand(b), loop.units)
     loop.given = before.emit(e, [e.of(v) for v in (x, w, b) if v.const is None], [given])[0]
@@ -156,11 +156,11 @@ class _Loop:
         inputs = [e.parameter(self.e, t) for t in carried]
         index, given, states = inputs[0], inputs[2], inputs[3 + self.used[0]:]
         now = e.run("GATHER", [given, index], FLOAT32, self.step_shape(op.gates * self.units), options("GatherOptions", axis=self.axis))
-        formula, like, shape = Formula(e, self.node.origin), self.node.outputs[1], self.step_shape(self.units)
-        step = formula.operand(like, self.step_shape(op.gates * self.units))
-        before = tuple(formula.operand(like, shape) for _ in range(op.states))
-        after = after_step(formula, op, step, formula.operand(self.node.input(2)), formula.operand(self.node.input(3)), before)
-        results = formula.emit(e, [now, *states], after)
+        fragment, like, shape = Fragment(e, self.node.origin), self.node.outputs[1], self.step_shape(self.units)
+        step = fragment.operand(like, self.step_shape(op.gates * self.units))
+        before = tuple(fragment.operand(like, shape) for _ in range(op.states))
+        after = after_step(fragment, op, step, fragment.operand(self.node.input(2)), fragment.operand(self.node.input(3)), before)
+        results = fragment.emit(e, [now, *states], after)
         outputs = [e.run("ADD", [index, e.ints([-1 if op.reverse else 1])], INT32, (1,), options("AddOptions")), *inputs[1:3]]
         if self.used[0]:
             place = e.run("MUL", [index, e.ints([int(k == self.axis) for k in range(3)])], INT32, (3,), options("MulOptions"))
