@@ -28,7 +28,7 @@ from nchw2nhwc.errors import Location, TargetError
 from nchw2nhwc.ir import Array, Dim, DType, Graph, Node, Shape, Value, evaluate
 from nchw2nhwc.ops.quantized import Grid
 
-FLOAT32, INT8, INT32, INT64, BOOL = (np.dtype(t) for t in (np.float32, np.int8, np.int32, np.int64, np.bool_))
+FLOAT32, INT8, INT16, INT32, INT64, BOOL = (np.dtype(t) for t in (np.float32, np.int8, np.int16, np.int32, np.int64, np.bool_))
 
 _WIDER: Mapping[str, tuple[str, ...]] = {
     "bool": ("int8", "int32"), "int8": ("int32",), "uint8": ("int32",), "int16": ("int32",), "uint16": ("int32",), "uint32": ("int64",)}
@@ -46,6 +46,11 @@ def carrier(code: str, dtype: DType) -> DType | None:
 def refused_type(code: str, dtype: DType) -> str:
     """Why `code` cannot compute data of `dtype`; "" if it can."""
     return "" if carrier(code, dtype) is not None else f"{code} does not take {dtype.name}"
+
+
+def integer_type(grid: Grid) -> DType:
+    """The element type that holds the integers of a grid."""
+    return INT8 if grid.high <= 127 else INT16
 
 
 def _quantization(grid: Grid) -> Quantization:
@@ -66,6 +71,8 @@ class Emitter:
         self.integer: Grid | None = None
         """The grid of the results while integer kernels compute the node."""
         self._held: dict[int, int] = {}
+        self.summands: dict[tuple[int, int, bool], int] = {}
+        """Data as sums of products read it: how often its channels stand one behind the other, and whether it has 16 bits."""
         self.pool = Pool()
         self.subgraph = Subgraph(graph.name or "main")
         self.subgraphs = [self.subgraph]
@@ -180,21 +187,10 @@ class Emitter:
         self.plain("QUANTIZE", [tensor], [result], options("QuantizeOptions"))
         return result
 
-    def integer_constant(self, array: Array, grid: Grid) -> int:
-        """A constant of integers on a grid."""
-        return self._constant(array, f"{self.prefix}/const", quantization=_quantization(grid))
-
-    def integer_weights(self, node: Node, array: Array, axis: int = 0) -> int:
-        """Weights as int8, with the plan's scale for each position along `axis`, that of the result channels."""
-        steps = self.plan.steps[node]
-        whole = np.rint(np.divide(array, steps.reshape(-1, *[1] * (array.ndim - axis - 1)))).astype(INT8)
-        return self._constant(whole, f"{self.prefix}/weights", quantization=Quantization(tuple(steps.tolist()), axis=axis))
-
-    def integer_bias(self, node: Node, bias: Array | None) -> int:
-        """A bias (zeros for None) as int32, in units of the products of data and weights."""
-        units = self.plan.steps[node] * self.plan.operand(node, 0).scale
-        whole = np.zeros(len(units), np.int32) if bias is None else np.rint(np.divide(bias, units)).astype(np.int32)
-        return self._constant(whole, f"{self.prefix}/bias", quantization=Quantization(tuple(units.tolist())))
+    def integer_constant(self, array: Array, grid: Grid | Quantization) -> int:
+        """A constant of integers on a grid, or on several along an axis."""
+        known = grid if isinstance(grid, Quantization) else _quantization(grid)
+        return self._constant(array, f"{self.prefix}/const", quantization=known)
 
     def _dequantized(self, value: Value) -> int:
         """The real numbers of a value that is held as integers."""
@@ -205,7 +201,7 @@ class Emitter:
     def temp(self, dtype: DType, shape: Shape) -> int:
         """A tensor for a value that only the operators of this node know."""
         if self.integer is not None and dtype == FLOAT32:
-            return self.integers(INT8, shape, self.integer)
+            return self.integers(integer_type(self.integer), shape, self.integer)
         return self._add(self.prefix, dtype, shape)
 
     def variable(self, dtype: DType, shape: Shape) -> int:
@@ -218,7 +214,7 @@ class Emitter:
         """A small constant (an axis, a shape, a scalar), stored as it is."""
         content = np.asarray(array, dtype)
         if self.integer is not None and content.dtype == FLOAT32:
-            return self.integer_constant(self.integer.quantize(content).astype(INT8), self.integer)
+            return self.integer_constant(self.integer.quantize(content).astype(integer_type(self.integer)), self.integer)
         return self._constant(content, f"{self.prefix}/const")
 
     def weights(self, array: Array) -> int:
@@ -321,7 +317,7 @@ class Emitter:
     def _of_value(self, value: Value) -> int:
         if self.integer is not None and value.type.dtype == FLOAT32:
             if id(value) not in self._held:
-                self._held[id(value)] = self._add(value.origin or value.name, INT8, value.shape)
+                self._held[id(value)] = self._add(value.origin or value.name, integer_type(self.integer), value.shape)
                 self.tell(self._held[id(value)], self.integer)
             return self._held[id(value)]
         if id(value) not in self._values:

@@ -11,9 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import numpy as np
-
-from nchw2nhwc.emit.tflite.padding import placed
+from nchw2nhwc.emit.tflite.integer_sums import Sums, rounded_sums, wide_sums
 from nchw2nhwc.emit.tflite.rules_quantized import pads_with
 from nchw2nhwc.emit.tflite.steps import LARGEST, steps_of
 from nchw2nhwc.errors import Location
@@ -21,7 +19,6 @@ from nchw2nhwc.ir import Graph, Node, Value
 from nchw2nhwc.ops import activation_functions as act
 from nchw2nhwc.ops import binary, elementwise, reduce
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.pooling import AvgPool
@@ -33,11 +30,6 @@ from nchw2nhwc.passes.quantization import chooses, data_operands, signed
 CONVOLUTIONS: tuple[type[Op], ...] = (Conv, ConvTranspose)
 _WEIGHTED: tuple[type[Op], ...] = (*CONVOLUTIONS, FullyConnected)
 
-_LARGEST_RATIO = 256.0
-"""The scale of products over that of results has to be below this for XNNPACK."""
-_LARGEST_BIAS = 1 << 30
-_NOTHING = 1 / 1024
-"""Weights whose products cannot sum up to this part of a step of the result do nothing: some networks have dead channels of 1e-10."""
 _BROADCAST_RANK = 4
 """Axes up to which integer kernels of ADD, SUB and MUL broadcast."""
 
@@ -59,11 +51,13 @@ class Plan:
     """The grid of every value that is held as int8, by its identity."""
     integer: dict[Node, Grid] = field(default_factory=dict)
     """The nodes that integer kernels compute, with the grid of their results."""
-    steps: dict[Node, Doubles] = field(default_factory=dict)
-    """The scale of each result channel of the weights of such a node."""
+    sums: dict[Node, Sums] = field(default_factory=dict)
+    """How those of them that have weights are computed."""
     constants: dict[int, Grid] = field(default_factory=dict)
     """The grids of constant operands of such nodes, by their identity."""
     floats: list[StaysFloat] = field(default_factory=list)
+    wide: list[Node] = field(default_factory=list)
+    """Those whose results have 16 bits because the source does not round them. They are not among `grids`: readers get real numbers."""
     told: dict[int, Grid] = field(default_factory=dict)
     """The grids of the graph's own inputs of small integers, by their identity."""
 
@@ -107,8 +101,10 @@ def summary(graph: Graph, plan: Plan) -> Integers:
         return sum(node in plan.integer for node in nodes), len(nodes)
 
     floats = tuple((graph.where(each.node), each.reason) for each in plan.floats)
+    remarks = [(remark.where, remark.text) for remark in graph.remarks]
+    remarks += [(graph.where(node), "its result, which is not rounded in the source, has 16 bits") for node in plan.wide]
     return Integers(count(CONVOLUTIONS), count((FullyConnected, MatMul)), len(plan.integer), tuple(dict.fromkeys(floats)),
-                    tuple(dict.fromkeys((remark.where, remark.text) for remark in graph.remarks)))
+                    tuple(dict.fromkeys(remarks)))
 
 
 def asked(graph: Graph, value: Value) -> Grid | None:
@@ -167,8 +163,21 @@ def _compute(plan: Plan, graph: Graph, node: Node) -> str:
     result = asked(graph, node.outputs[0])
     if result is None:
         rounded = any(isinstance(user.op, (QuantizeDequantize, Quantize)) for user in node.outputs[0].users)
+        if _widened(plan, node):
+            return ""
         return "its readers quantize its result in different ways, or some do not" if rounded else "its result is not quantized"
     return kernel(plan, node, result) or _hold(plan, node, result)
+
+
+def _widened(plan: Plan, node: Node) -> bool:
+    """Whether a node with weights is computed with a result of 16 bits, as the source does not round it."""
+    data = plan.grids.get(id(node.input(0)))
+    sums = wide_sums(node, data) if isinstance(node.op, _WEIGHTED) and data is not None else ""
+    if isinstance(sums, str):
+        return False
+    plan.sums[node], plan.integer[node] = sums, sums.result
+    plan.wide.append(node)
+    return True
 
 
 # ---- kernels -----------------------------------------------------------------------------------------------------------
@@ -186,32 +195,15 @@ def _kernel(*classes: type[Op]) -> Callable[[_Kernel], _Kernel]:
 
 @_kernel(Conv, ConvTranspose, FullyConnected)
 def _weighted(plan: Plan, node: Node, result: Grid) -> str:
-    op, w, bias = node.op, node.input(1).const, node.inputs[2] if len(node.inputs) > 2 else None
     data = plan.grids.get(id(node.input(0)))
-    if data is None or w is None or (bias is not None and not bias.is_const):
-        return "its weights or its operand are not quantized"
-    if isinstance(op, (Conv, ConvTranspose)) and len(op.strides) != 2:
-        return f"no integer kernel convolves {len(op.strides)} axes"
-    if isinstance(op, ConvTranspose) and (set(op.dilations) != {1} or placed(op, w.shape[1:-1]) is None):
-        return "it takes more than one operator in TFLite"
-    steps = steps_of(w.reshape(len(w), -1))
-    if steps is None:
-        return f"the weights of a channel are not whole multiples of one step, at most {LARGEST} of them, with 0 for zero"
-    largest = np.zeros(len(w)) if bias is None or bias.const is None else np.abs(bias.const.astype(np.float64))
-    reach = np.abs(w.reshape(len(w), -1)).sum(axis=1, dtype=np.float64) * max(abs(data.min), data.max)
-    steps = _spare(np.where(reach < _NOTHING * result.scale, 0.0, steps), largest, data)
-    if (largest > _LARGEST_BIAS * steps * data.scale).any():
-        return "its bias is too large for the scale of its products"
-    if (steps * data.scale >= _LARGEST_RATIO * result.scale).any():
-        return "the scale of its result is too small beside that of its products"
-    plan.steps[node] = steps
+    return "its operand is not quantized" if data is None else _sum_up(plan, node, rounded_sums(node, data, result))
+
+
+def _sum_up(plan: Plan, node: Node, sums: Sums | str) -> str:
+    if isinstance(sums, str):
+        return sums
+    plan.sums[node] = sums
     return ""
-
-
-def _spare(steps: Doubles, largest: Doubles, data: Grid) -> Doubles:
-    """Channels whose weights are all zero get a step that suits their bias."""
-    fallback = np.maximum(largest / data.scale / (1 << 20), float(steps.max(initial=0.0)) or 1.0)
-    return np.where(steps == 0, fallback, steps)
 
 
 @_kernel(binary.Add, binary.Sub, binary.Mul)

@@ -12,6 +12,7 @@ from nchw2nhwc.emit.tflite.lower_binary import FUSED, refused_activation
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import strided_slice
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
+from nchw2nhwc.emit.tflite.lower_sums import integer_bias, integer_data, integer_weights, needs_all_channels, wide_options
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import OptionValue, options
 from nchw2nhwc.emit.tflite.padding import Padding, Window, padding_of, placed
@@ -65,7 +66,7 @@ def _bias(e: Emitter, node: Node, channels: int) -> int:
     """The bias; zeros for none, because XNNPACK takes no convolution without one."""
     bias = node.inputs[2] if len(node.inputs) > 2 else None
     if e.integer:
-        return e.integer_bias(node, None if bias is None else bias.const)
+        return integer_bias(e, node, None if bias is None else bias.const)
     return e.const(np.zeros(channels, np.float32)) if bias is None else e.of(bias)
 
 
@@ -90,14 +91,15 @@ def conv(e: Emitter, node: Node, op: Conv) -> None:
     if len(op.strides) == 3:
         code, table = "CONV_3D", "Conv3DOptions"
         filters = e.weights(w.const.transpose(1, 2, 3, 4, 0)) if w.const is not None else _transposed(e, w, (1, 2, 3, 4, 0))
-    elif op.groups == inputs and w.const is not None:
+    elif op.groups == inputs and w.const is not None and not (e.integer and needs_all_channels(e, node)):
         code, table = "DEPTHWISE_CONV_2D", "DepthwiseConv2DOptions"
         moved = np.moveaxis(w.const, 0, -1).reshape(1, *w.const.shape[1:3], outputs)
-        filters = e.integer_weights(node, moved, 3) if e.integer else e.weights(moved)
+        filters = integer_weights(e, node, moved, 3) if e.integer else e.weights(moved)
         common["depthMultiplier"] = outputs // inputs
     else:
-        code, table, filters = "CONV_2D", "Conv2DOptions", e.of(w) if not e.integer else e.integer_weights(node, constant(w))
-    e.op(code, [e.of(x), filters, _bias(e, node, outputs)], [e.out(node)], options(table, **common))
+        code, table, filters = "CONV_2D", "Conv2DOptions", e.of(w) if not e.integer else integer_weights(e, node, constant(w))
+        common |= wide_options(e, node)
+    e.op(code, [integer_data(e, node) if e.integer else e.of(x), filters, _bias(e, node, outputs)], [e.out(node)], options(table, **common))
 
 
 def _transposed(e: Emitter, value: Value, perm: Sequence[int]) -> int:
@@ -150,7 +152,8 @@ def _transpose_conv(e: Emitter, node: Node, op: ConvTranspose, x: int, shape: Sh
     common = {"padding": int(padding), **_per_axis("stride", op.strides), "fusedActivationFunction": FUSED[op.activation]}
     if len(op.strides) == 2:
         if e.integer:
-            filters = e.integer_weights(node, constant(w))
+            filters = integer_weights(e, node, constant(w))
+            x = integer_data(e, node)
         else:
             filters = e.of(w) if w.const is None or set(op.dilations) == {1} else e.weights(_dilated(w.const, op.dilations))
         code, opts = "TRANSPOSE_CONV", options("TransposeConvOptions", **common)

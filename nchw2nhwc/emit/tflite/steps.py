@@ -18,18 +18,20 @@ TOLERANCE = 2e-3
 _SAMPLE = 64
 
 
-def steps_of(rows: Array) -> Doubles | None:
-    """For each row of a matrix the step of which all its elements are whole multiples, at most 127 of them, None if a row has no such step.
+def steps_of(rows: Array, most: int = LARGEST) -> Doubles | None:
+    """For each row of a matrix the step of which all its elements are whole multiples, at most `most` of them, None if a row has no such
+    step.
 
-    Of several steps the smallest; 0 for a row of zeros. Steps are those of single precision that give most elements back bit by bit, so
-    that scales are the source's own: the last bit of a scale decides where a half is rounded to, and from there on errors spread.
+    Of several steps the smallest with at most 127, else the largest; 0 for a row of zeros. Steps are those of single precision that give
+    most elements back bit by bit, so that scales are the source's own: the last bit of a scale decides where a half is rounded to, and from
+    there on errors spread.
     """
     largest = np.abs(rows).max(axis=1, initial=0.0).astype(np.float64)
     if not np.isfinite(largest).all():
         return None
     steps = np.zeros(len(rows))
     pending = np.flatnonzero(largest)
-    for count in range(LARGEST, 0, -1):
+    for count in (*range(LARGEST, 0, -1), *range(LARGEST + 1, most + 1)):
         if not pending.size:
             break
         unit = count / largest[pending]

@@ -30,7 +30,7 @@ TYPE_VERSIONS: Mapping[str, Mapping[str, int]] = {
     "INT16": _by_type("ADD:5 MUL:7 MAX_POOL_2D:3 TRANSPOSE:5 SPLIT:4 SLICE:4 RESIZE_BILINEAR:4 RESIZE_NEAREST_NEIGHBOR:4 "
                       "MAXIMUM:4 MINIMUM:4 PACK:3 "
                       "EQUAL:4 LESS:3 GREATER_EQUAL:3 PAD:3 PADV2:3 CONCATENATION:3 MEAN:3 MIRROR_PAD:3 REDUCE_MAX:3 REDUCE_MIN:3 "
-                      "REDUCE_PROD:2 FLOOR_DIV:3 FLOOR_MOD:2 BROADCAST_TO:3 GATHER:4 ABS:4 GATHER_ND:3 TOPK_V2:3"),
+                      "REDUCE_PROD:2 FLOOR_DIV:3 FLOOR_MOD:2 BROADCAST_TO:3 GATHER:4 ABS:4 GATHER_ND:3 TOPK_V2:3 DEQUANTIZE:3"),
     "INT32": _by_type("SPLIT:3 ABS:5 SIGN:2"),
     "INT64": _by_type("ADD:4 SUB:4 MUL:5"),
     "UINT32": _by_type("MUL:7 SLICE:6 STRIDED_SLICE:7 PACK:4 CONCATENATION:4"),
@@ -68,10 +68,10 @@ def _grouped(operands: Sequence[Tensor | None], _: Options | None) -> bool:
 
 
 RULES: Mapping[str, tuple[tuple[int, _Rule], ...]] = {
-    "CONV_2D": ((6, _grouped),),
+    "CONV_2D": ((6, _grouped), (8, _option("quantizedBiasType"))),
     "DEPTHWISE_CONV_2D": ((2, _option("dilationWFactor", "dilationHFactor")),),
     "TRANSPOSE_CONV": ((3, lambda operands, _: len(operands) > 3), (4, _option("fusedActivationFunction"))),
-    "FULLY_CONNECTED": ((5, _option("keepNumDims")),),
+    "FULLY_CONNECTED": ((5, _option("keepNumDims")), (11, _option("quantizedBiasType"))),
     "GATHER": ((5, _option("batchDims")),),
     "TRANSPOSE": ((4, _rank_over(4)), (6, _rank_over(5))),
     "SLICE": ((5, _rank_over(4)),),
@@ -96,6 +96,8 @@ def version_of(code: str, operands: Sequence[Tensor | None], results: Sequence[T
     data = operands[DATA_OPERANDS.get(code, 0)]
     found = [1 if data is None else TYPE_VERSIONS.get(TYPES[data.dtype], {}).get(code, 1)]
     found += [number for number, needs in RULES.get(code, ()) if needs(operands, options)]
+    if code == "QUANTIZE" and results[0].dtype == "int16":
+        found.append(2)
     if code == "MUL" and _grows(operands, results):
         found.append(3)
     return max(found)

@@ -107,8 +107,12 @@ CASES = [
     Case("softmax", [op("Softmax", "a", "d", axis=1)], "SOFTMAX", shape=(3, 6)),
     Case("hard swish", [op("HardSwish", "a", "b")], "HARD_SWISH"),
     Case("leaky relu", [op("LeakyRelu", "a", "b", alpha=0.1)], "LEAKY_RELU"),
-    Case("a result in float", [conv(result="y")], "", W, reasons="its result is not quantized"),
-    Case("a result in two scales", [conv(result="r"), op("Identity", "r", "b"), op("Identity", "r", "c"), op("Add", "b c", "c1")], "ADD", W,
+    Case("a result in float of a conv in groups", [conv(result="y", group=2)], "", {"w": weights(6, 2, 3, 3)},
+         reasons="its result is not quantized"),
+    Case("a result in two scales", [conv(result="r"), op("Identity", "r", "b"), op("Identity", "r", "c"), op("Add", "b c", "c1")],
+         "QUANTIZE CONV_2D ADD", W),
+    Case("a result in two scales of a conv in groups", [conv(result="r", group=2), op("Identity", "r", "b"), op("Identity", "r", "c"),
+                                                        op("Add", "b c", "c1")], "ADD", {"w": weights(6, 2, 3, 3)},
          reasons="its readers quantize its result in different ways"),
     Case("behind what mixes scales", [conv(), op("Concat", "a b", "t", axis=1), conv("t v", "c")], "CONV_2D",
          {**W, "v": weights(3, 9, 3, 3)}, reasons="its operand is computed in float"),
@@ -145,7 +149,7 @@ def integer_codes(converted: Converted) -> list[str]:
     graph = converted.flatbuffer().model.subgraphs[0]
 
     def is_integer(t: Tensor) -> bool:
-        return t.dtype == np.int8 and t.quantization is not None
+        return t.dtype in (np.int8, np.int16) and t.quantization is not None
 
     return [o.code for o in graph.operators if all(is_integer(graph.tensors[i]) for i in o.outputs)
             and any(is_integer(graph.tensors[i]) for i in o.inputs)]
@@ -186,21 +190,76 @@ def _weighted(q: Array, scale: Array, zero: Array, opset: int = 21) -> Converted
     return convert(model(nodes, [tensor("x", (1, 4, 6, 6))], constants=constants, opset=opset))
 
 
-@pytest.mark.parametrize(("q", "zero", "carried"), [
-    (weights(5, 4, 3, 3), 0, True), (RNG.integers(90, 180, (5, 4, 3, 3)).astype(np.uint8), 128, True),
-    (RNG.integers(0, 256, (5, 4, 3, 3)).astype(np.uint8), 60, False),
-    (np.resize(np.arange(-128, 128), (5, 4, 3, 3)).astype(np.int8), 0, False),
-    (np.full((5, 4, 3, 3), -128, np.int8), 0, True), (RNG.integers(-8, 8, (5, 4, 3, 3)).astype(ml_dtypes.int4), 0, True),
-    (RNG.integers(0, 16, (5, 4, 3, 3)).astype(ml_dtypes.uint4), 3, True)])
-def test_weights_that_int8_holds(q: Array, zero: int, carried: bool) -> None:
-    """Unsigned ones are shifted, narrow ones widened; what does not fit from -127 to 127 stays float, with its reason. -128 throughout is
-    -1 throughout."""
+@pytest.mark.parametrize(("q", "zero", "copies"), [
+    (weights(5, 4, 3, 3), 0, 1), (RNG.integers(90, 180, (5, 4, 3, 3)).astype(np.uint8), 128, 1),
+    (RNG.integers(0, 256, (5, 4, 3, 3)).astype(np.uint8), 60, 2), (np.arange(76, 256).reshape(5, 4, 3, 3).astype(np.uint8), 0, 3),
+    (np.resize(np.arange(-128, 128), (5, 4, 3, 3)).astype(np.int8), 0, 2),
+    (np.full((5, 4, 3, 3), -128, np.int8), 0, 1), (RNG.integers(-8, 8, (5, 4, 3, 3)).astype(ml_dtypes.int4), 0, 1),
+    (RNG.integers(0, 16, (5, 4, 3, 3)).astype(ml_dtypes.uint4), 3, 1)])
+def test_weights(q: Array, zero: int, copies: int) -> None:
+    """Unsigned ones are shifted, narrow ones widened; those that reach beyond -127 to 127 are sums, which data that stands several times one
+    behind the other is multiplied with. -128 throughout is -1 throughout."""
     converted = _weighted(q, np.float32(0.01), np.array(zero, q.dtype))
     found = converted.integers
     assert found is not None
-    assert found.convolutions == (int(carried), 1)
-    assert ["not whole multiples" in text for _, text in found.floats] == [True] * (not carried)
+    assert found.convolutions == (1, 1)
+    assert not found.floats
+    graph = converted.flatbuffer().model.subgraphs[0]
+    (made,) = (operator for operator in graph.operators if operator.code == "CONV_2D")
+    assert graph.tensors[made.inputs[0]].shape[-1] == 4 * copies
+    x = RNG.uniform(-2.5, 2.5, (1, 4, 6, 6)).astype(np.float32)
+    check_both(converted, x, converted.reference({"x": x}).expected[converted.outputs[0].name], 0.01)
+
+
+def test_unsigned_weights_of_other_layers() -> None:
+    """Also of fully connected layers and transposed convolutions; a convolution in groups, which sums over channels of its own, stays float."""
+    q = RNG.integers(0, 256, (4, 4, 3, 3)).astype(np.uint8)
+    constants = {"w/q": q, "v/q": RNG.integers(0, 256, (4, 6)).astype(np.uint8), "w/s": np.float32(0.01), "w/z": np.uint8(90),
+                 "g/q": q[:, :1], "s": np.float32(0.02), "z": np.uint8(128), "t": np.float32(0.5)}
+    nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "a")]
+    nodes += [node("DequantizeLinear", f"{name}/q w/s w/z", name) for name in ("w", "v", "g")]
+    nodes += [node("ConvTranspose", "a w", "c"), node("MatMul", "a v", "d"), node("Conv", "a g", "e", group=4)]
+    for name in "cde":
+        nodes += [node("QuantizeLinear", f"{name} t z", f"{name}/q"), node("DequantizeLinear", f"{name}/q t z", f"{name}/y")]
+    source = model(nodes, [tensor("x", (1, 4, 4, 4))], ["c/y", "d/y", "e/y"], constants, opset=17)
+    converted = convert(source)
+    found = converted.integers
+    assert found is not None
+    assert (found.convolutions, found.products) == ((1, 2), (1, 1))
+    assert ["of a convolution in groups" in text for _, text in found.floats] == [True]
     assert converted.check().passed
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_a_result_that_is_not_rounded_has_16_bits(relu: bool) -> None:
+    """Within a step of what it should be, of the finest grid on which no sum is cut."""
+    lines = [conv("a w bias", "r"), op("Relu", "r", "y")] if relu else [conv("a w bias", "y")]
+    case = Case("wide", lines, "", W, {"bias": np.linspace(-1, 1, 5, dtype=np.float32)})
+    source = network(case, "uint8")
+    converted = convert(source)
+    assert integer_codes(converted) == ["QUANTIZE", "CONV_2D"]
+    found = converted.integers
+    assert found is not None
+    assert not found.floats
+    assert [text for _, text in found.remarks] == ["its result, which is not rounded in the source, has 16 bits"]
+    graph = converted.flatbuffer().model.subgraphs[0]
+    (grid,) = (graph.tensors[o.outputs[0]].quantization for o in graph.operators if o.code == "CONV_2D")
+    assert grid is not None
+    extremes = np.where(np.flip(np.linspace(-1, 1, 4)) > 0, np.float32(-9), np.float32(9)).reshape(1, 4, 1, 1)
+    for x in (RNG.uniform(-2.5, 2.5, (1, 4, 6, 6)).astype(np.float32), np.broadcast_to(extremes, (1, 4, 6, 6)).astype(np.float32)):
+        (wanted,) = runtime(source, {"x": x})  # type: ignore[arg-type]
+        for resolver in RESOLVERS:
+            (result,) = run_file(converted.tflite(), [converted.inputs[0].to_result(x)], resolver)
+            assert np.abs(converted.outputs[0].to_source(result) - wanted).max() <= grid.scales[0]
+
+
+def test_a_result_that_16_bits_would_spoil_stays_float() -> None:
+    w = weights(2, 20000)
+    source = network(Case("long", [op("Gemm", "a w", "y", transB=1)], "", {"w": w}, shape=(1, 20000)), "int8")
+    found = convert(source).integers
+    assert found is not None
+    assert found.products == (0, 1)
+    assert [text for _, text in found.floats] == ["its result is not quantized"]
 
 
 def test_the_interface_may_be_integers() -> None:
