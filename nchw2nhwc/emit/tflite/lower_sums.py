@@ -8,6 +8,7 @@ from nchw2nhwc.emit.tflite.emitter import INT8, INT16, INT32, Emitter
 from nchw2nhwc.emit.tflite.model import OptionValue, Quantization, options, type_number
 from nchw2nhwc.emit.tflite.steps import LARGEST
 from nchw2nhwc.ir import Array, Node
+from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.quantized import Grid
 
 
@@ -29,13 +30,15 @@ def integer_data(e: Emitter, node: Node) -> int:
 
 def integer_weights(e: Emitter, node: Node, array: Array, axis: int = 0) -> int:
     """Weights as int8, with the plan's scale for each position along `axis`, that of the result channels. Those that int8 does not hold are
-    several behind each other along the last axis, the sum of which they are."""
+    the sum of several, which stand behind each other as the data's channels do."""
     sums = e.plan.sums[node]
-    left, parts = sums.whole(array, axis), list[Array]()
-    for _ in range(sums.copies):
-        parts.append(np.clip(left, -LARGEST, LARGEST))
-        left = np.subtract(left, parts[-1])
-    whole = parts[0] if len(parts) == 1 else np.concatenate(parts, -1)
+    whole = sums.whole(array, axis)
+    if sums.copies > 1:
+        left, parts = whole.reshape(*whole.shape[:-1], -1, static(node.input(0).shape[-1], "the number of channels")), list[Array]()
+        for _ in range(sums.copies):
+            parts.append(np.clip(left, -LARGEST, LARGEST))
+            left = np.subtract(left, parts[-1])
+        whole = np.concatenate(parts, -1).reshape(*whole.shape[:-1], -1)
     return e.integer_constant(whole.astype(INT8), Quantization(tuple(sums.steps.tolist()), axis=axis))
 
 

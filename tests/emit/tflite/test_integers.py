@@ -197,8 +197,8 @@ def _weighted(q: Array, scale: Array, zero: Array, opset: int = 21) -> Converted
     (np.full((5, 4, 3, 3), -128, np.int8), 0, 1), (RNG.integers(-8, 8, (5, 4, 3, 3)).astype(ml_dtypes.int4), 0, 1),
     (RNG.integers(0, 16, (5, 4, 3, 3)).astype(ml_dtypes.uint4), 3, 1)])
 def test_weights(q: Array, zero: int, copies: int) -> None:
-    """Unsigned ones are shifted, narrow ones widened; those that reach beyond -127 to 127 are sums, which data that stands several times one
-    behind the other is multiplied with. -128 throughout is -1 throughout."""
+    """Unsigned ones are shifted, narrow ones widened; those beyond -127 to 127 are sums, for data whose channels stand several times one
+    behind the other. -128 throughout is -1 throughout."""
     converted = _weighted(q, np.float32(0.01), np.array(zero, q.dtype))
     found = converted.integers
     assert found is not None
@@ -212,20 +212,22 @@ def test_weights(q: Array, zero: int, copies: int) -> None:
 
 
 def test_unsigned_weights_of_other_layers() -> None:
-    """Also of fully connected layers and transposed convolutions; a convolution in groups, which sums over channels of its own, stays float."""
+    """Also of fully connected layers and transposed convolutions; a convolution in groups stays float."""
     q = RNG.integers(0, 256, (4, 4, 3, 3)).astype(np.uint8)
-    constants = {"w/q": q, "v/q": RNG.integers(0, 256, (4, 6)).astype(np.uint8), "w/s": np.float32(0.01), "w/z": np.uint8(90),
-                 "g/q": q[:, :1], "s": np.float32(0.02), "z": np.uint8(128), "t": np.float32(0.5)}
+    constants = {"w/q": q, "v/q": RNG.integers(0, 256, (4, 6)).astype(np.uint8), "g/q": q[:, :1],
+                 "f/q": RNG.integers(0, 256, (64, 3)).astype(np.uint8), "w/s": np.float32(0.01), "w/z": np.uint8(90),
+                 "s": np.float32(0.02), "z": np.uint8(128), "t": np.float32(0.5)}
     nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "a")]
-    nodes += [node("DequantizeLinear", f"{name}/q w/s w/z", name) for name in ("w", "v", "g")]
-    nodes += [node("ConvTranspose", "a w", "c"), node("MatMul", "a v", "d"), node("Conv", "a g", "e", group=4)]
-    for name in "cde":
+    nodes += [node("DequantizeLinear", f"{name}/q w/s w/z", name) for name in ("w", "v", "g", "f")]
+    nodes += [node("ConvTranspose", "a w", "c"), node("MatMul", "a v", "d"), node("Conv", "a g", "e", group=4),
+              node("Flatten", "a", "b"), node("Gemm", "b f", "h")]
+    for name in "cdeh":
         nodes += [node("QuantizeLinear", f"{name} t z", f"{name}/q"), node("DequantizeLinear", f"{name}/q t z", f"{name}/y")]
-    source = model(nodes, [tensor("x", (1, 4, 4, 4))], ["c/y", "d/y", "e/y"], constants, opset=17)
+    source = model(nodes, [tensor("x", (1, 4, 4, 4))], ["c/y", "d/y", "e/y", "h/y"], constants, opset=17)
     converted = convert(source)
     found = converted.integers
     assert found is not None
-    assert (found.convolutions, found.products) == ((1, 2), (1, 1))
+    assert (found.convolutions, found.products) == ((1, 2), (2, 2))
     assert ["of a convolution in groups" in text for _, text in found.floats] == [True]
     assert converted.check().passed
 
