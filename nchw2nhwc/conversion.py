@@ -259,11 +259,12 @@ def inputs_of(graph: Graph) -> list[tuple[str, str, TensorType, Preprocessing | 
 
 
 def is_quantized(graph: Graph) -> bool:
-    """Whether a source rounds numbers to integers, or to levels, somewhere inside."""
+    """Whether a source rounds numbers to integers, or to levels, somewhere inside; reading it says of those that become arithmetic why."""
     from nchw2nhwc.ops.binary import FakeQuantize
     from nchw2nhwc.ops.quantized import Dequantize, Quantize
 
-    return any(isinstance(node.op, (FakeQuantize, Quantize, Dequantize)) for part in graph.graphs() for node in part.nodes)
+    return any(part.remarks or any(isinstance(node.op, (FakeQuantize, Quantize, Dequantize)) for node in part.nodes)
+               for part in graph.graphs())
 
 
 class _Boundary:

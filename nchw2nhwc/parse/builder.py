@@ -8,7 +8,7 @@ import numpy as np
 
 from nchw2nhwc.errors import Location, UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Shape, Size, product
-from nchw2nhwc.ir.graph import Graph, Origin, Value
+from nchw2nhwc.ir.graph import Graph, Origin, Remark, Value
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.base import Op, UnequalSizesError
 from nchw2nhwc.ops.binary import Arithmetic
@@ -44,6 +44,10 @@ class Builder:
     @property
     def where(self) -> Location:
         return Location(self.graph.source, self.origin.layer, self.origin.type)
+
+    def remark(self, text: str) -> None:
+        """Say something about how the current layer is converted."""
+        self.graph.remarks.append(Remark(self.where, text))
 
     # ---- adding ----------------------------------------------------------------------------------------------------
     def add(self, op: Op, *inputs: Value | None, names: Sequence[str] = ()) -> tuple[Value, ...]:

@@ -101,7 +101,7 @@ def summary(graph: Graph, plan: Plan) -> Integers:
         return sum(node in plan.integer for node in nodes), len(nodes)
 
     floats = tuple((graph.where(each.node), each.reason) for each in plan.floats)
-    remarks = [(remark.where, remark.text) for remark in graph.remarks]
+    remarks = [(remark.where, remark.text) for part in graph.graphs() for remark in part.remarks]
     remarks += [(graph.where(node), "its result, which is not rounded in the source, has 16 bits") for node in plan.wide]
     return Integers(count(CONVOLUTIONS), count((FullyConnected, MatMul)), len(plan.integer), tuple(dict.fromkeys(floats)),
                     tuple(dict.fromkeys(remarks)))
@@ -135,7 +135,7 @@ def plan_integers(graph: Graph) -> Plan:
             mixed |= {id(v) for v in node.outputs if chooses(op)}
         elif isinstance(op, _WEIGHTED):
             plan.floats.append(StaysFloat(node, "its operand is not quantized"))
-    return plan if plan.grids else Plan()
+    return plan if plan.grids or graph.remarks else Plan()
 
 
 def _hold(plan: Plan, node: Node, grid: Grid) -> str:

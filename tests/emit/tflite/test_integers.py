@@ -264,6 +264,22 @@ def test_a_result_that_16_bits_would_spoil_stays_float() -> None:
     assert [text for _, text in found.floats] == ["its result is not quantized"]
 
 
+@pytest.mark.parametrize(("constants", "axis", "reason"), [
+    ({"s": np.full(4, 0.02, np.float32), "z": np.zeros(4, np.uint8)}, 1, "it has several scales"),
+    ({"s": np.float32(0.02), "z": np.uint16(7)}, 1, "its integers are uint16"), ({"z": np.uint8(7)}, 1, "is computed at run time")])
+def test_what_becomes_arithmetic_is_listed(constants: dict[str, object], axis: int, reason: str) -> None:
+    constants = {**constants, "w/q": SQUARE["w"], "w/s": np.float32(0.01), "w/z": np.int8(0)}
+    nodes = [] if "s" in constants else [node("Abs", "x", "m"), node("ReduceMax", "m", "s", keepdims=0)]
+    nodes += [node("QuantizeLinear", "x s z", "q", axis=axis), node("DequantizeLinear", "q s z", "a", axis=axis),
+              node("DequantizeLinear", "w/q w/s w/z", "w"), node("Conv", "a w", "y")]
+    converted = convert(model(nodes, [tensor("x", (1, 4, 6, 6))], constants=constants, opset=21))
+    found = converted.integers
+    assert found is not None
+    assert [(where.type, reason in text) for where, text in found.remarks] == [("QuantizeLinear", True), ("DequantizeLinear", True)]
+    assert [text for _, text in found.floats] == ["its operand is not quantized"]
+    assert converted.check().passed
+
+
 def test_the_interface_may_be_integers() -> None:
     """Inputs and outputs of small integers keep their types, and tell their scales."""
     constants = {"w/q": SQUARE["w"], "w/s": np.float32(0.01), "w/z": np.int8(0), "s": np.float32(0.02), "z": np.uint8(120),

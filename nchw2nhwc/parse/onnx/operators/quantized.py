@@ -73,10 +73,27 @@ def grid_of(scale: Value, zero: Value | None, dtype: DType) -> Grid | None:
     return Grid(step, int(shift), *integer_range(dtype)) if isfinite(step) and step > 0 else None
 
 
+def _say_why(b: LayerBuilder, scale: Value, zero: Value | None, dtype: DType) -> None:
+    """Why numbers are no grid, and so computed in float."""
+    if scale.const is None or (zero is not None and zero.const is None):
+        reason = "its scale or zero point is computed at run time"
+    elif max(scale.const.size, 1 if zero is None or zero.const is None else zero.const.size) > 1:
+        reason = "it has several scales, which TFLite has for weights only"
+    elif dtype not in (INT8, UINT8):
+        reason = f"its integers are {dtype.name}, which no integer kernel takes"
+    else:
+        reason = f"its scale is {float(scale.const.reshape(-1)[0]):g}, or in another precision than its data"
+    b.remark(f"stays arithmetic in float: {reason}")
+
+
 def real_of(b: LayerBuilder, x: Value, scale: Value, zero: Value | None) -> Value:
     """(x - zero point) * scale in float32, for a scale and zero point that broadcast to x."""
     grid = None if x.is_const else grid_of(scale, zero, x.type.dtype)
-    return dequantized(b, x, scale, zero) if grid is None else b.add1(Dequantize(grid), x)
+    if grid is not None:
+        return b.add1(Dequantize(grid), x)
+    if not x.is_const:
+        _say_why(b, scale, zero, x.type.dtype)
+    return dequantized(b, x, scale, zero)
 
 
 def quantized_of(b: LayerBuilder, real: Value, scale: Value, zero: Value | None, dtype: DType) -> Value:
@@ -84,6 +101,8 @@ def quantized_of(b: LayerBuilder, real: Value, scale: Value, zero: Value | None,
     grid = grid_of(scale, zero, dtype)
     if grid is not None and real.type.dtype == scale.type.dtype == FLOAT32:
         return b.add1(Quantize(grid, dtype), real)
+    if not real.is_const:
+        _say_why(b, scale, zero, dtype)
     return stored(b, b.add1(Div(), real, scale), zero, dtype)
 
 
@@ -236,6 +255,7 @@ def qlinear_matmul(b: LayerBuilder, a: Value, a_scale: Value, a_zero_point: Valu
     if kind_of(a.type.dtype) != "integer":
         raise UnsupportedError(f"QLinearMatMul of {a.type.dtype.name} is not supported", b.where)
     if grid_of(a_scale, a_zero_point, a.type.dtype) is None:
+        _say_why(b, a_scale, a_zero_point, a.type.dtype)
         sums = matmul(b, centred(b, a, _rows(b, a_zero_point)), centred(b, right, _columns(b, b_zero_point)))
         return rescaled(b, sums, (_rows(b, a_scale), _columns(b, b_scale)), y_scale, y_zero_point, y_zero_point.type.dtype)
     left = real_of(b, a, _rows(b, a_scale), _rows(b, a_zero_point))
