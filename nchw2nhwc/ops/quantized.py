@@ -39,6 +39,11 @@ class Grid:
         """The largest number."""
         return (self.high - self.zero_point) * self.scale
 
+    @property
+    def bits(self) -> int:
+        """Of the signed integers that hold it: 8, or 16."""
+        return 8 if self.low >= -128 and self.high <= 127 else 16
+
     def shifted(self, by: int) -> Grid:
         """The same numbers for integers that are larger by `by`."""
         return Grid(self.scale, self.zero_point + by, self.low + by, self.high + by)

@@ -52,8 +52,10 @@ def data_operands(node: Node) -> tuple[int, ...]:
 
 
 def signed(grid: Grid) -> Grid:
-    """The same numbers for integers that int8 holds."""
-    return grid.shifted(-128) if grid.high > 127 else grid
+    """The same numbers for integers that int8 holds, or int16."""
+    if grid.low < 0:
+        return grid
+    return grid.shifted(-(1 << 15)) if grid.high > 255 else grid.shifted(-128) if grid.high > 127 else grid
 
 
 @QUANTIZATION.on(Dequantize)
@@ -95,7 +97,7 @@ def twice(rw: Rewriter, node: Node, op: QuantizeDequantize | Quantize) -> Value:
 
 @QUANTIZATION.on(FakeQuantize)
 def one_range(rw: Rewriter, node: Node, op: FakeQuantize) -> Value:
-    """FakeQuantize of a whole tensor to one range of at most 256 levels, of which zero is (nearly) one."""
+    """FakeQuantize of a whole tensor to one range of at most 256 levels, of which zero is (nearly) one; 65536 with zero in the middle."""
     reason = _not_carried(node, op)
     if reason:
         raise Mismatch(reason)
@@ -136,13 +138,15 @@ def _not_carried(node: Node, op: FakeQuantize) -> str:
     low, high, out_low, out_high = (np.asarray(b, np.float64).reshape(-1) for b in bounds if b is not None)
     if max(a.size for a in (low, high, out_low, out_high)) > 1:
         return "it has a range for each channel, which TFLite has for weights only"
-    if op.levels > 256:
-        return f"it has {op.levels} levels, more than 8 bits hold"
+    if op.levels > 1 << 16:
+        return f"it has {op.levels} levels, more than 16 bits hold"
     if not low < high or (low, high) != (out_low, out_high):
         return "it maps one range to another"
     grid, shift = _grid(node, op)
     if not grid.low <= grid.zero_point <= grid.high or abs(shift) > LARGEST_SHIFT:
         return f"zero is none of its levels from {low[0]:g} to {high[0]:g}"
+    if grid.bits == 16 and grid.zero_point:
+        return f"it has {op.levels} levels, more than 8 bits hold, and zero is not the middle one, as it is for integers of 16 bits"
     return ""
 
 

@@ -79,7 +79,8 @@ def _fake(net: Net, x: Value, low: object, high: object, levels: int = 256) -> V
 
 
 @pytest.mark.parametrize(("low", "high", "levels", "zero"), [
-    (0.0, 2.55, 256, -128), (-1.28, 1.27, 256, 0), (-1.27, 1.27, 255, 0), (-1.0, 3.0, 5, -1), (-2.55, 0.0, 256, 127), (0.0, 1.0, 2, -1)])
+    (0.0, 2.55, 256, -128), (-1.28, 1.27, 256, 0), (-1.27, 1.27, 255, 0), (-1.0, 3.0, 5, -1), (-2.55, 0.0, 256, 127), (0.0, 1.0, 2, -1),
+    (-3.2768, 3.2767, 65536, 0)])
 def test_one_range(low: float, high: float, levels: int, zero: int) -> None:
     net, x = _net(4, 50)
     net.output(net(Exp(), _fake(net, x, low, high, levels)))
@@ -91,7 +92,8 @@ def test_one_range(low: float, high: float, levels: int, zero: int) -> None:
 
 
 @pytest.mark.parametrize(("low", "high", "levels"), [
-    (0.5, 2.5, 256), (-1.0, 1.004, 256), (1.0, 0.0, 256), (0.0, 1.0, 300), (np.zeros((3, 1)), np.arange(1.0, 4.0).reshape(3, 1), 256)])
+    (0.5, 2.5, 256), (-1.0, 1.004, 256), (1.0, 0.0, 256), (0.0, 1.0, 300), (0.0, 6.5535, 65536),
+    (np.zeros((3, 1)), np.arange(1.0, 4.0).reshape(3, 1), 256)])
 def test_other_ranges_stay(low: object, high: object, levels: int) -> None:
     net, x = _net(3, 50)
     net.output(_fake(net, x, low, high, levels))

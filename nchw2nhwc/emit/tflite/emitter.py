@@ -50,7 +50,7 @@ def refused_type(code: str, dtype: DType) -> str:
 
 def integer_type(grid: Grid) -> DType:
     """The element type that holds the integers of a grid."""
-    return INT8 if grid.high <= 127 else INT16
+    return INT8 if grid.bits == 8 else INT16
 
 
 def _quantization(grid: Grid) -> Quantization:
@@ -168,7 +168,7 @@ class Emitter:
             grid = self.plan.constants.get(id(value))
             assert value.const is not None, f"{value!r} is used before it is made"
             assert grid is not None, f"{value!r} has no grid"
-            self._held[id(value)] = self.integer_constant(grid.quantize(value.const).astype(INT8), grid)
+            self._held[id(value)] = self.integer_constant(grid.quantize(value.const).astype(integer_type(grid)), grid)
         return self._held[id(value)]
 
     def tell(self, tensor: int, grid: Grid) -> None:

@@ -29,6 +29,7 @@ _LARGEST_UNSIGNED = 255
 _NOTHING = 1 / 1024
 """Weights whose products cannot sum up to this part of a step of the result do nothing: some networks have dead channels of 1e-10."""
 _WIDE = (1 << 15) - 1
+_BITS = "its operand has 16 bits and its result 8, for which there is no kernel"
 LEAST_WIDE = 50.0
 """Decibels that results of 16 bits have to have over their rounding, for data that fills an eighth of its range on the average."""
 
@@ -45,7 +46,7 @@ class Sums:
     @property
     def is_wide(self) -> bool:
         """Whether results, and so the data, have 16 bits."""
-        return self.result.high == _WIDE
+        return self.result.bits == 16
 
     def whole(self, weights: Array, axis: int) -> Array:
         """Weights as whole numbers; `axis` is that of the result channels."""
@@ -59,7 +60,9 @@ def rounded_sums(node: Node, data: Grid, result: Grid) -> Sums | str:
     if isinstance(found, str):
         return found
     steps, copies = found
-    if (steps * data.scale >= _LARGEST_RATIO * result.scale).any():
+    if data.bits > result.bits:
+        return _BITS
+    if result.bits == 8 and (steps * data.scale >= _LARGEST_RATIO * result.scale).any():
         return "the scale of its result is too small beside that of its products"
     return Sums(steps, copies, result)
 
@@ -67,14 +70,16 @@ def rounded_sums(node: Node, data: Grid, result: Grid) -> Sums | str:
 def wide_sums(node: Node, data: Grid) -> Sums | str:
     """The same with a result of 16 bits."""
     op = node.op
-    if not isinstance(op, (Conv, FullyConnected)) or (isinstance(op, Conv) and op.groups != 1):
+    if not isinstance(op, (Conv, FullyConnected)) or not has_fast_sums(node):
         return "kernels of 16 bits for it are slow"
+    if data.bits == 16:
+        return "16 bits for all that its sums can be would be coarser than what the source rounds to"
     found = _weights(node, data, 0.0)
     if isinstance(found, str):
         return found
     steps, copies = found
     w, bias = _rows(node), _bias(node)
-    if ((np.abs(w).sum(axis=1) * max(-data.min, data.max) + np.abs(bias)) / (steps * data.scale) >= _LARGEST_SUM).any():
+    if not sums_fit(node, data, steps):
         return "sums of its products may have more than 32 bits"
     above, below = np.maximum(w, 0).sum(axis=1), np.minimum(w, 0).sum(axis=1)
     most, least = above * data.max + below * data.min + bias, above * data.min + below * data.max + bias
@@ -86,6 +91,17 @@ def wide_sums(node: Node, data: Grid) -> Sums | str:
     if usual <= 0 or 10 * log10(usual / (scale * scale / 12)) < LEAST_WIDE:
         return f"16 bits for all that its sums can be would leave less than {LEAST_WIDE:g} dB"
     return Sums(steps, copies, Grid(scale, 0, -_WIDE - 1, _WIDE))
+
+
+def has_fast_sums(node: Node) -> bool:
+    """Whether sums of 32 bits, for which kernels of 16 bits are fast, can be asked for."""
+    return isinstance(node.op, FullyConnected) or (isinstance(node.op, Conv) and node.op.groups == 1)
+
+
+def sums_fit(node: Node, data: Grid, steps: Doubles) -> bool:
+    """Whether no sum of products can have more than 32 bits."""
+    largest = np.abs(_rows(node)).sum(axis=1) * max(-data.min, data.max) + np.abs(_bias(node))
+    return bool((largest < _LARGEST_SUM * steps * data.scale).all())
 
 
 def _rows(node: Node) -> Doubles:

@@ -19,9 +19,10 @@ from nchw2nhwc.ir import Graph, Node, Value
 from nchw2nhwc.ops import activation_functions as act
 from nchw2nhwc.ops import binary, elementwise, reduce
 from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
-from nchw2nhwc.ops.movement import Pad
-from nchw2nhwc.ops.pooling import AvgPool
+from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
+from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.quantized import FLOAT32, Dequantize, Grid, Quantize, QuantizeDequantize
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
@@ -30,6 +31,10 @@ from nchw2nhwc.passes.quantization import chooses, data_operands, signed
 CONVOLUTIONS: tuple[type[Op], ...] = (Conv, ConvTranspose)
 _WEIGHTED: tuple[type[Op], ...] = (*CONVOLUTIONS, FullyConnected)
 
+_CHOOSING_16: tuple[type[Op], ...] = (Reshape, Transpose, Slice, Split, Concat, Gather, MaxPool, Resize, Pad, act.Relu)
+"""Those that only choose among elements and have kernels of 16 bits."""
+_ONLY_8: tuple[type[Op], ...] = (binary.PRelu, act.HardSwish)
+_NO_16 = "there is no kernel of 16 bits for it"
 _BROADCAST_RANK = 4
 """Axes up to which integer kernels of ADD, SUB and MUL broadcast."""
 
@@ -48,7 +53,7 @@ class Plan:
     """What is held as integers."""
 
     grids: dict[int, Grid] = field(default_factory=dict)
-    """The grid of every value that is held as int8, by its identity."""
+    """The grid of every value that is held as int8 or int16, by its identity."""
     integer: dict[Node, Grid] = field(default_factory=dict)
     """The nodes that integer kernels compute, with the grid of their results."""
     sums: dict[Node, Sums] = field(default_factory=dict)
@@ -63,7 +68,7 @@ class Plan:
 
     def tell(self, value: Value, grid: Grid) -> bool:
         """Whether the integers of a value can be said to be on a grid: those of an input that is not said to be on another one."""
-        if value.producer is not None or value.is_const or value.type.dtype.name not in ("int8", "uint8"):
+        if value.producer is not None or value.is_const or value.type.dtype.name not in ("int8", "uint8", "int16"):
             return False
         return self.told.setdefault(id(value), grid) == grid
 
@@ -152,6 +157,8 @@ def _choose(plan: Plan, graph: Graph, node: Node) -> str:
         return "its operands are quantized in different ways, or some are not"
     if isinstance(node.op, Pad) and node.op.mode == "constant" and not pads_with(node, node.op.value, grid):
         return f"it pads with {node.op.value:g}, which is not among the quantized numbers"
+    if grid.bits == 16 and not isinstance(node.op, _CHOOSING_16):
+        return _NO_16
     return _hold(plan, node, grid)
 
 
@@ -166,7 +173,17 @@ def _compute(plan: Plan, graph: Graph, node: Node) -> str:
         if _widened(plan, node):
             return ""
         return "its readers quantize its result in different ways, or some do not" if rounded else "its result is not quantized"
-    return kernel(plan, node, result) or _hold(plan, node, result)
+    return kernel(plan, node, result) or _bits(plan, node, result) or _hold(plan, node, result)
+
+
+def _bits(plan: Plan, node: Node, result: Grid) -> str:
+    """Why the numbers of bits are none that a kernel has; convolutions and the like have seen to that."""
+    found = {grid.bits for grid in map(plan.grid, node.inputs) if grid is not None}
+    if isinstance(node.op, _WEIGHTED):
+        return ""
+    if found != {result.bits}:
+        return "its operands and its result have different numbers of bits"
+    return _NO_16 if result.bits == 16 and isinstance(node.op, _ONLY_8) else ""
 
 
 def _widened(plan: Plan, node: Node) -> bool:
@@ -211,10 +228,10 @@ def _pairwise(plan: Plan, node: Node, result: Grid) -> str:
     shapes = [node.input(k).shape for k in (0, 1)]
     if shapes[0] != shapes[1] and max(map(len, shapes)) > _BROADCAST_RANK:
         return f"integer kernels broadcast at most {_BROADCAST_RANK} axes"
-    return _constants(plan, node, (0, 1))
+    return _constants(plan, node, (0, 1), result)
 
 
-def _constants(plan: Plan, node: Node, operands: Sequence[int]) -> str:
+def _constants(plan: Plan, node: Node, operands: Sequence[int], result: Grid) -> str:
     """Constant operands on a grid of their own, all others held as integers."""
     found: dict[int, Grid] = {}
     for value in map(node.input, operands):
@@ -222,7 +239,8 @@ def _constants(plan: Plan, node: Node, operands: Sequence[int]) -> str:
             steps = steps_of(value.const.reshape(1, -1))
             if steps is None:
                 return "its constant operand is not quantized"
-            found[id(value)] = Grid(float(steps[0]) or 1.0, 0, -LARGEST, LARGEST)
+            least, most = (-LARGEST, LARGEST) if result.bits == 8 else (result.low, result.high)
+            found[id(value)] = Grid(float(steps[0]) or 1.0, 0, least, most)
         elif id(value) not in plan.grids:
             return "not all of its operands are quantized"
     plan.constants.update(found)
@@ -236,7 +254,7 @@ def _product(plan: Plan, node: Node, result: Grid) -> str:
 
 @_kernel(binary.PRelu)
 def _slopes(plan: Plan, node: Node, result: Grid) -> str:
-    return _constants(plan, node, (0, 1))
+    return _constants(plan, node, (0, 1), result)
 
 
 @_kernel(AvgPool, Resize)
@@ -250,10 +268,12 @@ def _any_grid(plan: Plan, node: Node, result: Grid) -> str:
 
 
 def _fixed(scale: float, zero_point: int) -> _Kernel:
+    """Of results of 8 bits; those of 16 are 1/32768."""
     def check(plan: Plan, node: Node, result: Grid) -> str:
-        if result == Grid(scale, zero_point, -128, 127):
+        only = Grid(scale, zero_point, -128, 127) if result.bits == 8 else Grid(1 / (1 << 15), 0, -(1 << 15), (1 << 15) - 1)
+        if result == only:
             return ""
-        return f"its integer kernel has results of scale {scale:g} and zero point {zero_point} only"
+        return f"its integer kernel has results of scale {only.scale:g} and zero point {only.zero_point} only"
     return check
 
 

@@ -42,7 +42,8 @@ def _arithmetic(cls: type[binary.Arithmetic], code: str, table: str) -> None:
         return refused_activation(node, op.activation) or kernel(code)(node, op)
 
     def lower(e: Emitter, node: Node, op: binary.Arithmetic) -> None:
-        e.op(code, e.operands(node), [e.out(node)], options(table, fusedActivationFunction=FUSED[op.activation]))
+        any_scale = {"potScaleInt16": False} if e.integer is not None and code in ("ADD", "SUB") else {}
+        e.op(code, e.operands(node), [e.out(node)], options(table, fusedActivationFunction=FUSED[op.activation], **any_scale))
     lowering(cls, refuse)(lower)
 
 

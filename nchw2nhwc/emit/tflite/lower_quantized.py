@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import FLOAT32, INT8, Emitter, refused_type
+from nchw2nhwc.emit.tflite.emitter import FLOAT32, Emitter, integer_type, refused_type
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
@@ -21,12 +21,12 @@ def _refused(node: Node, op: QuantizeDequantize) -> str:
 @lowering(QuantizeDequantize, _refused)
 def quantize_dequantize(e: Emitter, node: Node, op: QuantizeDequantize) -> None:
     """The integers; whoever reads real numbers gets them by DEQUANTIZE."""
-    e.hold(node.output, _integers(e, node.input(0), signed(op.grid), INT8))
+    e.hold(node.output, _integers(e, node.input(0), signed(op.grid)))
 
 
 def _quantizes(node: Node, op: Quantize) -> str:
-    known = op.dtype.name in ("int8", "uint8") and node.input(0).type.dtype == FLOAT32
-    return "" if known else f"QUANTIZE makes integers of 8 bits of float32, not {op.dtype.name} of {node.input(0).type.dtype.name}"
+    known = op.dtype.name in ("int8", "uint8", "int16") and node.input(0).type.dtype == FLOAT32
+    return "" if known else f"QUANTIZE makes int8, uint8 and int16 of float32, not {op.dtype.name} of {node.input(0).type.dtype.name}"
 
 
 @lowering(Quantize, _quantizes)
@@ -35,8 +35,9 @@ def quantize(e: Emitter, node: Node, op: Quantize) -> None:
     e.let(node.output, _integers(e, node.input(0), op.grid, op.dtype))
 
 
-def _integers(e: Emitter, x: Value, grid: Grid, dtype: DType) -> int:
+def _integers(e: Emitter, x: Value, grid: Grid, wanted: DType | None = None) -> int:
     """The integers of a value on a grid: those that it is held by, or QUANTIZE of them or of the real numbers."""
+    dtype = integer_type(grid) if wanted is None else wanted
     held = e.plan.grid(x) if not x.is_const else None
     if held is not None and held == grid:
         tensor = e.held(x)
@@ -58,7 +59,8 @@ def dequantize(e: Emitter, node: Node, op: Dequantize) -> None:
     if e.plan.grid(node.output) is not None:
         tensor = e.of(x)
         e.tell(tensor, grid)
-        e.hold(node.output, tensor if x.type.dtype == INT8 else e.quantized(tensor, signed(grid), INT8))
+        kept = x.type.dtype == integer_type(signed(grid))
+        e.hold(node.output, tensor if kept else e.quantized(tensor, signed(grid), integer_type(signed(grid))))
         return
     whole = e.cast(e.of(x), FLOAT32)
     shift = e.const(np.asarray(grid.zero_point, np.float32))

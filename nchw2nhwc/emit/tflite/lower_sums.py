@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import INT8, INT16, INT32, Emitter
+from nchw2nhwc.emit.tflite.emitter import INT8, INT16, INT32, INT64, Emitter, integer_type
+from nchw2nhwc.emit.tflite.integer_sums import has_fast_sums, sums_fit
 from nchw2nhwc.emit.tflite.model import OptionValue, Quantization, options, type_number
 from nchw2nhwc.emit.tflite.steps import LARGEST
 from nchw2nhwc.ir import Array, Node
@@ -19,10 +20,10 @@ def integer_data(e: Emitter, node: Node) -> int:
     if key not in e.summands:
         tensor = e.held(x)
         if sums.copies > 1:
-            joined = e.integers(INT8, (*x.shape[:-1], x.shape[-1] * sums.copies), grid)
+            joined = e.integers(integer_type(grid), (*x.shape[:-1], x.shape[-1] * sums.copies), grid)
             e.plain("CONCATENATION", [tensor] * sums.copies, [joined], options("ConcatenationOptions", axis=x.rank - 1))
             tensor = joined
-        if sums.is_wide:
+        if sums.is_wide and grid.bits == 8:
             tensor = e.quantized(tensor, Grid(grid.scale, 0, -(1 << 15), (1 << 15) - 1), INT16)
         e.summands[key] = tensor
     return e.summands[key]
@@ -43,18 +44,21 @@ def integer_weights(e: Emitter, node: Node, array: Array, axis: int = 0) -> int:
 
 
 def integer_bias(e: Emitter, node: Node, bias: Array | None) -> int:
-    """A bias (zeros for None) as int32, in units of the products of data and weights."""
+    """A bias (zeros for None) in units of the products of data and weights: int32, or int64 where sums have so many bits."""
     units = e.plan.sums[node].steps * e.plan.operand(node, 0).scale
-    whole = np.zeros(len(units), np.int32) if bias is None else np.rint(np.divide(bias, units)).astype(np.int32)
+    dtype = INT64 if e.plan.sums[node].is_wide and not wide_options(e, node) else INT32
+    whole = np.zeros(len(units), dtype) if bias is None else np.rint(np.divide(bias, units)).astype(dtype)
     return e.integer_constant(whole, Quantization(tuple(units.tolist())))
 
 
 def wide_options(e: Emitter, node: Node) -> dict[str, OptionValue]:
-    """What the options of an operator have to say when its results have 16 bits: that sums have 32, for which there are fast kernels."""
-    return {"quantizedBiasType": type_number(INT32)} if e.integer and e.plan.sums[node].is_wide else {}
+    """What the options of an operator have to say when its results have 16 bits and its sums 32, for which there are fast kernels."""
+    if not e.integer or not e.plan.sums[node].is_wide or not has_fast_sums(node):
+        return {}
+    fit = sums_fit(node, e.plan.operand(node, 0), e.plan.sums[node].steps)
+    return {"quantizedBiasType": type_number(INT32)} if fit else {}
 
 
 def needs_all_channels(e: Emitter, node: Node) -> bool:
-    """Whether a result channel of an integer convolution of one channel reads several, or has 16 bits: not what depthwise ones are for."""
-    sums = e.plan.sums[node]
-    return sums.copies > 1 or sums.is_wide
+    """Whether a result channel of an integer convolution of one channel reads several, or may have 16 bits fast: not for depthwise ones."""
+    return e.plan.sums[node].copies > 1 or bool(wide_options(e, node))

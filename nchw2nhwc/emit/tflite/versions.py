@@ -40,6 +40,11 @@ TYPE_VERSIONS: Mapping[str, Mapping[str, int]] = {
 }
 """Versions that an element type of the data operand needs."""
 
+QUANTIZED_16: Mapping[str, int] = _by_type(
+    "ADD:3 SUB:5 MUL:4 CONV_2D:4 DEPTHWISE_CONV_2D:5 FULLY_CONNECTED:7 AVERAGE_POOL_2D:3 LOGISTIC:3 TANH:3 SOFTMAX:3 BATCH_MATMUL:3 "
+    "LEAKY_RELU:2 RELU:3")
+"""Versions that integers of 16 bits on a grid need, where those without one need others or are not known."""
+
 CAST_VERSIONS: Mapping[str, int] = {"UINT32": 2, "INT8": 3, "UINT16": 4, "FLOAT64": 5, "FLOAT16": 5, "BFLOAT16": 7}
 """Versions that a type on either side of a CAST needs."""
 
@@ -94,7 +99,10 @@ def version_of(code: str, operands: Sequence[Tensor | None], results: Sequence[T
     if code == "CAST":
         return max(CAST_VERSIONS.get(TYPES[t.dtype], 1) for t in (*operands, *results) if t is not None)
     data = operands[DATA_OPERANDS.get(code, 0)]
-    found = [1 if data is None else TYPE_VERSIONS.get(TYPES[data.dtype], {}).get(code, 1)]
+    by_type = {} if data is None else TYPE_VERSIONS.get(TYPES[data.dtype], {})
+    if data is not None and data.dtype == "int16" and data.quantization is not None:
+        by_type = {**by_type, **QUANTIZED_16}
+    found = [by_type.get(code, 1)]
     found += [number for number, needs in RULES.get(code, ()) if needs(operands, options)]
     if code == "QUANTIZE" and results[0].dtype == "int16":
         found.append(2)

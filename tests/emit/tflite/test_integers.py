@@ -22,7 +22,9 @@ from tests.parse.onnx.models import Dims, model, node, runtime, tensor
 RNG = np.random.default_rng(5)
 SCALES = {"a": 0.021, "b": 0.033, "c": 0.05, "d": 1 / 256, "e": 1 / 128}
 """One for each quantized tensor of a case, by the letter that its name begins with."""
-ZEROS = {"uint8": {"a": 120, "b": 131, "c": 128, "d": 0, "e": 128}, "int8": {"a": -8, "b": 3, "c": 0, "d": -128, "e": 0}}
+SCALES_16 = {"a": 0.0003, "b": 0.0005, "c": 0.0007, "d": 1 / 32768, "e": 1 / 32768}
+ZEROS = {"int16": dict.fromkeys("abcde", 0), "uint16": dict.fromkeys("abcde", 1 << 15),
+         "uint8": {"a": 120, "b": 131, "c": 128, "d": 0, "e": 128}, "int8": {"a": -8, "b": 3, "c": 0, "d": -128, "e": 0}}
 
 
 def weights(*shape: int) -> Array:
@@ -45,6 +47,8 @@ class Case:
     shape: Dims = (1, 4, 6, 6)
     reasons: str = ""
     axis: int = 0
+    has_16_bits: bool = True
+    """Whether the same holds for integers of 16 bits."""
 
     def __str__(self) -> str:
         return self.name
@@ -105,12 +109,12 @@ CASES = [
     Case("sigmoid to another scale", [op("Sigmoid", "a", "b")], "", reasons="results of scale 0.00390625 and zero point -128 only"),
     Case("tanh", [op("Tanh", "a", "e")], "TANH"),
     Case("softmax", [op("Softmax", "a", "d", axis=1)], "SOFTMAX", shape=(3, 6)),
-    Case("hard swish", [op("HardSwish", "a", "b")], "HARD_SWISH"),
+    Case("hard swish", [op("HardSwish", "a", "b")], "HARD_SWISH", has_16_bits=False),
     Case("leaky relu", [op("LeakyRelu", "a", "b", alpha=0.1)], "LEAKY_RELU"),
     Case("a result in float of a conv in groups", [conv(result="y", group=2)], "", {"w": weights(6, 2, 3, 3)},
          reasons="its result is not quantized"),
     Case("a result in two scales", [conv(result="r"), op("Identity", "r", "b"), op("Identity", "r", "c"), op("Add", "b c", "c1")],
-         "QUANTIZE CONV_2D ADD", W),
+         "QUANTIZE CONV_2D ADD", W, has_16_bits=False),
     Case("a result in two scales of a conv in groups", [conv(result="r", group=2), op("Identity", "r", "b"), op("Identity", "r", "c"),
                                                         op("Add", "b c", "c1")], "ADD", {"w": weights(6, 2, 3, 3)},
          reasons="its readers quantize its result in different ways"),
@@ -124,7 +128,7 @@ def network(case: Case, dtype: str) -> object:
     """The case in ONNX: QuantizeLinear and DequantizeLinear behind everything that is quantized."""
     nodes: list[NodeProto] = []
     constants: dict[str, object] = dict(case.plain)
-    for letter, scale in SCALES.items():
+    for letter, scale in (SCALES if dtype in ("int8", "uint8") else SCALES_16).items():
         constants |= {f"{letter}/s": np.float32(scale), f"{letter}/z": np.array(ZEROS[dtype][letter], dtype)}
     for name, array in case.weights.items():
         size = array.shape[case.axis]
@@ -141,7 +145,7 @@ def network(case: Case, dtype: str) -> object:
         is_rounded = result[0] in SCALES
         nodes.append(node(kind, operands, f"{result}/real" if is_rounded else result, **attributes))
         nodes += rounded(f"{result}/real", result) if is_rounded else []
-    return model(nodes, [tensor("x", case.shape)], [case.lines[-1][2].split()[-1]], constants, opset=19)
+    return model(nodes, [tensor("x", case.shape)], [case.lines[-1][2].split()[-1]], constants, opset=21)
 
 
 def integer_codes(converted: Converted) -> list[str]:
@@ -166,6 +170,26 @@ def check_both(converted: Converted, x: Array, wanted: Array, step: float, most:
         assert np.sum(off > 0.01 * step) <= max(2, 0.3 * off.size), resolver
 
 
+def _inputs(case: Case) -> Array:
+    return np.random.default_rng(0).uniform(-2.5, 2.5, [int(size) for size in case.shape if isinstance(size, int)]).astype(np.float32)
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "int16"])
+@pytest.mark.parametrize("case", [case for case in CASES if case.has_16_bits], ids=str)
+def test_networks_of_16_bits(case: Case, dtype: str) -> None:
+    """As with 8, where zero is in the middle; kernels of 16 bits round products twice."""
+    source = network(case, dtype)
+    converted = convert(source)
+    assert integer_codes(converted) == case.codes.split()
+    x = _inputs(case)
+    (wanted,) = runtime(source, {"x": x})  # type: ignore[arg-type]
+    content = converted.tflite()
+    for resolver in RESOLVERS:
+        (result,) = run_file(content, [converted.inputs[0].to_result(x)], resolver)
+        off = np.abs(converted.outputs[0].to_source(result).astype(np.float64) - wanted)
+        assert off.max() <= 2.01 * SCALES_16.get(case.lines[-1][2][0], 1e-4), resolver
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_networks(case: Case, dtype: str) -> None:
@@ -175,7 +199,7 @@ def test_networks(case: Case, dtype: str) -> None:
     found = converted.integers
     assert found is not None
     assert [text for _, text in found.floats if case.reasons in text] if case.reasons else not found.floats
-    x = np.random.default_rng(0).uniform(-2.5, 2.5, [int(size) for size in case.shape if isinstance(size, int)]).astype(np.float32)
+    x = _inputs(case)
     (wanted,) = runtime(source, {"x": x})  # type: ignore[arg-type]
     last = case.lines[-1][2]
     check_both(converted, x, wanted, SCALES.get(last[0], 1e-4), 1 if len(case.lines) == 1 else 2)
@@ -266,7 +290,7 @@ def test_a_result_that_16_bits_would_spoil_stays_float() -> None:
 
 @pytest.mark.parametrize(("constants", "axis", "reason"), [
     ({"s": np.full(4, 0.02, np.float32), "z": np.zeros(4, np.uint8)}, 1, "it has several scales"),
-    ({"s": np.float32(0.02), "z": np.uint16(7)}, 1, "its integers are uint16"), ({"z": np.uint8(7)}, 1, "is computed at run time")])
+    ({"s": np.float32(0.02), "z": np.uint16(7)}, 1, "its zero point is not 32768"), ({"z": np.uint8(7)}, 1, "is computed at run time")])
 def test_what_becomes_arithmetic_is_listed(constants: dict[str, object], axis: int, reason: str) -> None:
     constants = {**constants, "w/q": SQUARE["w"], "w/s": np.float32(0.01), "w/z": np.int8(0)}
     nodes = [] if "s" in constants else [node("Abs", "x", "m"), node("ReduceMax", "m", "s", keepdims=0)]
@@ -317,10 +341,11 @@ def _openvino(tmp_path: Path, *, data: tuple[object, object], result: tuple[floa
 @pytest.mark.parametrize(("data", "result", "levels", "floats"), [
     ((0.0, 2.55), (0.0, 4.0), 256, ""), ((-1.28, 1.27), (-2.56, 2.54), 256, ""), ((0.0, 2.55), (0.0, 4.0), 16, ""),
     ((-1.28, 1.27), (-2.54, 2.54), 255, ""), ((-1.28, 1.2704), (-2.56, 2.5405), 256, ""),
+    ((-1.28, 1.27), (-13.1072, 13.1068), 65536, ""),
     ((0.5, 2.5), (0.0, 4.0), 256, "zero is none of its levels"),
     (([[[[0.0]], [[0.0]], [[0.0]]]], [[[[1.0]], [[2.0]], [[3.0]]]]), (0.0, 4.0), 256, "a range for each channel")])
 def test_fake_quantize(data: tuple[object, object], result: tuple[float, float], levels: int, floats: str, tmp_path: Path) -> None:
-    """Of 256 levels and fewer, unsigned and signed, also where zero is nearly a level; others stay arithmetic, with their reason."""
+    """Of 256 levels and fewer, and of 65536, unsigned and signed, also where zero is nearly a level; others stay arithmetic, as listed."""
     converted = _openvino(tmp_path, data=data, result=result, levels=levels)
     found = converted.integers
     assert found is not None

@@ -1,8 +1,8 @@
 """Quantized numbers as the real numbers that they stand for, and sums of products of small integers.
 
 A quantized number q of a tensor stands for (q - zero point) * scale, where both have one element for the whole tensor, for each position
-along an axis, or for each block of positions. Data of 8 bits with one scale for the whole tensor becomes Quantize and Dequantize, so that
-its integers can be kept. Everything else is arithmetic in float32: differences of integers of up to 16 bits are exact in it.
+along an axis, or for each block of positions. Data of 8 or 16 bits with one scale for the whole tensor becomes Quantize and Dequantize, so
+that its integers can be kept. Everything else is arithmetic in float32: differences of integers of up to 16 bits are exact in it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
 from nchw2nhwc.parse.onnx.tensors import element_type
 
 FLOAT32, INT32, UINT8, INT8 = (np.dtype(t) for t in (np.float32, np.int32, np.uint8, np.int8))
+ZEROS = {"int16": 0, "uint16": 1 << 15}
+"""The zero points that integers of 16 bits have in TFLite."""
 
 EXACT = 1 << 23
 """Sums of whole numbers below this are exact in float32, and stay so when a zero point becomes a bias: half of what float32 can hold."""
@@ -65,11 +67,13 @@ def dequantized(b: LayerBuilder, x: Value, scale: Value, zero: Value | None) -> 
 
 
 def grid_of(scale: Value, zero: Value | None, dtype: DType) -> Grid | None:
-    """The grid of numbers of 8 bits with one constant scale and zero point; None for any others."""
+    """The grid of numbers of 8 bits with one constant scale and zero point, or of 16 bits with zero in the middle; None for any others."""
     parts = [scale.const, np.zeros((), dtype) if zero is None else zero.const]
-    if dtype not in (INT8, UINT8) or any(part is None or part.size != 1 for part in parts):
+    if (dtype not in (INT8, UINT8) and dtype.name not in ZEROS) or any(part is None or part.size != 1 for part in parts):
         return None
     step, shift = (float(part.reshape(-1)[0]) for part in parts if part is not None)
+    if shift != ZEROS.get(dtype.name, shift):
+        return None
     return Grid(step, int(shift), *integer_range(dtype)) if isfinite(step) and step > 0 else None
 
 
@@ -79,6 +83,8 @@ def _say_why(b: LayerBuilder, scale: Value, zero: Value | None, dtype: DType) ->
         reason = "its scale or zero point is computed at run time"
     elif max(scale.const.size, 1 if zero is None or zero.const is None else zero.const.size) > 1:
         reason = "it has several scales, which TFLite has for weights only"
+    elif dtype.name in ZEROS and grid_of(scale, None, INT8) is not None:
+        reason = f"its zero point is not {ZEROS[dtype.name]}, as it is for {dtype.name} in TFLite"
     elif dtype not in (INT8, UINT8):
         reason = f"its integers are {dtype.name}, which no integer kernel takes"
     else:
