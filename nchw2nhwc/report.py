@@ -55,11 +55,21 @@ class TransposesReport(TypedDict):
     gap: float
 
 
+class RankingsReport(TypedDict):
+    """A check past rankings: `tensors` are the errors of the source's tensors that rankings read. Errors of outputs behind them are those
+    that arise from the result's own tensors on; `end_to_end` has them from the inputs on."""
+
+    tensors: dict[str, float | None]
+    end_to_end: dict[str, float | None]
+
+
 class ErrorsReport(TypedDict):
     """Errors relative to each output's largest magnitude; null for one that cannot be compared (NaN or infinity on one side).
 
     `sqnr` is the ratio of signal to noise of each output in decibels, from -200 to 200 (no noise). The outputs of a quantized source pass
     with at least `min_sqnr`; it is null for other sources.
+
+    `rankings` is null unless nearly equal numbers rank in another order than in the source.
     """
 
     outputs: dict[str, float | None]
@@ -67,6 +77,7 @@ class ErrorsReport(TypedDict):
     tolerance: float
     sqnr: dict[str, float]
     min_sqnr: float | None
+    rankings: RankingsReport | None
     passed: bool
 
 
@@ -267,4 +278,6 @@ def errors_report(check: CheckResult) -> ErrorsReport:
 
     return {"outputs": {name: plain(error) for name, error in check.outputs.items()}, "max_rel_error": plain(check.max_rel_error),
             "tolerance": check.tolerance, "sqnr": {name: round(ratio, 2) for name, ratio in check.sqnr.items()},
-            "min_sqnr": check.min_sqnr, "passed": check.passed}
+            "min_sqnr": check.min_sqnr, "rankings": None if check.rankings is None else
+            {"tensors": {name: plain(error) for name, error in check.rankings.tensors.items()},
+             "end_to_end": {name: plain(error) for name, error in check.rankings.end_to_end.items()}}, "passed": check.passed}

@@ -21,7 +21,7 @@ from nchw2nhwc.source import Format, Source
 if TYPE_CHECKING:
     from nchw2nhwc.debug.check import Comparison
 
-__all__ = ["CheckResult", "MissingRuntimeError", "Reference", "reference"]
+__all__ = ["CheckResult", "MissingRuntimeError", "Rankings", "Reference", "reference"]
 
 RUNTIMES = {Format.ONNX: "onnxruntime", Format.OPENVINO: "openvino"}
 """The package that runs a source format."""
@@ -36,22 +36,35 @@ class MissingRuntimeError(CheckError):
 
 
 @dataclass(frozen=True)
+class Rankings:
+    """Errors of the source's tensors that rankings read, by name; and, of the outputs behind rankings, the errors from end to end."""
+
+    tensors: Mapping[str, float]
+    end_to_end: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """The error of every output (see `relative_error`) and the tolerance it is held against.
 
     Of a quantized source, `sqnr` is the ratio of signal to noise of every output in decibels (200: no noise), and `min_sqnr` what it is
     held against: an error of one step is then none.
+
+    `rankings` is there where nearly equal numbers rank in another order: outputs behind rankings are then compared from the result's own
+    numbers on, see `check.rankings`.
     """
 
     outputs: Mapping[str, float]
     tolerance: float
     sqnr: Mapping[str, float] = field(default_factory=dict)
     min_sqnr: float | None = None
+    rankings: Rankings | None = None
 
     @property
     def max_rel_error(self) -> float:
-        """The largest error; 0 for a model without outputs."""
-        return max(self.outputs.values(), default=0.0)
+        """The largest error, of what rankings read too; 0 for a model without outputs."""
+        read = self.rankings.tensors if self.rankings is not None else {}
+        return max((*self.outputs.values(), *read.values()), default=0.0)
 
     @property
     def least_sqnr(self) -> float:

@@ -55,6 +55,8 @@ class Op:
     """Base of all ops."""
 
     rule: ClassVar[Rule]
+    ranks: ClassVar[bool] = False
+    """Whether the op chooses elements by their numbers, so that its results jump where two of these are nearly equal."""
     abstract: ClassVar[bool] = True
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:

@@ -35,6 +35,7 @@ class DetectionPostProcess(Op):
     iou_threshold: float
     score_threshold: float
     rule = SourceOrder()
+    ranks = True
 
     def infer(self, encodings: TensorType, scores: TensorType, anchors: TensorType) -> tuple[TensorType, ...]:
         for given in (encodings, scores, anchors):

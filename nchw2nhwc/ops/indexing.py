@@ -222,6 +222,7 @@ class TopK(Op):
     largest: bool = True
     dtype: DType = INT64
     rule = Along(last=True)
+    ranks = True
 
     def infer(self, x: TensorType) -> tuple[TensorType, TensorType]:
         require(self, NUMBER, x)

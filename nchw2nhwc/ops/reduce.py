@@ -172,6 +172,7 @@ class ArgReduce(Op, abstract=True):
     select_last_index: bool = False
     dtype: DType = INT64
     rule = Reduction(whole=True)
+    ranks = True
 
     @property
     def axes(self) -> tuple[int, ...]:

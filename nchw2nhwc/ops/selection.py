@@ -26,6 +26,7 @@ class Compress(Op):
     axis: int = field(metadata=axis_role())
     count: str
     rule = Along()
+    ranks = True
 
     @property
     def decides(self) -> frozenset[str]:
@@ -58,6 +59,7 @@ class NonMaxSuppression(Op):
     iou_threshold: float
     score_threshold: float
     rule = SourceOrder()
+    ranks = True
 
     def infer(self, boxes: TensorType, scores: TensorType, threshold: TensorType | None = None) -> tuple[TensorType, TensorType]:
         require(self, FLOAT, boxes, scores)

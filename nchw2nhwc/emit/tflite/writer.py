@@ -14,6 +14,7 @@ import io
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import IO
 
 import flatbuffers
@@ -52,6 +53,14 @@ class FlatBuffer:
         self.size = -(-end // ALIGNMENT) * ALIGNMENT
         self._archive = archive(self.model.files, self.size) if self.model.files else b""
         self.size += len(self._archive)
+
+    def giving_out(self, names: Mapping[str, str]) -> FlatBuffer:
+        """The same with more outputs: tensors of the first subgraph, by the outputs' names."""
+        graph = self.model.subgraphs[0]
+        indices = {tensor.name: index for index, tensor in enumerate(graph.tensors)}
+        wider = replace(graph, outputs=[*graph.outputs, *(indices[tensor] for tensor in names.values())],
+                        output_names=[*graph.output_names, *names])
+        return FlatBuffer(replace(self.model, subgraphs=[wider, *self.model.subgraphs[1:]]))
 
     def chunks(self) -> Iterator[memoryview]:
         """The file's bytes in order, one buffer's content at a time."""

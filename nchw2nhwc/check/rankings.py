@@ -1,0 +1,180 @@
+"""Compare a result with its source part by part, where a ranking of nearly equal numbers turns rounding into another order.
+
+What sorts, picks the largest or suppresses boxes jumps where two numbers are equal up to rounding: either order is right. So nothing is
+allowed for. Instead, every tensor that a ranking reads is compared by itself; behind it, the source goes on from the *result's* tensor.
+Given the same numbers, both must choose the same.
+
+Of numbers that are exactly equal, a source may take any (OpenVINO's TopK, unless it is `stable`): there the positions that the result chose
+have to hold the same numbers, place by place, and the source goes on from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nchw2nhwc.check.compare import NO_LIKENESS, TensorError, compare, worst_of
+from nchw2nhwc.interface import TensorInfo, describe
+from nchw2nhwc.ir import Array, Graph, Node, Value
+from nchw2nhwc.ir.stored import Stored
+from nchw2nhwc.ops.indexing import TopK
+
+Run = Callable[[list[TensorInfo], list[str], Mapping[str, Array]], dict[str, Array]]
+"""Runs the source: entries besides its inputs, the tensors that are wanted, and the content of the entries by name."""
+
+
+@dataclass
+class Part:
+    """What is compared in one run of the source: tensors that a ranking reads, choices of rankings, outputs; by the source's names."""
+
+    tensors: dict[str, Value] = field(default_factory=dict)
+    choices: list[Node] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A source in parts, first to last, and the names of all outputs that a ranking comes before."""
+
+    parts: tuple[Part, ...]
+    behind: frozenset[str]
+
+    @property
+    def inside(self) -> list[str]:
+        """The source's tensors that the result has to be asked for."""
+        return [name for part in self.parts for name in (*part.tensors, *(v.origin for node in part.choices for v in node.outputs))]
+
+
+@dataclass(frozen=True)
+class RankingErrors:
+    """What the comparison part by part has shown: errors of the `outputs` behind rankings, and of the `tensors` that rankings read."""
+
+    outputs: Mapping[str, TensorError]
+    tensors: Mapping[str, TensorError]
+
+    @property
+    def max_rel_error(self) -> float:
+        """The largest error of the tensors that rankings read."""
+        return max((error.max_rel for error in self.tensors.values()), default=0.0)
+
+
+def in_parts(graph: Graph, available: Collection[str], *, free: bool) -> Parts:
+    """The parts of a source, given as its graph. Only tensors that are `available` in the result can be compared; `free`: the source's
+    rankings may take any of equal numbers."""
+    deciding = _deciding(graph)
+    depths: dict[Value, int] = dict.fromkeys(graph.inputs, 0)
+    parts: dict[int, Part] = {}
+
+    def part(depth: int) -> Part:
+        return parts.setdefault(depth, Part())
+
+    for node in graph.nodes:
+        depth = max((depths[v] for v in node.inputs if v in depths), default=None)
+        if depth is None:
+            continue
+        if node in deciding:
+            for value in _before(node, available):
+                if value.producer is not None and value in depths:
+                    part(depths[value]).tensors[value.origin] = value
+                    depth = max(depth, depths[value] + 1)
+            if free and isinstance(node.op, TopK) and _comparable(node, available):
+                part(depth).choices.append(node)
+                depth += 1
+        depths.update(dict.fromkeys(node.outputs, depth))
+    for name, value in zip(graph.output_names, graph.outputs):
+        if depths.get(value, 0):
+            part(depths[value]).outputs.append(name)
+    return Parts(tuple(parts[depth] for depth in sorted(parts)), frozenset(name for each in parts.values() for name in each.outputs))
+
+
+def _deciding(graph: Graph) -> set[Node]:
+    """The nodes that rank, with those that compare numbers for them: whose results are integers or truth values that such a node reads."""
+    found: set[Node] = set()
+    for node in reversed(graph.nodes):
+        ranks = node.op.ranks or any(each.op.ranks for body in node.op.bodies for part in body.graphs() for each in part.nodes)
+        if ranks or any(v.type.dtype.kind in "iub" and not found.isdisjoint(v.users) for v in node.outputs):
+            found.add(node)
+    return found
+
+
+def _comparable(node: Node, available: Collection[str]) -> bool:
+    """Whether what a node ranks, and what it chooses, can be compared."""
+    keys = node.input(0)
+    return keys.producer is not None and keys.type.dtype.kind not in "iub" and all(v.origin in available for v in (keys, *node.outputs))
+
+
+def _before(node: Node, available: Collection[str]) -> Iterator[Value]:
+    """The nearest floating-point tensors before a node that can be compared."""
+    pending, seen = list(node.inputs), set[Value]()
+    while pending:
+        value = pending.pop()
+        if value is None or value.is_const or value in seen or value.type.dtype.kind in "iub":
+            continue
+        seen.add(value)
+        if value.origin in available:
+            yield value
+        elif value.producer is not None:
+            pending += value.producer.inputs
+
+
+def compare_in_parts(parts: Parts, run: Run, inside: Mapping[str, Array], stored: Mapping[str, Stored], outputs: Mapping[str, TensorInfo],
+                     actual: Mapping[str, Array]) -> RankingErrors:
+    """Compare the tensors `inside` a result (by the source's names, stored as in `stored`) and its `actual` outputs (in the source's order
+    of axes) with the source, part by part. Raises CheckError when the source does not run from the result's tensors."""
+    given: dict[str, Array] = {}
+    entries: list[TensorInfo] = []
+    errors: dict[str, TensorError] = {}
+    found: dict[str, TensorError] = {}
+
+    def take(value: Value, expected: Array) -> Array | None:
+        """Go on from the result's tensor, where it has the source's shape."""
+        try:
+            array = stored[value.origin].to_source(inside[value.origin], expected.shape).astype(expected.dtype)
+        except ValueError:
+            return None
+        given[value.origin] = array
+        entries.append(describe(value.origin, value.origin, value.type, value.type, tuple(range(value.rank))))
+        return array
+
+    for part in parts.parts:
+        choices = {v.origin: v for node in part.choices for v in node.outputs}
+        expected = run(list(entries), [*part.tensors, *choices, *(outputs[name].tensor for name in part.outputs)], dict(given))
+        for name in part.outputs:
+            found[name] = compare(expected[outputs[name].tensor], actual[name])
+        for tensor, value in part.tensors.items():
+            array = take(value, expected[tensor])
+            errors[tensor] = NO_LIKENESS if array is None else compare(expected[tensor], array)
+        for node in part.choices:
+            errors[node.outputs[1].origin] = _chosen(node, expected, given, take)
+    return RankingErrors(found, errors)
+
+
+def _chosen(node: Node, expected: Mapping[str, Array], given: Mapping[str, Array],
+            take: Callable[[Value, Array], Array | None]) -> TensorError:
+    """The error of the numbers at the positions that the result chose, against those at the positions that the source chose."""
+    assert isinstance(node.op, TopK), "only these choose freely"
+    values, positions = (take(v, expected[v.origin]) for v in node.outputs)
+    keys, axis = given[node.input(0).origin], node.op.axis
+    if values is None or positions is None or _repeated(positions, axis) or not _within(positions, keys.shape[axis]):
+        return NO_LIKENESS
+    there = np.take_along_axis(keys, positions.astype(np.int64), axis)
+    wanted = np.take_along_axis(keys, expected[node.outputs[1].origin].astype(np.int64), axis)
+    exact = np.array_equal(there, wanted, equal_nan=True) and np.array_equal(there, values, equal_nan=True)
+    return compare(wanted, there) if exact else NO_LIKENESS
+
+
+def _repeated(positions: Array, axis: int) -> bool:
+    ordered = np.sort(positions, axis)
+    return bool((np.diff(ordered, axis=axis) == 0).any())
+
+
+def _within(positions: Array, size: int) -> bool:
+    return not positions.size or (int(positions.min()) >= 0 and int(positions.max()) < size)
+
+
+def worst_in_parts(runs: list[RankingErrors]) -> RankingErrors:
+    """The largest errors of several runs."""
+    return RankingErrors(*({name: worst_of([getattr(run, kind)[name] for run in runs if name in getattr(run, kind)])
+                            for name in getattr(runs[0], kind)} for kind in ("outputs", "tensors")))
