@@ -20,7 +20,7 @@ from nchw2nhwc.layout.families import Signature, family_of
 from nchw2nhwc.layout.solve import Program
 from nchw2nhwc.layout.tensor import Layout, Tensor
 
-CANDIDATES = 128
+CANDIDATES = 2048
 """Layouts considered per value. Where one reaches it the result may not be optimal, and the report says so."""
 
 BYTE_COST, MOVE_COST, TIE_COST, ORDER_COST = 1e-3, 4.0, 1e-3, 1e-5
