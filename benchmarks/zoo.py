@@ -32,6 +32,7 @@ from measure.table import COLUMNS, PEER_COLUMNS, markdown, summary_lines, text_h
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = common_parser("zoo.py", __doc__ or "", SETS, "wheel of rapidocr-onnxruntime")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="any folder with ONNX files")
     parser.add_argument("--latency-seconds", type=float, default=6.0, metavar="S", help="latency runs per network (default 6; 0: none)")
     parser.add_argument("--no-parity", action="store_true", help="do not run the sources")
     parser.add_argument("--no-keep-layout", action="store_true", help="do not convert with --keep-layout too")
@@ -83,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"error: {error}", file=sys.stderr)
             return 2
         print("; ".join(machine))
-        cases = find_cases(Folders(args.models, args.omz, args.wheels, scratch), [s for s in SETS if s in args.sets], args.only, print)
+        folders = Folders(args.models, args.omz, args.wheels, scratch, args.folder)
+        cases = find_cases(folders, [s for s in SETS if s in args.sets], args.only, print)
         rows = run(cases, Settings(args.rounds, args.latency_seconds, not args.no_parity, not args.no_keep_layout, peer, scratch))
     show_peers(rows)
     summary = summarize(rows)

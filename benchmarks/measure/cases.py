@@ -37,6 +37,11 @@ class Case:
     float16: bool = False
 
     @property
+    def ranked(self) -> bool:
+        """Whether its results are rankings of nearly equal numbers."""
+        return self.network in models.RANKED
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The model's files."""
         return (self.path,) if self.path.suffix == ".onnx" else (self.path, self.path.with_suffix(".bin"))
@@ -65,12 +70,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Folders:
-    """Where models are; None: not given. `scratch` is for files that are made on the way."""
+    """Where models are; None: not given. `scratch` is for files that are made on the way, `folder` has any ONNX files."""
 
     models: Path | None
     omz: Path | None
     wheels: Path | None
     scratch: Path
+    folder: Path | None = None
 
 
 @contextmanager
@@ -91,12 +97,14 @@ def find_cases(folders: Folders, sets: Sequence[str], only: Collection[str], say
         "onnx": lambda s: _zoo(folders, s, models.ONNX, "{}.onnx"), "ir10": lambda s: _zoo(folders, s, models.IR10, "ir10/{}.xml"),
         "ir11": lambda s: _ir11(folders, s), "ir11-fp16": lambda s: _ir11(folders, s), "omz": lambda s: _omz(folders, s),
         "rapidocr": lambda s: _wheels(folders, s, models.WHEELS), "rapidocr-dynamic": lambda s: _wheels(folders, s, models.WHEELS),
-        "onnx-more": lambda s: _zoo(folders, s, models.MORE, "{}.onnx"), "wheels": lambda s: _other_wheels(folders, s),
+        "onnx-more": lambda s: _zoo(folders, s, models.MORE, "{}.onnx"), "folder": lambda s: _any(folders, s),
+        "wheels": lambda s: _other_wheels(folders, s),
         "onnx-dynamic": lambda s: _open_batch(folders, s), "onnx-open": lambda s: _open(s, folders.models, models.OPEN_ZOO),
         "wheels-open": lambda s: _open(s, folders.wheels, models.OPEN_WHEELS)}
     given = {"omz": (folders.omz, "give --omz DIR, the folder with the Open Model Zoo files"),
              "rapidocr": (folders.wheels, f"give --wheels DIR, where the unpacked wheel of {models.WHEEL_PACKAGE} is"),
-             "wheels": (folders.wheels, "give --wheels DIR, where wheels are unpacked")}
+             "wheels": (folders.wheels, "give --wheels DIR, where wheels are unpacked"),
+             "folder": (folders.folder, "give --folder DIR, any folder with ONNX files")}
     found: list[Case] = []
     for name in sets:
         of_models = folders.models, f"give --models DIR, which `{HYDRATE}` fills"
@@ -121,7 +129,7 @@ def _zoo(folders: Folders, set_name: str, networks: Collection[str], pattern: st
 
 def _ir11(folders: Folders, set_name: str) -> Iterator[Case]:
     assert folders.models is not None
-    for network in models.IR11:
+    for network in models.IR11 if set_name == "ir11" else models.IR11_FP16:
         onnx, xml = folders.models / f"{network}.onnx", folders.scratch / set_name / f"{network}.xml"
         yield Case(network, set_name, xml, models.limits_of(network, set_name), made_from=onnx, float16=set_name == "ir11-fp16")
 
@@ -130,6 +138,12 @@ def _omz(folders: Folders, set_name: str) -> Iterator[Case]:
     assert folders.omz is not None
     for network in models.OMZ:
         yield Case(network, set_name, folders.omz / f"{network}.xml", models.limits_of(network, set_name))
+
+
+def _any(folders: Folders, set_name: str) -> Iterator[Case]:
+    assert folders.folder is not None
+    for path in sorted(folders.folder.glob("*.onnx")):
+        yield Case(path.stem, set_name, path, models.limits_of(path.stem, set_name))
 
 
 def _open_batch(folders: Folders, set_name: str) -> Iterator[Case]:

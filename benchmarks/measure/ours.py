@@ -30,6 +30,7 @@ class Report(TypedDict):
     outputs: list[_Tensor]
     ops: dict[str, int]
     transposes: dict[str, float]
+    check: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,16 @@ def parity(conversion: Conversion, names: Names, arrays: Sequence[Path]) -> Pari
     found.xnnpack = _worst(conversion, arrays, found, xnnpack=True)
     found.plain = _worst(conversion, arrays, found, xnnpack=False)
     return found
+
+
+def checked(case: Case, out: Path) -> Parity:
+    """What the product's own check says, which is made with XNNPACK."""
+    report = out / "report.json"
+    outcome = run([part for part in command(case, out, f"--report={report}") if part != "--no-check"], python_path(REPOSITORY))
+    if not outcome.ok:
+        return Parity(notes=[outcome.complaint])
+    check = cast(Report, json.loads(report.read_text()))["check"]
+    return Parity(check["max_rel_error"])
 
 
 def _worst(conversion: Conversion, arrays: Sequence[Path], found: Parity, *, xnnpack: bool) -> float | None:

@@ -23,7 +23,7 @@ from measure.rows import PeerResult
 
 NAME = "onnx2tf"
 VARIANTS = {"default": ("-n",), "fast": ("-n", "--not_use_onnxsim", "--not_use_opname_auto_generate")}
-SETS = ("onnx", "rapidocr")
+SETS = ("onnx", "onnx-more", "rapidocr", "folder")
 """It reads ONNX files, and fixes every dimension that it is given a shape for."""
 
 

@@ -58,5 +58,13 @@ def test_limits() -> None:
     assert limits_of("shufflenet_v2", "ir10").transposes == 16
     assert limits_of("resnet18", "ir11") == NO_TRANSPOSES
     assert limits_of("rapidocr_det", "rapidocr") == MINIMAL
-    assert set(models.LIMITS) <= set(models.ONNX)
-    assert set(models.IR11) | set(models.IR10) <= set(models.ONNX)
+    assert limits_of("anything", "folder") == MINIMAL
+    assert set(models.LIMITS) <= {*models.ONNX, *models.MORE}
+    assert {*models.IR11_FP16, *models.IR10} <= set(models.ONNX)
+
+
+def test_a_folder_of_any_files(tmp_path: Path) -> None:
+    for name in ("b.onnx", "a.onnx", "c.txt"):
+        (tmp_path / name).touch()
+    found = find_cases(Folders(None, None, None, tmp_path, tmp_path), ["folder"], [], lambda _: None)
+    assert [case.network for case in found] == ["a", "b"]
