@@ -170,9 +170,15 @@ class OpMapping:
     op: str
     versions: Ints
     function: Callable[..., Results]
-    required: int
+    needed: tuple[bool, ...]
+    """For each operand, whether a node must have it."""
     most: int | None
     attributes: Mapping[str, AttributeSpec] = field(default_factory=dict)
+
+    @property
+    def required(self) -> int:
+        """How many operands a node must have."""
+        return sum(self.needed)
 
     def apply(self, b: LayerBuilder, node: NodeProto, operands: Sequence[Value | None],
               given: Mapping[str, AttributeProto]) -> Sequence[Value]:
@@ -182,7 +188,7 @@ class OpMapping:
         operands = list(operands)
         while operands and operands[-1] is None:
             operands.pop()
-        if len(operands) < self.required or any(v is None for v in operands[:self.required]):
+        if any(needed and (k >= len(operands) or operands[k] is None) for k, needed in enumerate(self.needed)):
             raise b.damaged(f"{self.op} needs {self.required} operand(s)")
         if self.most is None and None in operands:
             raise b.damaged(f"an operand of {self.op} is absent")
@@ -244,8 +250,8 @@ def _described(domain: str, op: str, versions: Ints, function: Callable[..., Res
             if kind not in _READERS:
                 raise TypeError(f"attribute '{parameter.name}' of {op} is annotated {kind}")
         else:
-            operands.append(not absent_allowed)
-    return OpMapping(domain, op, versions, function, sum(operands), None if unlimited else len(operands), attributes)
+            operands.append(not absent_allowed and parameter.annotation != "Value | None")
+    return OpMapping(domain, op, versions, function, tuple(operands), None if unlimited else len(operands), attributes)
 
 
 def _parameters(function: Callable[..., Results]) -> Sequence[inspect.Parameter]:

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
-from nchw2nhwc.ir import Size, TensorType, Value, product
+from nchw2nhwc.ir import Size, Value, product
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Mul, Where
-from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import MatMul
-from nchw2nhwc.ops.reduce import ArgMax, ReduceSum, Softmax
-from nchw2nhwc.parse.body import INT64, Body, add_loop
+from nchw2nhwc.ops.reduce import ReduceSum, Softmax
 from nchw2nhwc.parse.builder import Builder
-from nchw2nhwc.parse.formula import Formula, joined
+from nchw2nhwc.parse.inverse import inverse as inverted
 from nchw2nhwc.parse.openvino.common import reshaped, same
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 
@@ -148,29 +146,6 @@ def _contracted(b: Builder, x: Value, left: str, y: Value, right: str, needed: s
 # ---- inverses ------------------------------------------------------------------------------------------------------------------
 @mapping("Inverse", 14)
 def inverse(b: Builder, x: Value, *, adjoint: bool = False) -> Results:
-    """The inverse of each matrix (..., n, n) by Gauss and Jordan, the largest element of a column on the diagonal; transposed if
-    `adjoint`."""
-    size = static(x.shape[-1], "the size of a matrix") if x.rank > 1 else 0
-    if size < 1 or x.shape[-2] != size:
-        raise SourceError(f"{x.type} does not hold square matrices")
-    batch = product(x.shape[:-2])
-    unit = Formula(b, b.const(np.eye(size)[None], x.type.dtype)).expand(batch, size, size)
-    both = joined([Formula(b, x).reshape(batch, size, size), unit], 2)
-    body = Body(b.graph.unique_name("columns"), b.graph.source)
-    inner = Builder(body.graph)
-    inner.origin = b.origin
-    number = Formula(inner, body.graph.add_input("number", TensorType(INT64)))
-    rows = Formula(inner, body.graph.add_input("rows", both.value.type))
-    places = Formula(inner, inner.const(np.arange(size)[None], np.int64))
-    column = rows.take(number, 2)
-    pivot = (places < number).choose(Formula(inner, inner.const(-1, x.type.dtype)), abs(column)).apply(ArgMax(1, True, dtype=INT64))
-    here = places.equals(number)
-    order = here.choose(pivot, places.equals(pivot).choose(number, places))
-    swapped = rows.take_along(order.reshape(batch, size, 1).expand(batch, size, 2 * size), 1)
-    leading = swapped.take(number, 2).reshape(batch, size, 1)
-    first = swapped.take(number, 1).reshape(batch, 1, 2 * size)
-    row = first / leading.take(number, 1).reshape(batch, 1, 1)
-    body.returns([here.reshape(1, size, 1).choose(row, swapped - leading * row).value])
-    (found,) = add_loop(b, body, Loop(body.graph, 1, size), [both.value])
-    result = Formula(b, found).part(2, size, 2 * size)
+    """The inverse of each matrix (..., n, n); transposed if `adjoint`."""
+    result = inverted(b, x)
     return (result.transpose(0, 2, 1) if adjoint else result).reshape(*x.shape).value

@@ -12,10 +12,12 @@ from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.activation_functions import LeakyRelu, Sigmoid
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Mul, Where
+from nchw2nhwc.ops.elementwise import Round
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Concat
-from nchw2nhwc.ops.reduce import ReduceMean
-from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
+from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean, ReduceMin
+from nchw2nhwc.parse.formula import Formula
+from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT, as_channels_last, channels_first
 from nchw2nhwc.parse.onnx.operators.matmul import matmul
 from nchw2nhwc.parse.onnx.operators.quantized import (
     FLOAT32,
@@ -23,6 +25,7 @@ from nchw2nhwc.parse.onnx.operators.quantized import (
     centred,
     dequantize,
     dequantized,
+    qlinear_conv,
     quantize,
     quantized_of,
     real_of,
@@ -99,12 +102,15 @@ def qlinear_softmax(b: LayerBuilder, X: Value, X_scale: Value, x_zero_point: Val
 
 
 # ---- pooling, choosing, putting together -------------------------------------------------------------------------------
-def _channels_first(b: LayerBuilder, x: Value, channels_last: bool) -> Value:
-    return b.transpose(x, (0, x.rank - 1, *range(1, x.rank - 1))) if channels_last else x
-
-
-def _as_before(b: LayerBuilder, x: Value, channels_last: bool) -> Value:
-    return b.transpose(x, (0, *range(2, x.rank), 1)) if channels_last else x
+@onnx_op("QLinearConv", 1, domain=MICROSOFT)
+def qlinear_conv_of_images(b: LayerBuilder, x: Value, x_scale: Value, x_zero_point: Value, w: Value, w_scale: Value, w_zero_point: Value,
+                           y_scale: Value, y_zero_point: Value, B: Value | None = None, *, auto_pad: str = "NOTSET",
+                           channels_last: bool = False, dilations: Ints | None = None, group: int = 1, kernel_shape: Ints | None = None,
+                           pads: Ints | None = None, strides: Ints | None = None) -> Value:
+    """QLinearConv; the weights are (M, C / group, ...) whatever the order of the data."""
+    result = qlinear_conv(b, channels_first(b, x, channels_last), x_scale, x_zero_point, w, w_scale, w_zero_point, y_scale, y_zero_point, B,
+                          auto_pad=auto_pad, dilations=dilations, group=group, kernel_shape=kernel_shape, pads=pads, strides=strides)
+    return as_channels_last(b, result, channels_last)
 
 
 @onnx_op("QLinearAveragePool", 1, domain=MICROSOFT)
@@ -112,10 +118,10 @@ def qlinear_average_pool(b: LayerBuilder, X: Value, x_scale: Value, x_zero_point
                          y_zero_point: Value | None = None, *, kernel_shape: Ints, auto_pad: str = "NOTSET", ceil_mode: bool = False,
                          channels_last: bool = False, count_include_pad: bool = False, pads: Ints | None = None,
                          strides: Ints | None = None) -> Value:
-    real = _channels_first(b, _real(b, X, x_scale, x_zero_point), channels_last)
+    real = channels_first(b, _real(b, X, x_scale, x_zero_point), channels_last)
     mean = average_pool(b, real, kernel_shape=kernel_shape, auto_pad=auto_pad, ceil_mode=ceil_mode, count_include_pad=count_include_pad,
                         pads=pads, strides=strides)
-    return _quantized(b, _as_before(b, mean, channels_last), y_scale, y_zero_point, X.type.dtype)
+    return _quantized(b, as_channels_last(b, mean, channels_last), y_scale, y_zero_point, X.type.dtype)
 
 
 @onnx_op("QLinearGlobalAveragePool", 1, domain=MICROSOFT)
@@ -124,6 +130,15 @@ def qlinear_global_average_pool(b: LayerBuilder, X: Value, x_scale: Value, x_zer
     axes = tuple(range(1, X.rank - 1)) if channels_last else tuple(range(2, X.rank))
     mean = b.add1(ReduceMean(axes), _real(b, X, x_scale, x_zero_point))
     return _quantized(b, mean, y_scale, y_zero_point, X.type.dtype)
+
+
+@onnx_op("QLinearReduceMean", 1, domain=MICROSOFT)
+def qlinear_reduce_mean(b: LayerBuilder, data: Value, data_scale: Value, data_zero_point: Value | None, reduced_scale: Value,
+                        reduced_zero_point: Value | None = None, *, axes: Ints, keepdims: bool) -> Value:
+    """The mean over `axes`; over all, where there are none."""
+    over = b.axes(axes or range(data.rank), data.rank)
+    mean = b.add1(ReduceMean(over, keepdims), _real(b, data, data_scale, data_zero_point))
+    return _quantized(b, mean, reduced_scale, reduced_zero_point, data.type.dtype)
 
 
 @onnx_op("QLinearConcat", 1, domain=MICROSOFT)
@@ -174,4 +189,20 @@ def matmul_integer_to_float(b: LayerBuilder, A: Value, B: Value, a_scale: Value,
             raise UnsupportedError(f"MatMulIntegerToFloat with one {name} for each row is not supported", b.where)
     sums = matmul(b, centred(b, A, _column(b, a_zero_point)), centred(b, B, _column(b, b_zero_point)))
     result = b.add1(Mul(), sums, b.add1(Mul(), _number(b, a_scale), _column(b, b_scale) or b_scale))
+    return result if bias is None else b.add1(Add(), result, bias)
+
+
+@onnx_op("DynamicQuantizeMatMul", 1, domain=MICROSOFT)
+def dynamic_quantize_matmul(b: LayerBuilder, A: Value, B: Value, b_scale: Value, b_zero_point: Value | None = None,
+                            bias: Value | None = None) -> Value:
+    """A @ B + bias, where A is rounded to 256 numbers from its smallest element, or 0, to its largest, as DynamicQuantizeLinear does."""
+    x, everywhere = Formula(b, A), tuple(range(A.rank))
+    low, high = (x.apply(op(everywhere, keepdims=False)) for op in (ReduceMin, ReduceMax))
+    low, high = low.at_most(0), high.at_least(0)
+    scale = (high - low) / 255
+    scale = scale.equals(0).choose(b.scalar(1, A), scale)
+    zero = (-low / scale).apply(Round()).at_least(0).at_most(255)
+    whole = ((x / scale).apply(Round()) + zero).at_least(0).at_most(255) - zero
+    sums = matmul(b, whole.value, centred(b, B, _column(b, b_zero_point)))
+    result = b.add1(Mul(), sums, b.add1(Mul(), scale.value, _column(b, b_scale) or b_scale))
     return result if bias is None else b.add1(Add(), result, bias)

@@ -1,4 +1,4 @@
-"""Products of ONNX Runtime's own domain, com.microsoft, whose weights are stored with a few bits each."""
+"""Operators of ONNX Runtime's own domain, com.microsoft, whose weights are stored with a few bits each."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ir.types import Array
-from nchw2nhwc.ops.binary import Add
-from nchw2nhwc.ops.kinds import Doubles
+from nchw2nhwc.ir.types import Array, DType
+from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.binary import Add, Mul, Sub
+from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.kinds import Doubles, kind_of
 from nchw2nhwc.ops.matmul import MatMul
+from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
+from nchw2nhwc.parse.onnx.operators.quantized import FLOAT32
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 
 
@@ -57,3 +61,68 @@ def _zero_points(b: LayerBuilder, zero_points: Value | None, rows: int, blocks: 
     if given.dtype != np.uint8 or given.size != rows * -(-blocks * bits // 8):
         raise b.damaged(f"zero points {zero_points.type} are not those of {rows} rows of {blocks} blocks")
     return _unpacked(given.reshape(rows, -1), bits)[:, :blocks].astype(np.float64)
+
+
+# ---- tables ------------------------------------------------------------------------------------------------------------
+@onnx_op("GatherBlockQuantized", 1, domain=MICROSOFT)
+def gather_block_quantized(b: LayerBuilder, data: Value, indices: Value, scales: Value, zero_points: Value | None = None, *, bits: int = 4,
+                           block_size: int = 128, gather_axis: int = 0, quantize_axis: int = 1) -> Value:
+    """Rows of a table, (q - zero point) * scale with one zero point and scale for each block along `quantize_axis`. Bytes hold one number
+    of 8 bits or two of 4, the lower bits first; what is gathered are bytes."""
+    along, blocked = b.axis(gather_axis, data.rank), b.axis(quantize_axis, data.rank)
+    if kind_of(data.type.dtype) != "integer" or block_size < 1:
+        raise UnsupportedError(f"GatherBlockQuantized of {data.type} with block_size={block_size} is not supported", b.where)
+    if along == blocked:
+        raise UnsupportedError(f"GatherBlockQuantized with gather_axis and quantize_axis={quantize_axis} is not supported", b.where)
+    packed = data.type.dtype == np.uint8 and bits < 8
+    if packed and (bits not in (2, 4) or blocked != data.rank - 1):
+        raise UnsupportedError(f"GatherBlockQuantized of bytes with bits={bits} along axis {blocked} is not supported", b.where)
+    steps, size = b.add1(Gather(along), scales, indices), data.shape[-1] if packed else data.shape[blocked]
+    numbers = _apart(b, b.add1(Gather(along), data, indices), bits, FLOAT32) if packed else \
+        b.cast(b.add1(Gather(along), data, indices), FLOAT32)
+    where = blocked + indices.rank - 1 if blocked > along else blocked
+    count = static(size, "the size of an axis with blocks") * (8 // bits if packed else 1)
+    block_of = b.const(np.arange(count) // block_size)
+    zeros = b.scalar(1 << (bits - 1) if data.type.dtype == np.uint8 else 0, numbers)
+    if zero_points is not None:
+        given = b.add1(Gather(along), zero_points, indices)
+        each = _apart(b, given, bits, FLOAT32) if packed else b.cast(given, FLOAT32)
+        zeros = b.add1(Gather(where), each, block_of)
+    real = b.add1(Mul(), b.add1(Sub(), numbers, zeros), b.add1(Gather(where), b.cast(steps, FLOAT32), block_of))
+    return b.cast(real, scales.type.dtype)
+
+
+def _apart(b: LayerBuilder, packed: Value, bits: int, dtype: DType) -> Value:
+    """Bytes along the last axis as the numbers in them, lowest bits first."""
+    rest, parts = Formula(b, b.cast(packed, dtype)), []
+    for _ in range(8 // bits):
+        upper = (rest * (1 / (1 << bits))).floor()
+        parts.append(rest - upper * (1 << bits))
+        rest = upper
+    apart = joined([part.reshape(*packed.shape, 1) for part in parts], packed.rank)
+    return apart.reshape(*packed.shape[:-1], packed.shape[-1] * len(parts)).value
+
+
+FP4 = (0, 0.00520833333, 0.66666667, 1, 0.33333333, 0.5, 0.16666667, 0.25)
+NF4 = (-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+       -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224, 0.44070982933044434,
+       0.5626170039176941, 0.7229568362236023, 1)
+"""The numbers of the two 4-bit types of https://arxiv.org/abs/2305.14314; those of FP4 are followed by the same with a sign."""
+
+
+@onnx_op("MatMulBnb4", 1, domain=MICROSOFT)
+def matmul_bnb4(b: LayerBuilder, A: Value, B: Value, absmax: Value, *, K: int, N: int, block_size: int, quant_type: int,
+                training_mode: bool = False, transB: bool = True) -> Value:
+    """A (..., K) times weights (N, K), each one of 16 numbers, scaled for each block of the flat weights."""
+    if not transB:
+        raise UnsupportedError("MatMulBnb4 with transB=0, which training needs, is not supported", b.where)
+    packed, largest = b.array(B, "the weights"), b.array(absmax, "the scales of the weights")
+    blocks = -(-N * K // max(block_size, 1))
+    if quant_type not in (0, 1) or min(K, N, block_size) < 1 or packed.size != (N * K + 1) // 2 or largest.size != blocks:
+        raise b.damaged(f"weights {B.type} and scales {absmax.type} are not {N} by {K} elements of quant_type {quant_type} in blocks of "
+                        f"{block_size}")
+    numbers = np.asarray(NF4 if quant_type else (*FP4, *(-x for x in FP4)))
+    flat = packed.astype(np.uint8).ravel()
+    codes = np.stack([flat >> 4, flat & 15], 1).ravel()[:N * K]
+    weights = numbers[codes] * largest.ravel().astype(np.float64)[np.arange(N * K) // block_size]
+    return b.add1(MatMul(adjoint_b=True), A, b.const(weights.reshape(N, K), A.type.dtype))

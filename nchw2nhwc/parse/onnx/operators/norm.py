@@ -93,28 +93,39 @@ def layer_norm(b: LayerBuilder, x: Value, scale: Value, bias: Value | None = Non
     """Over all axes from `axis` on. The mean and the inverse deviation, which training needs, are made only where something reads them."""
     axes = tuple(range(b.axis(axis, x.rank), x.rank))
     normal = _scaled(b, b.add1(MVN(axes, epsilon), x), scale, bias)
-    if not any(b.wanted[1:]):
-        return (normal,)
+    return (normal, *statistics(b, x, axes, epsilon)) if any(b.wanted[1:]) else (normal,)
+
+
+def statistics(b: LayerBuilder, x: Value, axes: Ints, epsilon: float) -> tuple[Value, Value]:
+    """The mean over `axes` and 1 / sqrt(variance + epsilon), in float32 unless x has more bits."""
+    x = b.cast(x, np.result_type(x.type.dtype, np.float32))
     mean = b.add1(ReduceMean(axes), x)
     variance = b.add1(ReduceMean(axes), b.add1(SquaredDifference(), x, mean))
-    return normal, mean, b.add1(Rsqrt(), b.add1(Add(), variance, b.scalar(epsilon, x)))
+    return mean, b.add1(Rsqrt(), b.add1(Add(), variance, b.scalar(epsilon, x)))
+
+
+def inverse_root(b: LayerBuilder, x: Value, axes: Ints, epsilon: float) -> Value:
+    """1 / sqrt(mean of x^2 over `axes` + epsilon)."""
+    power = b.add1(ReduceMean(axes), b.add1(Mul(), x, x))
+    return b.add1(Rsqrt(), b.add1(Add(), power, b.scalar(epsilon, x)))
 
 
 @onnx_op("RMSNormalization", 23)
 def rms_norm(b: LayerBuilder, x: Value, scale: Value, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1) -> Value:
     """x / sqrt(mean of x^2 over all axes from `axis` on, plus epsilon) * scale."""
-    power = b.add1(ReduceMean(tuple(range(b.axis(axis, x.rank), x.rank))), b.add1(Mul(), x, x))
-    inverse = b.add1(Rsqrt(), b.add1(Add(), power, b.scalar(epsilon, x)))
+    inverse = inverse_root(b, x, tuple(range(b.axis(axis, x.rank), x.rank)), epsilon)
     return b.cast(b.add1(Mul(), b.add1(Mul(), x, inverse), b.cast(scale, x.type.dtype)), scale.type.dtype)
 
 
 @onnx_op("SimplifiedLayerNormalization", 1)
 def simplified_layer_norm(b: LayerBuilder, x: Value, scale: Value, *, axis: int = -1, epsilon: float = 1e-5,
                           stash_type: int = 1) -> Sequence[Value]:
-    """RMSNormalization, as ONNX Runtime has had it for longer; the inverse deviation is for training."""
-    if any(b.wanted[1:]):
-        raise UnsupportedError("the inverse deviation, which training needs, is not supported", b.where)
-    return (rms_norm(b, x, scale, axis=axis, epsilon=epsilon, stash_type=stash_type),)
+    """RMSNormalization, as ONNX Runtime has had it for longer; then the inverse deviation."""
+    normal = rms_norm(b, x, scale, axis=axis, epsilon=epsilon, stash_type=stash_type)
+    if not any(b.wanted[1:]):
+        return (normal,)
+    axes = tuple(range(b.axis(axis, x.rank), x.rank))
+    return normal, inverse_root(b, b.cast(x, np.result_type(x.type.dtype, np.float32)), axes, epsilon)
 
 
 @onnx_op("MeanVarianceNormalization", 9, 13)

@@ -94,7 +94,7 @@ def _softmax(op: type[AlongAxis]) -> Callable[..., Value]:
     return mapping
 
 
-def _flattening_softmax(op: type[AlongAxis]) -> Callable[..., Value]:
+def _flattening(op: type[AlongAxis]) -> Callable[..., Value]:
     """Before opset 13 it runs over all axes from `axis` on at once."""
 
     def mapping(b: LayerBuilder, x: Value, *, axis: int = 1) -> Value:
@@ -108,8 +108,10 @@ def _flattening_softmax(op: type[AlongAxis]) -> Callable[..., Value]:
     return mapping
 
 
+flattening_softmax = _flattening(ops.Softmax)
+
 for _softmax_name, _softmax_op in (("Softmax", ops.Softmax), ("LogSoftmax", ops.LogSoftmax)):
-    onnx_op(_softmax_name, 1, 11)(_flattening_softmax(_softmax_op))
+    onnx_op(_softmax_name, 1, 11)(_flattening(_softmax_op))
     onnx_op(_softmax_name, 13)(_softmax(_softmax_op))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import NodeProto, helper
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ir.interpreter import run
 from tests.parse.onnx.models import assert_as_runtime, model, read, tensor
@@ -33,35 +33,22 @@ def check(source: NodeProto, *inputs: object, constants: dict[str, Array] | None
     assert_as_runtime(whole, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("operands", ["x z g", "x z g b", "x z g b c", "x z g - c"])
-def test_skip_layer_norm(operands: str) -> None:
-    constants = {name: normal(WIDTH) for name in "gbc"}
-    check(own("SkipLayerNormalization", operands, "y - - s", epsilon=1e-5), X, tensor("z", (BATCH, LENGTH, WIDTH)), constants=constants)
-
-
-@pytest.mark.parametrize("operands", ["x z g", "x z g c"])
-def test_skip_rms_norm(operands: str) -> None:
-    constants = {name: normal(WIDTH) for name in "gc"}
-    check(own("SkipSimplifiedLayerNormalization", operands, "y - - s"), X, tensor("z", (BATCH, LENGTH, WIDTH)), constants=constants)
-
-
-@pytest.mark.parametrize("operands", ["i s w p t g b", "i - w p - g b"])
-def test_embedding(operands: str) -> None:
-    constants = {"w": normal(9, WIDTH), "p": normal(12, WIDTH), "t": normal(3, WIDTH), "g": normal(WIDTH), "b": normal(WIDTH)}
-    inputs = [tensor("i", (BATCH, LENGTH), np.int32), tensor("s", (BATCH, LENGTH), np.int32)]
-    check(own("EmbedLayerNormalization", operands, "y m"), *(i for i in inputs if i.name in operands.split()), constants=constants)
-
-
 # ---- attention ---------------------------------------------------------------------------------------------------------
-MASKS = {"l": np.array([3, 5], np.int32), "m": RNG.integers(0, 2, (BATCH, LENGTH)).astype(np.int32),
+MASKS = {"l": np.array([3, 5], np.int32), "e": np.array([3, 5, 1, 0], np.int32), "t": np.array([3, 5, 0, 5, 10, 0, 5, 10], np.int32),
+         "o": np.array([[1], [0]], np.int32), "m": RNG.integers(0, 2, (BATCH, LENGTH)).astype(np.int32),
          "f": RNG.integers(0, 2, (BATCH, LENGTH, LENGTH)).astype(np.int32)}
 
 
-@pytest.mark.parametrize("mask", ["", "l", "m", "f"])
-@pytest.mark.parametrize("causal", [0, 1])
-def test_attention(mask: str, causal: int) -> None:
+@pytest.mark.parametrize("mask", ["", "l", "e", "t", "o", "m", "f"])
+@pytest.mark.parametrize("more", [{}, {"unidirectional": 1}, {"mask_filter_value": -2.0, "scale": 0.7}])
+def test_attention(mask: str, more: dict[str, float]) -> None:
     constants = {"w": normal(WIDTH, 3 * WIDTH), "b": normal(3 * WIDTH), **MASKS}
-    check(own("Attention", f"x w b {mask}", num_heads=HEADS, unidirectional=causal), X, constants=constants)
+    check(own("Attention", f"x w b {mask}", num_heads=HEADS, **more), X, constants=constants)
+
+
+def test_attention_to_words_of_any_number() -> None:
+    constants = {"w": normal(WIDTH, 3 * WIDTH), "l": MASKS["l"]}
+    check(own("Attention", "x w - l", "y r", num_heads=HEADS, unidirectional=1), tensor("x", (BATCH, "T", WIDTH)), constants=constants)
 
 
 def test_attention_of_other_sizes() -> None:
@@ -70,16 +57,31 @@ def test_attention_of_other_sizes() -> None:
 
 
 def test_attention_with_a_past() -> None:
-    constants = {"w": normal(WIDTH, 3 * WIDTH), "b": normal(3 * WIDTH)}
-    check(own("Attention", "x w b - p", "y r", num_heads=HEADS, unidirectional=1), X, tensor("p", (2, BATCH, HEADS, 3, SIZE)),
-          constants=constants)
+    constants = {"w": normal(WIDTH, 3 * WIDTH), "b": normal(3 * WIDTH), "e": np.array([6, 8, 1, 2], np.int32),
+                 "f": RNG.integers(0, 2, (BATCH, LENGTH, LENGTH + 3)).astype(np.int32), "n": np.array([3], np.int32),
+                 }
+    for mask in ("-", "e", "f"):
+        check(own("Attention", f"x w b {mask} p - n", "y r", num_heads=HEADS, unidirectional=1), X,
+              tensor("p", (2, BATCH, HEADS, 3, SIZE)), constants=constants)
 
 
-@pytest.mark.parametrize("operands", ["x k v", "x k v b", "x k v - l", "x k v b m", "x k v - - a", "x h i"])
+@pytest.mark.parametrize("kind", [np.int8, np.uint8])
+@pytest.mark.parametrize("columns", [1, 3 * WIDTH])
+def test_quantized_attention(kind: type, columns: int) -> None:
+    scales = np.abs(normal(columns)) / 30
+    zeros = RNG.integers(100, 150, columns).astype(np.uint8) if kind is np.uint8 else np.zeros(columns, np.int8)
+    constants = {"w": RNG.integers(0, 100, (WIDTH, 3 * WIDTH)).astype(kind), "b": normal(3 * WIDTH), "s": np.float32(0.02), "t": scales,
+                 "z": np.uint8(120), "o": zeros, "l": MASKS["l"]}
+    check(own("QAttention", "x w b s t l z o p", "y r", num_heads=HEADS, unidirectional=1), tensor("x", (BATCH, LENGTH, WIDTH), np.uint8),
+          tensor("p", (2, BATCH, HEADS, 3, SIZE)), constants=constants)
+
+
+@pytest.mark.parametrize("operands", ["x k v", "x k v b", "x k v - l", "x k v - t", "x k v b m", "x k v - f", "x k v - - a", "x h i",
+                                      "x h i b", "x k w c"])
 def test_multi_head_attention(operands: str) -> None:
     inputs = [X, tensor("k", (BATCH, LENGTH, WIDTH)), tensor("v", (BATCH, LENGTH, WIDTH)), tensor("a", (1, HEADS, LENGTH, LENGTH)),
-              tensor("h", (BATCH, HEADS, 7, SIZE)), tensor("i", (BATCH, HEADS, 7, SIZE))]
-    constants = {"b": normal(3 * WIDTH), **MASKS}
+              tensor("h", (BATCH, HEADS, 7, SIZE)), tensor("i", (BATCH, HEADS, 7, SIZE)), tensor("w", (BATCH, LENGTH, 12))]
+    constants = {"b": normal(3 * WIDTH), "c": normal(2 * WIDTH + 12), **MASKS}
     check(own("MultiHeadAttention", operands, num_heads=HEADS), *(i for i in inputs if i.name in operands.split()), constants=constants)
 
 
@@ -103,16 +105,12 @@ def test_multi_head_attention_with_a_past() -> None:
     check(own("MultiHeadAttention", "x k v - - - p q", "y r s", num_heads=HEADS, unidirectional=1), *inputs)
 
 
-@pytest.mark.parametrize("interleaved", [0, 1])
-@pytest.mark.parametrize("positions", [np.array([3], np.int64), np.arange(10, dtype=np.int64).reshape(BATCH, LENGTH)])
-@pytest.mark.parametrize("partial", [False, True])
-def test_rotary_embedding(interleaved: int, positions: Array, partial: bool) -> None:
-    columns = SIZE // 4 if partial else SIZE // 2
-    constants = {"c": normal(12, columns), "s": normal(12, columns), "p": positions}
-    more = {"num_heads": HEADS, "rotary_embedding_dim": SIZE // 2} if partial else {}
-    check(own("RotaryEmbedding", "x p c s", interleaved=interleaved, **more), X, constants=constants)
-    if not partial:
-        check(own("RotaryEmbedding", "x p c s", interleaved=interleaved), tensor("x", (BATCH, HEADS, LENGTH, SIZE)), constants=constants)
+@pytest.mark.parametrize("causal", [0, 1])
+@pytest.mark.parametrize("length", [1, LENGTH])
+def test_multi_head_attention_to_a_buffer(length: int, causal: int) -> None:
+    inputs = [*(tensor(n, (BATCH, length, WIDTH)) for n in "xkv"), *(tensor(n, (BATCH, HEADS, 9, SIZE)) for n in "pq")]
+    check(own("MultiHeadAttention", "x k v - - - p q n", "y r s", num_heads=HEADS, unidirectional=causal), *inputs,
+          constants={"n": np.array([3], np.int32)})
 
 
 def test_batches_in_front_of_rows() -> None:
@@ -120,10 +118,18 @@ def test_batches_in_front_of_rows() -> None:
     check(source, tensor("x", (3, 2, 5, 4)), tensor("z", (6, 2, 5, 4)))
 
 
-def test_what_is_not_supported() -> None:
-    with pytest.raises(UnsupportedError, match="which training needs"):
-        read(model([own("SkipLayerNormalization", "x x g", "y m")], [X], ["m"], constants={"g": normal(WIDTH)}, domains=[DOMAIN]))
-    with pytest.raises(UnsupportedError, match="rotary embeddings or a shared buffer"):
-        read(model([own("Attention", "x w", num_heads=2, do_rotary=1)], [X], constants={"w": normal(WIDTH, 3 * WIDTH)}, domains=[DOMAIN]))
-    with pytest.raises(SourceError, match="cannot be divided into 3 heads"):
-        read(model([own("MultiHeadAttention", "x x x", num_heads=3)], [X], domains=[DOMAIN]))
+@pytest.mark.parametrize(("source", "message"), [
+    (own("Attention", "x w", num_heads=2, do_rotary=1), "do_rotary"),
+    (own("Attention", "x w", num_heads=2, past_present_share_buffer=1), "past_present_share_buffer"),
+    (own("Attention", "x w - f", num_heads=2), "mask with 4 axes"), (own("Attention", "x w - l", num_heads=2), "does not fit 2 batch"),
+    (own("MultiHeadAttention", "x x x", num_heads=3), "cannot be divided into 3 heads"),
+    (own("MultiHeadAttention", "x k k", num_heads=2, unidirectional=1), "unidirectional=1 of 5 queries to 7 keys"),
+    (own("MultiHeadAttention", "x x x - - - p p n c", num_heads=2), "cache_indirection"),
+    (own("MultiHeadAttention", "x x x - - a p p n", num_heads=2), "past_sequence_length and key_padding_mask"),
+])
+def test_what_is_refused(source: NodeProto, message: str) -> None:
+    constants = {"w": normal(WIDTH, 3 * WIDTH), "f": np.ones((BATCH, 1, 9, 9), np.int32), "l": np.ones(3, np.int32),
+                 "p": normal(BATCH, HEADS, 9, SIZE), "n": np.array([3], np.int32), "c": np.zeros((BATCH, 1, 9), np.int32),
+                 "a": normal(1, 1, LENGTH, 8), "k": normal(BATCH, 7, WIDTH)}
+    with pytest.raises(ConversionError, match=message):
+        read(model([source], [X], constants={k: v for k, v in constants.items() if k in source.input}, domains=[DOMAIN]))

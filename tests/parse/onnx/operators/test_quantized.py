@@ -140,7 +140,9 @@ PAIR = [tensor("x", (2, 3, 8, 8), np.uint8), tensor("z", (2, 3, 8, 8), np.uint8)
     own("QLinearAveragePool", "x xs xz ys yz", kernel_shape=[3, 3], pads=[1] * 4, strides=[2, 2]),
     own("QLinearAveragePool", "x xs xz ys yz", kernel_shape=[2, 3], channels_last=1),
     own("QLinearGlobalAveragePool", "x xs xz ys yz"), own("QLinearGlobalAveragePool", "x xs xz ys yz", channels_last=1),
-    own("QLinearConcat", "ys yz x xs xz z zs zz", axis=1),
+    own("QLinearConcat", "ys yz x xs xz z zs zz", axis=1), own("QLinearConcat", "ys yz x xs xz z zs zz x zs xz", axis=-2),
+    own("QLinearAveragePool", "x xs xz ys yz", kernel_shape=[3, 3], strides=[2, 2], auto_pad="SAME_UPPER"),
+    own("QLinearAveragePool", "x xs xz ys yz", kernel_shape=[3, 3], pads=[1, 1, 0, 0], strides=[2, 2], ceil_mode=1, count_include_pad=1),
 ], ids=lambda n: n.op_type)
 def test_own_operators(source: NodeProto) -> None:
     """Within one step: ONNX Runtime's kernels multiply by rounded quotients of scales, so halves may go the other way."""
@@ -153,6 +155,18 @@ def test_own_operators(source: NodeProto) -> None:
     difference = np.abs(mine.astype(int) - wanted.astype(int))
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.02
+
+
+@pytest.mark.parametrize(("op", "most", "attributes"), [
+    ("QLinearAdd", "x xs - z zs - ys -", {}), ("QLinearMul", "x xs - z zs - ys -", {}), ("QLinearSigmoid", "x xs - ps -", {}),
+    ("QLinearLeakyRelu", "x xs - ys -", {"alpha": 0.3}), ("QLinearAveragePool", "x xs - ys -", {"kernel_shape": [2, 2]}),
+    ("QLinearSoftmax", "x xs - ps -", {"opset": 13})])
+def test_absent_zero_points(op: str, most: str, attributes: dict[str, object]) -> None:
+    """0, which ONNX Runtime has to be given: it ends the process where they are absent."""
+    inputs = [p for p in PAIR if p.name in most.split()]
+    absent, given = (model([own(op, text, **attributes)], inputs, constants={k: CONSTANTS[k] for k in CONSTANTS if k in text.split()},
+                           domains=[DOMAIN]) for text in (most, most.replace("-", "pz")))
+    assert_as_runtime(absent, same_as=given, rtol=0, atol=1)
 
 
 def test_where() -> None:
@@ -176,6 +190,53 @@ def test_products_of_integers_as_floats() -> None:
     whole = model([own("MatMulIntegerToFloat", "x b xs bs xz bz c")], [tensor("x", (2, 6), np.uint8)], constants=constants,
                   domains=[DOMAIN])
     assert_as_runtime(whole, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.5])
+def test_qgemm_of_transposed_rows_and_no_addend(alpha: float) -> None:
+    constants = CONSTANTS | {"b": _bytes(6, 4), "bs": f32(0.1), "bz": np.array(7, np.uint8)}
+    whole = model([own("QGemm", "x xs xz b bs bz - ys yz", alpha=alpha, transA=1)], [tensor("x", (6, 3), np.uint8)], constants=constants,
+                  domains=[DOMAIN])
+    assert_as_runtime(whole, rtol=1e-5)
+
+
+@pytest.mark.parametrize("channels_last", [0, 1])
+def test_convolution_in_any_order(channels_last: int) -> None:
+    shape = (1, 7, 6, 4) if channels_last else (1, 4, 7, 6)
+    constants = CONSTANTS | {"w": _bytes(6, 2, 3, 3, dtype=np.int8), "ws": f32(*np.linspace(0.01, 0.02, 6)), "wz": np.zeros(6, np.int8),
+                             "b": RNG.integers(-500, 500, 6).astype(np.int32)}
+    source = own("QLinearConv", "x xs xz w ws wz ys yz b", channels_last=channels_last, group=2, pads=[1, 0, 1, 2], strides=[2, 1])
+    whole = model([source], [tensor("x", shape, np.uint8)], constants=constants, domains=[DOMAIN])
+    assert_as_runtime(whole, rtol=0, atol=1)
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("axes", [[-1, 1], [0]])
+def test_means_of_quantized_numbers(axes: list[int], keepdims: int) -> None:
+    """As standard operators: ONNX Runtime has no kernel for it."""
+    source = own("QLinearReduceMean", "x xs xz ys yz", axes=axes, keepdims=keepdims)
+    others = [node("DequantizeLinear", "x xs xz", "d"), node("ReduceMean", "d", "m", axes=axes, keepdims=keepdims),
+              node("QuantizeLinear", "m ys yz")]
+    assert_as_runtime(model([source], PAIR[:1], constants=CONSTANTS, domains=[DOMAIN]),
+                      same_as=model(others, PAIR[:1], constants=CONSTANTS), rtol=0, atol=1)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+@pytest.mark.parametrize("columns", [False, True])
+@pytest.mark.parametrize("operands", ["x b bs", "x b bs bz", "x b bs bz c", "x b bs - c"])
+def test_products_that_quantize_one_operand(operands: str, columns: bool, kind: type) -> None:
+    count = 4 if columns else 1
+    constants = {"b": _bytes(6, 4, dtype=kind), "bs": np.linspace(0.01, 0.02, count).astype(np.float32), "bz": _bytes(count, dtype=kind),
+                 "c": f32(1, 2, 3, 4)}
+    constants = {name: array if array.shape != (1,) else array.reshape(()) for name, array in constants.items() if name in operands.split()}
+    whole = model([own("DynamicQuantizeMatMul", operands)], [tensor("x", (2, "N", 6))], constants=constants, domains=[DOMAIN])
+    assert_as_runtime(whole, rtol=1e-4, atol=1e-4)
+
+
+def test_nothing_but_zeros_is_quantized_as_such() -> None:
+    constants = {"b": _bytes(6, 4), "bs": f32(0.1), "zero": f32(0)}
+    nodes = [node("Mul", "x zero", "z"), own("DynamicQuantizeMatMul", "z b bs")]
+    assert_as_runtime(model(nodes, [tensor("x", (2, 6))], constants=constants, domains=[DOMAIN]))
 
 
 def test_own_operators_that_do_not_fit() -> None:
