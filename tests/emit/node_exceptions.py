@@ -14,7 +14,6 @@ WHILE_READING: Mapping[str, Sequence[str]] = {
     "images are decoded by no operator of the targets": (r"test_image_decoder_\w+",),
     "the gradient of a network is another network": (r"test_gradient_of_\w+",),
     "strings: no tensor of a target holds them": (r"test_strnorm_model_\w+",),
-    "not done: operators of other domains (previews)": (r"test_flexattention(?!\w*expanded)\w*( constants)?",),
     "not done: results whose size is another one for another number of steps, which only the data tells": (
         r"test_loop11( constants)?", r"test_range_\w+_delta_expanded( constants)?", "test_sequence_model8"),
     "not done: sizes of transforms, grids and blocks that are computed when the model runs": (

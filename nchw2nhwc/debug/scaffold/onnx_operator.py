@@ -81,7 +81,7 @@ def _require_unmapped(model: Model, node: NodeProto, opset: int, where: Location
         others = ", ".join(map(str, sorted(known)))
         raise OptionError(f"other versions of {op} are supported ({others}), this one ({version}) is not", where,
                           f"Add the version to a function in {function.__module__.replace('.', '/')}.py, or write one for it there.")
-    if known or (not domain and (op in CONTROL or has_definition(op, opset))) or any(
+    if known or (f"{domain}.{op}" if domain else op) in CONTROL or (not domain and has_definition(op, opset)) or any(
             (domain, op) == key[:2] for key in model.functions):
         raise OptionError(f"{op} is supported; there is nothing to scaffold", where,
                           "If its result is wrong, openvino2tf bisect says where it goes wrong.")

@@ -48,9 +48,9 @@ def together(b: LayerBuilder, x: Value) -> Value:
 
 
 # ---- scores ------------------------------------------------------------------------------------------------------------
-def scores(b: LayerBuilder, q: Value, k: Value, scale: float) -> Value:
-    """q @ k' * scale; a scale of 0 is 1 / sqrt(size of a head)."""
-    factor = scale or 1 / sqrt(static(q.shape[3], "the size of a head"))
+def scores(b: LayerBuilder, q: Value, k: Value, scale: float | None) -> Value:
+    """q @ k' * scale, which is 1 / sqrt(size of a head) where none is given."""
+    factor = 1 / sqrt(static(q.shape[3], "the size of a head")) if scale is None else scale
     products = by_group(b, MatMul(adjoint_b=True), q, k)
     return b.add1(Mul(), products, b.scalar(factor, products))
 

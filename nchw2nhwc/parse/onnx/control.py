@@ -16,6 +16,7 @@ from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.shape_arithmetic import known
 from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, within
+from nchw2nhwc.parse.onnx.flex_attention import flex_attention
 from nchw2nhwc.parse.onnx.scan import Operands, all_present, scan
 from nchw2nhwc.parse.onnx.scope import Entry, Scope, Tensors, Unavailable
 
@@ -231,5 +232,6 @@ CARRYING: Mapping[str, Callable[[Reader, NodeProto, Sequence[Entry], Scope, Sequ
     "SequenceMap": _map, "Loop": _loop_of_sequences}
 """How ops with subgraphs are read that take sequences."""
 
-CONTROL: Mapping[str, Read] = {"If": _if, "Loop": _loop, "Scan": scan}
-"""How each op with subgraphs is read: with its operands, its scope, which results are read, and its operator set."""
+CONTROL: Mapping[str, Read] = {"If": _if, "Loop": _loop, "Scan": scan, "ai.onnx.preview.FlexAttention": flex_attention}
+"""How each op with subgraphs is read, by its type with the domain: with its operands, its scope, which results are read, and its operator
+set."""

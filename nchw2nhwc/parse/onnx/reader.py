@@ -153,8 +153,8 @@ class Reader:
         if read is not None:
             return (read(self.b, resolved(node, scope.attributes), given),)
         operands = [entry for entry in given if entry is None or isinstance(entry, Value)]
-        if not domain and node.op_type in CONTROL:
-            return CONTROL[node.op_type](self, resolved(node, scope.attributes), operands, scope, step.wanted, opset)
+        if type_name(node) in CONTROL:
+            return CONTROL[type_name(node)](self, resolved(node, scope.attributes), operands, scope, step.wanted, opset)
         found = find_mapping(domain, node.op_type, opset)
         if found is not None:
             mapping, self.b.version = found
@@ -263,7 +263,7 @@ class Reader:
                     inner = {**opsets, **opset_versions(function.opset_import, self.model.where)}
                     yield from self._unmapped(function.node, inner, f"{layer}/", seen, everywhere)
                 continue
-            is_control = not key[0] and (node.op_type in CONTROL or node.op_type in CARRYING or node.op_type in SEQUENCES)
+            is_control = type_name(node) in CONTROL or (not key[0] and (node.op_type in CARRYING or node.op_type in SEQUENCES))
             opset = _opset(node, opsets)
             if not is_control and find_mapping(key[0], node.op_type, opset) is None and not self._is_defined(node, opset):
                 yield _missing_name(node, opset), layer

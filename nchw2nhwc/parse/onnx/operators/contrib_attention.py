@@ -60,7 +60,7 @@ def _counted(b: LayerBuilder, mask: Value, batch: Size, keys: Size) -> Value | N
 
 def _attended(b: LayerBuilder, q: Value, k: Value, v: Value, scale: float, masks: Masks) -> Value:
     """softmax(q @ k' * scale + bias, masked) @ v, heads put together."""
-    weights = scores(b, q, k, scale)
+    weights = scores(b, q, k, scale or None)
     batch, _, queries, keys = weights.shape
     if masks.bias is not None:
         weights = b.add1(Add(), weights, masks.bias)
@@ -191,5 +191,5 @@ def _to_a_buffer(b: LayerBuilder, operands: tuple[Value, Value, Value], past: tu
     k, v = (cached(b, old, b.transpose(x, (0, 2, 1, 3)), start, old.shape[2], keep=True) for old, x in zip(past, new))
     rows, keys = Formula(b, positions(b, q.shape[2], INT64)), Formula(b, positions(b, k.shape[2], INT64))
     last = rows.reshape(q.shape[2], 1) if masks.causal else size_of(b, q.shape[2] - 1)
-    weights = seen(b, scores(b, q, k, scale), (keys <= last + start).value)
+    weights = seen(b, scores(b, q, k, scale or None), (keys <= last + start).value)
     return weighted(b, softmax(b, weights), v), k, v

@@ -59,7 +59,7 @@ def group_query_attention(b: LayerBuilder, query: Value, key: Value | None, valu
     else:
         keys, values = (cached(b, old, new, start, size, keep=False) for old, new in ((past_key, k), (past_value, v)))
     attended = _first(b, keys, total), _first(b, values, total)
-    weights = capped(b, scores(b, b.transpose(q, (0, 2, 1, 3)), attended[0], scale), softcap)
+    weights = capped(b, scores(b, b.transpose(q, (0, 2, 1, 3)), attended[0], scale or None), softcap)
     if attention_bias is not None:
         weights = b.add1(Add(), weights, attention_bias)
     visible = _visible(b, start, counts, length, attended[0].shape[2], local_window_size if causal else 0, causal).value
