@@ -349,10 +349,13 @@ class Converted:
         """The TFLite file, ready to be written."""
         from nchw2nhwc.emit.tflite import emit
         from nchw2nhwc.model_card import card
+        from nchw2nhwc.targets import TABLES
 
         if float16 not in self._made:
             described, files = card(self.options, self.source.stem, self.inputs, self.outputs)
+            device = TABLES.get(self.options.target)
             self._made[float16] = emit(self._layout_of("tflite").graph, float16=float16, files=files,
+                                       available=None if device is None else device.rows,
                                        metadata=lambda names: {METADATA: self._metadata(names, float16), **described})
         return self._made[float16]
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from ai_edge_litert.schema_py_generated import ModelT
 
 _WEIGHTS: Mapping[str, tuple[Collection[int], int]] = {
-    "CONV_3D": ((1,), 4), "UNIDIRECTIONAL_SEQUENCE_LSTM": (range(1, 9), 0), "GATHER": ((0,), 0)}
+    "CONV_3D": ((1,), 4), "UNIDIRECTIONAL_SEQUENCE_LSTM": (range(1, 9), 0),
+    "BIDIRECTIONAL_SEQUENCE_LSTM": ((*range(1, 9), *range(18, 26)), 0), "GATHER": ((0,), 0)}
 """By operator the operands that are weights, and the axis along which each slice has a scale."""
 
 

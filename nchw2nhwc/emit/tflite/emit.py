@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_binary,
@@ -21,6 +21,7 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
     lower_windowed,
 )
 from nchw2nhwc.emit.tflite.delegate import carry_quantization, separate_squares
+from nchw2nhwc.emit.tflite.directions import BOTH_DIRECTIONS, drop_unused, join_directions
 from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.in_place import keep_apart
 from nchw2nhwc.emit.tflite.integers import plan_integers
@@ -34,12 +35,13 @@ from nchw2nhwc.ir.open_sizes import large_enough
 
 def emit(graph: Graph, *, float16: bool = False,
          metadata: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = None,
-         files: Mapping[str, bytes] | None = None) -> FlatBuffer:
+         files: Mapping[str, bytes] | None = None, available: Container[str] | None = None) -> FlatBuffer:
     """The TFLite file of a stored graph (channels-last, after the target passes).
 
     `float16` stores weights in half precision. `metadata` gives the file's metadata by name; it is told, by the names of the
-    graph's values, what the file calls their tensors. `files` stand behind the model, by name. Raises
-    TargetError, before anything is written, that lists every layer which TFLite cannot express.
+    graph's values, what the file calls their tensors. `files` stand behind the model, by name. `available` are the operators of the device
+    that the file is for, None for all: what one operator does is said in others where it lacks that one. Raises TargetError, before
+    anything is written, that lists every layer which TFLite cannot express.
     """
     for value in (*(v for v in graph.inputs if v.uses), *graph.outputs):
         if 0 in value.shape:
@@ -50,11 +52,16 @@ def emit(graph: Graph, *, float16: bool = False,
     e.subgraph.input_names = [v.name for v in graph.inputs]
     LOWERINGS.lower(e, graph)
     e.leave()
+    e.clear()
     e.subgraph.outputs = [e.of(v) for v in graph.outputs]
     e.subgraph.output_names = list(graph.output_names)
+    names = e.tensor_names()
     for subgraph in e.subgraphs:
+        if (available is None or BOTH_DIRECTIONS in available) and join_directions(subgraph):
+            drop_unused(subgraph)
         separate_squares(subgraph)
         carry_quantization(subgraph)
         keep_apart(subgraph)
-    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(e.tensor_names()) if metadata else {}), files=dict(files or {}),
-                            plan=plan))
+    left = {tensor.name for tensor in e.subgraph.tensors}
+    names = {value: name for value, name in names.items() if name in left}
+    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(names) if metadata else {}), files=dict(files or {}), plan=plan))

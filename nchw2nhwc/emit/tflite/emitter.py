@@ -87,6 +87,7 @@ class Emitter:
         self._values: dict[int, int] = {}
         self._constants: dict[tuple[int, DType, tuple[int, ...], Quantization | None], int] = {}
         self._widened: dict[int, int] = {}
+        self._cleared: dict[int, tuple[Location, list[int]]] = {}
         self._names: dict[str, int] = {}
         self.kept: list[Graph] = []
         """Graphs made for the occasion: their values are known by identity, which must not be given to others."""
@@ -209,6 +210,21 @@ class Emitter:
         index = self.temp(dtype, shape)
         self.subgraph.tensors[index] = replace(self.tensor(index), variable=True)
         return index
+
+    def cleared(self, batch: int, units: int) -> int:
+        """A variable (batch, units) of float32 that is zeros when a run begins. `clear` adds what sees to that."""
+        variable = self.variable(FLOAT32, (batch, units))
+        self._cleared.setdefault(batch, (self.where, []))[1].append(variable)
+        return variable
+
+    def clear(self) -> None:
+        """Write zeros to the variables that are to begin with them, in front of all other operators: parts of one constant."""
+        for batch, (self.where, variables) in self._cleared.items():
+            sizes = [self.tensor(v).shape[1] for v in variables]
+            operands = [self.const(np.zeros((batch, sum(sizes)), np.float32)), self.ints(sizes), self.const(1, INT32)]
+            self._operator("SPLIT_V", operands, variables, options("SplitVOptions", numSplits=len(sizes)))
+            self.subgraph.operators.insert(0, self.subgraph.operators.pop())
+        self._cleared.clear()
 
     def const(self, array: Array | int, dtype: DType | None = None) -> int:
         """A small constant (an axis, a shape, a scalar), stored as it is."""

@@ -29,6 +29,7 @@ def _compute(e: Emitter, caller: Emitter, body: Graph, operands: Sequence[Value]
     for value, tensor in zip(body.inputs, [*given, *fixed], strict=True):
         e.let(value, tensor)
     LOWERINGS.lower(e, body)
+    e.clear()
     taken, computed = set(e.subgraph.inputs), set(e.subgraph.inputs)
     for operator in e.subgraph.operators:
         if not computed.isdisjoint(operator.inputs):

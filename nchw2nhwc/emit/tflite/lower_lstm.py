@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import FLOAT32, Emitter
+from nchw2nhwc.emit.tflite.emitter import FLOAT32, INT32, Emitter
 from nchw2nhwc.emit.tflite.lower_movement import reshape, strided_slice
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.model import options
@@ -48,7 +48,7 @@ def lstm(e: Emitter, node: Node, op: LSTM) -> None:
     w, r, b = ([e.weights(part) for part in np.split(np.asarray(node.input(k).const), op.bias_rows if k == 3 else 4)] for k in (1, 2, 3))
     none = [-1] * 3
     peepholes = [b[4 + k] for k in _IFO] if op.peepholes else none
-    states = [_initial(e, node, k) for k in range(2)]
+    states = _initial(e, node)
     operands = [data, *(w[g] for g in _IFGO), *(r[g] for g in _IFGO), *peepholes, *(b[g] for g in _IFGO), *none[:2], *states]
     opts = options("UnidirectionalSequenceLSTMOptions", fusedActivationFunction=_FUNCTIONS[op.activations], timeMajor=axis == 0)
     hidden = e.temp(FLOAT32, y.shape) if op.reverse or not is_read(e, y) else e.out(node, 0)
@@ -61,14 +61,19 @@ def lstm(e: Emitter, node: Node, op: LSTM) -> None:
         e.op("REVERSE_V2", [hidden, e.ints([axis])], [e.out(node, 0)], options("ReverseV2Options"))
 
 
-def _initial(e: Emitter, node: Node, index: int) -> int:
-    """The variable of a state, after the operator that writes its initial content."""
-    shape = node.outputs[1 + index].shape
-    state = e.variable(FLOAT32, shape)
+def _initial(e: Emitter, node: Node) -> list[int]:
+    """The variables of the states, after the operators that write their initial content."""
+    batch, size = node.outputs[1].shape
+    units = int(str(size))
+    if len(node.inputs) == 4 and isinstance(batch, int):
+        return [e.cleared(batch, units) for _ in range(2)]
+    states = [e.variable(FLOAT32, (batch, units)) for _ in range(2)]
     if len(node.inputs) > 4:
-        e.op("MUL", [e.of(node.input(4 + index)), e.const(np.ones((1, 1), np.float32))], [state], options("MulOptions"))
-        return state
-    zero = e.const(np.zeros((1, 1), np.float32))
-    like = e.run("BROADCAST_TO", [zero, sizes_tensor(e, shape)], FLOAT32, shape, options("BroadcastToOptions"))
-    e.op("ZEROS_LIKE", [like], [state], options("ZerosLikeOptions"))
-    return state
+        for k, state in enumerate(states):
+            e.op("MUL", [e.of(node.input(4 + k)), e.const(np.ones((1, 1), np.float32))], [state], options("MulOptions"))
+        return states
+    shape = (batch, 2 * units)
+    zeros = e.run("BROADCAST_TO", [e.const(np.zeros((1, 1), np.float32)), sizes_tensor(e, shape)], FLOAT32, shape,
+                  options("BroadcastToOptions"))
+    e.op("SPLIT_V", [zeros, e.ints([units, units]), e.const(1, INT32)], states, options("SplitVOptions", numSplits=2))
+    return states
