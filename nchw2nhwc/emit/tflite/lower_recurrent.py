@@ -1,7 +1,8 @@
 """Lowerings of recurrent layers: the kernel for the usual LSTM, and for all others a loop whose body is one step.
 
 What the data gives to the gates is computed for all steps at once, before the loop. The loop carries the index of the step, what the gates
-were given, the hidden states after each step, and the states; all have three axes, so that nothing is reshaped within it.
+were given, the hidden states after each step, and the states; all have three axes, so that nothing is reshaped within it. Where nothing
+reads the hidden states after each step, they are not carried, and the states have two axes, as they have outside.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from nchw2nhwc.emit.tflite.emitter import BOOL, FLOAT32, INT32, Emitter
 from nchw2nhwc.emit.tflite.lower_lstm import is_kernel, is_read, lstm
 from nchw2nhwc.emit.tflite.lower_movement import reshape
-from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
+from nchw2nhwc.emit.tflite.lower_sizes import size_tensor, sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS, lowering, native
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.ir import Array, Dim, Graph, Node, Origin, Shape, Value
@@ -97,18 +98,25 @@ class _Loop:
         self.steps, self.batch = op.steps(x.type), x.shape[1 - self.axis]
         self.given = -1
         self.used = [is_read(e, v) for v in node.outputs]
+        self.flat = not self.used[0] and isinstance(self.steps, int)
         self.computed = [v for v in (node.input(2), node.input(3)) if v.const is None]
 
     def step_shape(self, size: int) -> Shape:
-        """The shape of one step of a sequence."""
+        """The shape of one step of a sequence, and of what is carried from step to step."""
+        if self.flat:
+            return self.batch, size
         return (self.batch, 1, size) if self.axis else (1, self.batch, size)
+
+    def index(self, e: Emitter, number: int) -> int:
+        """A constant that the index of a step may be compared with or added to."""
+        return e.const(number, INT32) if self.flat else e.ints([number])
 
     def emit(self) -> None:
         """Add the loop and what prepares it."""
         e, last = self.e, isinstance(self.steps, Dim)
-        end = sizes_tensor(e, (self.steps,))
-        first = e.run("SUB", [end, e.ints([1])], INT32, (1,), options("SubOptions")) if last and self.op.reverse else e.ints(
-            [int(str(self.steps)) - 1 if self.op.reverse else 0])
+        end = size_tensor(e, self.steps) if self.flat else sizes_tensor(e, (self.steps,))
+        first = e.run("SUB", [end, e.ints([1])], INT32, (1,), options("SubOptions")) if last and self.op.reverse else self.index(
+            e, int(str(self.steps)) - 1 if self.op.reverse else 0)
         carried = [first, end, self.given]
         if self.used[0]:
             zero, shape = e.const(np.zeros((1, 1, 1), np.float32)), self.node.outputs[0].shape
@@ -118,19 +126,25 @@ class _Loop:
         results = [e.temp(e.tensor(t).dtype, e.shape_of(t)) for t in carried]
         if self.used[0]:
             results[3] = e.out(self.node)
+        ends = {2 + self.used[0] + k: e.out(self.node, k) for k in range(1, len(self.node.outputs)) if self.used[k]}
+        if self.flat:
+            results = [ends.get(k, t) for k, t in enumerate(results)]
         opts = options("WhileOptions", condSubgraphIndex=condition, bodySubgraphIndex=body)
         e.op("WHILE", carried, results, opts)
-        states = results[3 + self.used[0]:]
-        for k in range(1, len(self.node.outputs)):
-            if self.used[k]:
-                reshape(e, states[k - 1], e.out(self.node, k), self.node.outputs[k].shape)
+        for k, end in ends.items() if not self.flat else ():
+            reshape(e, results[k], end, self.node.outputs[1].shape)
 
     def _initial(self) -> list[int]:
-        """The initial states as steps."""
+        """The initial states, as they are carried."""
         e, shape = self.e, self.step_shape(self.units)
         given = self.node.inputs[4:]
+        if not given and isinstance(self.batch, int):
+            sizes = [int(str(s)) for s in shape]
+            return [e.const(np.zeros(sizes, np.float32))] * self.op.states
+        if self.flat and given:
+            return [e.of(self.node.input(k)) for k in range(4, 4 + len(given))]
         if not given:
-            zero = e.const(np.zeros((1, 1, 1), np.float32))
+            zero = e.const(np.zeros((1,) * len(shape), np.float32))
             zeros = e.run("BROADCAST_TO", [zero, sizes_tensor(e, shape)], FLOAT32, shape, options("BroadcastToOptions"))
             return [zeros] * self.op.states
         found = []
@@ -144,9 +158,9 @@ class _Loop:
         e = self.e.branch("condition")
         index, end, *_ = [e.parameter(self.e, t) for t in carried]
         if self.op.reverse:
-            more = e.run("GREATER_EQUAL", [index, e.ints([0])], BOOL, (1,), options("GreaterEqualOptions"))
+            more = e.run("GREATER_EQUAL", [index, self.index(e, 0)], BOOL, e.shape_of(index), options("GreaterEqualOptions"))
         else:
-            more = e.run("LESS", [index, end], BOOL, (1,), options("LessOptions"))
+            more = e.run("LESS", [index, end], BOOL, e.shape_of(index), options("LessOptions"))
         e.subgraph.outputs = [more]
         return self.e.number(e)
 
@@ -161,7 +175,8 @@ class _Loop:
         before = tuple(fragment.operand(like, shape) for _ in range(op.states))
         after = after_step(fragment, op, step, fragment.operand(self.node.input(2)), fragment.operand(self.node.input(3)), before)
         results = fragment.emit(e, [now, *states], after)
-        outputs = [e.run("ADD", [index, e.ints([-1 if op.reverse else 1])], INT32, (1,), options("AddOptions")), *inputs[1:3]]
+        following = e.run("ADD", [index, self.index(e, -1 if op.reverse else 1)], INT32, e.shape_of(index), options("AddOptions"))
+        outputs = [following, *inputs[1:3]]
         if self.used[0]:
             place = e.run("MUL", [index, e.ints([int(k == self.axis) for k in range(3)])], INT32, (3,), options("MulOptions"))
             outputs.append(e.run("DYNAMIC_UPDATE_SLICE", [inputs[3], results[0], place], FLOAT32, e.shape_of(inputs[3])))
