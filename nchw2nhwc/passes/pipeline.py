@@ -7,6 +7,7 @@ from collections.abc import Callable
 from nchw2nhwc.ir.graph import Graph, Node
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.affine import AFFINE
+from nchw2nhwc.passes.centred import CENTRE
 from nchw2nhwc.passes.channel_order import CHANNEL_ORDER
 from nchw2nhwc.passes.constants import FOLDING, MERGE_EQUAL
 from nchw2nhwc.passes.control import CONTROL
@@ -26,6 +27,7 @@ from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, NO
 from nchw2nhwc.passes.reversed_channels import REVERSED_CHANNELS
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.passes.routing import ROUTE_CHANNELS
+from nchw2nhwc.passes.uncentred import uncentred
 from nchw2nhwc.passes.wholes import WHOLES
 
 PRUNE = Pass("prune", Graph.prune)
@@ -67,4 +69,5 @@ def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None, 
     before those of all targets. `quantized`: the target has tensors of small integers for what the source quantizes."""
     quantization = (KEEP_QUANTIZATION, REMARK) if quantized else (SPELL_OUT_QUANTIZATION,)
     return (PRUNE, INFERENCE, PROMOTE_FLOATS, *quantization, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE,
-            ORDER_CHANNELS, ROUTE_CHANNELS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, JOIN_HEADS, PRUNE)
+            ORDER_CHANNELS, ROUTE_CHANNELS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, CENTRE,
+            rule_pass("uncentre", uncentred(native)), JOIN_HEADS, PRUNE)
