@@ -21,6 +21,7 @@ from nchw2nhwc.passes.indexing import INDEXING
 from nchw2nhwc.passes.linear import LINEAR
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.parallel import PARALLEL
+from nchw2nhwc.passes.parts import PARTS
 from nchw2nhwc.passes.promote import PROMOTE_FLOATS
 from nchw2nhwc.passes.quantization import QUANTIZATION, REMARK
 from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, NORMS, STACKS
@@ -36,7 +37,7 @@ PRUNE = Pass("prune", Graph.prune)
 INFERENCE = rule_pass("inference", TRAINING_ONLY)
 """What does nothing but in training goes."""
 
-SIMPLIFY = rule_pass("simplify", FOLDING, CONTROL, IDENTITIES, WHOLES, CANONICAL, STACKS, MOVEMENT, INDEXING)
+SIMPLIFY = rule_pass("simplify", FOLDING, CONTROL, IDENTITIES, WHOLES, CANONICAL, STACKS, MOVEMENT, PARTS, INDEXING)
 """Constants are folded, what changes nothing goes, and what recognition looks for is spelled in one way."""
 
 RECOGNISE = rule_pass("recognise", BLOCKS, ACTIVATIONS, NORMS, CELLS, LAST_STEP)
@@ -60,7 +61,7 @@ SPELL_OUT_QUANTIZATION = rule_pass("spell_out_quantization", SPELLED_OUT)
 JOIN_HEADS = rule_pass("join_heads", HEADS)
 """Layers that bring one tensor to heads of attention become one."""
 
-CLEAN = rule_pass("clean", FOLDING, CONTROL, IDENTITIES, WHOLES, MOVEMENT, INDEXING)
+CLEAN = rule_pass("clean", FOLDING, CONTROL, IDENTITIES, WHOLES, MOVEMENT, PARTS, INDEXING)
 """As `SIMPLIFY`, without undoing what was spelled for a target."""
 
 
