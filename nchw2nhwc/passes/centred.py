@@ -23,7 +23,7 @@ from nchw2nhwc.ops.reduce import ReduceMean
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.along_axis import ALONG, axis_after, axis_before, data_of
-from nchw2nhwc.passes.match import is_float
+from nchw2nhwc.passes.variance import mean_subtracted
 
 Place: TypeAlias = tuple[Value, int]
 """A value and one of its axes."""
@@ -33,14 +33,10 @@ _EXPLICIT_COST = 2
 """Nodes that it takes to subtract a mean."""
 
 
-def subtracts_mean(node: Node) -> int | None:
-    """The axis along which a node subtracts from a value its own mean; None for any other node."""
-    if not isinstance(node.op, Sub) or node.op.activation is not Activation.NONE:
-        return None
-    x, mean = node.input(0), node.input(1).producer
-    if mean is None or not isinstance(mean.op, ReduceMean) or mean.input(0) is not x or not mean.op.keepdims or len(mean.op.axes) != 1:
-        return None
-    return mean.op.axes[0] if is_float(x) else None
+def _subtracts_mean(node: Node) -> int | None:
+    """The only axis along which a node subtracts from a value its own mean; None for any other node."""
+    axes = mean_subtracted(node)
+    return axes[0] if len(axes) == 1 else None
 
 
 def _key(place: Place) -> _Key:
@@ -92,7 +88,7 @@ def _is_normalised(place: Place) -> bool:
     for centred, factor in ((node.input(0), node.input(1)), (node.input(1), node.input(0))):
         along = axis - value.rank + factor.rank
         single = along < 0 or factor.shape[along] == 1
-        if single and centred.producer is not None and centred.rank == value.rank and subtracts_mean(centred.producer) == axis:
+        if single and centred.producer is not None and centred.rank == value.rank and _subtracts_mean(centred.producer) == axis:
             return True
     return False
 
@@ -110,7 +106,7 @@ def _is_layer(place: Place) -> bool:
     return node.op.groups == 1 and not node.op.channels_last and axis == 1
 
 
-def without_mean(content: Array, axis: int) -> Array:
+def _without_mean(content: Array, axis: int) -> Array:
     """`content` less its mean along an axis."""
     exact = wide(content)
     return np.asarray(exact - exact.mean(axis, keepdims=True), content.dtype)
@@ -140,7 +136,7 @@ class _Search:
 
     def streams(self) -> Iterator[_Stream]:
         """All of them, whether they pay or not."""
-        starts = [(node.input(0), axis) for node in self.graph.nodes if (axis := subtracts_mean(node)) is not None]
+        starts = [(node.input(0), axis) for node in self.graph.nodes if (axis := _subtracts_mean(node)) is not None]
         self.near = self._connected(starts)
         pending = list(self.near.values())
         while pending:
@@ -181,9 +177,9 @@ class _Search:
             results = _results(node, value, axis)
             if results is not None and all(_key(p) in self.near for p in results):
                 continue
-            if subtracts_mean(node) != axis or node.input(0) is not value:
+            if _subtracts_mean(node) != axis or node.input(0) is not value:
                 subs = node.outputs[0].users if isinstance(node.op, ReduceMean) else ()
-                if not subs or any(subtracts_mean(sub) != axis or sub.input(1).producer is not node for sub in subs):
+                if not subs or any(_subtracts_mean(sub) != axis or sub.input(1).producer is not node for sub in subs):
                     return False
         return True
 
@@ -195,7 +191,7 @@ class _Search:
                 continue
             stream.places[_key(place)] = place
             value, axis = place
-            stream.norms += [node for node in value.users if subtracts_mean(node) == axis and node.input(0) is value]
+            stream.norms += [node for node in value.users if _subtracts_mean(node) == axis and node.input(0) is value]
             pending += [p for p in self._neighbours(place) if _key(p) in self.near]
             self._enter(stream, place)
         return stream
@@ -215,7 +211,7 @@ class _Search:
 
 def _layer_without_mean(graph: Graph, node: Node) -> None:
     """Take the mean out of the results of a layer."""
-    parameters = [v if v is None or v.const is None else graph.constant(without_mean(v.const, 0), v.name) for v in node.inputs[1:]]
+    parameters = [v if v is None or v.const is None else graph.constant(_without_mean(v.const, 0), v.name) for v in node.inputs[1:]]
     node.set_inputs((node.input(0), *parameters))
 
 
@@ -229,7 +225,7 @@ def _apply(graph: Graph, stream: _Stream) -> None:
         node, operands = value.producer, _operands((value, axis)) or ()
         for operand, k in operands:
             if operand.const is not None and node is not None:
-                new = graph.constant(without_mean(operand.const, k), operand.name)
+                new = graph.constant(_without_mean(operand.const, k), operand.name)
                 node.set_inputs([new if v is operand else v for v in node.inputs])
     for norm in stream.norms:
         graph.replace_uses(norm.output, norm.input(0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.movement import Concat, Split
@@ -23,12 +23,10 @@ def split_of_concat(rw: Rewriter, node: Node, op: Split) -> Sequence[Value]:
     ends = list(accumulate(size for part in parts for size in static_sizes(part, (op.axis,))))
     cuts = [0, *accumulate(op.sizes)]
     require(set(cuts) <= {0, *ends}, "{!r} cuts operands of {!r}", node, first)
-    held = [[part for part, end in zip(parts, ends) if start < end <= stop] for start, stop in zip(cuts, cuts[1:])]
+    held = [[part for part, end in zip(parts, ends) if start < end <= stop] for start, stop in pairwise(cuts)]
     require(sum(len(each) > 1 for each in held) <= 1, "{!r} takes several operands of {!r} more than once", node, first)
     require(all(held), "{!r} has an empty result", node)
-    for result, each in zip(node.outputs, held):
-        fixed = len(each) == 1 and (each[0].producer is None or rw.graph.is_output(each[0]) or each[0] in (h[0] for h in held if h is not each))
-        require(not fixed or not rw.graph.is_output(result), "{!r} would be an interface twice", each[0])
+    require(not any(map(rw.graph.is_output, node.outputs)), "{!r} would be an interface twice", node)
     return [each[0] if len(each) == 1 else rw.add(Concat(op.axis), *each) for each in held]
 
 

@@ -28,7 +28,7 @@ from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, NO
 from nchw2nhwc.passes.reversed_channels import REVERSED_CHANNELS
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.passes.routing import ROUTE_CHANNELS
-from nchw2nhwc.passes.uncentred import uncentred
+from nchw2nhwc.passes.variance import variances
 from nchw2nhwc.passes.wholes import WHOLES
 
 PRUNE = Pass("prune", Graph.prune)
@@ -70,5 +70,5 @@ def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None, 
     before those of all targets. `quantized`: the target has tensors of small integers for what the source quantizes."""
     quantization = (KEEP_QUANTIZATION, REMARK) if quantized else (SPELL_OUT_QUANTIZATION,)
     return (PRUNE, INFERENCE, PROMOTE_FLOATS, *quantization, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE,
-            ORDER_CHANNELS, ROUTE_CHANNELS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, CENTRE,
-            rule_pass("uncentre", uncentred(native)), JOIN_HEADS, PRUNE)
+            ORDER_CHANNELS, ROUTE_CHANNELS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL,
+            rule_pass("variances", variances(native)), CENTRE, JOIN_HEADS, PRUNE)
