@@ -12,10 +12,11 @@ from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Maximum, Minimum, Mul
-from nchw2nhwc.ops.elementwise import Identity
+from nchw2nhwc.ops.elementwise import Cast, Identity
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, Positions, ScatterElements, ScatterND
-from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Tile
-from nchw2nhwc.passes.match import array, require, static_shape, static_sizes
+from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Tile, Transpose
+from nchw2nhwc.ops.selection import Compress
+from nchw2nhwc.passes.match import array, op_of, producer, require, static_shape, static_sizes
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 INDEXING = RuleSet()
@@ -72,6 +73,36 @@ def rows_of_one(rw: Rewriter, node: Node, op: GatherND) -> Value:
     indices = node.input(1)
     require(op.batch_dims == 0 and indices.shape[-1] == 1, "{!r} has batch axes or several indices a row", node)
     return rw.add(Gather(0), node.input(0), rw.add(Reshape(indices.shape[:-1]), indices))
+
+
+def _elements(value: Value) -> Value:
+    """The vector that a value has the elements of, in order."""
+    while value.producer is not None and isinstance(value.producer.op, (Reshape, Transpose)):
+        before = value.producer.input(0)
+        if isinstance(value.producer.op, Transpose) and sum(size != 1 for size in before.shape) > 1:
+            break
+        value = before
+    return value
+
+
+@INDEXING.on(Gather)
+def where_it_holds(rw: Rewriter, node: Node, op: Gather) -> Value:
+    """At the positions, of all, where a condition holds: what `Compress` takes."""
+    require(node.input(1).rank == 1, "the indices of {!r} have other than one axis", node)
+    found = producer(_elements(node.input(1)), Compress)
+    places, compress = found.input(0), op_of(found, Compress)
+    (size,) = static_sizes(node.input(0), (op.axis,))
+    counted = compress.axis == 0 and places.shape[0] == size and bool(np.array_equal(array(places).reshape(-1), np.arange(size)))
+    require(counted, "{!r} does not take positions along axis {}", found, op.axis)
+    return rw.add(Compress(op.axis, compress.count), node.input(0), found.input(1))
+
+
+@INDEXING.on(Gather, GatherND)
+def narrow_indices(rw: Rewriter, node: Node, op: Gather | GatherND) -> Value:
+    """Indices that are cast from int32."""
+    narrow = producer(node.input(1), Cast).input(0)
+    require(narrow.type.dtype == np.int32 and node.input(1).type.dtype == np.int64, "{!r} are not cast from int32", node.input(1))
+    return rw.add(op, node.input(0), narrow)
 
 
 # ---- scattering ------------------------------------------------------------------------------------------------------

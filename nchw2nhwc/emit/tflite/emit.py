@@ -27,6 +27,7 @@ from nchw2nhwc.emit.tflite.in_place import keep_apart
 from nchw2nhwc.emit.tflite.integers import plan_integers
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.emit.tflite.model import Model
+from nchw2nhwc.emit.tflite.unpack import UNPACK, unpack
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
 from nchw2nhwc.errors import Location, TargetError
 from nchw2nhwc.ir import Graph
@@ -59,6 +60,8 @@ def emit(graph: Graph, *, float16: bool = False,
     for subgraph in e.subgraphs:
         if (available is None or BOTH_DIRECTIONS in available) and join_directions(subgraph):
             drop_unused(subgraph)
+        if available is None or UNPACK in available:
+            unpack(subgraph, e.pool.blobs)
         separate_squares(subgraph)
         carry_quantization(subgraph)
         keep_apart(subgraph)

@@ -83,6 +83,8 @@ class Emitter:
         self.shape_tensors: dict[int, int] = {}
         self.shown: dict[Dim, tuple[int, int]] = {}
         """Where each symbolic size can be read: a tensor that has been computed, and its axis."""
+        self.found: dict[int, int] = {}
+        """By the tensor of a condition, the positions where it holds."""
         self._shapes: list[Shape] = []
         self._values: dict[int, int] = {}
         self._constants: dict[tuple[int, DType, tuple[int, ...], Quantization | None], int] = {}
@@ -327,8 +329,9 @@ class Emitter:
 
     def _show(self, tensor: int) -> None:
         for axis, size in enumerate(self._shapes[tensor]):
-            if isinstance(size, Dim):
-                self.shown.setdefault(size, (tensor, axis))
+            known = self.shown.get(size) if isinstance(size, Dim) else None
+            if isinstance(size, Dim) and (known is None or len(self._shapes[known[0]]) > len(self._shapes[tensor]) == 1):
+                self.shown[size] = tensor, axis
 
     def _of_value(self, value: Value) -> int:
         if self.integer is not None and value.type.dtype == FLOAT32:

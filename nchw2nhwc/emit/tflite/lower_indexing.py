@@ -180,8 +180,8 @@ def scatter_elements(e: Emitter, node: Node, op: ScatterElements) -> None:
 
 # ---- by value, and by length -------------------------------------------------------------------------------------------
 def _sorts(node: Node, op: TopK) -> str:
-    if op.dtype not in (INT32, INT64):
-        return f"positions are int32 or int64, not {op.dtype.name}"
+    if op.dtype != INT32:
+        return f"positions are int32, not {op.dtype.name}"
     return kernel("TOPK_V2")(node, op) if op.largest else "TOPK_V2 finds the largest elements"
 
 
@@ -191,10 +191,7 @@ def top_k(e: Emitter, node: Node, op: TopK) -> None:
     x = node.input(0)
     if op.axis != x.rank - 1:
         raise TargetError(f"TOPK_V2 works along the last axis, not along axis {op.axis} of {x.type}", e.where)
-    positions = e.out(node, 1) if op.dtype == INT32 else e.temp(INT32, node.outputs[1].shape)
-    e.op("TOPK_V2", [e.of(x), size_tensor(e, op.k)], [e.out(node), positions], options("TopKV2Options"))
-    if op.dtype != INT32:
-        e.cast_to(positions, e.out(node, 1))
+    e.op("TOPK_V2", [e.of(x), sizes_tensor(e, (op.k,))], [e.out(node), e.out(node, 1)], options("TopKV2Options"))
 
 
 @lowering(ReverseSequence, kernel("REVERSE_SEQUENCE"))

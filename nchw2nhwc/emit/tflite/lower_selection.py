@@ -22,12 +22,17 @@ _FAR = 1 << 22
 
 @lowering(Compress, kernel("GATHER"))
 def compress(e: Emitter, node: Node, op: Compress) -> None:
-    """GATHER of the positions that WHERE finds. LiteRT sizes the result when it runs."""
-    count, result = node.output.shape[op.axis], e.out(node)
-    found = e.run("WHERE", [e.of(node.input(1))], INT64, (count, 1))
+    """GATHER_ND of the positions that WHERE finds along the first axis, GATHER along others; of a condition WHERE finds them once. LiteRT
+    sizes the result when it runs."""
+    count, x, condition = node.output.shape[op.axis], node.input(0), e.of(node.input(1))
+    if condition not in e.found:
+        e.found[condition] = e.run("WHERE", [condition], INT64, (count, 1))
+    if op.axis == 0 and not kernel("GATHER_ND")(node, op):
+        e.op("GATHER_ND", [e.of(x), e.found[condition]], [e.out(node)], options("GatherNdOptions"))
+        return
     positions = e.temp(INT64, (count,))
-    reshape(e, found, positions, (count,))
-    e.op("GATHER", [e.of(node.input(0)), e.cast(positions, INT32)], [result], options("GatherOptions", axis=op.axis))
+    reshape(e, e.found[condition], positions, (count,))
+    e.op("GATHER", [e.of(x), e.cast(positions, INT32)], [e.out(node)], options("GatherOptions", axis=op.axis))
 
 
 def _count_up(e: Emitter, size: Size) -> int:

@@ -56,8 +56,11 @@ def _size(e: Emitter, size: Size) -> int:
 
 def _read(e: Emitter, tensor: int, axis: int) -> int:
     """The size of an axis of a tensor."""
+    rank = len(e.tensor(tensor).shape)
     if tensor not in e.shape_tensors:
-        e.shape_tensors[tensor] = e.run("SHAPE", [tensor], INT32, (len(e.tensor(tensor).shape),), options("ShapeOptions", outType=2))
+        e.shape_tensors[tensor] = e.run("SHAPE", [tensor], INT32, (rank,), options("ShapeOptions", outType=2))
+    if rank == 1:
+        return e.shape_tensors[tensor]
     ends = [e.ints([axis]), e.ints([axis + 1]), e.ints([1])]
     return e.run("STRIDED_SLICE", [e.shape_tensors[tensor], *ends], INT32, (1,), options("StridedSliceOptions"))
 

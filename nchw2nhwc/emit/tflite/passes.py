@@ -6,6 +6,7 @@ from nchw2nhwc.emit.tflite.constants import Pool
 from nchw2nhwc.emit.tflite.rules_activation import ACTIVATION
 from nchw2nhwc.emit.tflite.rules_masks import MASKS
 from nchw2nhwc.emit.tflite.rules_padding import PADDING
+from nchw2nhwc.emit.tflite.rules_picks import PICKS
 from nchw2nhwc.emit.tflite.rules_quantized import QUANTIZED
 from nchw2nhwc.emit.tflite.rules_rank import RANK
 from nchw2nhwc.emit.tflite.rules_views import VIEWS
@@ -54,6 +55,6 @@ NEST_CONCATS = Pass("nest_concats", _nest_concats)
 def target_passes() -> tuple[Pass, ...]:
     """The passes for a stored graph, in their order."""
     return (rule_pass("tidy", MOVEMENT), rule_pass("exact_masks", MASKS), rule_pass("fuse_activations", ACTIVATION),
-            rule_pass("explicit_padding", PADDING), rule_pass("lower_rank", RANK), rule_pass("join_views", VIEWS, MOVEMENT),
+            rule_pass("explicit_padding", PADDING), rule_pass("lower_rank", RANK), rule_pass("join_views", VIEWS, PICKS, MOVEMENT),
             SHARE_CONSTANTS, MERGE_EQUAL, rule_pass("lift_quantization", QUANTIZED), MERGE_EQUAL,
             rule_pass("lift_quantization_again", QUANTIZED), MERGE_EQUAL, NEST_CONCATS)

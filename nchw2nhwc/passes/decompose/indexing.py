@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -24,7 +25,7 @@ RULES = RuleSet()
 
 LARGEST_COMPARISON = 1 << 26
 """Most pairs of an index and a place that are compared, where nothing better is known."""
-INT64 = np.dtype(np.int64)
+INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)
 
 
 def _as_int64(rw: Rewriter, indices: Value) -> Term:
@@ -146,3 +147,11 @@ def reversed_positions(rw: Rewriter, node: Node, op: ReverseSequence) -> Value:
     length = _as_int64(rw, lengths).apply(Reshape(per_batch))
     where = time.apply(Less(), length).choose(length - 1 - time, time)
     return rw.add(GatherElements(op.time_axis), x, where.apply(Expand(x.shape)).value)
+
+
+@RULES.on(TopK)
+def position_type(rw: Rewriter, node: Node, op: TopK) -> tuple[Value, ...]:
+    """The positions as int32, cast to the type asked for."""
+    require(op.dtype != INT32, "{!r} gives int32", node)
+    best, positions = rw.add_all(replace(op, dtype=INT32), node.input(0))
+    return best, rw.add(Cast(op.dtype), positions)
