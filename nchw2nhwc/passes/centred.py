@@ -222,11 +222,11 @@ def _apply(graph: Graph, stream: _Stream) -> None:
         _subtract(graph, stream, key, place)
     for value, axis in stream.places.values():
         value.origin = ""
-        node, operands = value.producer, _operands((value, axis)) or ()
+        maker, operands = value.producer, _operands((value, axis)) or ()
         for operand, k in operands:
-            if operand.const is not None and node is not None:
+            if operand.const is not None and maker is not None:
                 new = graph.constant(_without_mean(operand.const, k), operand.name)
-                node.set_inputs([new if v is operand else v for v in node.inputs])
+                maker.set_inputs([new if v is operand else v for v in maker.inputs])
     for norm in stream.norms:
         graph.replace_uses(norm.output, norm.input(0))
 

@@ -8,9 +8,10 @@ import pytest
 from nchw2nhwc.ir.types import Array
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Mul
-from nchw2nhwc.ops.elementwise import Neg
+from nchw2nhwc.ops.elementwise import Cast, Neg
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ScatterElements, ScatterND
-from nchw2nhwc.ops.movement import Expand, Slice, Tile
+from nchw2nhwc.ops.movement import Expand, Reshape, Slice, Tile, Transpose
+from nchw2nhwc.ops.selection import Compress
 from nchw2nhwc.passes.indexing import INDEXING
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.rewrite import rule_pass
@@ -151,3 +152,34 @@ def test_a_part_that_is_computed_in_place() -> None:
     part = net(Mul(), net(Slice((None, None), (None, 2), (1, 1)), x), 3.0)
     net.output(net(ScatterND(), x, net.const(grid(range(2), range(2)), np.int64), part))
     assert check_pass(net, rule_pass("indexing", MOVEMENT, INDEXING)) == ["Neg", "Split", "Mul", "Concat"]
+
+
+def _where(places: Array, *, axis: int = 1, views: bool = False) -> Net:
+    """What is at these places where a condition holds, found as its positions."""
+    net = Net()
+    x, condition = net(Neg(), net.input(2, 5, 3)), net.input(len(places), dtype=np.bool_)
+    found = net(Compress(0, "kept"), net.const(places, np.int64), condition)
+    if views:
+        found = net(Transpose((1, 0)), net(Transpose((1, 0)), found))
+    if found.rank > 1:
+        found = net(Reshape((found.shape[0],)), found)
+    return net.output(net(Gather(axis), x, found))
+
+
+@pytest.mark.parametrize("net", [_where(np.arange(5)), _where(np.arange(5)[:, None]), _where(np.arange(5)[:, None], views=True),
+                                 _where(np.arange(3), axis=2)], ids=["vector", "column", "views", "another axis"])
+def test_positions_where_a_condition_holds(net: Net) -> None:
+    assert check_pass(net, SIMPLER)[-1] == "Compress"
+
+
+@pytest.mark.parametrize("net", [_where(np.arange(5)[::-1].copy()), _where(np.arange(4)), _where(np.array([0, 1, 1, 2, 3]))],
+                         ids=["backwards", "not all", "one of them twice"])
+def test_other_positions_stay(net: Net) -> None:
+    check_untouched(net, SIMPLER)
+
+
+def test_indices_need_no_cast() -> None:
+    net = Net()
+    x, wide = net(Neg(), net.input(9, 4)), net(Cast(np.dtype(np.int64)), net.input(3, dtype=np.int32))
+    net.output(net(Gather(0), x, wide))
+    assert check_pass(net, SIMPLER) == ["Neg", "Gather"]

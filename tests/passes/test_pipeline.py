@@ -152,7 +152,7 @@ def test_a_transformer_block() -> None:
     _check(net.graph)
     counts = count_ops(net.graph)
     assert counts["FullyConnected"] == 2
-    assert (counts["Mul"], counts["Add"]) == (2, 2)  # of the variance and of the normalisation; epsilon and the residual
+    assert (counts["SquaredDifference"], counts["Mul"], counts["Add"]) == (1, 1, 1)  # the variance, the normalisation, the residual
 
 
 def test_preprocessing_goes_into_the_first_convolution() -> None:

@@ -87,6 +87,6 @@ def drop_unused(subgraph: Subgraph) -> None:
     kept = [k for k in range(len(subgraph.tensors)) if k in used]
     new = {old: k for k, old in enumerate(kept)} | {-1: -1}
     subgraph.tensors[:] = [subgraph.tensors[k] for k in kept]
-    subgraph.operators[:] = [replace(operator, inputs=tuple(new[t] for t in operator.inputs), outputs=tuple(new[t] for t in operator.outputs))
-                             for operator in subgraph.operators]
+    subgraph.operators[:] = [replace(op, inputs=tuple(new[t] for t in op.inputs), outputs=tuple(new[t] for t in op.outputs))
+                             for op in subgraph.operators]
     subgraph.inputs, subgraph.outputs = [new[t] for t in subgraph.inputs], [new[t] for t in subgraph.outputs]

@@ -221,8 +221,8 @@ class Emitter:
 
     def clear(self) -> None:
         """Write zeros to the variables that are to begin with them, in front of all other operators: parts of one constant."""
-        for batch, (self.where, variables) in self._cleared.items():
-            sizes = [self.tensor(v).shape[1] for v in variables]
+        for batch, (where, variables) in self._cleared.items():
+            self.where, sizes = where, [self.tensor(v).shape[1] for v in variables]
             operands = [self.const(np.zeros((batch, sum(sizes)), np.float32)), self.ints(sizes), self.const(1, INT32)]
             self._operator("SPLIT_V", operands, variables, options("SplitVOptions", numSplits=len(sizes)))
             self.subgraph.operators.insert(0, self.subgraph.operators.pop())

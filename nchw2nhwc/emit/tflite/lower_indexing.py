@@ -10,10 +10,10 @@ from math import prod
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, INT64, Emitter, refused_type
+from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, Emitter, refused_type
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import reshape
-from nchw2nhwc.emit.tflite.lower_sizes import size_tensor, sizes_tensor
+from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.emit.tflite.ranges import are_positions
