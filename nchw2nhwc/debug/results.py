@@ -10,6 +10,7 @@ import numpy as np
 
 from nchw2nhwc.check.keras import run_keras
 from nchw2nhwc.check.litert import litert_tensors, run_litert
+from nchw2nhwc.emit.tflite.scales import bad_scale
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
@@ -32,6 +33,10 @@ class TfliteResult:
     """A TFLite file, or its content."""
 
     def __init__(self, model: Path | bytes) -> None:
+        bad = bad_scale(model)
+        if bad is not None:
+            raise CheckError(f"LiteRT cannot compute with a scale of operator {bad.operator}: {bad.reason}",
+                             Location("" if isinstance(model, bytes) else model.name))
         self._model = model
 
     def run(self, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> dict[str, Array]:

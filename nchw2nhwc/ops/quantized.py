@@ -17,6 +17,9 @@ from nchw2nhwc.ops.rules import Elementwise
 
 FLOAT32: DType = np.dtype(np.float32)
 
+SMALLEST_SCALE, LARGEST_SCALE = 2.0**-100, 2.0**100
+"""Between these, scales and what kernels make of them are numbers of single precision."""
+
 Floats: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
 

@@ -16,7 +16,7 @@ from nchw2nhwc.ops.binary import Add, Arithmetic, FakeQuantize
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
 from nchw2nhwc.ops.pooling import MaxPool
-from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
+from nchw2nhwc.ops.quantized import LARGEST_SCALE, SMALLEST_SCALE, Dequantize, Grid, Quantize, QuantizeDequantize
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
@@ -145,6 +145,8 @@ def _not_carried(node: Node, op: FakeQuantize) -> str:
     grid, shift = _grid(node, op)
     if not grid.low <= grid.zero_point <= grid.high or abs(shift) > LARGEST_SHIFT:
         return f"zero is none of its levels from {low[0]:g} to {high[0]:g}"
+    if not SMALLEST_SCALE <= grid.scale <= LARGEST_SCALE:
+        return f"its levels are {grid.scale:g} apart"
     if grid.bits == 16 and grid.zero_point:
         return f"it has {op.levels} levels, more than 8 bits hold, and zero is not the middle one, as it is for integers of 16 bits"
     return ""

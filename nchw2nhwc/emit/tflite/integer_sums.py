@@ -18,7 +18,7 @@ from nchw2nhwc.ir import Array, Node
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import FullyConnected
-from nchw2nhwc.ops.quantized import Grid
+from nchw2nhwc.ops.quantized import SMALLEST_SCALE, Grid
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 
 _LARGEST_RATIO = 256.0
@@ -136,6 +136,8 @@ def _weights(node: Node, data: Grid, nothing: float) -> tuple[Doubles, int] | st
     largest = np.abs(_bias(node))
     reach = np.abs(_rows(node)).sum(axis=1) * max(abs(data.min), data.max)
     steps = _spare(np.where(reach < nothing, 0.0, steps), largest, data)
+    if (steps * data.scale < SMALLEST_SCALE).any():
+        return "the scale of its products is too small"
     if (largest > _LARGEST_BIAS * steps * data.scale).any():
         return "its bias is too large for the scale of its products"
     return steps, copies

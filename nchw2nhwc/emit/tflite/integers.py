@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from nchw2nhwc.emit.tflite.integer_sums import Sums, rounded_sums, wide_sums
 from nchw2nhwc.emit.tflite.rules_quantized import pads_with
+from nchw2nhwc.emit.tflite.scales import is_result_too_fine
 from nchw2nhwc.emit.tflite.steps import LARGEST, steps_of
 from nchw2nhwc.errors import Location
 from nchw2nhwc.ir import Graph, Node, Value
@@ -228,7 +229,12 @@ def _pairwise(plan: Plan, node: Node, result: Grid) -> str:
     shapes = [node.input(k).shape for k in (0, 1)]
     if shapes[0] != shapes[1] and max(map(len, shapes)) > _BROADCAST_RANK:
         return f"integer kernels broadcast at most {_BROADCAST_RANK} axes"
-    return _constants(plan, node, (0, 1), result)
+    reason = _constants(plan, node, (0, 1), result)
+    left, right = (plan.grid(node.input(k)) for k in (0, 1))
+    if reason or left is None or right is None or not isinstance(node.op, binary.Add):
+        return reason
+    too_fine = is_result_too_fine("ADD", result.bits, (left.scale, right.scale), result.scale)
+    return "the scale of its result is too small beside those of its operands" if too_fine else ""
 
 
 def _constants(plan: Plan, node: Node, operands: Sequence[int], result: Grid) -> str:

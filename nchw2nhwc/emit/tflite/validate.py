@@ -8,19 +8,27 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nchw2nhwc.emit.tflite.model import Model
+from nchw2nhwc.emit.tflite.scales import bad_scale
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
 from nchw2nhwc.errors import Location, TargetError
 
 _NODE = re.compile(r"Node number (\d+) \((\w+)\)")
 _ADVICE = "This is a defect of nchw2nhwc: please report it with the model, or cut the model before this layer with --outputs."
 
+_SCALES = "Leave this layer in float32: --keep-float for --quantize, --dequantize for a source that is quantized."
+
 
 def validate(result: str | os.PathLike[str] | bytes, made: FlatBuffer | None = None, *, xnnpack: bool = True) -> None:
     """Load a file (a path, which is memory-mapped, or its content) and allocate its tensors, without XNNPACK and then with it.
 
     Loading with XNNPACK packs all weights and takes the memory of a whole run; `xnnpack=False` leaves it out.
-    Raises TargetError when LiteRT refuses it; `made`, which the file was written from, lets the error name the layer.
+    Raises TargetError when LiteRT refuses it, or might not survive its scales; `made`, which the file was written from, lets the error name
+    the layer.
     """
+    bad = bad_scale(result)
+    if bad is not None:
+        where = Location() if made is None else made.model.subgraphs[bad.subgraph].operators[bad.operator].origin
+        raise TargetError(f"LiteRT cannot compute with a scale of the result: {bad.reason}", where, _SCALES)
     for delegate in (False, True) if xnnpack else (False,):
         message = _refusal(result, delegate)
         if message:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nchw2nhwc.emit.tflite import emit
-from nchw2nhwc.emit.tflite.model import Blob, Tensor, options
+from nchw2nhwc.emit.tflite.model import Blob, Quantization, Tensor, options
 from nchw2nhwc.emit.tflite.validate import validate
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
 from nchw2nhwc.errors import TargetError
@@ -78,3 +78,40 @@ def test_without_the_model_the_message_is_kept() -> None:
 def test_garbage_is_refused() -> None:
     with pytest.raises(TargetError, match="refuses"):
         validate(b"TFL3 but nothing else")
+
+
+def _sum_of(scales: tuple[float, float, float], code: str = "ADD", table: str = "AddOptions") -> FlatBuffer:
+    """An operator on two int8 inputs, with a scale for each of them and its result."""
+    made = chain()
+    graph = made.model.subgraphs[0]
+    names = ("a", "b", "c")
+    graph.tensors[:] = [Tensor(name, np.dtype(np.int8), (1, 2), quantization=Quantization((scale,))) for name, scale in zip(names, scales)]
+    graph.operators[:] = [replace(graph.operators[0], code=code, version=2, inputs=(0, 1), outputs=(2,), options=options(table))]
+    graph.inputs, graph.outputs, graph.input_names, graph.output_names = [0, 1], [2], ["a", "b"], ["c"]
+    return FlatBuffer(made.model)
+
+
+@pytest.mark.parametrize(("scales", "code", "table"), [
+    ((0.1, 0.1, 0.1), "ADD", "AddOptions"), ((0.1, 0.1, 2e-7), "ADD", "AddOptions"), ((0.1, 0.1, 1e-12), "SUB", "SubOptions"),
+    ((0.1, 0.1, 2.5e-6), "SQUARED_DIFFERENCE", "SquaredDifferenceOptions")])
+def test_scales_that_kernels_take(scales: tuple[float, float, float], code: str, table: str, tmp_path: Path) -> None:
+    made = _sum_of(scales, code, table)
+    made.write(tmp_path / "m.tflite")
+    validate(tmp_path / "m.tflite", made)
+    validate(made.tobytes())
+
+
+@pytest.mark.parametrize(("scales", "code", "table", "reason"), [
+    ((0.0, 0.1, 0.1), "ADD", "AddOptions", "that of 'a' is 0"), ((0.1, -0.1, 0.1), "SUB", "SubOptions", "that of 'b' is -0.1"),
+    ((0.1, 0.1, float("nan")), "MUL", "MulOptions", "that of 'c' is nan"),
+    ((float("inf"), 0.1, 0.1), "ADD", "AddOptions", "that of 'a' is inf"), ((0.1, 0.1, 1e38), "ADD", "AddOptions", "that of 'c' is 1e.38"),
+    ((0.1, 0.1, 1.9e-7), "ADD", "AddOptions", "too small for the result of ADD"),
+    ((0.1, 0.1, 2.4e-6), "SQUARED_DIFFERENCE", "SquaredDifferenceOptions", "too small for the result")])
+def test_scales_that_would_end_the_process(scales: tuple[float, float, float], code: str, table: str, reason: str, tmp_path: Path) -> None:
+    """They are refused before LiteRT sees them, with the layer; nothing is loaded."""
+    made = _sum_of(scales, code, table)
+    made.write(tmp_path / "m.tflite")
+    for result in (tmp_path / "m.tflite", made.tobytes()):
+        with pytest.raises(TargetError, match=reason) as caught:
+            validate(result, made)
+        assert "layer_Relu" in str(caught.value)

@@ -8,7 +8,7 @@ that its integers can be kept. Everything else is arithmetic in float32: differe
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import floor, isfinite, log2
+from math import floor, log2
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from nchw2nhwc.ops.binary import Add, Div, Mul, Sub
 from nchw2nhwc.ops.elementwise import Floor, Round
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.kinds import integer_range, kind_of
-from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize
+from nchw2nhwc.ops.quantized import LARGEST_SCALE, SMALLEST_SCALE, Dequantize, Grid, Quantize
 from nchw2nhwc.parse.onnx.operators.elementwise import cast
 from nchw2nhwc.parse.onnx.operators.matmul import matmul
 from nchw2nhwc.parse.onnx.operators.windowed import conv
@@ -74,7 +74,7 @@ def grid_of(scale: Value, zero: Value | None, dtype: DType) -> Grid | None:
     step, shift = (float(part.reshape(-1)[0]) for part in parts if part is not None)
     if shift != ZEROS.get(dtype.name, shift):
         return None
-    return Grid(step, int(shift), *integer_range(dtype)) if isfinite(step) and step > 0 else None
+    return Grid(step, int(shift), *integer_range(dtype)) if SMALLEST_SCALE <= step <= LARGEST_SCALE else None
 
 
 def _say_why(b: LayerBuilder, scale: Value, zero: Value | None, dtype: DType) -> None:
