@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nchw2nhwc.check.openvino_levels import keep_levels
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],
                  optional: Sequence[str] = ()) -> dict[str, Array]:
-    """Tensors by name, computed in float32 whatever the weights are; of the `optional` ones those that the model has. Raises CheckError;
-    ImportError when OpenVINO is missing."""
+    """Tensors by name, computed in float32 whatever the weights are, in integers where the model is quantized, rounded as it says; of the
+    `optional` ones those that the model has. Raises CheckError; ImportError when OpenVINO is missing."""
     import openvino
 
     try:
@@ -30,12 +31,13 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
         inputs = [info for info in inputs if not info.tensor.startswith(STATE_IN)]
         after = [name for name in wanted if name.startswith(STATE_OUT)]
         model, names = _part(read_model(core, source), source.name, inputs, [n for n in wanted if n not in after], optional, data)
+        zeros = {len(inputs) + k: np.zeros((), np.float32) for k in range(keep_levels(model))}
         compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         request = compiled.create_infer_request()
         for state in request.query_state():
             if state.name in states:
                 state.state = openvino.Tensor(np.asarray(states[state.name], order="C"))
-        results = request.infer({k: np.asarray(data[info.name], order="C") for k, info in enumerate(inputs)})
+        results = request.infer({**{k: np.asarray(data[info.name], order="C") for k, info in enumerate(inputs)}, **zeros})
         kept = {state.name: np.array(state.state.data) for state in request.query_state()}
         return {**{name: np.array(results[compiled.output(k)]) for k, name in enumerate(names)},
                 **{name: kept[name.removeprefix(STATE_OUT)] for name in after}}
