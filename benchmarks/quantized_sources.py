@@ -29,6 +29,7 @@ COLUMNS = (
     Column[QuantizedRow]("as written: XNNPACK", 19, lambda row: number(row.written, ".1f")),
     Column[QuantizedRow]("plain", 7, lambda row: number(row.written_plain, ".1f")),
     Column[QuantizedRow]("source", 7, lambda row: number(row.source, ".1f")),
+    Column[QuantizedRow]("kernels", 7, lambda row: number(row.kernels, ".1f")),
     Column[QuantizedRow]("convolutions", 12, lambda row: f"{row.convolutions[0]} of {row.convolutions[1]}"),
     Column[QuantizedRow]("products", 9, lambda row: f"{row.products[0]} of {row.products[1]}"),
     Column[QuantizedRow]("MB", 6, lambda row: f"{row.megabytes:.1f}"),
