@@ -229,15 +229,14 @@ def nearest_narrow_float(rw: Rewriter, node: Node, op: Narrow) -> Value:
 
 @RULES.on(Narrow)
 def nearest_power_of_two(rw: Rewriter, node: Node, op: Narrow) -> Value:
-    """The exponent of x, rounded up by adding a half to the bits and cutting off all digits."""
+    """The exponent of x, rounded by adding a half to the bits and cutting off all digits. Compares bits, because some runtimes take numbers
+    below 2**-126 for 0."""
     require(op.dtype == POWERS, "{!r} has digits", node)
-    x = _x(rw, node)
-    least, largest = 2.0**-127, 2.0**127
-    right = (x > 0) & (x < 1.5 * largest)
-    bits = right.choose(x, rw.scalar(1, x.value)).at_least(2 * least).apply(BitCast(INT32))
-    power = ((bits + (1 << 22)).apply(FloorDiv(), 1 << 23) * (1 << 23)).apply(BitCast(x.dtype))
-    found = (x < 1.5 * least).choose(rw.scalar(least, x.value), power)
-    return right.choose(found, np.nan).value
+    bits = _x(rw, node).apply(BitCast(INT32))
+    power = (bits.at_least(1 << 23) + (1 << 22)).apply(FloorDiv(), 1 << 23) * (1 << 23)
+    found = (bits < 3 << 21).choose(bits.number(1 << 22), power)  # 3 << 21 are the bits of 1.5 * 2**-127, 1 << 22 those of 2**-127
+    right = (bits > 0) & (bits < 0x7F400000)
+    return right.choose(found, 0x7FC00000).apply(BitCast(node.output.type.dtype)).value
 
 
 def _beyond(x: Term, largest: float, dtype: DType) -> Term:

@@ -134,17 +134,16 @@ def _power_of_two(b: LayerBuilder, x: Value, saturate: bool, round_mode: str) ->
     "nearest" one is left to the cast."""
     if round_mode not in ("up", "down", "nearest"):
         raise b.damaged(f"there is no round_mode '{round_mode}'")
-    term, least, largest = Formula(b, b.cast(x, np.dtype(np.float32))), 2.0**-127, 2.0**127
-    number = term.equals(term)
-    inside = number if saturate else (term >= least) & (term <= largest)
-    limited = inside.choose(term, 1.0).at_least(least).at_most(largest)
-    if round_mode == "nearest":
-        return inside.choose(limited, np.nan).value
-    bits = limited.at_least(2 * least).apply(ops.BitCast(np.dtype(np.int32)))
-    whole = (bits + ((1 << 23) - 1) if round_mode == "up" else bits).apply(FloorDiv(), 1 << 23) * (1 << 23)
-    power = whole.apply(ops.BitCast(term.dtype))
-    smallest = limited <= least if round_mode == "up" else limited < 2 * least
-    return inside.choose(smallest.choose(b.scalar(least, term.value), power), np.nan).value
+    term = Formula(b, b.cast(x, np.dtype(np.float32)))
+    least, largest = 1 << 22, 254 << 23  # the bits of 2**-127 and 2**127; some runtimes take numbers below 2**-126 for 0
+    bits = term.apply(ops.BitCast(np.dtype(np.int32)))
+    inside = term.equals(term) if saturate else (bits >= least) & (bits <= largest)
+    found = limited = bits.at_least(least).at_most(largest)
+    if round_mode != "nearest":
+        normal = limited.at_least(1 << 23)
+        whole = (normal + ((1 << 23) - 1) if round_mode == "up" else normal).apply(FloorDiv(), 1 << 23) * (1 << 23)
+        found = (limited <= least if round_mode == "up" else limited < 1 << 23).choose(b.const(least, np.int32), whole)
+    return inside.choose(found, 0x7FC00000).apply(ops.BitCast(term.dtype)).value
 
 
 def _saturated(b: LayerBuilder, x: Value, largest: float) -> Value:
