@@ -10,7 +10,8 @@ from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.indexing import ScatterElements
 from nchw2nhwc.ops.movement import Expand, Pad
 from nchw2nhwc.ops.sampling import GridSample
-from nchw2nhwc.parse import adaptive, dynamic, sampling
+from nchw2nhwc.parse import adaptive, blocks, dynamic, sampling
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
 from nchw2nhwc.parse.regions import MOST_CELLS, image_of, largest
@@ -27,6 +28,28 @@ def grid_sample(b: LayerBuilder, x: Value, grid: Value, *, align_corners: bool =
         raise b.damaged(f"there is no interpolation mode '{mode}'")
     op = GridSample(_MODES[mode], padding_mode, "align_corners" if align_corners else "half_pixel")
     return b.add1(op, x, b.cast(grid, x.type.dtype))
+
+
+@onnx_op("AffineGrid", 20)
+def affine_grid(b: LayerBuilder, theta: Value, size: Value, *, align_corners: bool = False) -> Value:
+    """Where a grid over [-1, 1] (its ends are points of it, or edges of points) goes by an affine map `theta` (N, axes, axes + 1):
+    positions (N, *spatial, axes), the last spatial axis first, for images of `size` (N, C, *spatial)."""
+    rank = static(product(size.shape), "the rank of the images") - 2
+    if rank not in (2, 3) or theta.rank != 3 or theta.shape[1:] != (rank, rank + 1):
+        raise b.damaged(f"theta {theta.type} is no map of the {rank} spatial axes of size {size.type}")
+    if b.is_computed(size):
+        counts = dynamic.elements(dynamic.vector(b, size))[2:]
+        places = [dynamic.counted(b, n) for n in counts]
+    else:
+        sizes = b.shape_of(size, "size")[2:]
+        counts, places = [dynamic.size_of(b, s) for s in sizes], [dynamic.positions(b, s) for s in sizes]
+    maps = [Formula(b, theta).part(2, k, k + 1).reshape(theta.shape[0], *(1,) * rank, rank) for k in range(rank + 1)]
+    result = maps[rank]
+    for k, (count, place) in enumerate(zip(counts, places)):
+        n, at = count.cast(theta.type.dtype), place.cast(theta.type.dtype)
+        where = at * 2 / (n - 1).at_least(1) - 1 if align_corners else (at * 2 + 1) / n - 1
+        result = result + maps[rank - 1 - k] * where.reshape(place.shape[0], *(1,) * (rank - k))
+    return result.value
 
 
 @onnx_op("RoiAlign", 10)
@@ -71,6 +94,8 @@ def deform_conv(b: LayerBuilder, x: Value, w: Value, offset: Value, bias: Value 
 def col2im(b: LayerBuilder, x: Value, image_shape: Value, block_shape: Value, *, dilations: Ints | None = None, pads: Ints | None = None,
            strides: Ints | None = None) -> Value:
     """Blocks (N, C * block's elements, number of blocks) added up to an image."""
+    if b.is_computed(image_shape, block_shape):
+        return blocks.col2im(b, x, dynamic.vector(b, image_shape), dynamic.vector(b, block_shape), strides, dilations, pads)
     block, image = b.ints(block_shape, "block_shape"), tuple(static(s, "image_shape") for s in b.shape_of(image_shape, "image_shape"))
     rank = len(block)
     around = pads or (0,) * 2 * rank

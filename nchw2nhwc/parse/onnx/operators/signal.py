@@ -11,7 +11,7 @@ from nchw2nhwc.ops.binary import Mul
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.windowed import Conv
-from nchw2nhwc.parse import dynamic
+from nchw2nhwc.parse import dynamic, fourier
 from nchw2nhwc.parse.formula import INT64, Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 from nchw2nhwc.parse.onnx.tensors import element_type
@@ -29,6 +29,8 @@ def _transform(b: LayerBuilder, count: int, parts: int, length: int, *, inverse:
 @onnx_op("DFT", 17)
 def dft_17(b: LayerBuilder, x: Value, dft_length: Value | None = None, *, axis: int = 1, inverse: bool = False,
            onesided: bool = False) -> Value:
+    if dft_length is not None and b.is_computed(dft_length):
+        return fourier.transformed(b, x, Formula(b, b.const(axis, INT64)), dynamic.number(b, dft_length), inverse, onesided)
     return _dft(b, x, dft_length, axis, inverse, onesided)
 
 
@@ -37,11 +39,16 @@ def dft(b: LayerBuilder, x: Value, dft_length: Value | None = None, axis: Value 
         onesided: bool = False) -> Value:
     if axis is not None and dft_length is None and x.rank > 2 and not (inverse and onesided) and b.is_computed(axis):
         return _dft_by(b, x, axis, inverse, onesided)
+    if b.is_computed(axis, dft_length):
+        along = dynamic.number(b, axis if axis is not None else b.const(-2, INT64))
+        return fourier.transformed(b, x, along, None if dft_length is None else dynamic.number(b, dft_length), inverse, onesided)
     return _dft(b, x, dft_length, -2 if axis is None else b.integer(axis, "axis"), inverse, onesided)
 
 
 def _dft_by(b: LayerBuilder, x: Value, axis: Value, inverse: bool, onesided: bool) -> Value:
     """Along an axis that is computed: of the transforms along all axes that one; then, onesided, its first half."""
+    if onesided and x.shape[-1] != 1:
+        raise b.damaged(f"there is no Fourier transform of {x.type} to half of a spectrum")
     along = dynamic.number(b, axis)
     found = dynamic.along_any(b, along, x, [_dft(b, x, None, k, inverse, False) for k in range(x.rank - 1)])
     if not onesided:
@@ -75,15 +82,15 @@ def stft(b: LayerBuilder, signal: Value, frame_step: Value, window: Value | None
     if signal.rank == 2:
         signal = b.reshape(signal, (*signal.shape, 1))
     step = 1 if b.is_computed(frame_step) else b.integer(frame_step, "frame_step")
-    if window is not None:
-        size = static(window.shape[0], "the size of the window")
-    elif frame_length is not None:
-        size = b.integer(frame_length, "frame_length")
-    else:
+    given = window if window is not None else frame_length
+    if given is None:
         raise b.damaged("neither a window nor a frame_length is given")
     if signal.rank != 3 or step < 1 or (window is not None and window.rank != 1):
         raise b.damaged(f"a signal {signal.type} with frame_step {step} is not one of frames")
     parts = static(signal.shape[2], "the number of parts of a complex number")
+    if window is None and b.is_computed(given):
+        return fourier.of_frames(b, signal, dynamic.number(b, frame_step), dynamic.number(b, given), onesided)
+    size = static(given.shape[0], "the size of the window") if given is window else b.integer(given, "frame_length")
     matrix = _transform(b, size, parts, size, inverse=False, onesided=onesided)
     bins = matrix.shape[2]
     if b.is_computed(frame_step):
@@ -113,6 +120,11 @@ def _frames(b: LayerBuilder, signal: Value, step: Formula, window: Value | None,
 def mel_weight_matrix(b: LayerBuilder, num_mel_bins: Value, dft_length: Value, sample_rate: Value, lower_edge_hertz: Value,
                       upper_edge_hertz: Value, *, output_datatype: DType | None = None) -> Value:
     """Triangles that sum up the bins of a spectrogram (dft_length // 2 + 1) into bands of equal width on the mel scale."""
+    dtype = element_type(1, "float") if output_datatype is None else output_datatype
+    if b.is_computed(num_mel_bins, dft_length, sample_rate, lower_edge_hertz, upper_edge_hertz):
+        numbers = [dynamic.number(b, v) for v in (num_mel_bins, dft_length, sample_rate)]
+        edges_hertz = [Formula(b, b.cast(b.reshape(v, ()), np.dtype(np.float32))) for v in (lower_edge_hertz, upper_edge_hertz)]
+        return b.cast(fourier.mel_weights(b, *numbers, *edges_hertz).value, dtype)
     bands, length, rate = (b.integer(v, what) for v, what in ((num_mel_bins, "num_mel_bins"), (dft_length, "dft_length"),
                                                               (sample_rate, "sample_rate")))
     edges = [b.number(v, what) for v, what in ((lower_edge_hertz, "lower_edge_hertz"), (upper_edge_hertz, "upper_edge_hertz"))]
@@ -129,4 +141,4 @@ def mel_weight_matrix(b: LayerBuilder, num_mel_bins: Value, dft_length: Value, s
         rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
     matrix = np.where((bins >= left) & (bins <= centre), np.where(centre == left, bins == centre, rising), 0)
     matrix = np.where((bins >= centre) & (bins < right), falling, matrix)
-    return b.const(matrix, element_type(1, "float") if output_datatype is None else output_datatype)
+    return b.const(matrix, dtype)

@@ -7,7 +7,8 @@ import pytest
 
 from nchw2nhwc import convert
 from nchw2nhwc.errors import ShapeError, SourceError, UnsupportedError
-from tests.parse.onnx.models import assert_as_runtime, model, node, read, tensor
+from nchw2nhwc.ir.interpreter import run
+from tests.parse.onnx.models import assert_as_runtime, model, node, read, runtime, tensor
 
 RNG = np.random.default_rng(0)
 X = tensor("x", (2, 3, 6, 5))
@@ -97,3 +98,39 @@ def test_max_unpool(larger: bool) -> None:
 def test_what_does_not_fit(source: object, constants: dict[str, object], error: type[Exception], reason: str) -> None:
     with pytest.raises(error, match=reason):
         read(model([source], [X], constants=constants, opset=22))  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("align", [0, 1])
+@pytest.mark.parametrize("spatial", [(4, 5), (3, 4, 5)])
+def test_affine_grid(spatial: tuple[int, ...], align: int) -> None:
+    """With a size that is known, named, and computed."""
+    rank = len(spatial)
+    theta = tensor("t", (2, rank, rank + 1))
+    source = node("AffineGrid", "t s", align_corners=align)
+    assert_as_runtime(model([source], [theta], constants={"s": np.array([2, 3, *spatial])}, opset=20))
+    named = model([node("Shape", "i", "s"), source], [theta, tensor("i", (2, 3, *spatial[:-1], "W"))], opset=20)
+    assert_as_runtime(named, unknown=6)
+    made = model([source], [theta, tensor("s", (rank + 2,), np.int64)], opset=20)
+    given = {"t": RNG.standard_normal((2, rank, rank + 1)).astype(np.float32), "s": np.array([2, 3, *spatial])}
+    np.testing.assert_allclose(run(read(made), given)["y"], runtime(made, given)[0], atol=1e-5)
+
+
+def test_affine_grid_of_another_rank() -> None:
+    with pytest.raises(SourceError, match="is no map of"):
+        read(model([node("AffineGrid", "t s")], [tensor("t", (2, 2, 3))], constants={"s": np.array([2, 3, 4, 5, 6])}, opset=20))
+
+
+@pytest.mark.parametrize(("image", "block", "attributes"), [
+    ((5, 7), (2, 3), {}), ((5, 7), (2, 3), {"strides": [2, 1], "dilations": [1, 2], "pads": [1, 0, 0, 1]}), ((9,), (3,), {"strides": [2]}),
+    ((3, 4, 5), (2, 1, 3), {"pads": [0, 1, 0, 0, 0, 1]})])
+def test_col2im_of_computed_sizes(image: tuple[int, ...], block: tuple[int, ...], attributes: dict[str, list[int]]) -> None:
+    rank = len(image)
+    pads = attributes.get("pads", [0] * 2 * rank)
+    reach = [(k - 1) * gap + 1 for k, gap in zip(block, attributes.get("dilations", [1] * rank))]
+    counts = [(size + pads[k] + pads[rank + k] - reach[k]) // step + 1
+              for k, (size, step) in enumerate(zip(image, attributes.get("strides", [1] * rank)))]
+    x = RNG.standard_normal((2, 3 * int(np.prod(block)), int(np.prod(counts)))).astype(np.float32)
+    given = {"x": x, "i": np.asarray(image), "b": np.asarray(block)}
+    inputs = [tensor(name, array.shape, array.dtype) for name, array in given.items()]
+    made = model([node("Col2Im", "x i b", **attributes)], inputs, opset=18)
+    np.testing.assert_allclose(run(read(made), given)["y"], runtime(made, given)[0], rtol=1e-4, atol=1e-5)
