@@ -10,7 +10,6 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from nchw2nhwc import convert
-from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Array
 
 FLOAT, DOUBLE, HALF, INT64, UINT8, BOOL = (TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT64, TensorProto.UINT8,
@@ -74,7 +73,11 @@ def test_a_scalar_stays_one() -> None:
     assert converted.inputs[0].to_result(np.array(2.0)).shape == ()
 
 
-def test_interfaces_without_elements_are_refused() -> None:
-    source = model([node("Slice", ["x", "a", "a"], ["y"])], [("x", FLOAT, [2, 3])], [("y", FLOAT, None)], {"a": np.array([1], np.int64)})
-    with pytest.raises(TargetError, match="'y' has no elements"):
-        convert(source)
+def test_interfaces_without_elements() -> None:
+    """A result, beside one that has some; an operand of another."""
+    nodes = [node("Slice", ["x", "a", "a"], ["y"]), node("Relu", ["x"], ["z"]), node("Neg", ["e"], ["n"])]
+    inputs = [("x", FLOAT, [2, 3]), ("e", FLOAT, [0, 3])]
+    source = model(nodes, inputs, [(name, FLOAT, None) for name in "yzn"], {"a": np.array([1], np.int64)})
+    converted = convert(source)
+    assert [info.shape for info in converted.outputs] == [(0, 3), (2, 3), (0, 3)]
+    assert converted.check().passed

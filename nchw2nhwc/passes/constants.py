@@ -59,6 +59,13 @@ def no_elements(rw: Rewriter, node: Node, op: Op) -> tuple[Value, ...]:
                             for v in node.inputs))
 
 
+@FOLDING.on(Op)
+def empty_results(rw: Rewriter, node: Node, op: Op) -> tuple[Value, ...]:
+    """Results without elements are constants for the same reason."""
+    require(all(0 in v.shape and is_static(v.shape) for v in node.outputs), "a result has elements")
+    return tuple(rw.graph.constant(np.zeros(static_shape(v), v.type.dtype), v.name, origin=v.origin) for v in node.outputs)
+
+
 def _content(value: Value | None) -> Hashable:
     """What makes two operands the same: identity, the content of small constants, the memory of large ones."""
     if value is None or value.const is None:

@@ -29,7 +29,6 @@ from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.emit.tflite.model import Model
 from nchw2nhwc.emit.tflite.unpack import UNPACK, unpack
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
-from nchw2nhwc.errors import Location, TargetError
 from nchw2nhwc.ir import Graph
 from nchw2nhwc.ir.open_sizes import large_enough
 
@@ -44,9 +43,6 @@ def emit(graph: Graph, *, float16: bool = False,
     that the file is for, None for all: what one operator does is said in others where it lacks that one. Raises TargetError, before
     anything is written, that lists every layer which TFLite cannot express.
     """
-    for value in (*(v for v in graph.inputs if v.uses), *graph.outputs):
-        if 0 in value.shape:
-            raise TargetError(f"'{value.origin or value.name}' has no elements, which LiteRT cannot hold", Location(graph.source))
     plan = plan_integers(graph)
     e = Emitter(graph, large_enough(graph), float16, plan)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]

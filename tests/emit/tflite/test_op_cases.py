@@ -17,10 +17,6 @@ EXCEPTIONS = Exceptions(refused={
     "no kernel takes uint64": (
         r"test_(?!pow|top_k)\w+_uint64(_expanded)?( constants)?", "test_pow_types_float32_uint64", r"test_top_k_uint64( constants)?",
         r"test_bitwise_\w+_ui64\w*( constants)?", r"ConvertPromoteTypes of u64( constants)?"),
-    "LiteRT holds no tensors without elements": (
-        r"test_causal_conv_with_state_kernel_size_one(_expanded)?( constants)?", "test_shape_start_greater_than_end",
-        "test_reduce_sum_empty_set_non_reduced_axis_zero constants", "test_reshape_allowzero_reordered constants",
-        "test_slice_start_out_of_bounds constants", r"test_split_zero_size_splits_opset\d+ constants", r"test_tri[lu]_zero( constants)?"),
 })
 
 
