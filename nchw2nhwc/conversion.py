@@ -17,6 +17,7 @@ from nchw2nhwc.fixed_inputs import with_values
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Dim
 from nchw2nhwc.ir.preprocessing import PREPROCESSING, Preprocessing
+from nchw2nhwc.open_inputs import naming_inputs
 from nchw2nhwc.options import CPU, EVERY, FIXED_SIZES, ConvertOptions, Form, Route
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
@@ -45,6 +46,11 @@ def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = 
     """`convert` with the stages timed and reported by `stages`; the graph of `route` decides the layouts. Raises ConversionError."""
     if route != "tflite":
         require_tensorflow()
+    with naming_inputs(source, options):
+        return _run(source, options, stages, route)
+
+
+def _run(source: Source, options: ConvertOptions, stages: Stages, route: Route) -> Converted:
     with stages.stage("read"):
         source = with_values(source, options.input_value)
         options = settled(source, options)
@@ -161,6 +167,11 @@ def read(source: Source, options: ConvertOptions) -> Graph:
     inputs.
 
     Raises SourceError, OptionError, ShapeError, UnsupportedError."""
+    with naming_inputs(source, options):
+        return _read(source, options)
+
+
+def _read(source: Source, options: ConvertOptions) -> Graph:
     graph = _parsed(with_values(source, options.input_value), options)
     if options.inputs or options.outputs:
         from nchw2nhwc.parse.cut import cut

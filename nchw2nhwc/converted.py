@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.files import Staging, size_of
 from nchw2nhwc.interface import METADATA, TensorInfo
+from nchw2nhwc.open_inputs import naming_inputs
 from nchw2nhwc.options import APPROXIMATED, KERAS_FILES, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions, Route
 from nchw2nhwc.options.quantize import FOR_DEVICE, PLAIN
 from nchw2nhwc.progress import Stages
@@ -201,11 +202,12 @@ class Converted:
     def keras_network(self, trainable: bool = False) -> Network:
         """`keras` with the source's layers behind the model's."""
         route: Route = "trainable" if trainable else "keras"
-        graph = self._layout_of(route).graph
-        from nchw2nhwc.emit.keras import emit_keras
+        with naming_inputs(self.source, self.options):
+            graph = self._layout_of(route).graph
+            from nchw2nhwc.emit.keras import emit_keras
 
-        with self.stages.stage("keras"):
-            network = emit_keras(graph, trainable=trainable)
+            with self.stages.stage("keras"):
+                network = emit_keras(graph, trainable=trainable)
         self._keras_ops = sum(type(operation).__name__ != "InputLayer" for operation in network.model.operations)
         return network
 

@@ -42,11 +42,11 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
         return {**{name: np.array(results[compiled.output(k)]) for k, name in enumerate(names)},
                 **{name: kept[name.removeprefix(STATE_OUT)] for name in after}}
     except (RuntimeError, ValueError, TypeError) as error:
-        raise CheckError(f"OpenVINO cannot run the model: {_last_line(error)}", Location(source.name),
+        raise CheckError(f"OpenVINO cannot run the model: {last_line(error)}", Location(source.name),
                          "Convert it without the check (--no-check), or give inputs that it accepts (--check-inputs FILE.npz).") from error
 
 
-def _last_line(error: Exception) -> str:
+def last_line(error: Exception) -> str:
     """OpenVINO puts where it failed first and what failed last."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

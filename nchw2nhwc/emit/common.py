@@ -9,6 +9,7 @@ from typing import Generic, Protocol, TypeVar, cast
 from nchw2nhwc.errors import Location, TargetError
 from nchw2nhwc.ir import Graph, Node
 from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.movement import FIX_SIZES
 
 
 class NodeEmitter(Protocol):
@@ -83,6 +84,8 @@ class Lowerings(Generic[_E]):
                 else:
                     self.table[type(node.op)].lower(e, node, node.op)
             except TargetError as error:
+                if not error.advice and any(v is not None and not v.type.is_static for v in (*node.inputs, *node.outputs)):
+                    error.advice = FIX_SIZES
                 problems.append(error)
                 failed |= {id(v) for v in node.outputs}
         if problems:
@@ -97,4 +100,5 @@ def _together(problems: Sequence[TargetError], target: str) -> TargetError:
     layers = len({p.where for p in distinct})
     lines = "".join(f"\n  layer '{p.where.layer}' ({p.where.type}): {p.reason}" for p in distinct)
     what = "1 layer" if layers == 1 else f"{layers} layers"
-    return TargetError(f"{what} cannot be expressed in {target}:{lines}", Location(distinct[0].where.file))
+    advice = "\n  ".join(dict.fromkeys(p.advice for p in distinct if p.advice))
+    return TargetError(f"{what} cannot be expressed in {target}:{lines}", Location(distinct[0].where.file), advice)

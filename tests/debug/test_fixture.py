@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,13 @@ def test_regions_of_a_network(source: Path, first: str, last: str, tmp_path: Pat
     assert cli.main(["fixture", str(source), *which, "-o", str(tmp_path / "f")]) == 0
     assert cli.main(["fixture", "run", str(tmp_path / "f"), "--to", "tflite"]) == 0
     assert "tflite passed" in capsys.readouterr().out
+
+
+def test_a_missing_runtime_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert cli.main(["fixture", str(XML), "--layer", "logits", "-o", str(tmp_path / "f")]) == 2
+    assert "openvino is not installed" in capsys.readouterr().err
+    assert not (tmp_path / "f").exists()
 
 
 def test_the_status_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

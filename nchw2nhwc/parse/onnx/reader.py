@@ -8,7 +8,7 @@ from math import prod
 
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
 
-from nchw2nhwc.errors import ConversionError, Location, MissingOp, ShapeError, SourceError, UnsupportedError, UnsupportedOpsError
+from nchw2nhwc.errors import ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.movement import FIX_SIZES
@@ -128,7 +128,7 @@ class Reader:
             self._define(step, names, results, scope)
         except ConversionError as error:
             self._raise_missing()
-            if isinstance(error, ShapeError) and not error.advice and self._is_symbolic(step.node, scope):
+            if not error.advice and self._is_symbolic(step.node, scope):
                 error.advice = FIX_SIZES
             raise error.at(self.b.where) from None
 

@@ -9,6 +9,7 @@ from math import prod
 from nchw2nhwc.errors import ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir import Dim, Graph, TensorType, Value, product
 from nchw2nhwc.ir.states import STATE_IN, STATE_OUT
+from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.options import Nms
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.cut import unknown_name
@@ -136,7 +137,15 @@ class Reader:
             try:
                 self._add(layer)
             except ConversionError as error:
+                if not error.advice and self._is_symbolic(layer):
+                    error.advice = FIX_SIZES
                 raise error.at(self.document.where(layer)) from None
+
+    def _is_symbolic(self, layer: Layer) -> bool:
+        """Whether a size of an operand is not known."""
+        values = [self.values.get(end) for end in layer.sources if end is not None]
+        return any(value is not None and not value.type.is_static for value in values)
+
     def _add(self, layer: Layer) -> None:
         results: Sequence[Value | None]
         if layer.type == "Const":
