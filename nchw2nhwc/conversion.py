@@ -125,8 +125,19 @@ def _lowered(graph: Graph, route: Route, device: str, stages: Stages, input_layo
         layout = solve_layout(graph, input_layouts=input_layouts, output_layouts=output_layouts, keep_layout=keep_layout)
     stages.show("layout", layout.graph, layout.stored)
     with stages.stage("target"):
+        if route == "tflite" and device == CPU:
+            layout, after = _mirrored(layout, after)
         run_passes(layout.graph, after, told, watch=lambda name, changed: stages.show(name, changed, layout.stored))
     return layout
+
+
+def _mirrored(layout: LayoutResult, after: Sequence[Pass]) -> tuple[LayoutResult, Sequence[Pass]]:
+    """A pass before the others that turns images around where that is better, and says so in the layout."""
+    from nchw2nhwc.emit.tflite.mirror import mirror
+    from nchw2nhwc.passes import Pass
+
+    stored = dict(layout.stored)
+    return replace(layout, stored=stored), (Pass("mirror", lambda graph: mirror(graph, stored)), *after)
 
 
 def _passes_of(route: Route, device: str, *, dequantize: bool = False) -> tuple[Sequence[Pass], Sequence[Pass]]:

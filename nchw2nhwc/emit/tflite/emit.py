@@ -44,7 +44,7 @@ def emit(graph: Graph, *, float16: bool = False,
     anything is written, that lists every layer which TFLite cannot express.
     """
     plan = plan_integers(graph)
-    e = Emitter(graph, large_enough(graph), float16, plan)
+    e = Emitter(graph, large_enough(graph), float16, plan, available)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]
     e.subgraph.input_names = [v.name for v in graph.inputs]
     LOWERINGS.lower(e, graph)
@@ -54,9 +54,9 @@ def emit(graph: Graph, *, float16: bool = False,
     e.subgraph.output_names = list(graph.output_names)
     names = e.tensor_names()
     for subgraph in e.subgraphs:
-        if (available is None or BOTH_DIRECTIONS in available) and join_directions(subgraph):
+        if e.has(BOTH_DIRECTIONS) and join_directions(subgraph):
             drop_unused(subgraph)
-        if available is None or UNPACK in available:
+        if e.has(UNPACK):
             unpack(subgraph, e.pool.blobs)
         separate_squares(subgraph)
         carry_quantization(subgraph)

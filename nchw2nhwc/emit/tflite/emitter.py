@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -65,9 +65,11 @@ class Emitter:
     float32, are then int8 ones.
     """
 
-    def __init__(self, graph: Graph, sizes: Mapping[str, int], float16: bool, plan: Plan | None = None) -> None:
+    def __init__(self, graph: Graph, sizes: Mapping[str, int], float16: bool, plan: Plan | None = None,
+                 available: Container[str] | None = None) -> None:
         self.graph, self.sizes, self.float16 = graph, sizes, float16
         self.plan = plan or Plan()
+        self._available = available
         self.integer: Grid | None = None
         """The grid of the results while integer kernels compute the node."""
         self._held: dict[int, int] = {}
@@ -96,11 +98,15 @@ class Emitter:
 
     def branch(self, part: str, body: Graph | None = None) -> Emitter:
         """An emitter for another subgraph of the same file, called after the current node and `part`, for a body of that node."""
-        other = Emitter(self.graph if body is None else body, self.sizes, self.float16)
+        other = Emitter(self.graph if body is None else body, self.sizes, self.float16, available=self._available)
         other.pool, other.subgraphs, other.where, other.prefix = self.pool, self.subgraphs, self.where, self.prefix
         other.subgraph.name = f"{self.prefix}/{part}"
         self.subgraphs.append(other.subgraph)
         return other
+
+    def has(self, code: str) -> bool:
+        """Whether the device that the file is for has an operator."""
+        return self._available is None or code in self._available
 
     def number(self, other: Emitter) -> int:
         """The number of the subgraph that another emitter of this file builds."""

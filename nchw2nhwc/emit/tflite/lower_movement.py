@@ -65,7 +65,13 @@ def strided_slice(e: Emitter, source: int, target: int, begins: Sequence[Size | 
 
 @lowering(movement.Slice, kernel("STRIDED_SLICE"))
 def slice_(e: Emitter, node: Node, op: movement.Slice) -> None:
-    """Of known sizes with plain positions, so that nothing has to be counted from the end when the model runs."""
+    """REVERSE_V2 of all of some neighbouring axes; else STRIDED_SLICE, of known sizes with plain positions, so that nothing has to be
+    counted from the end when the model runs."""
+    turned = [k for k, step in enumerate(op.steps) if step == -1]
+    whole = all((begin, end) == (None, None) for begin, end in zip(op.starts, op.stops)) and set(op.steps) <= {1, -1}
+    if turned and whole and turned == list(range(turned[0], turned[-1] + 1)) and e.has("REVERSE_V2"):
+        e.op("REVERSE_V2", [e.of(node.input(0)), e.ints(turned)], [e.out(node)], options("ReverseV2Options"))
+        return
     begins, ends = list(op.starts), list(op.stops)
     for k, (size, step) in enumerate(zip(node.input(0).shape, op.steps)):
         begin, end = begins[k], ends[k]
