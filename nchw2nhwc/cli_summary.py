@@ -132,6 +132,7 @@ def _quantized(found: QuantizedReport | None) -> list[tuple[str, str]]:
     rows = [("quantized", text)]
     rows += [("", f"{len(found['float'])} layer(s) compute in float on quantized operands; --verbose and the report say why")] \
         if found["float"] else []
+    rows += [("", f"{len(found['remarks'])} remark(s) on other differences, there as well")] if found["remarks"] else []
     return rows
 
 

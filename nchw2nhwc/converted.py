@@ -12,7 +12,7 @@ from nchw2nhwc.errors import OptionError
 from nchw2nhwc.files import Staging, size_of
 from nchw2nhwc.interface import METADATA, TensorInfo
 from nchw2nhwc.open_inputs import naming_inputs
-from nchw2nhwc.options import APPROXIMATED, KERAS_FILES, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, ConvertOptions, Route
+from nchw2nhwc.options import APPROXIMATED, KERAS_FILES, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, WITH_INT16, ConvertOptions, Route
 from nchw2nhwc.options.quantize import FOR_DEVICE, PLAIN
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Source
@@ -357,6 +357,7 @@ class Converted:
             described, files = card(self.options, self.source.stem, self.inputs, self.outputs)
             device = TABLES.get(self.options.target)
             self._made[float16] = emit(self._layout_of("tflite").graph, float16=float16, files=files,
+                                       wide=self.options.target in WITH_INT16,
                                        available=None if device is None else device.rows,
                                        metadata=lambda names: {METADATA: self._metadata(names, float16), **described})
         return self._made[float16]

@@ -23,6 +23,9 @@ CPU = "cpu"
 DEVICES = (CPU, "gpu", "edgetpu", "nnapi", "micro")
 """What a TFLite file can be for."""
 
+WITH_INT16 = (CPU, "micro")
+"""Devices that convolve integers of 16 bits."""
+
 FIXED_SIZES = ("edgetpu", "micro")
 """Devices for which all sizes have to be known."""
 

@@ -33,17 +33,17 @@ from nchw2nhwc.ir import Graph
 from nchw2nhwc.ir.open_sizes import large_enough
 
 
-def emit(graph: Graph, *, float16: bool = False,
+def emit(graph: Graph, *, float16: bool = False, wide: bool = True,
          metadata: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = None,
          files: Mapping[str, bytes] | None = None, available: Container[str] | None = None) -> FlatBuffer:
     """The TFLite file of a stored graph (channels-last, after the target passes).
 
-    `float16` stores weights in half precision. `metadata` gives the file's metadata by name; it is told, by the names of the
-    graph's values, what the file calls their tensors. `files` stand behind the model, by name. `available` are the operators of the device
-    that the file is for, None for all: what one operator does is said in others where it lacks that one. Raises TargetError, before
-    anything is written, that lists every layer which TFLite cannot express.
+    `float16` stores weights in half precision. `wide` gives results that a quantized source does not round 16 bits. `metadata` gives the
+    file's metadata by name; it is told, by the names of the graph's values, what the file calls their tensors. `files` stand behind the
+    model, by name. `available` are the operators of the device that the file is for, None for all: what one operator does is said in others
+    where it lacks that one. Raises TargetError, before anything is written, that lists every layer which TFLite cannot express.
     """
-    plan = plan_integers(graph)
+    plan = plan_integers(graph, wide=wide)
     e = Emitter(graph, large_enough(graph), float16, plan, available)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]
     e.subgraph.input_names = [v.name for v in graph.inputs]

@@ -62,6 +62,7 @@ class Plan:
     constants: dict[int, Grid] = field(default_factory=dict)
     """The grids of constant operands of such nodes, by their identity."""
     floats: list[StaysFloat] = field(default_factory=list)
+    may_widen: bool = True
     wide: list[Node] = field(default_factory=list)
     """Those whose results have 16 bits because the source does not round them. They are not among `grids`: readers get real numbers."""
     told: dict[int, Grid] = field(default_factory=dict)
@@ -121,9 +122,9 @@ def asked(graph: Graph, value: Value) -> Grid | None:
     return found.pop() if len(found) == 1 else None
 
 
-def plan_integers(graph: Graph) -> Plan:
-    """The plan for a stored graph."""
-    plan, mixed = Plan(), set[int]()
+def plan_integers(graph: Graph, *, wide: bool = True) -> Plan:
+    """The plan for a stored graph; `wide`: with results of 16 bits where the source does not round them."""
+    plan, mixed = Plan(may_widen=wide), set[int]()
     for node in graph.nodes:
         op = node.op
         if isinstance(op, QuantizeDequantize):
@@ -190,7 +191,7 @@ def _bits(plan: Plan, node: Node, result: Grid) -> str:
 def _widened(plan: Plan, node: Node) -> bool:
     """Whether a node with weights is computed with a result of 16 bits, as the source does not round it."""
     data = plan.grids.get(id(node.input(0)))
-    sums = wide_sums(node, data) if isinstance(node.op, _WEIGHTED) and data is not None else ""
+    sums = wide_sums(node, data) if plan.may_widen and isinstance(node.op, _WEIGHTED) and data is not None else ""
     if isinstance(sums, str):
         return False
     plan.sums[node], plan.integer[node] = sums, sums.result

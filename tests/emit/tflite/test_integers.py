@@ -279,6 +279,15 @@ def test_a_result_that_is_not_rounded_has_16_bits(relu: bool) -> None:
             assert np.abs(converted.outputs[0].to_source(result) - wanted).max() <= grid.scales[0]
 
 
+@pytest.mark.parametrize(("target", "codes"), [("micro", ["QUANTIZE", "CONV_2D"]), ("gpu", []), ("nnapi", [])])
+def test_results_of_16_bits_are_for_devices_that_have_them(target: str, codes: list[str]) -> None:
+    converted = convert(network(Case("wide", [conv("a w", "y")], "", W), "int8"), target=target)
+    assert integer_codes(converted) == codes
+    found = converted.integers
+    assert found is not None
+    assert [text for _, text in found.floats] == ["its result is not quantized"] * (not codes)
+
+
 def test_a_result_that_16_bits_would_spoil_stays_float() -> None:
     w = weights(2, 20000)
     source = network(Case("long", [op("Gemm", "a w", "y", transB=1)], "", {"w": w}, shape=(1, 20000)), "int8")
