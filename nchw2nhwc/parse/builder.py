@@ -49,6 +49,10 @@ class Builder:
         """Say something about how the current layer is converted."""
         self.graph.remarks.append(Remark(self.where, text))
 
+    def note(self, text: str) -> None:
+        """Say something that the user needs to know of the current layer, whatever its quantization."""
+        self.graph.notes.append(f"{self.origin.type} '{self.origin.layer}': {text}")
+
     # ---- adding ----------------------------------------------------------------------------------------------------
     def add(self, op: Op, *inputs: Value | None, names: Sequence[str] = ()) -> tuple[Value, ...]:
         """Add one node and return its results; small tensors whose content follows from known operands become known themselves.

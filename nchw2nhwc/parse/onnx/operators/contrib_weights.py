@@ -41,6 +41,7 @@ def matmul_n_bits(b: LayerBuilder, A: Value, B: Value, scales: Value, zero_point
         if not 0 <= order.min() <= order.max() < blocks:
             raise b.damaged(f"g_idx names blocks that are none of {blocks}")
     weights = (numbers[:, :K].astype(np.float64) - zeros[:, order[:K]]) * steps.reshape(N, blocks).astype(np.float64)[:, order[:K]]
+    b.note(f"weights of {bits} bits with a scale for each block of {block_size} become {A.type.dtype.name}")
     product = b.add1(MatMul(adjoint_b=True), A, b.const(weights, A.type.dtype))
     return product if bias is None else b.add1(Add(), product, bias)
 

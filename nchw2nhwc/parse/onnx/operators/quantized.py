@@ -158,6 +158,8 @@ def dequantize(b: LayerBuilder, x: Value, x_scale: Value, x_zero_point: Value | 
     """(x - zero point) * scale; floats of 8 bits have no zero point but 0."""
     given = element_type(output_dtype, "output_dtype") if output_dtype else x_scale.type.dtype
     integer = kind_of(x.type.dtype) == "integer" and x_zero_point is not None
+    if x.is_const and block_size:
+        b.note(f"numbers with a scale for each block of {block_size} become {given.name}")
     zero = aligned(b, x_zero_point, x, axis, block_size) if integer and x_zero_point is not None else None
     return b.cast(real_of(b, x, aligned(b, x_scale, x, axis, block_size), zero), given)
 

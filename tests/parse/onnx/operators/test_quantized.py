@@ -40,8 +40,10 @@ def test_blocks(size: int) -> None:
     blocks = -(-7 // size)
     constants = {"w": _bytes(7, 3, dtype=np.int8), "s": RNG.uniform(0.1, 1, (blocks, 3)).astype(np.float32),
                  "z": _bytes(blocks, 3, dtype=np.int8)}
-    source = [node("DequantizeLinear", "w s z", "v", axis=0, block_size=size), node("MatMul", "x v")]
-    assert_as_runtime(model(source, [tensor("x", ("N", 7))], constants=constants, opset=21), rtol=1e-4, atol=1e-4)
+    nodes = [node("DequantizeLinear", "w s z", "v", axis=0, block_size=size), node("MatMul", "x v")]
+    source = model(nodes, [tensor("x", ("N", 7))], constants=constants, opset=21)
+    assert_as_runtime(source, rtol=1e-4, atol=1e-4)
+    assert [f"a scale for each block of {size} become float32" in note for note in read(source).notes] == [True]
 
 
 def test_weights_become_constants() -> None:
