@@ -16,6 +16,7 @@ from nchw2nhwc.emit.tflite.padding import placed
 from nchw2nhwc.emit.tflite.steps import LARGEST, steps_of
 from nchw2nhwc.ir import Array, Node
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.quantized import SMALLEST_SCALE, Grid
@@ -29,6 +30,7 @@ _LARGEST_UNSIGNED = 255
 _NOTHING = 1 / 1024
 """Weights whose products cannot sum up to this part of a step of the result do nothing: some networks have dead channels of 1e-10."""
 _WIDE = (1 << 15) - 1
+_FEW = 8
 _BITS = "its operand has 16 bits and its result 8, for which there is no kernel"
 LEAST_WIDE = 50.0
 """Decibels that results of 16 bits have to have over their rounding, for data that fills an eighth of its range on the average."""
@@ -96,6 +98,13 @@ def wide_sums(node: Node, data: Grid) -> Sums | str:
 def has_fast_sums(node: Node) -> bool:
     """Whether sums of 32 bits, for which kernels of 16 bits are fast, can be asked for."""
     return isinstance(node.op, FullyConnected) or (isinstance(node.op, Conv) and node.op.groups == 1)
+
+
+def gathers_for_few(node: Node) -> bool:
+    """Whether kernels of 16 bits, which gather the data of each result first, do that for a few result channels only: it takes longer than
+    the sums then."""
+    w = node.input(1)
+    return isinstance(node.op, Conv) and any(size != 1 for size in w.shape[1:-1]) and static(w.shape[0], "the number of filters") < _FEW
 
 
 def sums_fit(node: Node, data: Grid, steps: Doubles) -> bool:

@@ -288,6 +288,17 @@ def test_results_of_16_bits_are_for_devices_that_have_them(target: str, codes: l
     assert [text for _, text in found.floats] == ["its result is not quantized"] * (not codes)
 
 
+def test_few_result_channels_have_16_bits_only_where_most_would_be_float() -> None:
+    """Kernels of 16 bits gather the data of each result first."""
+    alone = convert(network(Case("alone", [conv("a w", "y")], "", {"w": weights(2, 4, 3, 3)}), "int8"))
+    assert integer_codes(alone) == ["QUANTIZE", "CONV_2D"]
+    lines = [conv("a v", "b"), conv("b v", "c"), conv("c w", "y")]
+    others = convert(network(Case("others", lines, "", {"v": SQUARE["w"], "w": weights(2, 4, 3, 3)}), "int8"))
+    assert integer_codes(others) == ["CONV_2D", "CONV_2D"]
+    many = convert(network(Case("many", lines, "", {"v": SQUARE["w"], "w": weights(8, 4, 3, 3)}), "int8"))
+    assert integer_codes(many) == ["CONV_2D", "CONV_2D", "QUANTIZE", "CONV_2D"]
+
+
 def test_a_result_that_16_bits_would_spoil_stays_float() -> None:
     w = weights(2, 20000)
     source = network(Case("long", [op("Gemm", "a w", "y", transB=1)], "", {"w": w}, shape=(1, 20000)), "int8")
