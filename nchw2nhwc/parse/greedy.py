@@ -46,6 +46,27 @@ def suppressed(b: Builder, overlaps: Formula, scores: Formula, most: int, iou_th
     return _as_boxes(b, indices, values, batch, classes, score_threshold)
 
 
+def falling(b: Builder, overlaps: Formula, there: Formula, threshold: float, eta: float) -> Formula:
+    """Which of boxes (N,), best first, are kept: those that are `there` and whose overlap (N, N) with every one kept before is below a
+    threshold, which every box that is kept lowers by the factor `eta` for as long as it is above 0.5."""
+    count = static(there.shape[0], "the number of boxes")
+    body = Body(b.graph.unique_name("boxes"), b.graph.source)
+    inner = Builder(body.graph)
+    inner.origin = b.origin
+    number = Formula(inner, body.graph.add_input("number", TensorType(INT64)))
+    kept = Formula(inner, body.graph.add_input("kept", TensorType(np.dtype(np.float32), (1, count))))
+    limit = Formula(inner, body.graph.add_input("limit", TensorType(np.dtype(np.float32), (1, 1))))
+    place = number.reshape(1)
+    overlapped = ((Formula(inner, body.take(overlaps.value)).take(place) >= limit).cast(np.float32) * kept).max(1).reshape(1, 1)
+    good = Formula(inner, body.take(there.cast(np.float32).reshape(count, 1).value)).take(place) * (1.0 - overlapped)
+    here = Formula(inner, inner.const(np.arange(count)[None], np.int64)).equals(place.reshape(1, 1)).cast(np.float32)
+    lower = ((limit > 0.5) & (good > 0)).choose(limit * eta, limit)
+    body.returns([(kept + here * good).value, lower.value])
+    start = [b.const(np.zeros((1, count)), np.float32), b.const(np.full((1, 1), threshold), np.float32)]
+    kept_at_last, _ = add_loop(b, body, Loop(body.graph, 2, count), start)
+    return Formula(b, kept_at_last).reshape(count) > 0
+
+
 def _as_boxes(b: Builder, indices: Value, values: Value, batch: int, classes: int, threshold: float) -> Boxes:
     """What was found in each step (steps, batch * classes), by batch element and class."""
     most = static(indices.shape[0], "the number of steps")

@@ -9,22 +9,23 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import DType, Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.reduce import CumSum
 from nchw2nhwc.ops.selection import NonMaxSuppression
-from nchw2nhwc.parse import selection
+from nchw2nhwc.parse import greedy, selection
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.common import require_ranks
 from nchw2nhwc.parse.openvino.registry import Results, mapping
-from nchw2nhwc.parse.sampling import CUT
 
 SortType: TypeAlias = Literal["none", "score", "classid"]
 I32, I64, F32 = (np.dtype(t) for t in (np.int32, np.int64, np.float32))
 LEAST = float(np.finfo(np.float32).min)
+_LEAST_FALLING = 0.5
+"""A threshold that is not above this does not fall."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,7 @@ class Dropping:
     score: float
     most: int
     extra: float
+    eta: float
 
     def candidates(self, boxes: Formula, scores: Formula, label: int, first: int) -> Candidates:
         """The boxes (M, 4) of one class that no better one overlaps; their indices count from `first`."""
@@ -155,6 +157,10 @@ class Dropping:
         found = boxes.take(order)
         low, high = found.part(1, 0, 2), found.part(1, 2, 4)
         shifted = joined([low, (high + self.extra if self.extra else high).at_least(low)], 1)  # one that ends before it begins is empty
+        if self.eta < 1 and self.overlap > _LEAST_FALLING:
+            overlaps = greedy.overlaps(shifted.reshape(1, size, 4)).reshape(size, size)
+            there = greedy.falling(b, overlaps, best > LEAST, self.overlap, self.eta)
+            return Candidates(Formula(b, b.const(np.full(size, label), I32)), best, found, order + first, there)
         # An overlap that equals the threshold is too large here, but not for the op.
         threshold = float(np.nextafter(np.float32(self.overlap), np.float32(0)))
         most = size if self.overlap > 0 else 1
@@ -181,9 +187,7 @@ def multiclass_nms(b: Builder, boxes: Value, scores: Value, roisnum: Value | Non
                    score_threshold: float = 0.0, nms_top_k: int = -1, keep_top_k: int = -1, background_class: int = -1,
                    nms_eta: float = 1.0, normalized: bool = True) -> Results:
     """As before; with `roisnum` (N,) each class has boxes of its own, (classes, boxes, 4), which are so many of each image."""
-    if nms_eta < 1 and iou_threshold > 0.5:
-        raise UnsupportedError("MulticlassNms whose threshold falls (nms_eta) is not supported", b.where, CUT)
-    at = Dropping(iou_threshold, score_threshold, nms_top_k, 0.0 if normalized else 1.0)
+    at = Dropping(iou_threshold, score_threshold, nms_top_k, 0.0 if normalized else 1.0, nms_eta)
     given, ranked = Formula(b, boxes).cast(F32), Formula(b, scores).cast(F32)
     if roisnum is None:
         if boxes.rank != 3 or scores.rank != 3 or boxes.shape[0] != scores.shape[0]:

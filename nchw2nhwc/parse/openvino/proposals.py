@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import DType, Value, product
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.kinds import Doubles
@@ -21,7 +21,6 @@ from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.attributes import Floats
 from nchw2nhwc.parse.openvino.common import require_ranks
 from nchw2nhwc.parse.openvino.registry import Results, mapping
-from nchw2nhwc.parse.sampling import CUT
 
 I32, I64, F32 = (np.dtype(t) for t in (np.int32, np.int64, np.float32))
 LEAST = float(np.finfo(np.float32).min)
@@ -214,7 +213,7 @@ def generate_proposals(b: Builder, im_info: Value, anchors: Value, deltas: Value
                        roi_num_type: DType = I64) -> Results:
     """The boxes and scores of all images, one behind another, and how many there are of each image."""
     if nms_eta != 1:
-        raise UnsupportedError("GenerateProposals whose threshold falls (nms_eta) is not supported", b.where, CUT)
+        raise SourceError(f"the attribute nms_eta is {nms_eta:g}; OpenVINO itself takes no other value than 1")
     require_ranks((im_info, 2), (anchors, 4), (deltas, 4), (scores, 4))
     batch = static(scores.shape[0], "the number of images")
     extra, kept = 0.0 if normalized else 1.0, []

@@ -19,7 +19,7 @@ from nchw2nhwc.ops.reduce import ReduceSum
 from nchw2nhwc.ops.selection import NonMaxSuppression
 from nchw2nhwc.parse import detection, selection
 from nchw2nhwc.parse.builder import Builder
-from nchw2nhwc.parse.formula import Formula
+from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import require_ranks
 from nchw2nhwc.parse.openvino.registry import Results, mapping
@@ -38,6 +38,8 @@ class Detection:
     keep: int
     overlap: float
     confidence: float
+    single: bool
+    """Whether a box is of its best class alone; classes then count from the one behind class 0, which is none."""
 
 
 @mapping("DetectionOutput", 1)
@@ -51,11 +53,14 @@ def detection_output_1(b: Builder, box_logits: Value, class_scores: Value, prior
     """The detections of an SSD as rows (image, class, score, left, top, right, bottom), for each image `keep_top_k` at most (-1: all): by
     image and class, the best first. The row behind the last one begins with -1, what follows is 0.
 
+    With `decrease_label_id` a box is of its best class alone, and labels count from 0 without the background (MXNet's way).
     Without `share_location` each class has boxes of its own. A second stage has the scores (background, object) and boxes of the first
     one: its boxes take the place of the prior ones, and only those whose score reaches `objectness_score` are anything."""
-    if decrease_label_id or len(keep_top_k) != 1 or (aux_scores is None) != (aux_boxes is None) or (aux_boxes and not normalized):
-        raise UnsupportedError("DetectionOutput with decrease_label_id, several keep_top_k or a second stage of boxes in pixels is not "
-                               "supported", b.where, CUT)
+    if len(keep_top_k) != 1 or (aux_scores is None) != (aux_boxes is None) or (aux_boxes and not normalized):
+        raise UnsupportedError("DetectionOutput with several keep_top_k or a second stage of boxes in pixels is not supported",
+                               b.where, CUT)
+    if decrease_label_id and background_label_id != 0:
+        raise SourceError(f"decrease_label_id makes class 0 the background, but background_label_id is {background_label_id}")
     require_ranks((box_logits, 2), (class_scores, 2), (priors, 3), (aux_scores, 2), (aux_boxes, 2))
     dtype = box_logits.type.dtype
     box_logits, class_scores, priors = (Formula(b, v).cast(F32).value for v in (box_logits, class_scores, priors))
@@ -69,7 +74,9 @@ def detection_output_1(b: Builder, box_logits: Value, class_scores: Value, prior
         class_scores = _objects(b, class_scores, aux_scores, num_classes, background_label_id, objectness_score)
     count = static(boxes.shape[1], "the number of boxes")
     keep = keep_top_k[0] if keep_top_k[0] > 0 else (top_k if top_k > 0 else count) * num_classes
-    wanted = Detection(background_label_id, top_k, keep, nms_threshold, confidence_threshold)
+    if decrease_label_id:  # then a score that equals the threshold is enough
+        confidence_threshold = float(np.nextafter(np.float32(confidence_threshold), np.float32(-np.inf)))
+    wanted = Detection(background_label_id, top_k, keep, nms_threshold, confidence_threshold, decrease_label_id)
     if b.detections is not None:
         direct = at.code.endswith(".center_size") and not clip_before_nms and corners.shape[0] == 1
         _offer(b, (corners, offsets) if direct else None, boxes, class_scores, num_classes, wanted, clip=clip_after_nms)
@@ -165,6 +172,8 @@ def _offer(b: Builder, encoded: tuple[Value, Value] | None, boxes: Value, scores
     if at.background > 0 or scores.shape != (batch, count * classes) or kinds > 1:
         raise UnsupportedError(f"TFLite_Detection_PostProcess has no background as class {at.background} and no boxes of each class, and "
                                f"does not take {scores.type}", b.where)
+    if at.single:
+        raise UnsupportedError("TFLite_Detection_PostProcess has no boxes of their best class alone (decrease_label_id)", b.where)
     limit = min(at.top_k, count) if at.top_k > 0 else count
     rows = b.reshape(scores, (batch, count, classes))
     kept = detection.Kept(limit, at.keep, at.overlap, at.confidence, at.background == 0)
@@ -192,6 +201,8 @@ def _detections(b: Builder, boxes: Value, scores: Value, classes: int, at: Detec
     planes = b.transpose(b.reshape(scores, (batch, count, classes)), (0, 2, 1))
     own = [b.reshape(part, (batch, count, 4)) for part in (b.add(Split(2, (1,) * kinds), boxes) if kinds > 1 else (boxes,))]
     rows, kept = [], []
+    if at.single:
+        planes = _best_class(b, planes, at.top_k)
     for image in range(batch):
         found = [_of_class(b, own[k % kinds], planes, image, k, at) for k in range(classes) if k != at.background]
         row, keep = _best(b, image, found, at.keep)
@@ -210,6 +221,22 @@ def _detections(b: Builder, boxes: Value, scores: Value, classes: int, at: Detec
     return b.reshape(b.add1(Where(), b.reshape(valid, (total, 1)), every, empty), (1, 1, total, 7))
 
 
+def _best_class(b: Builder, planes: Value, top_k: int) -> Value:
+    """Scores (N, classes, boxes) of which each box keeps that of its best class behind class 0, of equal ones the first, if it is among the
+    `top_k` best boxes of its image; the others are less than all that occur."""
+    given = Formula(b, planes)
+    batch, classes, count = (static(s, "the number of images, classes and boxes") for s in given.shape)
+    scores = given.part(1, 1, classes)
+    best, which = scores.top(1, 1)
+    mine = which.equals(np.arange(classes - 1)[None, :, None])
+    if 0 < top_k < count:
+        _, order = best.top(top_k, 2)
+        chosen = order.reshape(batch, 1, 1, top_k).equals(np.arange(count)[None, None, :, None])
+        mine = mine & (chosen.cast(F32).max(3) > 0)
+    nothing = float(np.finfo(np.float32).min)
+    return joined([Formula(b, b.const(np.full((batch, 1, count), nothing), F32)), mine.choose(scores, nothing)], 1).value
+
+
 def _of_class(b: Builder, boxes: Value, planes: Value, image: int, label: int, at: Detection) -> tuple[Value, Value]:
     """The boxes of one class, best first, as rows (class, score, box), and whether each is there."""
     count = int(str(boxes.shape[1]))
@@ -221,7 +248,7 @@ def _of_class(b: Builder, boxes: Value, planes: Value, image: int, label: int, a
     upright = b.add1(Concat(1), low, b.add1(Maximum(), low, high))  # a box that ends before it begins overlaps nothing
     chosen, number = b.add(NonMaxSuppression(limit, at.overlap, at.confidence), upright, best)
     values = b.reshape(b.add1(Gather(0), best, chosen), (limit, 1))
-    row = b.add1(Concat(1), b.const(np.full((limit, 1), label), np.float32), values, b.add1(Gather(0), candidates, chosen))
+    row = b.add1(Concat(1), b.const(np.full((limit, 1), label - at.single), np.float32), values, b.add1(Gather(0), candidates, chosen))
     return row, b.add1(Less(), b.const(np.arange(limit), I32), number)
 
 

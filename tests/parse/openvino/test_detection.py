@@ -14,7 +14,7 @@ import openvino.opset8 as op8
 import openvino.opset9 as op9
 import pytest
 
-from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.parse.openvino import read_openvino
 from tests.parse.openvino.harness import Case, Input, agree, case, model_of, saved
 
@@ -94,6 +94,12 @@ CASES = [
          Input((1, 2, 50), low=0, high=30), tolerance=1e-5),
     case("DetectionOutput-8 of a second stage", detections(op8, objectness_score=0.4), LOGITS, CLASSES, PRIORS,
          Input((2, 20), low=0, high=1), Input((2, 40), low=-1, high=1), tolerance=1e-5),
+    *(case(f"DetectionOutput-1 of the best class, {name}", detections(op1, decrease_label_id=True, **more), LOGITS, CLASSES, PRIORS,
+           tolerance=1e-5)
+      for name, more in (("few boxes", {}), ("all", {"top_k": -1, "keep_top_k": np.array([12], np.int32), "confidence_threshold": 0.1}),
+                         ("two", {"top_k": 2}), ("of which many overlap", {"nms_threshold": 0.7, "confidence_threshold": 0.0}))),
+    case("DetectionOutput-8 of the best class with boxes of each class", detections(op8, share_location=False, decrease_label_id=True),
+         Input((2, 120), low=-1, high=1), CLASSES, PRIORS, tolerance=1e-5),
     case("NonMaxSuppression-9 more than there are", nms(op9, most=99, iou=0.5, score=0.0), BOXES, SCORES),
 ]
 
@@ -105,4 +111,9 @@ def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
 
 def test_detections_that_are_not_supported(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="DetectionOutput"):
-        read_openvino(saved(model_of(case("x", detections(op1, decrease_label_id=True), LOGITS, CLASSES, PRIORS)), tmp_path))
+        read_openvino(saved(model_of(case("x", detections(op1, keep_top_k=np.array([6, 6], np.int32)), LOGITS, CLASSES, PRIORS)), tmp_path))
+    path = saved(model_of(case("x", detections(op1), LOGITS, CLASSES, PRIORS)), tmp_path)
+    path.write_text(path.read_text().replace('decrease_label_id="false"', 'decrease_label_id="true"').replace(
+        'background_label_id="0"', 'background_label_id="1"'))
+    with pytest.raises(SourceError, match="background"):
+        read_openvino(path)

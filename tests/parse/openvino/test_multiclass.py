@@ -10,15 +10,19 @@ import openvino.opset8 as op8
 import openvino.opset9 as op9
 import pytest
 
-from nchw2nhwc.errors import UnsupportedError
-from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino.harness import Build, Case, Input, agree, case, given, model_of, saved
+from tests.parse.openvino.harness import Build, Case, Input, agree, case, given
 
 
 def boxes(images: int, count: int, scale: float = 1.0) -> Input:
     """Boxes left, top, right, bottom."""
     corners = np.sort(np.random.default_rng(count).uniform(0, scale, (images, count, 2, 2)), 2)
     return given(corners.reshape(images, count, 4), np.float32)
+
+
+def near_boxes(images: int, count: int, scale: float = 1.0) -> Input:
+    """Boxes that overlap much."""
+    corners = np.array([0.2, 0.2, 0.8, 0.8]) + np.random.default_rng(count).uniform(-0.08, 0.08, (images, count, 4))
+    return given(scale * corners, np.float32)
 
 
 def matrix(**attributes: object) -> Build:
@@ -32,6 +36,7 @@ def multiclass(op: object = op8, **attributes: object) -> Build:
 
 
 BOXES, PIXELS, SCORES = boxes(2, 12), boxes(2, 12, 20.0), Input((2, 3, 12), low=0, high=1)
+NEAR, NEAR_PIXELS = near_boxes(2, 12), near_boxes(2, 12, 20.0)
 OWN, OWN_SCORES = boxes(3, 12), Input((3, 12), low=0, high=1)
 
 CASES = [
@@ -48,6 +53,10 @@ CASES = [
     case("MulticlassNms-8 in pixels of 32 bits", multiclass(normalized=False, output_type="i32"), PIXELS, SCORES),
     case("MulticlassNms-8 one of each class", multiclass(iou_threshold=0.0), BOXES, SCORES),
     case("MulticlassNms-8 with a threshold that would fall", multiclass(nms_eta=0.5), BOXES, SCORES),
+    *(case(f"MulticlassNms-8 with a threshold that falls from {start} by {eta}", multiclass(nms_eta=eta, iou_threshold=start, **more), near,
+           SCORES)
+      for start, eta, more, near in ((0.95, 0.9, {}, NEAR), (0.7, 0.5, {"sort_result_type": "score"}, NEAR),
+                                     (0.9, 0.8, {"normalized": False, "nms_top_k": -1}, NEAR_PIXELS))),
     case("MulticlassNms-9", multiclass(op9), BOXES, SCORES),
     case("MulticlassNms-9 with boxes of each class", multiclass(op9, sort_result_type="score"), OWN, OWN_SCORES, given([5, 7])),
     case("MulticlassNms-9 without boxes of an image", multiclass(op9, sort_result_type="classid", background_class=0), OWN, OWN_SCORES,
@@ -60,9 +69,3 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
     agree(case, tmp_path)
-
-
-def test_a_threshold_that_falls_is_not_supported(tmp_path: Path) -> None:
-    path = saved(model_of(case("x", multiclass(nms_eta=0.5, iou_threshold=0.7), BOXES, SCORES)), tmp_path)
-    with pytest.raises(UnsupportedError, match="nms_eta"):
-        read_openvino(path)

@@ -8,7 +8,7 @@ import numpy as np
 import openvino.opset9 as op9
 import pytest
 
-from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.errors import SourceError
 from nchw2nhwc.parse.openvino import read_openvino
 from tests.parse.openvino.harness import Build, Case, Input, agree, case, given, made, model_of, saved
 
@@ -70,10 +70,10 @@ def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
     agree(case, tmp_path)
 
 
-def test_a_threshold_that_falls_is_not_supported(tmp_path: Path) -> None:
+def test_a_threshold_that_falls_is_in_no_model(tmp_path: Path) -> None:
     path = saved(model_of(case("x", generated(), given([[60, 70, 1.0]] * 2, np.float32), ANCHORS, CHANGES, GIVEN)), tmp_path)
     text = path.read_text()
     assert 'nms_eta="1"' in text
     path.write_text(text.replace('nms_eta="1"', 'nms_eta="0.9"'))
-    with pytest.raises(UnsupportedError, match="nms_eta"):
+    with pytest.raises(SourceError, match="nms_eta"):
         read_openvino(path)
