@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
-from nchw2nhwc.ir.dim import Dim, Size
+from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.activation_functions import (
     Affine,
@@ -26,12 +26,15 @@ from nchw2nhwc.ops.activation_functions import (
 from nchw2nhwc.ops.elementwise import Cast, Identity, Tanh, Unary
 from nchw2nhwc.ops.indexing import Gather, ReverseSequence
 from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Tile, Transpose
-from nchw2nhwc.ops.recurrent import Recurrent
+from nchw2nhwc.ops.recurrent import LSTM, Recurrent
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.dynamic import positions
 from nchw2nhwc.parse.formula import INT64, Formula
 
 Number: TypeAlias = Size | float
+
+_SHUT = 1e4
+"""A gate that sees this number more, or less, is 1 or 0 in single precision."""
 
 _PLAIN: dict[str, Unary] = {"relu": Relu(), "sigmoid": Sigmoid(), "tanh": Tanh(), "softsign": Softsign(), "softplus": Softplus()}
 _COPIES = (Cast, Expand, Gather, Identity, Reshape, Slice, Tile, Transpose)
@@ -73,16 +76,6 @@ def only_number(value: Value) -> Number | None:
         return first[0] if first and bool((value.const == first[0]).all()) else None
     content = [] if value.sizes is None else value.sizes.ravel().tolist()
     return content[0] if content and all(s == content[0] for s in content) else None
-
-
-def require_whole(lengths: Value | None, steps: Size) -> None:
-    """Raises UnsupportedError unless every sequence has the length `steps`."""
-    if lengths is None or (found := only_number(lengths)) == steps:
-        return
-    if found is None or isinstance(found, Dim):
-        raise UnsupportedError("the lengths of the sequences are known only when the model runs",
-                               advice="Export the model for sequences that all have the full length, without sequence lengths.")
-    raise UnsupportedError(f"the sequences have {steps} steps, of which only {found} are run")
 
 
 def element_of(b: Builder, value: Value, axis: int, index: int) -> Value:
@@ -128,7 +121,7 @@ def run_directions(b: Builder, op: Recurrent, x: Value, parts: Sequence[Directio
     """A layer in all its directions: the hidden states after each step as axes 0 and 1 of x and units, with the directions as `axis` (1 or
     2) among them; and for every state its last value in each direction, (batch, units).
 
-    Of sequences of certain `lengths` (batch,) the states behind the end are 0, and there is a last hidden state alone."""
+    Of sequences of certain `lengths` (batch,) the states behind the end are 0, and there is a last cell only if the op `keeps_cell`."""
     results = []
     for part in parts:
         states = () if all(only_number(s) == 0 for s in part.states) else part.states
@@ -143,18 +136,37 @@ def run_directions(b: Builder, op: Recurrent, x: Value, parts: Sequence[Directio
     return b.transpose(apart, (0, 2, 1, 3) if axis == 1 else (0, 1, 2, 3)), ends
 
 
-def _of_lengths(b: Builder, op: Recurrent, x: Value, lengths: Value, rest: Sequence[Value]) -> tuple[Value, Value]:
-    """The hidden states after each step, 0 behind the end of a sequence, and those after the last step that counts. All steps are run:
-    what comes behind the end changes nothing before it, and backwards means to turn what counts of each sequence around."""
+def keeps_cell(op: Recurrent) -> bool:
+    """Whether a layer is an LSTM whose gates can be held open and shut, so that its cell stays what it is at the end of a sequence."""
+    return isinstance(op, LSTM) and op.clip is None and isinstance(op.activations[0], (Sigmoid, HardSigmoid))
+
+
+def _of_lengths(b: Builder, op: Recurrent, x: Value, lengths: Value, rest: Sequence[Value]) -> tuple[Value, ...]:
+    """The hidden states after each step, 0 behind the end of a sequence, those after the last step that counts, and the cell after it if
+    the op `keeps_cell`. All steps are run: what comes behind the end changes nothing before it, and backwards means to turn what counts of
+    each sequence around."""
     steps, batch = (1, 0) if op.batch_first else (0, 1)
     turn = ReverseSequence(batch, steps)
     given = b.add1(turn, x, lengths) if op.reverse else x
-    hidden = Formula(b, b.add(replace(op, reverse=False), given, *rest)[0])
     place = positions(b, x.shape[steps]).reshape(*((x.shape[steps], 1) if op.batch_first else (x.shape[steps], 1, 1)))
     ends = Formula(b, lengths).cast(INT64).reshape(*((x.shape[batch], 1, 1) if op.batch_first else (x.shape[batch], 1)))
+    if keeps_cell(op):
+        given, rest = _held(b, given, place >= ends, rest)
+    states, _, *cell = b.add(replace(op, reverse=False), given, *rest)
+    hidden = Formula(b, states)
     last = place.equals(ends - 1).choose(hidden, 0).sum(steps)
     counted = (place < ends).choose(hidden, 0).value
-    return b.add1(turn, counted, lengths) if op.reverse else counted, last.value
+    return b.add1(turn, counted, lengths) if op.reverse else counted, last.value, *(cell if keeps_cell(op) else ())
+
+
+def _held(b: Builder, x: Value, behind: Formula, rest: Sequence[Value]) -> tuple[Value, tuple[Value, ...]]:
+    """Operands of an LSTM whose cell stays what it is `behind` the end of a sequence: one more feature shuts the input gate there and opens
+    the forget gate. The large numbers are in the data, so that weights keep their range."""
+    w, *others = rest
+    units = w.shape[0] // 4 if isinstance(w.shape[0], int) else 0
+    signs = np.repeat([-1.0, 0.0, 1.0, 0.0], units).reshape(-1, 1)
+    feature = behind.cast(x.type.dtype) * _SHUT
+    return joined(b, 2, x, feature.value), (joined(b, 1, w, b.const(signs, w.type.dtype)), *others)
 
 
 def stacked(b: Builder, values: Sequence[Value], axis: int) -> Value:

@@ -21,7 +21,6 @@ from nchw2nhwc.parse.recurrent import (
     directions,
     element_of,
     only_number,
-    require_whole,
     run_directions,
     stacked,
 )
@@ -116,18 +115,19 @@ def _functions(names: str, alphas: str, betas: str, count: int) -> tuple[Unary, 
 
 def _sequence(b: Builder, op: Recurrent, x: Value, initial: Sequence[Value], lengths: Value, weights: Weights, hidden_size: int,
               direction: str, gates: Sequence[int]) -> Results:
-    """x is (batch, steps, features), states are (batch, directions, units), and the first result is (batch, directions, steps, units)."""
+    """x is (batch, steps, features), states are (batch, directions, units), and the first result is (batch, directions, steps, units). The
+    cell at the end of sequences of any length is left out where nothing keeps it."""
     ways = directions(direction)
     for value, rank in (*zip((x, *weights), (3, 3, 3, 2)), *((s, 3) for s in initial)):
         if value.rank != rank:
             raise SourceError(f"an operand {value.type} must have {rank} axes")
     if any(v.shape[0] != len(ways) for v in weights) or any(s.shape[1] != len(ways) for s in initial):
         raise SourceError(f"weights or states do not fit the {len(ways)} direction(s) of a '{direction}' layer")
-    require_whole(lengths, op.steps(x.type))
+    whole = only_number(lengths) == op.steps(x.type)
     parts = [Direction(_ordered(b, op, tuple(element_of(b, v, 0, k) for v in weights), hidden_size, gates),
                        tuple(element_of(b, s, 1, k) for s in initial), op.activations, reverse) for k, reverse in enumerate(ways)]
-    y, ends = run_directions(b, op, x, parts, 1)
-    return y, *(stacked(b, end, 1) for end in ends)
+    y, ends = run_directions(b, op, x, parts, 1, None if whole else lengths)
+    return y, *(stacked(b, end, 1) for end in ends), *(None,) * (len(initial) - len(ends))
 
 
 def _cell(b: Builder, op: Recurrent, x: Value, initial: Sequence[Value], weights: Weights, hidden_size: int,

@@ -103,14 +103,30 @@ def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
     agree(case, tmp_path)
 
 
-@pytest.mark.parametrize(("build", "message"), [
-    (lambda x: op5.gru_sequence(x, values(N, 1, H), lengths(2), *weights(3, 1), H, "forward").outputs(), "4 steps, of which only 2"),
-    (lambda x, n: op5.gru_sequence(x, values(N, 1, H), n, *weights(3, 1), H, "forward").outputs(), "known only when the model runs"),
-])
-def test_lengths(build: Build, message: str, tmp_path: Path) -> None:
-    inputs = (X, Input((N,), np.int32, 1, T))[:build.__code__.co_argcount]
-    with pytest.raises(ConversionError, match=message):
-        read_openvino(saved(model_of(case("x", build, *inputs)), tmp_path))
+def of_lengths(kind: str, direction: str, **attributes: object) -> Build:
+    """A layer over sequences whose lengths are an input."""
+    gates = {"lstm": 4, "gru": 3, "rnn": 1}[kind]
+    ways, initial = states(direction, 1 + (kind == "lstm"))
+    factory = {"lstm": op5.lstm_sequence, "gru": op5.gru_sequence, "rnn": op5.rnn_sequence}[kind]
+    return lambda x, n: factory(x, *initial, n, *weights(gates, ways), H, direction, **attributes).outputs()
+
+
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_sequences_of_any_length(kind: str, direction: str, tmp_path: Path) -> None:
+    agree(case(f"{kind} {direction}", of_lengths(kind, direction), X, Input((N,), np.int32, 1, T), tolerance=1e-5), tmp_path)
+
+
+def test_sequences_of_a_known_length(tmp_path: Path) -> None:
+    agree(case("short", lambda x: op5.gru_sequence(x, values(N, 1, H), lengths(2), *weights(3, 1), H, "forward").outputs(), X,
+               tolerance=1e-5), tmp_path)
+
+
+def test_the_cell_of_gates_that_cannot_be_held(tmp_path: Path) -> None:
+    build = of_lengths("lstm", "forward", clip=0.5)
+    with pytest.raises(ConversionError, match="result 2 of LSTMSequence"):
+        read_openvino(saved(model_of(case("x", build, X, Input((N,), np.int32, 1, T))), tmp_path))
+    agree(case("h", lambda x, n: build(x, n)[:2], X, Input((N,), np.int32, 1, T), tolerance=1e-5), tmp_path)
 
 
 # ---- opset 1, whose cells OpenVINO no longer writes ------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
@@ -16,6 +18,7 @@ from nchw2nhwc.parse.recurrent import (
     directions,
     element_of,
     joined,
+    keeps_cell,
     only_number,
     rows,
     run_directions,
@@ -72,8 +75,10 @@ def _layer(b: LayerBuilder, op: Recurrent, operands: tuple[Value, Value, Value, 
     if hidden_size and r.shape[2] != hidden_size:
         raise b.damaged(f"hidden_size is {hidden_size}, but the recurrent weights are {r.type}")
     whole = lengths is None or only_number(lengths) == op.steps(x.type)
-    if not whole and any(b.wanted[2:]):
-        raise UnsupportedError("the cell at the end of sequences of any length is not supported", b.where,
+    kept = all(keeps_cell(replace(op, activations=functions[k:k + op.functions])) for k in range(0, len(functions), op.functions))
+    if not whole and any(b.wanted[2:]) and not kept:
+        raise UnsupportedError("the cell at the end of sequences of any length, of an LSTM with a limit or with other gates than sigmoids",
+                               b.where,
                                "Export the model for sequences that all have the full length, without sequence lengths.")
     parts = []
     for k, reverse in enumerate(ways):

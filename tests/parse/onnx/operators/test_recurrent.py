@@ -131,7 +131,8 @@ def test_computed_weights() -> None:
 
 
 @pytest.mark.parametrize(("changes", "attributes", "message"), [
-    ({"n": np.array([T, 1], np.int32)}, {}, "the cell at the end of sequences of any length"),
+    ({"n": np.array([T, 1], np.int32)}, {"clip": 0.5}, "the cell at the end of sequences of any length"),
+    ({"n": np.array([T, 1], np.int32)}, {"activations": ["Tanh", "Tanh", "Tanh"]}, "the cell at the end of sequences of any length"),
     ({}, {"activations": ["Sigmoid", "Tanh", "Swish"]}, "activation 'Swish'"),
     ({"p": np.ones((1, 2 * H), np.float32)}, {}, "biases"), ({"p": np.ones((2, 3 * H), np.float32)}, {}, "has 1 direction"),
     ({}, {"activations": ["Sigmoid", "Tanh"]}, "weights and activations do not fit"),
@@ -151,7 +152,7 @@ def test_lengths_that_are_an_input(kind: str, direction: str) -> None:
     constants = weights(kind, 1 + (direction == "bidirectional"))
     del constants["n"]
     made = [layer(kind, "x w r b n h c" if kind == "LSTM" else "x w r b n h", direction=direction)]
-    inputs, outputs = [tensor("x", ("T", N, F)), tensor("n", (N,), np.int32)], results(kind)[:2]
+    inputs, outputs = [tensor("x", ("T", N, F)), tensor("n", (N,), np.int32)], results(kind)
     made[0].output[:] = outputs
     source = model(made, inputs, outputs, constants)
     given = {"x": np.random.default_rng(0).normal(size=(T, N, F)).astype(np.float32), "n": np.array([T, 2], np.int32)}
