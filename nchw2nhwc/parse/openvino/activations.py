@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, floor, isinf
 from typing import Literal
+
+import numpy as np
 
 from nchw2nhwc.ir import DType, Value
 from nchw2nhwc.ops import activation_functions as act
@@ -11,6 +14,7 @@ from nchw2nhwc.ops import elementwise as ew
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import LogicalOr, Mul, PRelu
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.common import one_float, reshaped, same
 from nchw2nhwc.parse.openvino.registry import Results, add_mapping, mapping
 
@@ -114,6 +118,38 @@ def is_inf(b: Builder, x: Value, *, detect_negative: bool = True, detect_positiv
 def is_finite(b: Builder, x: Value) -> Results:
     """Neither infinite nor NaN."""
     return b.add1(ew.LogicalNot(), b.add1(LogicalOr(), b.add1(ew.IsInf(), x), b.add1(ew.IsNaN(), x)))
+
+
+_NEAR = (2.81022636e-08, 3.43273939e-07, -3.5233877e-06, -4.39150654e-06, 0.00021858087, -0.00125372503, -0.00417768164, 0.246640727,
+         1.50140941)
+_FAR = (-0.000200214257, 0.000100950558, 0.00134934322, -0.00367342844, 0.00573950773, -0.0076224613, 0.00943887047, 1.00167406, 2.83297682)
+"""Coefficients of M. Giles, "Approximating the erfinv function", GPU Computing Gems, Jade Edition (2011), table 5, highest power first."""
+
+_FARTHEST = 1.0
+"""The square root of -log(1 - x^2) is less than 3 + 1 for all single-precision numbers below 1: this keeps infinity out of polynomials."""
+
+
+@mapping("ErfInv", 17)
+def erf_inv(b: Builder, x: Value) -> Results:
+    """The inverse of the error function: two polynomials of -log(1 - x^2), one for each side of 5, in single precision; infinite at -1 and
+    1, and NaN beyond."""
+    one = Formula(b, x).cast(np.float32)
+    w = -((1.0 - one) * (1.0 + one)).apply(ew.Log())
+    far = (w.at_least(0.0).apply(ew.Sqrt()) - 3.0).at_most(_FARTHEST)
+    near = _polynomial(_NEAR, w.at_most(5.0) - 2.5)
+    found = (w < 5.0).choose(near, _polynomial(_FAR, far)) * one
+    size = abs(one)
+    ends = (size >= 1.0).choose(one * np.inf, found)
+    return cast(b, (size <= 1.0).choose(ends, np.nan).value, x.type.dtype)
+
+
+def _polynomial(coefficients: Sequence[float], x: Formula) -> Formula:
+    """Horner's scheme."""
+    first, second, *others = coefficients
+    found = x * first + second
+    for coefficient in others:
+        found = found * x + coefficient
+    return found
 
 
 @mapping("Convert", 1)

@@ -23,7 +23,7 @@ from nchw2nhwc.parse.openvino.document import Layer
 Results: TypeAlias = Value | tuple[Value | None, ...]
 _Function = TypeVar("_Function", bound=Callable[..., Results])
 
-NEWEST_OPSET = 16
+NEWEST_OPSET = 17
 """The last opset whose ops are known: a layer of a newer one may mean something else by the same name."""
 
 _OPSET = re.compile(r"opset([1-9][0-9]?)")

@@ -23,7 +23,7 @@ def test_letters_of_either_case() -> None:
     assert find("Softmax", "opset1") is find("SoftMax", "opset1") is not None
 
 
-@pytest.mark.parametrize("version", ["opset0", "opset17", "opset99", "experimental", "extension", "", "opset", "opset1 ", "custom"])
+@pytest.mark.parametrize("version", ["opset0", "opset18", "opset99", "experimental", "extension", "", "opset", "opset1 ", "custom"])
 def test_versions_that_are_not_known(version: str) -> None:
     assert find("ReLU", version) is None
 
