@@ -20,11 +20,6 @@ WHILE_READING: Mapping[str, Sequence[str]] = {
 }
 """What cannot be read."""
 
-BY_TARGETS: Mapping[str, Sequence[str]] = {
-    "targets have no floats but float32": (r"test_bitcast_(float64_to_int64|int64_to_float64)",),
-}
-"""What no target can express."""
-
 DISPUTED: Mapping[str, str] = {
     "test_resize_downsample_scales_linear_align_corners": "a size that is no whole number counts as such",
     "test_resize_downsample_scales_cubic_align_corners": "a size that is no whole number counts as such",

@@ -17,7 +17,6 @@ from nchw2nhwc.check.compare import relative_error
 from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ops.kinds import kind_of
-from tests.emit.node_exceptions import BY_TARGETS, WHILE_READING
 from tests.parse.onnx.node_cases import TOLERANCE, all_subjects, cases, prepared, tolerance_of, wanted_of
 from tests.parse.openvino import harness
 from tests.parse.openvino.all_cases import FAMILIES
@@ -58,10 +57,6 @@ class Exceptions:
         known = list(names)
         patterns = [p for group in (*self.refused.values(), *self.deviating.values()) for p in group]
         return [p for p in patterns if not any(re.fullmatch(p, name) for name in known)]
-
-
-EVERYWHERE: Mapping[str, Sequence[str]] = {**WHILE_READING, **BY_TARGETS}
-"""What all targets refuse."""
 
 
 CARRIERS = {"int4": np.int8, "int2": np.int8, "uint4": np.uint8, "uint2": np.uint8}

@@ -14,6 +14,7 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, FloorDiv, Greater, Less, Maximum, Minimum, Sub, Where
+from nchw2nhwc.parse import doubles
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 
@@ -159,6 +160,12 @@ def cast_like(b: LayerBuilder, x: Value, like: Value, *, saturate: bool = True, 
 
 @onnx_op("BitCast", 26)
 def bit_cast(b: LayerBuilder, x: Value, *, to: DType) -> Value:
+    """Bits of float64, which becomes float32 in the result, are those of the number that this is."""
+    if b.content(x) is None and to.itemsize == x.type.dtype.itemsize:
+        if x.type.dtype == np.float64 and to == np.int64:
+            return doubles.of_float32(Formula(b, b.cast(x, np.dtype(np.float32)))).value
+        if x.type.dtype == np.int64 and to == np.float64:
+            return b.cast(doubles.to_float32(Formula(b, x)).value, to)
     return x if x.type.dtype == to else b.add1(ops.BitCast(to), x)
 
 

@@ -91,6 +91,19 @@ def test_casts_to_powers_of_two_need_a_mode() -> None:
         read(model([node("Cast", "x", to=TensorProto.FLOAT8E8M0, round_mode="odd")], opset=24))
 
 
+def test_bits_of_doubles() -> None:
+    """Those of the float32 number next to each."""
+    x = np.array([0, -0.0, 1, -2.5, np.pi, 1e-30, -1e30, 3.4e38, 1e300, -1e300, 1e-300, np.inf, -np.inf, 1 + 2.0**-24, 1 + 3 * 2.0**-24,
+                  2 - 2.0**-50, *np.random.default_rng(0).standard_normal(50)])
+    with np.errstate(over="ignore"):
+        single = x.astype(np.float32).astype(np.float64)
+    there = read(model([node("BitCast", "x", to=TensorProto.INT64)], [tensor("x", x.shape, np.float64)], opset=26))
+    np.testing.assert_array_equal(run(there, {"x": x})["y"], single.view(np.int64))
+    back = read(model([node("BitCast", "x", to=TensorProto.DOUBLE)], [tensor("x", x.shape, np.int64)], opset=26))
+    np.testing.assert_array_equal(run(back, {"x": x.view(np.int64)})["y"], single)
+    assert np.isnan(run(back, {"x": np.full(x.shape, np.nan).view(np.int64)})["y"]).all()
+
+
 def test_cast_to_strings_is_not_supported() -> None:
     with pytest.raises(UnsupportedError, match="string"):
         read(model([node("Cast", "x", to=TensorProto.STRING)]))
