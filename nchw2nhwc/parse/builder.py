@@ -16,6 +16,7 @@ from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.ops.shape_arithmetic import LIMIT, as_numbers, known, propagate
 from nchw2nhwc.ops.sizes import Sizes
+from nchw2nhwc.parse.numbers import Numbers
 
 LARGEST = 1 << 24
 """Elements of the largest tensor that is computed while the graph is built, because an operand has to be known."""
@@ -35,6 +36,8 @@ class Builder:
         """What mappings of layers that suppress boxes add where models are to end with the operator for that (see `parse.detection`)."""
         self.positions: dict[Value, Value] = {}
         """The positions of elements that are not 0, by operand: found once, so that what is chosen by equal conditions has one size."""
+        self.numbers = Numbers()
+        """Which computed numbers are the same one, and the named dimensions of those that are sizes."""
         self._computed: dict[int, Array] = {}
 
     def layer(self, name: str, type: str) -> None:

@@ -75,9 +75,18 @@ def positions(b: Builder, size: Size) -> Formula:
     return Formula(b, b.add1(CumSum(0, exclusive=True), ones))
 
 
+def sizes_of(b: Builder, numbers: Value, what: str = "size") -> Shape:
+    """The sizes that computed numbers are: the same number is the same named dimension wherever it is asked for. What is no size (0, or a
+    placeholder) has one of its own."""
+    found = [b.numbers.size(n.value, lambda: fresh(b, what)) for n in elements(Formula(b, numbers))]
+    return tuple(fresh(b, what) if isinstance(size, int) and size < 1 else size for size in found)
+
+
 def counted(b: Builder, count: Formula, what: str = "count") -> Formula:
     """0, 1, 2, ... below a number that is computed."""
-    return Formula(b, b.add1(DynamicIota(fresh_name(b, what)), count.value))
+    size = b.numbers.size(count.value, lambda: fresh(b, what))
+    name = str(size) if isinstance(size, Dim) and size.is_symbol else fresh_name(b, what)
+    return Formula(b, b.add1(DynamicIota(name), count.value))
 
 
 def per_axis(axes: Formula | Sequence[int], given: Formula, rank: int, default: Sequence[Formula]) -> dict[int, Formula]:
@@ -170,7 +179,7 @@ def broadcast(b: Builder, x: Value, shape: Formula) -> Value:
     wanted, have = ([size_of(b, 1)] * (rank - len(each)) + each for each in (elements(shape), [size_of(b, s) for s in x.shape]))
     sizes = [given if k < rank - x.rank else given.equals(1).choose(size, given) for k, (given, size) in enumerate(zip(wanted, have))]
     fixed = (*(1,) * (rank - x.rank), *x.shape)
-    known = tuple(size if size != 1 else fresh(b, "size") for size in fixed)
+    known = tuple(size if size != 1 else given for size, given in zip(fixed, sizes_of(b, together(b, wanted)))) if rank else ()
     return b.add1(DynamicBroadcast(known), x, together(b, sizes)) if rank else x
 
 
@@ -201,8 +210,7 @@ def reshaped(b: Builder, x: Value, shape: Formula, *, keep_zeros: bool) -> Value
 
 def with_sizes(b: Builder, x: Value, sizes: Value) -> Value:
     """x under a shape without placeholders."""
-    rank = static(sizes.shape[0], "the rank of a result")
-    return b.add1(DynamicReshape(tuple(fresh(b, "size") for _ in range(rank))), x, sizes)
+    return b.add1(DynamicReshape(sizes_of(b, sizes)), x, sizes)
 
 
 def squeezed(b: Builder, x: Value, axes: Formula) -> Value:

@@ -10,6 +10,7 @@ from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.indexing import GatherElements, GatherND, ScatterElements
 from nchw2nhwc.ops.movement import Concat, Slice
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.builder import Builder
 
 
@@ -17,7 +18,8 @@ def gather_elements(b: Builder, data: Value, indices: Value, axis: int) -> Value
     """GatherElements; along the other axes there may be fewer indices than elements, which then come first."""
     for k in range(min(data.rank, indices.rank)):
         if k != axis and data.shape[k] != indices.shape[k]:
-            data = _part(b, data, k, 0, static(indices.shape[k], f"the number of indices along axis {k}"))
+            count = indices.shape[k]
+            data = _part(b, data, k, 0, count) if isinstance(count, int) else dynamic.taken(b, data, dynamic.positions(b, count), k)
     return b.add1(GatherElements(axis), data, indices)
 
 

@@ -16,7 +16,8 @@ WHILE_READING: Mapping[str, Sequence[str]] = {
     "strings: no tensor of a target holds them": (r"test_strnorm_model_\w+",),
     "not done: results whose size is another one for another number of steps, which only the data tells": (
         r"test_loop11( constants)?", r"test_range_\w+_delta_expanded( constants)?", "test_sequence_model8"),
-    "not done: sizes of grids that are computed when the model runs": (r"test_affine_grid_\dd(_align_corners)?_expanded",),
+    "ranks that data decides: which axes have size 1 and go, a number in one branch and a vector in the other": (
+        r"test_affine_grid_2d(_align_corners)?_expanded", "test_affine_grid_3d_align_corners_expanded"),
 }
 """What cannot be read."""
 

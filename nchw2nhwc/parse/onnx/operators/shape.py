@@ -86,6 +86,8 @@ def _computed_range(b: LayerBuilder, start: Value, limit: Value, delta: Value) -
     """A range whose ends are computed: start + k * delta for the numbers k below the quotient of the distance and delta, rounded up."""
     first, last, step = (Formula(b, b.reshape(v, ())) for v in (start, limit, delta))
     dtype = start.type.dtype
+    if kind_of(dtype) == "integer" and all(v.const is not None and v.const.item() == k for k, v in enumerate((start, delta))):
+        return b.cast(dynamic.counted(b, last.cast(INT64)).value, dtype)
     if kind_of(dtype) == "integer":
         count = 0 - (first - last).cast(INT64) // step.cast(INT64)
     else:
