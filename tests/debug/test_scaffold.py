@@ -179,14 +179,13 @@ def _operator(source: onnx.ModelProto, layer: str = "y") -> Operator:
 
 
 def test_a_signature_is_that_of_the_schema() -> None:
-    found = _operator(model([node("TfIdfVectorizer", "x", mode="TF", max_gram_length=1, max_skip_count=0, min_gram_length=1,
-                                  ngram_counts=[0], ngram_indexes=[0])]))
-    assert (found.name, found.version, found.results, found.origin) == ("TfIdfVectorizer", 9, 1, "the onnx package's schema")
+    found = _operator(model([node("RandomNormal", "", shape=[2, 3])]))
+    assert (found.name, found.version, found.results, found.origin) == ("RandomNormal", 1, 1, "the onnx package's schema")
     assert {a.parameter for a in found.attributes} == {
-        "max_gram_length: int", "max_skip_count: int", "min_gram_length: int", "mode: str", "ngram_counts: Ints", "ngram_indexes: Ints",
-        "pool_int64s: Ints | None = None", "pool_strings: Strings | None = None", "weights: Floats | None = None"}
-    random = _operator(model([node("RandomNormalLike", "x")]))
-    assert {a.parameter for a in random.attributes} >= {"dtype: int | None = None", "mean: float = 0.0", "scale: float = 1.0"}
+        "dtype: int = 1", "mean: float = 0.0", "scale: float = 1.0", "seed: float | None = None", "shape: Ints"}
+    encoder = _operator(model([node("LabelEncoder", "x", domain="ai.onnx.ml")], domains=["ai.onnx.ml"]))
+    assert {a.parameter for a in encoder.attributes} == {
+        "classes_strings: Strings | None = None", "default_int64: int = -1", "default_string: str = \"_Unused\""}
 
 
 def test_without_a_schema_it_is_that_of_the_nodes() -> None:

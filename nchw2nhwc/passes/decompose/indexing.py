@@ -151,7 +151,8 @@ def reversed_positions(rw: Rewriter, node: Node, op: ReverseSequence) -> Value:
 
 @RULES.on(TopK)
 def position_type(rw: Rewriter, node: Node, op: TopK) -> tuple[Value, ...]:
-    """The positions as int32, cast to the type asked for."""
+    """The positions as int32, cast to the type asked for. Both are the source's, whichever of them is left."""
     require(op.dtype != INT32, "{!r} gives int32", node)
     best, positions = rw.add_all(replace(op, dtype=INT32), node.input(0))
+    positions.origin = node.outputs[1].origin
     return best, rw.add(Cast(op.dtype), positions)
