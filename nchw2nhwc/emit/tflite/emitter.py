@@ -29,10 +29,16 @@ from nchw2nhwc.ir import Array, Dim, DType, Graph, Node, Shape, Value, evaluate
 from nchw2nhwc.ops.quantized import Grid
 
 FLOAT32, INT8, INT16, INT32, INT64, BOOL = (np.dtype(t) for t in (np.float32, np.int8, np.int16, np.int32, np.int64, np.bool_))
+UINT64 = np.dtype(np.uint64)
 
 _WIDER: Mapping[str, tuple[str, ...]] = {
     "bool": ("int8", "int32"), "int8": ("int32",), "uint8": ("int32",), "int16": ("int32",), "uint16": ("int32",), "uint32": ("int64",)}
 """Types that hold all values of a type, nearest first. Arithmetic in them wraps to the same result when it is cast back."""
+
+_BITS_ALONE = frozenset((
+    "ADD", "SUB", "MUL", "EQUAL", "NOT_EQUAL", "GATHER", "GATHER_ND", "SELECT_V2", "TRANSPOSE", "BROADCAST_TO", "SCATTER_ND", "SPLIT",
+    "SPLIT_V", "STRIDED_SLICE", "PADV2", "TILE", "CONCATENATION", "PACK", "REVERSE_V2"))
+"""Operators to which the bits of uint64 are the same as those of int64."""
 
 
 def carrier(code: str, dtype: DType) -> DType | None:
@@ -40,7 +46,8 @@ def carrier(code: str, dtype: DType) -> DType | None:
     known = KERNELS[code].types.split()
     if dtype.name in known:
         return dtype
-    return next((np.dtype(name) for name in _WIDER.get(dtype.name, ()) if name in known), None)
+    wider = ("int64",) if dtype.name == "uint64" and code in _BITS_ALONE else _WIDER.get(dtype.name, ())
+    return next((np.dtype(name) for name in wider if name in known), None)
 
 
 def refused_type(code: str, dtype: DType) -> str:
@@ -317,7 +324,16 @@ class Emitter:
         return result
 
     def cast_to(self, source: int, target: int) -> None:
-        """Write the content of tensor `source` to `target` in that one's element type."""
+        """Write the content of tensor `source` to `target` in that one's element type; uint64 has the bits of int64."""
+        if self.tensor(source).dtype == UINT64 != self.tensor(target).dtype:
+            whole = target if self.tensor(target).dtype == INT64 else self._twin(source, INT64)
+            self._operator("BITCAST", [source], [whole], options("BitcastOptions"))
+            if whole != target:
+                self.cast_to(whole, target)
+            return
+        if self.tensor(target).dtype == UINT64:
+            self._operator("BITCAST", [self.cast(source, INT64)], [target], options("BitcastOptions"))
+            return
         types = [self.tensor(i).dtype for i in (source, target)]
         for dtype in types:
             if dtype.name not in KERNELS["CAST"].types.split():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import BOOL, INT64, Emitter, refused_type
+from nchw2nhwc.emit.tflite.emitter import BOOL, FLOAT32, INT64, UINT64, Emitter, refused_type
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import TYPES, options
 from nchw2nhwc.ir import Node
@@ -169,8 +169,12 @@ def bitwise_not(e: Emitter, node: Node, op: elementwise.BitwiseNot) -> None:
 
 
 def _casts(node: Node, op: elementwise.Cast) -> str:
-    source = node.input(0).type.dtype
-    return "" if source == op.dtype else refused_type("CAST", source) or refused_type("CAST", op.dtype)
+    types = node.input(0).type.dtype, op.dtype
+    if types[0] == types[1]:
+        return ""
+    if UINT64 in types and FLOAT32 in types:
+        return "CAST does not take uint64"
+    return next((refused for t in types if t != UINT64 and (refused := refused_type("CAST", t))), "")
 
 
 @lowering(elementwise.Cast, _casts)

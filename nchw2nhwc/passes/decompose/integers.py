@@ -8,14 +8,18 @@ from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import REGISTRY, Op
-from nchw2nhwc.ops.binary import Binary
+from nchw2nhwc.ops.binary import Add, Binary, Greater, GreaterEqual, Less, LessEqual, Maximum, Minimum
 from nchw2nhwc.ops.elementwise import BitCast, Cast, Unary
-from nchw2nhwc.ops.kinds import INTEGER
-from nchw2nhwc.ops.reduce import AlongAxis, ArgReduce, Reduce
+from nchw2nhwc.ops.indexing import TopK
+from nchw2nhwc.ops.kinds import INTEGER, kind_of
+from nchw2nhwc.ops.reduce import AlongAxis, ArgMax, ArgMin, ArgReduce, Reduce, ReduceMax, ReduceMin
+from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import require
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 RULES = RuleSet()
+
+INT64, UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
 
 WIDER: dict[str, DType] = {
     **dict.fromkeys(("int8", "uint8", "int16", "uint16"), np.dtype(np.int32)),
@@ -31,6 +35,31 @@ def _taking_integers() -> list[type[Op]]:
     families = (Unary, Binary, Reduce, ArgReduce, AlongAxis)
     found = [cls for cls in REGISTRY.values() if issubclass(cls, families) and cls not in (BitCast, Cast, Clip)]
     return [cls for cls in found if INTEGER & getattr(cls, "kinds", INTEGER)]
+
+
+@RULES.on(Greater, GreaterEqual, Less, LessEqual, Maximum, Minimum, ReduceMax, ReduceMin, ArgMax, ArgMin, TopK)
+def in_their_order(rw: Rewriter, node: Node, op: Op) -> tuple[Value, ...]:
+    """uint64 as int64 with the highest bit turned round, which has the same order."""
+    require(node.input(0).type.dtype == UINT64, "{!r} is not of uint64", node)
+    operands = [_turned(rw, rw.add(BitCast(INT64), v)) if v is not None and v.type.dtype == UINT64 else v for v in node.inputs]
+    found = rw.add_all(op, *operands)
+    return tuple(rw.add(BitCast(UINT64), _turned(rw, v)) if v.type != old.type else v for v, old in zip(found, node.outputs))
+
+
+def _turned(rw: Rewriter, x: Value) -> Value:
+    return rw.add(Add(), x, rw.constant(np.asarray(np.iinfo(np.int64).min)))
+
+
+@RULES.on(Cast)
+def float_of_uint64(rw: Rewriter, node: Node, op: Cast) -> Value:
+    """The number that int64 has for the same bits, 2**64 larger where that is negative; and the other way round."""
+    types = node.input(0).type.dtype, op.dtype
+    require(UINT64 in types and any(kind_of(t) == "floating point" for t in types), "{!r} has other types", node)
+    if types[0] == UINT64:
+        number = Term(rw, rw.add(Cast(op.dtype), rw.add(BitCast(INT64), node.input(0))))
+        return (number < 0).choose(number + 2.0**64, number).value
+    x = Term(rw, node.input(0))
+    return rw.add(BitCast(UINT64), rw.add(Cast(INT64), (x >= 2.0**63).choose(x - 2.0**64, x).value))
 
 
 @RULES.on(*_taking_integers())

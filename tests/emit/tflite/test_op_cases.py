@@ -13,12 +13,7 @@ from tests.emit.node_exceptions import WHILE_READING
 from tests.emit.op_cases import Exceptions, OpCaseTests, Run
 from tests.emit.tflite.runs import RESOLVERS, run_file
 
-EXCEPTIONS = Exceptions(refused={
-    **WHILE_READING,
-    "no kernel takes uint64": (
-        r"test_(?!pow|top_k)\w+_uint64(_expanded)?( constants)?", "test_pow_types_float32_uint64", r"test_top_k_uint64( constants)?",
-        r"test_bitwise_\w+_ui64\w*( constants)?", r"ConvertPromoteTypes of u64( constants)?"),
-})
+EXCEPTIONS = Exceptions(refused=WHILE_READING)
 
 
 def tflite(model: ModelProto | Path) -> Run:
