@@ -38,6 +38,9 @@ WEIGHTS = ("minmax", "mse", "octav")
 AUTO = "auto"
 RANGES = (AUTO, "mse", "minmax")
 """How the ranges of int8 activations are chosen."""
+TOGETHER = "samples"
+ROUNDINGS = (TOGETHER, "nearest")
+"""How int8 weights are rounded."""
 MIXED = ("float", "int16")
 DEFAULT_SQNR = 10.0
 """dB: below, a quantized output has little to do with the source's."""
@@ -109,6 +112,9 @@ class QuantizeOptions:
         "ranges of int8 activations: mse (where the squared error is least), minmax (all that the samples have) or auto (default: of both "
         "the one with which the outputs are nearer to float32's on samples that calibrate)",
         metavar="|".join(RANGES), parse=lambda text: one_of(RANGES, text)))
+    rounding: str = field(default=TOGETHER, metadata=flag(
+        "how int8 weights are rounded: samples (default, where there are samples that are not random: so that the results of layers differ "
+        "least on them) or nearest", metavar="|".join(ROUNDINGS), parse=lambda text: one_of(ROUNDINGS, text)))
     io_dtype: Sequence[str] = field(default=(), metadata=flag(
         f"element type of inputs and outputs that are quantized, TYPE or NAME=TYPE: {', '.join(IO_DTYPES)} (default float32; int8 with "
         "int8-full)", kind="list", metavar="TYPES"))
@@ -131,7 +137,7 @@ class QuantizeOptions:
             raise OptionError(f"there is no quantization '{unknown[0]}'", advice=f"Choose from {', '.join(MODES)}, or give a .json recipe.")
         try:
             for value, allowed in ((self.calibration_layout, CALIBRATION_LAYOUTS), (self.calibration_resize, RESIZES),
-                                   (self.weights, WEIGHTS), (self.ranges, RANGES), (self.mixed_with, MIXED),
+                                   (self.weights, WEIGHTS), (self.ranges, RANGES), (self.rounding, ROUNDINGS), (self.mixed_with, MIXED),
                                    (self.calibration_channels, ("rgb", "bgr"))):
                 one_of(allowed, value)
             for entry in self.io_dtype:

@@ -17,11 +17,13 @@ import numpy as np
 from nchw2nhwc.emit.tflite.task_metadata import archive
 from nchw2nhwc.errors import Location, OptionError, TargetError
 from nchw2nhwc.interface import METADATA
+from nchw2nhwc.options import EVERY
 from nchw2nhwc.options.quantize import Samples
-from nchw2nhwc.quantize import flatfile, islands, weights
+from nchw2nhwc.quantize import flatfile, islands, rounding, weights
 from nchw2nhwc.quantize.clipping import histograms, least_error
+from nchw2nhwc.quantize.coarse import flat, last, spread_out, steep, uneven
 from nchw2nhwc.quantize.interface import Ranges, apply_interface
-from nchw2nhwc.quantize.ranges import settle, steep
+from nchw2nhwc.quantize.ranges import make_room, settle, trim
 from nchw2nhwc.quantize.recipes import BODY, Recipe, kept_in_float, needs_hessian, needs_samples
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from nchw2nhwc.ir import Array
 
 SIGNATURE = "serving_default"
+_OTHERWISE = "Leave the layer in float with --keep-float, or choose another mode."
+_OTHERWISE_HESSIAN = ("GPTQ and OSCAR are for fully connected layers that sum over the last axis of their data alone: leave others in "
+                      "float with --keep-float, or use dynamic, weight8 or int8 with samples, which round all layers' weights that way.")
 Statistics: TypeAlias = "dict[str, dict[str, Array]]"
 """What calibration has found, by tensor: `min`, `max` and what the algorithms of a recipe add."""
 Told: TypeAlias = Callable[[str], None]
@@ -56,26 +61,30 @@ class Engine:
         self._float: list[str] = []
 
     def quantize(self, mode: str, recipe: Recipe, types: Mapping[str, str], shrink: Collection[str] | None = (), *,
-                 per_tensor: bool = False, ranges: str = "minmax") -> bytes:
+                 per_tensor: bool = False, ranges: str = "minmax", together: bool = False) -> bytes:
         """The quantized file; `types` holds the element types of inputs and outputs by name. `shrink`: weights that the quantizer does
         not know are made int8 too, except those of operators that make these tensors. `ranges`: those of activations, "minmax" or "mse"
-        (see `clipping`). Raises OptionError for a recipe that does not fit, TargetError when the quantizer fails, CheckError when the file
-        does not run."""
+        (see `clipping`). `together`: weights are rounded so that results differ least on the samples (see `rounding`). Raises OptionError
+        for a recipe that does not fit, TargetError when the quantizer fails, CheckError when the file does not run."""
         if needs_hessian(recipe):
             found: Statistics | None = self._calibrate(recipe)
         elif needs_samples(recipe):
             found = copy.deepcopy(self._clipped if ranges == "mse" else self._statistics)
-            recipe = [*recipe, *kept_in_float(self._float)]
+            recipe = [*recipe, *kept_in_float([*self._float, *self._finer(mode, types)])]
+            if mode == "int16x8":
+                make_room(found)
         else:
             found = None
-        return self._finished(mode, recipe, found, types, shrink, per_tensor=per_tensor)
-
-    def _finished(self, mode: str, recipe: Recipe, found: Statistics | None, types: Mapping[str, str], shrink: Collection[str] | None, *,
-                  per_tensor: bool) -> bytes:
-        """The quantizer's file made into ours. `found` is used up."""
-        ranges = _ranges(found or {})
+        ends = _ranges(found or {})
         model = flatfile.read(self._run(recipe, found))
-        if found is not None:
+        if together:
+            rounding.refine(model, self._content, self._moments)
+        return self._finished(model, mode, None if found is None else ends, types, shrink, per_tensor=per_tensor)
+
+    def _finished(self, model: ModelT, mode: str, ranges: Ranges | None, types: Mapping[str, str], shrink: Collection[str] | None, *,
+                  per_tensor: bool) -> bytes:
+        """The quantizer's file made into ours; `ranges` are those of inputs and outputs where activations are quantized."""
+        if ranges is not None:
             apply_interface(model, types, ranges, self._file)
         if shrink is not None:
             weights.shrink(model, shrink, per_tensor=per_tensor)
@@ -85,12 +94,27 @@ class Engine:
         content = flatfile.write(model)
         return content + archive(self._files, len(content)) if self._files else content
 
+    def _finer(self, mode: str, types: Mapping[str, str]) -> list[str]:
+        """What the integer kernels of a mode are too coarse for, by name. Devices that run integers alone get them."""
+        model = flatfile.read(self._content)
+        if mode == "int16x8":
+            return flat(model)
+        outputs = {entry.name.decode() for entry in model.signatureDefs[0].outputs}
+        floats = {name for name in outputs if types.get(name, types[EVERY]) == "float32"} if mode == "int8" else set()
+        return [*spread_out(model, self._statistics), *uneven(model, self._statistics), *last(model, floats)]
+
+    @cached_property
+    def _moments(self) -> dict[str, rounding.Moments]:
+        self._told("rounding weights for the samples")
+        return rounding.moments(self._content, self._inputs, self._samples())
+
     @cached_property
     def _statistics(self) -> Statistics:
         """The range of every tensor over all samples."""
         measured = self._calibrate(None)
         model = flatfile.read(self._content)
         self._float = [*settle(model, measured), *steep(model)]
+        trim(model, measured)
         return measured
 
     @cached_property
@@ -126,7 +150,7 @@ class Engine:
     def _run(self, recipe: Recipe, statistics: Statistics | None) -> bytes | bytearray:
         from ai_edge_quantizer import quantizer
 
-        with self._quiet():
+        with self._quiet(_OTHERWISE_HESSIAN if needs_hessian(recipe) else _OTHERWISE):
             try:
                 made = quantizer.Quantizer(self._content, recipe)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -136,15 +160,14 @@ class Engine:
         return content
 
     @contextlib.contextmanager
-    def _quiet(self) -> Iterator[None]:
+    def _quiet(self, advice: str = _OTHERWISE) -> Iterator[None]:
         """Without the quantizer's own bars and warnings; its errors as TargetError."""
         with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 yield
             except (ValueError, RuntimeError, KeyError, IndexError, AssertionError) as error:
-                raise TargetError(f"ai-edge-quantizer cannot quantize the result: {error}", Location(self._file),
-                                  "Leave the layer in float with --keep-float, or choose another mode.") from error
+                raise TargetError(f"ai-edge-quantizer cannot quantize the result: {error}", Location(self._file), advice) from error
 
 
 def _ranges(statistics: Statistics) -> Ranges:

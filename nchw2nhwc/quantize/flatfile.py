@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FLOAT32, INT8, UINT8, INT16 = (getattr(schema.TensorType, name) for name in ("FLOAT32", "INT8", "UINT8", "INT16"))
 TYPES: Mapping[str, int] = {"float32": FLOAT32, "int8": INT8, "uint8": UINT8, "int16": INT16}
 NUMPY: Mapping[int, str] = {number: name for name, number in TYPES.items()}
+_BIASES: Mapping[int, str] = {FLOAT32: "float32", schema.TensorType.INT32: "int32", schema.TensorType.INT64: "int64"}
 _ALIGNMENT = 16
 
 
@@ -146,9 +147,20 @@ class Part:
     def add_constant(self, like: int, ending: str, values: Array, params: Params) -> int:
         """A constant with another tensor's shape."""
         index = self.add_tensor(like, ending, params)
-        self.model.buffers.append(schema.BufferT(data=np.frombuffer(values.tobytes(), np.uint8)))
-        self.graph.tensors[index].buffer = len(self.model.buffers) - 1
+        self.store(index, values)
         return index
+
+    def store(self, tensor: int, values: Array) -> None:
+        """Give a tensor a constant's content, in a buffer of its own."""
+        self.model.buffers.append(schema.BufferT(data=np.frombuffer(values.tobytes(), np.uint8)))
+        self.graph.tensors[tensor].buffer = len(self.model.buffers) - 1
+
+    def shift(self, bias: int, by: Array) -> None:
+        """Add real numbers to a constant bias, which has floats, or int32 or int64 numbers with a scale for each or one for all."""
+        found = self.graph.tensors[bias]
+        old = np.frombuffer(np.ascontiguousarray(self.model.buffers[found.buffer].data), _BIASES[found.type])
+        scaled = by if found.type == FLOAT32 else np.round(by / np.asarray(found.quantization.scale, np.float64))
+        self.store(bias, (old + scaled).astype(old.dtype))
 
     def operator(self, code: str, source: int, target: int) -> OperatorT:
         """A QUANTIZE or DEQUANTIZE operator, not yet in the subgraph."""

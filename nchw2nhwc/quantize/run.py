@@ -14,7 +14,7 @@ from nchw2nhwc.check.inputs import random_inputs
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
-from nchw2nhwc.options.quantize import AUTO, FOR_DEVICE, RANDOM, RANGES, QuantizeOptions, Samples, is_recipe
+from nchw2nhwc.options.quantize import AUTO, FOR_DEVICE, RANDOM, RANGES, TOGETHER, QuantizeOptions, Samples, is_recipe
 from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, layer_accuracy, output_accuracy
 from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split, spread
 from nchw2nhwc.quantize.engine import Engine, require_quantizer
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from nchw2nhwc.emit.tflite.model import Subgraph
 
 RANDOM_SAMPLES = 4
-COMPARED = 8
-"""On how many samples ways to choose ranges are compared."""
+COMPARED = 32
+"""On how many samples ways to choose ranges are compared: few outputs of a few samples say little."""
 _NONE = "{} needs samples of the model's inputs to find the ranges of its tensors, and there are none"
 _IMPLIED = "--target {} makes an {} file, which"
 _GIVE = ("Give --calibration DATA: an .npz file with an array of samples for each input, a folder of such files or of images. "
@@ -137,8 +137,15 @@ class Quantization:
     def _with_ranges(self, mode: str, kept: Iterable[str], ranges: str) -> bytes:
         finer = kept if self._options.mixed_with == "int16" else ()
         floats = [*self._tensors_of(self._options.keep_float), *(() if finer else kept)]
+        together = self._together and not is_recipe(mode)
         return self._engine.quantize(mode, recipe_of(mode, self._options, floats, finer), self._options.interface(mode),
-                                     None if is_recipe(mode) else floats, per_tensor=self._options.per_tensor, ranges=ranges)
+                                     None if is_recipe(mode) else floats, per_tensor=self._options.per_tensor, ranges=ranges,
+                                     together=together)
+
+    @property
+    def _together(self) -> bool:
+        """Whether weights are rounded for the samples, which have to be real ones for that."""
+        return self._options.rounding == TOGETHER and self.calibration is not None and self._options.calibration != RANDOM
 
     @cached_property
     def _better_ranges(self) -> str:

@@ -15,7 +15,7 @@ from onnx import helper
 import nchw2nhwc
 from nchw2nhwc.check.inputs import load_inputs
 from nchw2nhwc.cli import main as command_line
-from nchw2nhwc.errors import OptionError
+from nchw2nhwc.errors import OptionError, TargetError
 from nchw2nhwc.metadata import read_tflite
 from nchw2nhwc.options.quantize import MODES, QuantizeOptions
 from tests.digits import DIGITS, ONNX
@@ -147,6 +147,10 @@ def test_a_recipe(tmp_path: Path) -> None:
     assert main(model, "-o", tmp_path, "--quantize", recipe, "--quiet") == 2
     assert main(model, "-o", tmp_path, "--quantize", recipe, "--calibration", data, "--quiet") == 0
     assert (tmp_path / "m_fc_quant.tflite").stat().st_size < 0.5 * (tmp_path / "m_float32.tflite").stat().st_size
+    pixels = network([helper.make_node("Reshape", ["c", "rows"], ["r"], "rows"), helper.make_node("MatMul", ["r", "m"], ["y"], "dense")],
+                     rows=np.array([1, 8, 64]), m=rng.normal(size=(64, 32)))
+    with pytest.raises(TargetError, match=r"(?s)could not be broadcast.*over the last axis"):
+        nchw2nhwc.convert(pixels).tflite(quantize=QuantizeOptions([str(recipe)], calibration=samples()))
     unknown = json.dumps([{"regex": ".*", "operation": "?", "algorithm_key": "x", "op_config": {}}])
     for text, message in (("[", "no JSON"), ('{"a": 1}', "list of rules"), (unknown, "does not take")):
         recipe.write_text(text)

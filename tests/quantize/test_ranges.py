@@ -67,7 +67,8 @@ def test_small_values_of_a_logarithm(mode: str) -> None:
              helper.make_node("Log", ["p"], ["l"], "log"), conv("l", "y", "last")]
     model = network(nodes, v=pixel_weights(4, 8), e=np.array(1e-6))
     converted = nchw2nhwc.convert(model)
-    content = converted.tflite(quantize=nchw2nhwc.QuantizeOptions([mode], calibration=samples(24), ranges="minmax"))
+    options = nchw2nhwc.QuantizeOptions([mode], calibration=samples(24), ranges="minmax", rounding="nearest")
+    content = converted.tflite(quantize=options)
     codes = operators(content)
     assert codes[codes.index("LOG") - 1] == "ADD"
     x = converted.inputs[0].to_result(samples()[5]["x"])

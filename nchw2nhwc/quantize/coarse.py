@@ -1,0 +1,162 @@
+"""Operators that stay in float32 because integers are too coarse for what they compute."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nchw2nhwc.ir import Array
+from nchw2nhwc.quantize.flatfile import FLOAT32, Part
+from nchw2nhwc.quantize.islands import KEPT, MOVES
+from nchw2nhwc.quantize.ranges import size
+from nchw2nhwc.quantize.weighted import CODES
+
+if TYPE_CHECKING:
+    from ai_edge_litert.schema_py_generated import ModelT, OperatorT
+
+_STEEP: Mapping[str, int] = {"LOG": 0, "SQRT": 0, "RSQRT": 0, "POW": 0, "DIV": 1}
+"""Operators, with the operand, of which small values matter as much as large ones; equal steps, as integers have, make them 0."""
+_PICKED = ("CONCATENATION", "PACK", *KEPT)
+"""Operators whose results are values of their operands: those that a logarithm reads are followed through them too, and on to the layer
+that computes them, whose small results an integer kernel would round to 0."""
+_THROUGH = ("SUM", "MEAN", "SQRT", "RSQRT", "POW", "SQUARED_DIFFERENCE", "ABS", "EXP", "RESHAPE")
+_PAIRED = ("ADD", "SUB", "MUL", "DIV")
+_LAYERS = (*CODES, "TRANSPOSE_CONV", "CONV_3D", "BATCH_MATMUL", "SOFTMAX")
+_SQUASHED = ("SOFTMAX", "LOGISTIC")
+_LARGE = 0.25
+"""A softmax whose largest result is below has few of the 256 steps that int8 has up to 1."""
+_UNEVEN = 8
+"""How many times the values of one operand may be larger than those of another."""
+_WRONG = 2.0**-8
+"""Relative error of a softmax."""
+
+
+def steep(model: ModelT) -> list[str]:
+    """The tensors, by name, whose makers have to stay in float32 for a logarithm, root, power or quotient to make sense: what these read is
+    followed back through sums, squares and arithmetic with constants."""
+    found: dict[str, None] = {}
+    for graph in model.subgraphs:
+        part = Part(model, graph)
+        for op in graph.operators:
+            place = _STEEP.get(part.code(op))
+            if place is None or part.graph.tensors[op.outputs[0]].type != FLOAT32 or part.constant(op.inputs[place]) is not None:
+                continue
+            found[graph.tensors[op.outputs[0]].name.decode()] = None
+            found |= dict.fromkeys(_read_by(part, op.inputs[place], layers=part.code(op) == "LOG"))
+            if part.code(op) == "RSQRT":
+                found |= dict.fromkeys(_scaled_by(part, op.outputs[0]))
+    return list(found)
+
+
+def _read_by(part: Part, tensor: int, *, layers: bool) -> Iterator[str]:
+    """The tensors, by name, whose small values matter because those of one do, from that back; `layers`: to what layers make."""
+    pending, seen = [tensor], set[int]()
+    while pending:
+        tensor = pending.pop()
+        maker = part.maker.get(tensor)
+        if maker is None or tensor in seen:
+            continue
+        seen.add(tensor)
+        code, mean = part.code(maker), part.made_by(maker.inputs[1], "MEAN") if len(maker.inputs) > 1 else None
+        if code == "SUB" and mean is not None and mean.inputs[0] == maker.inputs[0]:
+            yield part.graph.tensors[mean.outputs[0]].name.decode()
+        elif _follows(part, maker) or (layers and code in _PICKED):
+            operands = maker.inputs if code in _PICKED else maker.inputs[:2]
+            pending += [i for i in dict.fromkeys(operands) if i >= 0 and part.constant(i) is None]
+        elif not (layers and code in CODES):
+            continue
+        yield part.graph.tensors[tensor].name.decode()
+
+
+def _scaled_by(part: Part, root: int) -> Iterator[str]:
+    """The tensors, by name, that are a product with a normalization's reciprocal root, and what constants then make of that."""
+    pending = [op for op in part.readers[root] if part.code(op) == "MUL"]
+    while pending:
+        op = pending.pop()
+        result = op.outputs[0]
+        yield part.graph.tensors[result].name.decode()
+        pending += [each for each in part.readers[result] if len(part.readers[result]) == 1 and part.code(each) in ("ADD", "MUL")
+                    and any(part.constant(i) is not None for i in each.inputs)]
+
+
+def _follows(part: Part, op: OperatorT) -> bool:
+    """Whether precision that is asked of a result is asked of the operands too: of arithmetic with a constant, or with itself."""
+    code = part.code(op)
+    alone = len({i for i in op.inputs if part.constant(i) is None}) == 1
+    return code in _THROUGH or (code in _PAIRED and alone)
+
+
+def spread_out(model: ModelT, found: Mapping[str, Mapping[str, Array]]) -> list[str]:
+    """The results, by name, of softmaxes that are nowhere large: int8 kernels have steps of 1/256 for them, whatever they are."""
+    names = [graph.tensors[op.outputs[0]].name.decode() for graph in model.subgraphs for part in (Part(model, graph),)
+             for op in graph.operators if part.code(op) == "SOFTMAX"]
+    return [name for name in names if name in found and float(np.max(found[name]["max"])) < _LARGE]
+
+
+def uneven(model: ModelT, found: Mapping[str, dict[str, Array]]) -> list[str]:
+    """The results, by name, from concatenations of small with large values on to the next layers, where vectors are normalized on the way:
+    each has to have its own precision for that (a class token beside the patches of an image), and a scale for all has only that of the
+    largest."""
+    kept: dict[str, None] = {}
+    for graph in model.subgraphs:
+        part = Part(model, graph)
+        for op in graph.operators:
+            sizes = [_extent(part, i, found) for i in op.inputs] if part.code(op) == "CONCATENATION" else []
+            if sizes and 0 < _UNEVEN * min(sizes) < max(sizes) < math.inf:
+                behind = _before_layers(part, op)
+                if any(part.code(each) == "RSQRT" for each in behind):
+                    kept |= dict.fromkeys(graph.tensors[i].name.decode() for each in behind for i in each.outputs)
+    return list(kept)
+
+
+def _extent(part: Part, tensor: int, found: Mapping[str, dict[str, Array]]) -> float:
+    values, name = part.constant(tensor), part.graph.tensors[tensor].name.decode()
+    if values is not None:
+        return float(np.abs(values).max(initial=0.0))
+    return size(found[name]) if name in found else math.inf
+
+
+def _before_layers(part: Part, op: OperatorT) -> list[OperatorT]:
+    """An operator and those that its result gets to without a layer."""
+    pending: list[OperatorT] = [op]
+    seen: dict[int, OperatorT] = {}
+    while pending:
+        op = pending.pop()
+        if id(op) not in seen and part.code(op) not in _LAYERS:
+            seen[id(op)] = op
+            pending += [reader for i in op.outputs for reader in part.readers[i]]
+    return list(seen.values())
+
+
+def flat(model: ModelT) -> list[str]:
+    """The results, by name, of softmaxes over so many elements that int16 kernels are wrong about them: these take exp(-10) for everything
+    below, and what that adds up to is more than `_WRONG` of the sum."""
+    found = []
+    for graph in model.subgraphs:
+        part = Part(model, graph)
+        for op in graph.operators:
+            result = graph.tensors[op.outputs[0]]
+            if part.code(op) == "SOFTMAX" and not 0 <= result.shape[-1] * math.exp(-10) <= _WRONG:
+                found.append(result.name.decode())
+    return found
+
+
+def last(model: ModelT, outputs: Collection[str]) -> list[str]:
+    """The results, by name, of softmaxes and sigmoids that nothing but these outputs of the signature is made of, and what moves them
+    there: their integers would have 256 levels, and are floats in the end anyway."""
+    graph = model.subgraphs[0]
+    part = Part(model, graph)
+    found: list[str] = []
+    for entry in (entry for entry in model.signatureDefs[0].outputs if entry.name.decode() in outputs):
+        tensor, path = int(entry.tensorIndex), list[str]()
+        while (maker := part.maker.get(tensor)) is not None and not part.readers[tensor][1 if path else 0:]:
+            path.append(graph.tensors[tensor].name.decode())
+            if part.code(maker) in _SQUASHED:
+                found += path
+            if part.code(maker) not in MOVES:
+                break
+            tensor = maker.inputs[0]
+    return found

@@ -1,0 +1,152 @@
+"""Weights rounded so that the results of layers differ least on the samples, not each weight by itself.
+
+What rounding one weight does to a result is taken back by the weights that are rounded after it, as far as their operands vary together
+(Frantar, Ashkboos, Hoefler, Alistarh: GPTQ, 2023, section 3; ai-edge-quantizer has it for fully connected layers alone). What is left of it
+on the average is taken out of the bias (Nagel, van Baalen, Blankevoort, Welling: Data-free quantization through weight equalization and
+bias correction, 2019, section 4.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.interface import TensorInfo
+from nchw2nhwc.ir import Array
+from nchw2nhwc.quantize.flatfile import INT8, Part, read
+from nchw2nhwc.quantize.weighted import Doubles, Weighted, weighted
+
+if TYPE_CHECKING:
+    from ai_edge_litert.schema_py_generated import ModelT, OperatorT
+
+SAMPLES = 32
+"""How many samples moments are taken of."""
+ROWS = 256
+"""At about how many places of each sample."""
+BLOCK = 512
+"""The weights of so many operands are rounded together."""
+_STEPS = 32
+"""So many are rounded before what they have done is taken back in all others of the block."""
+_DAMPING = 0.01
+"""Part of the mean variance that is added to each operand's, without which those that hardly vary would have to take back the most."""
+_EXACT = 1e-4
+"""The same of the mean square, which float32 products give no variance beside that is much smaller."""
+_LARGEST = 127
+
+
+@dataclass
+class Moments:
+    """Of the operands of a layer's weights at so many `rows`: their sums, (group, operand), and those of the products of any two, (group,
+    operand, operand), for each `BLOCK` of operands."""
+
+    rows: int
+    sums: list[Doubles]
+    products: list[Doubles]
+
+    def add(self, other: Moments) -> None:
+        """Take in another sample's."""
+        self.rows += other.rows
+        for mine, more in zip((*self.sums, *self.products), (*other.sums, *other.products)):
+            mine += more
+
+    @property
+    def sound(self) -> bool:
+        """Whether something can be learned from them."""
+        return self.rows > 0 and all(np.isfinite(products).all() for products in self.products)
+
+
+def moments(file: bytes, inputs: Sequence[TensorInfo], samples: Sequence[Mapping[str, Array]]) -> dict[str, Moments]:
+    """Of the layers with weights of a float32 file's main graph, by the name of their result, over at most `SAMPLES` samples (by input
+    name, in the source's axis order). Raises CheckError."""
+    model = read(file)
+    layers = list(weighted(Part(model, model.subgraphs[0])))
+    loaded, found = LoadedFile(file, inputs, inside=True), dict[str, Moments]()
+    for sample in samples[:SAMPLES]:
+        tensors = loaded.tensors(sample, {layer.data for layer in layers})
+        for layer in layers:
+            more = _of(np.asarray(layer.rows(tensors[layer.data], ROWS), np.float32))
+            if layer.result in found:
+                found[layer.result].add(more)
+            else:
+                found[layer.result] = more
+    return found
+
+
+def _of(rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Moments:
+    pieces = [rows[:, :, k:k + BLOCK] for k in range(0, rows.shape[2], BLOCK)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Moments(rows.shape[1], [piece.sum(1, dtype=np.float64) for piece in pieces],
+                       [(piece.transpose(0, 2, 1) @ piece).astype(np.float64) for piece in pieces])
+
+
+def refine(model: ModelT, file: bytes, known: Mapping[str, Moments]) -> None:
+    """Round the int8 weights of a quantized file's main graph anew, with the scales that they have, in place. `file` is the float32 file,
+    `known` holds its `moments`."""
+    source = read(file)
+    part = Part(model, model.subgraphs[0])
+    layers = {layer.result: layer for layer in weighted(Part(source, source.subgraphs[0]))}
+    for op in part.graph.operators:
+        name = part.graph.tensors[op.outputs[0]].name.decode()
+        layer = layers.get(name)
+        if layer is not None and part.code(op) == layer.code and known[name].sound:
+            _round(part, op, layer, known[name])
+
+
+def _round(part: Part, op: OperatorT, layer: Weighted, known: Moments) -> None:
+    """One layer's weights, and its bias."""
+    before = part.made_by(op.inputs[1], "DEQUANTIZE")
+    place = op.inputs[1] if before is None else before.inputs[0]
+    tensor, bias = part.graph.tensors[place], int(op.inputs[2]) if len(op.inputs) > 2 else -1
+    if tensor.type != INT8 or part.constant(place) is None:
+        return
+    scales, weights = layer.of_results(np.asarray(tensor.quantization.scale, np.float64)), layer.matrices()
+    corrected = bias >= 0 and len(part.readers[bias]) == 1
+    rounded, start = np.empty_like(weights), 0
+    for sums, products in zip(known.sums, known.products):
+        stop = start + sums.shape[1]
+        second = _second(sums, products, known.rows, about_mean=corrected)
+        rounded[:, :, start:stop] = rounded_together(weights[:, :, start:stop] / scales, second)
+        start = stop
+    part.store(place, layer.stored(rounded.astype(np.int8)))
+    if corrected:
+        lost = (weights - rounded * scales) @ np.concatenate(known.sums, 1)[:, :, None] / known.rows
+        part.shift(bias, lost.reshape(-1))
+
+
+def _second(sums: Doubles, products: Doubles, rows: int, *, about_mean: bool) -> Doubles:
+    """Second moments of operands, about their means where a bias makes up for those. The fewer rows there are for each operand, the less
+    is believed of how operands vary together."""
+    mean, found = sums / rows, products / rows
+    count = found.shape[1]
+    least = _EXACT * np.trace(found, axis1=1, axis2=2)[:, None] / count
+    if about_mean:
+        found -= mean[:, :, None] * mean[:, None, :]
+    variances = np.maximum(np.diagonal(found, axis1=1, axis2=2), 0)
+    typical = variances.mean(1, keepdims=True)
+    found *= rows / (rows + count)
+    found[:, np.arange(count), np.arange(count)] = variances + np.where(least > 0, _DAMPING * typical + least, 1)
+    return found
+
+
+def rounded_together(values: Doubles, second: Doubles) -> Doubles:
+    """Whole numbers from -127 to 127 for `values` (group, result, operand) that keep their sums, weighted by operands with the second
+    moments `second` (group, operand, operand; positive definite), nearer than the nearest ones do."""
+    made = np.empty_like(values)
+    for group, (rows, moment) in enumerate(zip(values, second)):
+        order = np.argsort(-np.diagonal(moment), kind="stable")
+        upper = np.linalg.cholesky(np.linalg.inv(moment[np.ix_(order, order)])).T
+        left, whole = rows[:, order].copy(), np.empty_like(rows)
+        for start in range(0, len(order), _STEPS):
+            stop = min(start + _STEPS, len(order))
+            errors = np.empty((len(rows), stop - start))
+            for k in range(start, stop):
+                whole[:, k] = np.clip(np.round(left[:, k]), -_LARGEST, _LARGEST)
+                errors[:, k - start] = (left[:, k] - whole[:, k]) / upper[k, k]
+                left[:, k + 1:stop] -= np.outer(errors[:, k - start], upper[k, k + 1:stop])
+            left[:, stop:] -= errors @ upper[start:stop, stop:]
+        made[group][:, order] = whole
+    return made

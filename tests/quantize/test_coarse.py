@@ -1,0 +1,105 @@
+"""What stays in float because integers are too coarse for it, and ranges that end where functions become flat."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+import nchw2nhwc
+from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.options.quantize import QuantizeOptions
+from nchw2nhwc.quantize import flatfile
+from nchw2nhwc.quantize.accuracy import output_accuracy
+from tests.quantize.models import conv, network, pixel_weights, samples
+
+
+def quantized(model: onnx.ModelProto, mode: str, **more: object) -> tuple[flatfile.Part, float]:
+    """The file, and its SQNR on samples that are not calibrated with."""
+    converted = nchw2nhwc.convert(model)
+    drawn = samples(24, size=converted.inputs[0].source_type.shape[-1])
+    content = converted.tflite(quantize=QuantizeOptions([mode], calibration=drawn[:16], **more))  # type: ignore[arg-type]
+    pairs = [[LoadedFile(file, converted.inputs).run(converted.outputs, sample) for sample in drawn[16:]]
+             for file in (converted.tflite(), content)]
+    made = flatfile.read(content)
+    return flatfile.Part(made, made.subgraphs[0]), min(each.sqnr for each in output_accuracy(*pairs).values())
+
+
+def kinds(part: flatfile.Part, code: str) -> list[str]:
+    """The element types of what operators of this kind make."""
+    return [flatfile.NUMPY[part.graph.tensors[op.outputs[0]].type] for op in part.graph.operators if part.code(op) == code]
+
+
+def attention(tokens: int, gain: float, size: int = 8) -> onnx.ModelProto:
+    """A softmax over so many numbers, and a layer behind it."""
+    nodes = [helper.make_node("Mul", ["c", "gain"], ["s"], "scores"), helper.make_node("Reshape", ["s", "rows"], ["r"], "rows"),
+             helper.make_node("Softmax", ["r"], ["p"], "softmax", axis=1), helper.make_node("MatMul", ["p", "m"], ["y"], "dense")]
+    return network(nodes, gain=np.array(gain), rows=np.array([8 * size**2 // tokens, tokens]), size=size,
+                   m=np.random.default_rng(1).normal(0, 1, (tokens, 4)))
+
+
+def test_softmaxes_that_are_nowhere_large() -> None:
+    part, sqnr = quantized(attention(512, 0.3), "int8")
+    assert kinds(part, "SOFTMAX") == ["float32"]
+    assert sqnr > 15
+    part, _ = quantized(attention(16, 4.0), "int8")
+    assert kinds(part, "SOFTMAX") == ["int8"]
+
+
+def test_softmaxes_over_much_in_int16() -> None:
+    """The kernel takes exp(-10) for everything that is smaller."""
+    part, sqnr = quantized(attention(8192, 12.0, size=32), "int16x8")
+    assert kinds(part, "SOFTMAX") == ["float32"]
+    assert sqnr > 25
+    part, _ = quantized(attention(16, 4.0), "int16x8")
+    assert kinds(part, "SOFTMAX") == ["int16"]
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("int8", "float32"), ("int8-full", "int8")])
+def test_sigmoids_that_are_results(mode: str, wanted: str) -> None:
+    nodes = [helper.make_node("Sigmoid", ["c"], ["g"], "inside"), conv("g", "h", "last"),
+             helper.make_node("Sigmoid", ["h"], ["y"], "result")]
+    part, _ = quantized(network(nodes, v=pixel_weights(4, 8)), mode)
+    assert kinds(part, "LOGISTIC") == ["int8", wanted]
+
+
+def normalized() -> onnx.ModelProto:
+    """One token beside 64 others that are many times as large, all normalized."""
+    rng = np.random.default_rng(4)
+    nodes = [helper.make_node("Mul", ["c", "large"], ["w2"], "scaled"), helper.make_node("Reshape", ["w2", "rows"], ["r"], "rows"),
+             helper.make_node("MatMul", ["r", "near"], ["patches"], "patches"),
+             helper.make_node("ReduceMean", ["r"], ["mean"], "mean", axes=[1], keepdims=1), helper.make_node("MatMul", ["mean", "small"],
+                                                                                                         ["token"], "token"),
+             helper.make_node("Concat", ["token", "patches"], ["all"], "tokens", axis=1),
+             helper.make_node("LayerNormalization", ["all", "one"], ["n"], "norm"),
+             helper.make_node("Gather", ["n", "first"], ["picked"], "pick", axis=1),
+             helper.make_node("MatMul", ["picked", "m"], ["y"], "dense")]
+    return network(nodes, large=np.array(10.0), rows=np.array([1, 64, 8]), near=rng.normal(0, 1, (8, 8)), small=rng.normal(0, 0.03, (8, 8)),
+                   one=np.ones(8), first=np.array(0), m=rng.normal(0, 1, (8, 4)))
+
+
+def test_small_vectors_beside_large_ones() -> None:
+    part, sqnr = quantized(normalized(), "int8")
+    assert kinds(part, "CONCATENATION") == ["float32"]
+    assert set(kinds(part, "RSQRT") + kinds(part, "MEAN")[1:] + kinds(part, "SUB")) == {"float32"}
+    assert sqnr > 15
+
+
+def test_layers_that_a_logarithm_reads() -> None:
+    """A spectrum: its small values are what a logarithm is for."""
+    nodes = [helper.make_node("Mul", ["c", "c"], ["q"], "power"), helper.make_node("Add", ["q", "e"], ["p"], "eps"),
+             helper.make_node("Log", ["p"], ["l"], "log"), conv("l", "y", "last")]
+    part, _ = quantized(network(nodes, v=pixel_weights(4, 8), e=np.array(1e-6)), "int8")
+    assert kinds(part, "CONV_2D") == ["float32", "int8"]
+
+
+def test_ranges_end_where_functions_are_flat() -> None:
+    nodes = [helper.make_node("Mul", ["c", "large"], ["w2"], "scaled"), conv("w2", "d", "before"),
+             helper.make_node("HardSwish", ["d"], ["h"], "act"), conv("h", "y", "last")]
+    part, sqnr = quantized(network(nodes, large=np.array(10.0), v=pixel_weights(8, 8)), "int8", ranges="minmax")
+    (op,) = (op for op in part.graph.operators if part.code(op) == "HARD_SWISH")
+    params = part.params(op.inputs[0])
+    assert params is not None
+    assert params.scale * (-128 - params.zero_point) == pytest.approx(-3, abs=2 * params.scale)
+    assert sqnr > 25
