@@ -25,7 +25,7 @@ ENDINGS = {"float16": "float16", "dynamic": "dynamic_range_quant", "int8": "inte
            "int16x8": "integer_quant_with_int16_act"}
 DIRECT, CONVERTER = "flatbuffer_direct", "tf_converter"
 """The two ways in which onnx2tf writes files."""
-CALIBRATED, TESTED = 24, 16
+CALIBRATED, TESTED = 24, 64
 HERE = Path(__file__).resolve().parent
 
 

@@ -16,6 +16,7 @@ import nchw2nhwc
 from measure.cases import Case
 from measure.child import python_path, run
 from nchw2nhwc.check import source_tensors
+from nchw2nhwc.check.inputs import random_inputs
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.ir import Array
@@ -26,6 +27,8 @@ from nchw2nhwc.quantize.run import Quantization
 SMALL, FAST = ("mobilenet_v2", "resnet18", "u2netp"), ("mobilenet_v2", "resnet18", "u2netp")
 """Networks whose int8 files are held to `LARGEST` of the float32 file's size, and to be faster."""
 LARGEST = 0.27
+SAMPLES = 4
+"""Of each network, the last of which is tested with."""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -70,7 +73,8 @@ def work(argv: Sequence[str]) -> None:
     given = {name: tuple(map(int, sizes.split(","))) for name, _, sizes in (each.rpartition("=") for each in shapes)}
     converted = nchw2nhwc.convert(model, input_shape=given)
     whole = len(converted.tflite())
-    quantization = Quantization(converted, QuantizeOptions(list(MODES), calibration="random"))
+    drawn = [random_inputs(converted.inputs, converted.index_limits, seed) for seed in range(SAMPLES)]
+    quantization = Quantization(converted, QuantizeOptions(list(MODES), calibration=drawn))
     sample, expected = _held_out(quantization, converted)
     for mode in MODES:
         try:
