@@ -40,7 +40,7 @@ RANGES = (AUTO, "mse", "minmax")
 """How the ranges of int8 activations are chosen."""
 TOGETHER = "samples"
 ROUNDINGS = (TOGETHER, "nearest")
-"""How int8 weights are rounded."""
+"""How weights of int8 and int4 are rounded."""
 MIXED = ("float", "int16")
 DEFAULT_SQNR = 10.0
 """dB: below, a quantized output has little to do with the source's."""
@@ -113,7 +113,7 @@ class QuantizeOptions:
         "the one with which the outputs are nearer to float32's on samples that calibrate)",
         metavar="|".join(RANGES), parse=lambda text: one_of(RANGES, text)))
     rounding: str = field(default=TOGETHER, metadata=flag(
-        "how int8 weights are rounded: samples (default, where there are samples that are not random: so that the results of layers differ "
+        "how weights are rounded: samples (default, where there are samples that are not random: so that the results of layers differ "
         "least on them) or nearest", metavar="|".join(ROUNDINGS), parse=lambda text: one_of(ROUNDINGS, text)))
     io_dtype: Sequence[str] = field(default=(), metadata=flag(
         f"element type of inputs and outputs that are quantized, TYPE or NAME=TYPE: {', '.join(IO_DTYPES)} (default float32; int8 with "

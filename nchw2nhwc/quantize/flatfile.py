@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ai_edge_litert.schema_py_generated import ModelT, OperatorT, SubGraphT
 
 FLOAT32, INT8, UINT8, INT16 = (getattr(schema.TensorType, name) for name in ("FLOAT32", "INT8", "UINT8", "INT16"))
+INT4 = schema.TensorType.INT4
 TYPES: Mapping[str, int] = {"float32": FLOAT32, "int8": INT8, "uint8": UINT8, "int16": INT16}
 NUMPY: Mapping[int, str] = {number: name for name, number in TYPES.items()}
 _BIASES: Mapping[int, str] = {FLOAT32: "float32", schema.TensorType.INT32: "int32", schema.TensorType.INT64: "int64"}

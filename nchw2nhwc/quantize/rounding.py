@@ -17,7 +17,7 @@ import numpy as np
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
-from nchw2nhwc.quantize.flatfile import INT8, Part, read
+from nchw2nhwc.quantize.flatfile import INT4, INT8, Part, read
 from nchw2nhwc.quantize.weighted import Doubles, Weighted, weighted
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ _DAMPING = 0.01
 """Part of the mean variance that is added to each operand's, without which those that hardly vary would have to take back the most."""
 _EXACT = 1e-4
 """The same of the mean square, which float32 products give no variance beside that is much smaller."""
-_LARGEST = 127
+_LARGEST: Mapping[int, int] = {INT8: 127, INT4: 7}
+"""The largest weight of each type; the smallest is its negative."""
 
 
 @dataclass
@@ -84,8 +85,8 @@ def _of(rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Moments:
 
 
 def refine(model: ModelT, file: bytes, known: Mapping[str, Moments]) -> None:
-    """Round the int8 weights of a quantized file's main graph anew, with the scales that they have, in place. `file` is the float32 file,
-    `known` holds its `moments`."""
+    """Round the int8 and int4 weights of a quantized file's main graph anew, with the scales that they have, in place. `file` is the
+    float32 file, `known` holds its `moments`."""
     source = read(file)
     part = Part(model, model.subgraphs[0])
     layers = {layer.result: layer for layer in weighted(Part(source, source.subgraphs[0]))}
@@ -101,7 +102,7 @@ def _round(part: Part, op: OperatorT, layer: Weighted, known: Moments) -> None:
     before = part.made_by(op.inputs[1], "DEQUANTIZE")
     place = op.inputs[1] if before is None else before.inputs[0]
     tensor, bias = part.graph.tensors[place], int(op.inputs[2]) if len(op.inputs) > 2 else -1
-    if tensor.type != INT8 or part.constant(place) is None:
+    if tensor.type not in _LARGEST:
         return
     scales, weights = layer.of_results(np.asarray(tensor.quantization.scale, np.float64)), layer.matrices()
     corrected = bias >= 0 and len(part.readers[bias]) == 1
@@ -109,12 +110,19 @@ def _round(part: Part, op: OperatorT, layer: Weighted, known: Moments) -> None:
     for sums, products in zip(known.sums, known.products):
         stop = start + sums.shape[1]
         second = _second(sums, products, known.rows, about_mean=corrected)
-        rounded[:, :, start:stop] = rounded_together(weights[:, :, start:stop] / scales, second)
+        rounded[:, :, start:stop] = rounded_together(weights[:, :, start:stop] / scales, second, _LARGEST[tensor.type])
         start = stop
-    part.store(place, layer.stored(rounded.astype(np.int8)))
+    stored = layer.stored(rounded.astype(np.int8))
+    part.store(place, stored if tensor.type == INT8 else _packed(stored))
     if corrected:
         lost = (weights - rounded * scales) @ np.concatenate(known.sums, 1)[:, :, None] / known.rows
         part.shift(bias, lost.reshape(-1))
+
+
+def _packed(values: Array) -> Array:
+    """Two 4-bit integers a byte, the first in the lower half."""
+    halves = np.append(values.reshape(-1), np.zeros(values.size % 2, np.int8)).astype(np.uint8) & 15
+    return np.asarray(halves[::2] | halves[1::2] << 4, np.uint8)
 
 
 def _second(sums: Doubles, products: Doubles, rows: int, *, about_mean: bool) -> Doubles:
@@ -132,9 +140,9 @@ def _second(sums: Doubles, products: Doubles, rows: int, *, about_mean: bool) ->
     return found
 
 
-def rounded_together(values: Doubles, second: Doubles) -> Doubles:
-    """Whole numbers from -127 to 127 for `values` (group, result, operand) that keep their sums, weighted by operands with the second
-    moments `second` (group, operand, operand; positive definite), nearer than the nearest ones do."""
+def rounded_together(values: Doubles, second: Doubles, largest: int) -> Doubles:
+    """Whole numbers up to `largest` and its negative for `values` (group, result, operand) that keep their sums, weighted by operands with
+    the second moments `second` (group, operand, operand; positive definite), nearer than the nearest ones do."""
     made = np.empty_like(values)
     for group, (rows, moment) in enumerate(zip(values, second)):
         order = np.argsort(-np.diagonal(moment), kind="stable")
@@ -144,7 +152,7 @@ def rounded_together(values: Doubles, second: Doubles) -> Doubles:
             stop = min(start + _STEPS, len(order))
             errors = np.empty((len(rows), stop - start))
             for k in range(start, stop):
-                whole[:, k] = np.clip(np.round(left[:, k]), -_LARGEST, _LARGEST)
+                whole[:, k] = np.clip(np.round(left[:, k]), -largest, largest)
                 errors[:, k - start] = (left[:, k] - whole[:, k]) / upper[k, k]
                 left[:, k + 1:stop] -= np.outer(errors[:, k - start], upper[k, k + 1:stop])
             left[:, stop:] -= errors @ upper[start:stop, stop:]

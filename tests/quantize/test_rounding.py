@@ -54,7 +54,7 @@ def ratios(model: onnx.ModelProto, mode: str) -> dict[str, float]:
     return found
 
 
-@pytest.mark.parametrize("mode", ["int16x8", "weight8"])
+@pytest.mark.parametrize("mode", ["int16x8", "weight8", "weight4"])
 def test_results_are_nearer(mode: str) -> None:
     found = ratios(deep(), mode)
     assert found["samples"] > found["nearest"] + 3
@@ -84,11 +84,11 @@ def test_rounded_together() -> None:
     """Operands that are all the same: only the sum of the weights matters, which is kept to half a step."""
     values = np.random.default_rng(0).uniform(-3, 3, (2, 5, 40))
     second = np.full((2, 40, 40), 1.0) + 1e-3 * np.eye(40)
-    whole = rounded_together(values, second)
+    whole = rounded_together(values, second, 127)
     assert (whole == np.round(whole)).all()
     assert np.abs((whole - values).sum(2)).max() < 0.6 < np.abs((np.round(values) - values).sum(2)).max()
-    np.testing.assert_array_equal(rounded_together(values, np.broadcast_to(np.eye(40), (2, 40, 40))), np.round(values))
-    assert np.abs(rounded_together(values * 100, second)).max() == 127
+    np.testing.assert_array_equal(rounded_together(values, np.broadcast_to(np.eye(40), (2, 40, 40)), 127), np.round(values))
+    assert np.abs(rounded_together(values * 100, second, 127)).max() == 127
 
 
 def test_random_samples_say_nothing_about_weights() -> None:
