@@ -31,6 +31,11 @@ def native_on(target: str, native: Callable[[Node], bool]) -> Callable[[Node], b
     return lambda node: native(node) and not lacks(node)
 
 
+def moves_blocks(target: str) -> bool:
+    """Whether a device has the kernels that move blocks of images."""
+    return {"SPACE_TO_DEPTH", "DEPTH_TO_SPACE"} <= TABLES[target].rows.keys()
+
+
 def stored_passes(target: str) -> tuple[Pass, ...]:
     """The passes for a stored graph, after those of TFLite."""
     return (rule_pass(f"for_{target}", _AFTER[target]()), rule_pass(f"tidy_for_{target}", MOVEMENT), MERGE_EQUAL,

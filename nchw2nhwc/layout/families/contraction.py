@@ -17,6 +17,10 @@ _ORDERS = 4
 _ADJOINT_COST = 0.25
 """Price of an adjoint operand, in transposes of it: kernels without that mode copy the operand first."""
 
+_SPREAD_COST = 1e-4
+"""Price of a batch whose last axis, the heads of attention, is not stored first: less than any other difference that matters. With heads
+first, axes that a layer before has brought together stay together in the move to the product, which has fewer axes for it."""
+
 
 def _without(layout: Layout, *axes: int) -> Layout:
     return tuple(f for f in layout if axis_of(f) not in axes)
@@ -70,7 +74,9 @@ class ContractionFamily(Family[Contraction]):
                 lifted = tuple(shift(f, d) for f in layout if axis_of(f) < tensor.rank - 2)
                 if len(lifted) == sum(len(out.axis(k)) for k in range(rows)):
                     batches[lifted] = None
-        batches.setdefault(out.order(range(rows)))
+        heads_first = out.order([*range(rows)[-1:], *range(rows)[:-1]])
+        for order in (heads_first, out.order(range(rows))):
+            batches.setdefault(order)
 
         def orders(*places: tuple[Tensor, int]) -> Iterable[tuple[int, ...]]:
             found = {tuple(f & 255 for f in run_of(la, axis)): None for t, axis in places if not t.fixed for la in t.candidates}
@@ -83,15 +89,16 @@ class ContractionFamily(Family[Contraction]):
         inner, lines = orders((a, m.a_inner), (b, m.b_inner)), orders((a, m.a_rows), (out, rows))
         for batch, ks, ms, ns in product(batches, inner, lines, orders((b, m.b_columns), (out, columns))):
             ba, bb = (_restricted(batch, out, t) for t in (a, b))
+            spread = _SPREAD_COST * (batch != heads_first)
             am, ak, bk, bn = run(m.a_rows, ms), run(m.a_inner, ks), run(m.b_inner, ks), run(m.b_columns, ns)
             om, on = run(rows, ms), run(columns, ns)
             # The result transposed is the product of the transposed operands in the other order.
             for la, lb in product((am + ak, ak + am), (bk + bn, bn + bk)):
                 cost = self._cost(view, adjoint_a=bool(am and ak and la == ak + am), adjoint_b=bool(bk and bn and lb == bn + bk))
-                yield Signature((ba + la, bb + lb), (batch + om + on,), cost)
+                yield Signature((ba + la, bb + lb), (batch + om + on,), cost + spread)
                 if om and on:
                     cost = self._cost(view, adjoint_a=bool(bk and bn and lb == bk + bn), adjoint_b=bool(am and ak and la == am + ak))
-                    yield Signature((ba + la, bb + lb), (batch + on + om,), cost)
+                    yield Signature((ba + la, bb + lb), (batch + on + om,), cost + spread)
 
     @staticmethod
     def _cost(view: View[Contraction], *, adjoint_a: bool, adjoint_b: bool) -> float:
