@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 
@@ -137,6 +138,34 @@ def _number(end: Size | None) -> int | None:
     return None if isinstance(end, Dim) else end
 
 
+@MOVEMENT.on(Slice)
+def slice_of_slice(rw: Rewriter, node: Node, op: Slice) -> Value:
+    """Slices of a Slice that nothing else reads."""
+    first = producer(node.input(0), Slice)
+    inner, x = op_of(first, Slice), first.input(0)
+    require(not rw.graph.is_output(first.output) and all(isinstance(user.op, Slice) for user in first.output.users),
+            "{!r} has other readers", first.output)
+    axes = [_both(*both) for both in zip(x.shape, zip(inner.starts, inner.stops, inner.steps), zip(op.starts, op.stops, op.steps))]
+    starts, stops, steps = (tuple(axis[0] for axis in axes), tuple(axis[1] for axis in axes), tuple(axis[2] for axis in axes))
+    return rw.add(Slice(starts, stops, steps), x)
+
+
+_Range: TypeAlias = tuple[Size | None, Size | None, int]
+
+
+def _both(size: Size, first: _Range, second: _Range) -> _Range:
+    """A slice of a slice of an axis. Raises Mismatch where an end or the size is not known, and for what is empty."""
+    if (None, None, 1) in (first, second):
+        return second if first == (None, None, 1) else first
+    require(isinstance(size, int), "an axis of {} is sliced twice", size)
+    assert isinstance(size, int)
+    places = range(size)
+    for start, stop, step in (first, second):
+        places = places[slice(_number(start), _number(stop), step)]
+    require(len(places) > 0, "nothing is left of an axis")
+    return places.start, places.stop if places.stop >= 0 else None, places.step
+
+
 @MOVEMENT.on(Pad)
 def merge_pads(rw: Rewriter, node: Node, op: Pad) -> Value:
     """Two Pads with the same constant."""
@@ -168,6 +197,15 @@ def wrapped_indices(rw: Rewriter, node: Node, op: Gather) -> Value:
     require(bool((indices < 0).any()), "{!r} has no negative index", node)
     (size,) = static_sizes(node.input(0), (op.axis,))
     return rw.add(op, node.input(0), rw.constant(np.where(indices < 0, indices + size, indices), node.input(1).type.dtype))
+
+
+@MOVEMENT.on(Gather)
+def all_in_order(rw: Rewriter, node: Node, op: Gather) -> Value:
+    """Every element of an axis, in order, whatever shape the constant indices have: a Reshape."""
+    indices = np.asarray(array(node.input(1)), np.int64)
+    (size,) = static_sizes(node.input(0), (op.axis,))
+    require(indices.size == size and indices.ndim > 1 and bool((indices.ravel() == np.arange(size)).all()), "{!r} picks otherwise", node)
+    return rw.add(Reshape(node.output.shape), node.input(0))
 
 
 @MOVEMENT.on(Gather)

@@ -103,9 +103,9 @@ def assert_close(after: Array, before: Array, tolerance: float, what: str = "") 
                                err_msg=what)
 
 
-def check_pass(net: Net | Graph, apply: Callable[[Graph], int], tolerance: float = 1e-12) -> list[str]:
-    """Run the graph, the pass, and the graph again: same results, a sound graph, tensors that still equal those of their source name, and
-    nothing left to do. Returns the ops that are there after it."""
+def check_pass(net: Net | Graph, apply: Callable[[Graph], int], tolerance: float = 1e-12, *, reshaped: bool = False) -> list[str]:
+    """Run the graph, the pass, and the graph again: same results, a sound graph, tensors that still equal those of their source name (in
+    whatever shape, if `reshaped`), and nothing left to do. Returns the ops that are there after it."""
     graph = net.graph if isinstance(net, Net) else net
     inputs = feeds(graph)
     source = dict(named_tensors(graph, inputs))
@@ -116,7 +116,8 @@ def check_pass(net: Net | Graph, apply: Callable[[Graph], int], tolerance: float
     for name, array in before.items():
         assert_close(after[name], array, tolerance, name)
     for name, array in named_tensors(graph, inputs):
-        assert_close(array, source[name], tolerance, f"tensor {name} of the source")
+        seen = array.reshape(source[name].shape) if reshaped else array
+        assert_close(seen, source[name], tolerance, f"tensor {name} of the source")
     assert apply(graph) == 0, "a second run found more"
     assert count > 0, "nothing was rewritten"
     return ops_of(graph)

@@ -219,6 +219,28 @@ def test_equal_slices_that_are_outputs_stay_two() -> None:
     check_untouched(net, MOVE)
 
 
+@pytest.mark.parametrize("first", [(None, None, 2), (1, 8, 1), (None, None, -1), (-2, None, -3), (8, 1, -2)], ids=str)
+@pytest.mark.parametrize("second", [(1, None, 2), (None, None, -1), (-2, None, 1), (2, 0, -1)], ids=str)
+def test_a_slice_of_a_slice(first: tuple[int | None, int | None, int], second: tuple[int | None, int | None, int]) -> None:
+    net = Net()
+    y = net(_sliced(3, 1, *second), net(_sliced(3, 1, *first), net(Neg(), net.input(2, 9, "n"))))
+    net.output(net(Exp(), net(Slice((None, None, 1), (None,) * 3, (1, 1, 1)), y)))
+    assert check_pass(net, MOVE) == ["Neg", "Slice", "Exp"]
+
+
+def test_slices_of_what_others_read_stay() -> None:
+    net = Net()
+    y = net(_sliced(2, 0, 1, None), net(Neg(), net.input(4, 6)))
+    net.output(net(Exp(), net(_sliced(2, 1, 1, None), y)), net(Exp(), y))
+    check_untouched(net, MOVE)
+
+
+def test_all_elements_in_order() -> None:
+    net = Net()
+    net.output(net(Gather(1), net.input(2, 6), net.const([[[0, 1, 2], [3, 4, 5]]], np.int64)))
+    assert check_pass(net, MOVE) == ["Reshape"]
+
+
 # ---- stacks ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("keepdims", [False, True])
 @pytest.mark.parametrize(("op", "name"), [(ReduceSum, "Add"), (ReduceMean, "Add"), (ReduceMax, "Maximum"), (ReduceProd, "Mul")])

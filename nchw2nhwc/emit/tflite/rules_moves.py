@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from nchw2nhwc.emit.tflite.model import DELEGATE_RANK
-from nchw2nhwc.ir import Node, Size, Value, product
+from nchw2nhwc.ir import Node, Shape, Size, Value, product
+from nchw2nhwc.ops.binary import Binary, Where
+from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Reshape, Transpose
+from nchw2nhwc.passes.identities import implicit_broadcast
 from nchw2nhwc.passes.match import op_of, producer, require
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 MOVES = RuleSet()
+MOVES.on(Binary, Where)(implicit_broadcast)
+
+
+@MOVES.on(FullyConnected)
+def rows_of_any_shape(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
+    """A fully connected layer that counts its rows itself, and a Reshape before it."""
+    source = producer(node.input(0), Reshape).input(0)
+    require(not op.keep_num_dims and source.rank <= DELEGATE_RANK, "{!r} takes the shape of its operand", node)
+    return rw.add(op, source, *node.inputs[1:])
 
 
 @MOVES.on(Transpose)
@@ -19,34 +32,76 @@ def axes_of_the_operand(rw: Rewriter, node: Node, op: Transpose) -> Value:
     view = producer(node.input(0), Reshape)
     source = view.input(0)
     require(source.rank <= DELEGATE_RANK, "{!r} has more axes than delegates take", source)
-    require(not rw.graph.is_output(node.output) and all(isinstance(user.op, Reshape) for user in node.output.users),
-            "{!r} is read in its shape", node.output)
-    pieces = _pieces(node.input(0).shape, source.shape)
-    return rw.add(Reshape(node.output.shape), rw.add(Transpose(tuple(k for axis in op.perm for k in pieces[axis])), source))
+    require(not rw.graph.is_output(node.output) and _is_read_in_any_shape(node.output), "{!r} is read in its shape", node.output)
+    sizes, order = _runs(node)
+    pieces = _pieces(sizes, source.shape)
+    return rw.add(Reshape(node.output.shape), rw.add(Transpose(tuple(k for run in order for k in pieces[run])), source))
 
 
 @MOVES.on(Reshape)
 def axes_of_the_result(rw: Rewriter, node: Node, op: Reshape) -> Value:
     """A Transpose of a Reshape, whose result is only seen in a shape that splits axes, or adds some of size 1, moves those."""
     move = producer(node.input(0), Transpose)
-    view, perm, wanted = producer(move.input(0), Reshape), op_of(move, Transpose).perm, node.output.shape
+    view, wanted = producer(move.input(0), Reshape), node.output.shape
     rw.require_single_use(view.output)
     rw.require_single_use(move.output)
     require(len(wanted) <= DELEGATE_RANK, "{!r} has more axes than delegates take", node.output)
-    pieces = _pieces(move.output.shape, wanted)
-    order = [k for place in _inverse(perm) for k in pieces[place]]
-    before = rw.add_for(view, Reshape(tuple(wanted[k] for k in order)), view.input(0))
-    return rw.add_for(move, Transpose(_inverse(order)), before)
+    sizes, order = _runs(move)
+    pieces = _pieces([sizes[run] for run in order], wanted)
+    perm = [k for place in _inverse(order) for k in pieces[place]]
+    before = rw.add_for(view, Reshape(tuple(wanted[k] for k in perm)), view.input(0))
+    return rw.add_for(move, Transpose(_inverse(perm)), before)
 
 
 def _inverse(perm: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(range(len(perm)), key=perm.__getitem__))
 
 
+def _runs(move: Node) -> tuple[list[Size], list[int]]:
+    """What a Transpose moves: the sizes of the runs of axes that stay side by side, in their order before it, and their order behind it."""
+    shape = move.input(0).shape
+    order = [axis for axis in op_of(move, Transpose).perm if shape[axis] != 1]
+    following = dict(pairwise(sorted(order)))
+    runs: list[list[int]] = []
+    for axis in order:
+        if runs and following.get(runs[-1][-1]) == axis:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    before = sorted(runs)
+    return [product(shape[k] for k in run) for run in before], [before.index(run) for run in runs]
+
+
+def takes_axes_behind(move: Node, shape: Shape) -> bool:
+    """Whether a Transpose makes its result in a finer shape that alone is read, because its operand is a view."""
+    (sizes, order), view = _runs(move), move.input(0).producer
+    return (len(shape) <= DELEGATE_RANK and view is not None and isinstance(view.op, Reshape) and len(view.output.users) == 1
+            and _is_finer([sizes[run] for run in order], shape))
+
+
+def takes_axes_before(move: Node, shape: Shape) -> bool:
+    """Whether a Transpose moves the axes of a finer shape that its operand is a view of, because its result is seen in another shape."""
+    return len(shape) <= DELEGATE_RANK and _is_read_in_any_shape(move.output) and _is_finer(_runs(move)[0], shape)
+
+
+def _is_read_in_any_shape(value: Value) -> bool:
+    """Whether all that read a value are Reshapes, and layers that count their rows themselves."""
+    return all(isinstance(user.op, Reshape) or (isinstance(user.op, FullyConnected) and not user.op.keep_num_dims) for user in value.users)
+
+
+def _is_finer(shape: Sequence[Size], finer: Shape) -> bool:
+    try:
+        _pieces(shape, finer)
+    except Mismatch:
+        return False
+    return True
+
+
 def _pieces(shape: Sequence[Size], finer: Sequence[Size]) -> list[list[int]]:
     """For each axis of a shape the axes of a finer one that it consists of. Raises Mismatch where there are none."""
     pieces: list[list[int]] = []
     at = 0
+    require(len(shape) > 1, "nothing is moved")
     for size in shape:
         piece: list[int] = []
         while product(finer[k] for k in piece) != size:
@@ -57,6 +112,5 @@ def _pieces(shape: Sequence[Size], finer: Sequence[Size]) -> list[list[int]]:
         pieces.append(piece)
     rest = list(range(at, len(finer)))
     require(all(finer[k] == 1 for k in rest), "{} is no finer shape than {}", finer, shape)
-    if pieces:
-        pieces[-1] += rest
+    pieces[-1] += rest
     return pieces

@@ -6,11 +6,12 @@ import pytest
 
 from nchw2nhwc.emit.tflite.batches import CHOOSE_BATCHES
 from nchw2nhwc.ir import Dim, Graph, Value
-from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.binary import Add, Mul, Sub
 from nchw2nhwc.ops.elementwise import Neg
-from nchw2nhwc.ops.matmul import MatMul
-from nchw2nhwc.ops.movement import Reshape, Split, Transpose
-from nchw2nhwc.ops.reduce import Softmax
+from nchw2nhwc.ops.matmul import FullyConnected, MatMul
+from nchw2nhwc.ops.movement import Concat, Reshape, Split, Transpose
+from nchw2nhwc.ops.reduce import ReduceMean, Softmax
+from nchw2nhwc.ops.windowed import SpaceToDepth
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.rewrite import rule_pass
 from tests.passes.nets import Net, check_pass, check_untouched, count_ops, node_of
@@ -42,7 +43,8 @@ def test_windows_with_a_bias() -> None:
     y = attention(net, net.all(Split(0, (24, 24, 24)), whole), net.random_const(3, 1, 4, 4), net.random_const(1, 8, 4, 4),
                   heads=(3, 8), matrix=(4, 3))
     net.output(net(Transpose((1, 0, 2)), net(Reshape((3, 32, 3)), y)))
-    assert check_pass(net, choose) == ["Transpose", "Reshape", "Split", "MatMul", "Add", "Add", "Softmax", "MatMul", "Reshape", "Transpose"]
+    assert check_pass(net, choose, reshaped=True) == [
+        "Transpose", "Reshape", "Split", "MatMul", "Add", "Add", "Softmax", "MatMul", "Reshape", "Transpose"]
     assert node_of(net.graph, "Split").op == Split(0, (3, 3, 3))
 
 
@@ -54,7 +56,7 @@ def test_parts_along_an_inner_axis() -> None:
     scores = net(Reshape((4, 3, 4, 4)), net(MatMul(adjoint_a=True), parts[0], parts[1]))
     weights = net(Reshape((12, 4, 4)), net(Softmax(3), net(Add(), scores, net.random_const(3, 4, 4))))
     net.output(net(Transpose((0, 2, 1, 3)), net(Reshape((4, 3, 4, 3)), net(MatMul(adjoint_b=True), weights, parts[2]))))
-    assert check_pass(net, choose) == ["Transpose", "Reshape", "Split", "MatMul", "Add", "Softmax", "MatMul", "Transpose"]
+    assert check_pass(net, choose, reshaped=True) == ["Transpose", "Reshape", "Split", "MatMul", "Add", "Softmax", "MatMul", "Transpose"]
     assert node_of(net.graph, "Split").op == Split(1, (3, 3, 3))
 
 
@@ -64,7 +66,7 @@ def test_a_form_that_is_there_on_both_sides() -> None:
     parts = net.all(Split(0, (1, 1, 1)), whole)
     scores = net(Softmax(3), net(MatMul(adjoint_b=True), parts[0], parts[1]))
     net.output(net(Transpose((1, 0, 2, 3)), net(Reshape((2, 2, 5, 2)), net(MatMul(), scores, parts[2]))))
-    assert check_pass(net, choose) == ["Transpose", "Split", "MatMul", "Softmax", "MatMul", "Transpose"]
+    assert check_pass(net, choose, reshaped=True) == ["Transpose", "Split", "MatMul", "Softmax", "MatMul", "Transpose"]
 
 
 @pytest.mark.parametrize(("heads", "mask"), [((4, 6), (4, 1, 4, 4)), ((6, 4), (1, 4, 4, 4))], ids=str)
@@ -82,7 +84,7 @@ def test_what_others_read_keeps_its_shape() -> None:
     scores = net(MatMul(adjoint_b=True), x, net(Neg(), net.input(6, 4, 3)))
     seen = net(Softmax(3), net(Reshape((2, 3, 4, 4)), scores))
     net.output(net(MatMul(), net(Reshape((6, 4, 4)), seen), net(Neg(), net.input(6, 4, 3))), scores)
-    assert check_pass(net, choose) == ["Neg", "Neg", "MatMul", "Softmax", "Neg", "MatMul"]
+    assert check_pass(net, choose, reshaped=True) == ["Neg", "Neg", "MatMul", "Softmax", "Neg", "MatMul"]
 
 
 def test_sizes_that_are_not_known_stay() -> None:
@@ -99,5 +101,41 @@ def test_a_whole_that_is_read_besides_its_parts() -> None:
     a, b = net.all(Split(0, (3, 3)), x)
     square = net(Reshape((2, 3, 4, 4)), net(MatMul(), x, x))
     net.output(net(MatMul(), net(MatMul(), a, b), a), net(Softmax(3), square))
-    check_pass(net, choose)
+    check_pass(net, choose, reshaped=True)
     assert count_ops(net.graph) == {"Neg": 1, "Reshape": 1, "Split": 1, "MatMul": 3, "Softmax": 1}
+
+
+# ---- rows --------------------------------------------------------------------------------------------------------------
+def norm(net: Net, x: Value) -> Value:
+    mean = net(ReduceMean((x.rank - 1,)), x)
+    return net(Mul(), net(Sub(), x, mean), net.random_const(1, x.shape[-1]))  # type: ignore[arg-type]
+
+
+def test_rows_of_an_image() -> None:
+    """What is computed between windows, that slide over an image, takes the image's axes, whatever the axes of a residual were."""
+    net = Net()
+    x = net(Reshape((1, 16, 5)), net(SpaceToDepth(1, channels_last=True), net.input(1, 4, 4, 5)))
+    y = net(FullyConnected(), norm(net, x), net.random_const(6, 5), net.random_const(6))
+    y = net(Reshape((1, 16, 6)), net(SpaceToDepth(1, channels_last=True), net(Neg(), net(Reshape((1, 4, 4, 6)), y))))
+    y = net(Add(), x, net(Reshape((1, 16, 5)), net(FullyConnected(False), y, net.random_const(5, 6))))
+    net.output(net(SpaceToDepth(1, channels_last=True), net(Reshape((1, 4, 4, 5)), y)))
+    assert "Reshape" not in check_pass(net, choose, reshaped=True)
+    assert [node.op for node in net.graph.nodes if isinstance(node.op, FullyConnected)] == [FullyConnected(), FullyConnected()]
+
+
+def test_rows_that_lack_leading_axes() -> None:
+    net = Net()
+    x = net(Neg(), net.input(6, 5))
+    y = net(Reshape((6, 5)), net(Softmax(2), net(Add(), x, net(Reshape((1, 6, 5)), net(Neg(), net.input(6, 5))))))
+    parts = net.all(Split(1, (2, 3)), y)
+    net.output(net(Concat(1), parts[1], parts[0]))
+    assert check_pass(net, choose, reshaped=True) == ["Neg", "Neg", "Add", "Softmax", "Split", "Concat"]
+
+
+def test_what_reads_several_rows_stays() -> None:
+    net = Net()
+    x = net(Neg(), net.input(1, 6, 5))
+    flat = net(FullyConnected(False), net(Reshape((1, 2, 3, 5)), x), net.random_const(4, 10))
+    net.output(net(ReduceMean((1,)), net(Reshape((1, 6, 5)), net(Neg(), net(Reshape((2, 3, 5)), x)))), net(Neg(), flat))
+    check_pass(net, choose, reshaped=True)
+    assert count_ops(net.graph)["Reshape"] == 1

@@ -11,8 +11,10 @@ from nchw2nhwc.emit.tflite.rules_moves import MOVES
 from nchw2nhwc.ir import Dim, Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.verify import verify
+from nchw2nhwc.ops.binary import Add
 from nchw2nhwc.ops.elementwise import Neg
-from nchw2nhwc.ops.movement import Reshape, Transpose
+from nchw2nhwc.ops.matmul import FullyConnected
+from nchw2nhwc.ops.movement import Expand, Reshape, Transpose
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.rewrite import rule_pass
 from tests.passes.nets import Net, check_pass, check_untouched, count_ops, feeds, node_of
@@ -114,3 +116,19 @@ def test_a_move_that_others_see_stays() -> None:
     y = net(Transpose((1, 0, 2)), net(Reshape((3, 20, 2)), net(Neg(), net.input(3, 4, 5, 2))))
     net.output(net(Neg(), net(Reshape((4, 30)), y)), net(Neg(), y))
     check_untouched(net, TIDY)
+
+
+def test_rows_that_a_layer_counts_itself() -> None:
+    """Heads of attention go on to a fully connected layer in whatever shape."""
+    net = net32()
+    y = net(Transpose((1, 0, 2)), net(Reshape((3, 5, 2)), net(Neg(), net.input(1, 3, 5, 2))))
+    weights = net.const(np.ones((4, 6)))
+    net.output(net(FullyConnected(False), y, weights), net(FullyConnected(False), net(Reshape((15, 2)), y), weights))
+    assert check_pass(net, TIDY) == ["Neg", "Transpose", "FullyConnected", "FullyConnected"]
+
+
+def test_two_values_that_repeat_each_other() -> None:
+    net = net32()
+    a, b = net(Expand((2, 3, 4)), net.input(2, 1, 4)), net(Expand((2, 3, 4)), net.input(2, 3, 1))
+    net.output(net(Add(), a, b))
+    assert check_pass(net, TIDY) == ["Add"]
