@@ -119,7 +119,7 @@ def _many_axes(node: Node, op: Transpose) -> tuple[Value, Order, Order]:
     x = node.input(0)
     after = tuple(axis for axis in op.perm if x.shape[axis] != 1)
     before = tuple(sorted(after))
-    require(x.rank > DELEGATE_RANK and len(before) > 3, "{!r} has few enough axes", node)
+    require(x.rank > DELEGATE_RANK and len(before) > 3 and 0 not in x.shape, "{!r} has few enough axes", node)
     require(x.type.dtype.name in KERNELS["SPACE_TO_DEPTH"].types.split(), "no kernel moves blocks of {!r}", x)
     return x, before, after
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from nchw2nhwc.emit.tflite.model import DELEGATE_RANK
+from nchw2nhwc.emit.tflite.rules_views import seen
 from nchw2nhwc.ir import Node, Shape, Size, Value, product
 from nchw2nhwc.ops.binary import Binary, Where
 from nchw2nhwc.ops.matmul import FullyConnected
@@ -16,6 +17,18 @@ from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 MOVES = RuleSet()
 MOVES.on(Binary, Where)(implicit_broadcast)
+
+
+@MOVES.on(Binary)
+def without_leading_ones(rw: Rewriter, node: Node, op: Binary) -> Value:
+    """Arithmetic of views of more axes than delegates take, of which the first have size 1."""
+    shape = node.output.shape
+    more = len(shape) - DELEGATE_RANK
+    require(more > 0 and set(shape[:more]) == {1}, "{!r} has few enough axes, or none of size 1 before the others", node)
+    for value in map(node.input, range(len(node.inputs))):
+        require(value.is_const or isinstance(producer(value).op, Reshape), "{!r} is no view", value)
+    operands = [seen(rw, v, v.shape[max(0, v.rank - DELEGATE_RANK):]) for v in map(node.input, range(len(node.inputs)))]
+    return rw.add(Reshape(shape), rw.add(op, *operands))
 
 
 @MOVES.on(FullyConnected)

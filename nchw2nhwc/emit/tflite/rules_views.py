@@ -33,7 +33,7 @@ def softmax_of_a_view(rw: Rewriter, node: Node, op: Softmax | LogSoftmax) -> Val
     return rw.add(Reshape(node.output.shape), rw.add(type(op)(source.rank - 1), source))
 
 
-def _seen(rw: Rewriter, value: Value, shape: Shape) -> Value:
+def seen(rw: Rewriter, value: Value, shape: Shape) -> Value:
     """A value in another shape; of a constant there is another one."""
     if value.const is None:
         return rw.add(Reshape(shape), value)
@@ -68,7 +68,7 @@ def of_two_rows(rw: Rewriter, node: Node, op: Binary) -> Value:
         x, constant = constant_operand(node)
         source = _rows(x)
         require(set(constant.shape[:-1]) <= {1} and constant.rank <= x.rank, "{!r} is not the same for all rows", constant)
-        vector = _seen(rw, constant, constant.shape[-1:])
+        vector = seen(rw, constant, constant.shape[-1:])
         return rw.add(Reshape(node.output.shape), rw.add(op, *((source, vector) if x is a else (vector, source))))
     require(a.shape[:-1] == b.shape[:-1], "{!r} repeats rows", node)
     source, other = _rows(a), _rows(b)
@@ -106,7 +106,7 @@ def arithmetic_of_few_axes(rw: Rewriter, node: Node, op: Binary) -> Value:
     lead = runs_of(there, lambda k: tuple(shape[there[k]] == node.output.shape[there[k]] for shape in shapes))
     runs = [*([there[k] for k in run] for run in lead), [rank - 2], [rank - 1]]
     require(len(runs) < rank, "no axes of {!r} can be merged", node)
-    merged = [_seen(rw, v, tuple(product(shape[k] for k in run) for run in runs)) for v, shape in zip(operands, shapes)]
+    merged = [seen(rw, v, tuple(product(shape[k] for k in run) for run in runs)) for v, shape in zip(operands, shapes)]
     return rw.add(Reshape(node.output.shape), rw.add(op, *merged))
 
 

@@ -11,7 +11,7 @@ from nchw2nhwc.emit.tflite.rules_moves import MOVES
 from nchw2nhwc.ir import Dim, Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.verify import verify
-from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.binary import Add, Mul
 from nchw2nhwc.ops.elementwise import Neg
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Expand, Reshape, Transpose
@@ -72,7 +72,7 @@ def test_axes_that_stay_together() -> None:
 
 
 def test_moves_that_stay() -> None:
-    for shape, dtype in (((2, 3, 4, 5, 6), np.float32), ((2, 4, 3, 4, 6), np.float64)):
+    for shape, dtype in (((2, 3, 4, 5, 6), np.float32), ((2, 4, 3, 4, 6), np.float64), ((2, 0, 3, 4, 6), np.float32)):
         net = Net(dtype)
         net.output(net(Neg(), net(Transpose((4, 2, 0, 3, 1)), net.input(*shape))))
         check_untouched(net, MOVE)
@@ -132,3 +132,11 @@ def test_two_values_that_repeat_each_other() -> None:
     a, b = net(Expand((2, 3, 4)), net.input(2, 1, 4)), net(Expand((2, 3, 4)), net.input(2, 3, 1))
     net.output(net(Add(), a, b))
     assert check_pass(net, TIDY) == ["Add"]
+
+
+def test_arithmetic_of_views_without_leading_ones() -> None:
+    net = net32()
+    a, b = net(Reshape((1, 2, 3, 1, 4)), net.input(6, 4)), net(Reshape((1, 2, 3, 5, 1)), net.input(6, 5))
+    net.output(net(Neg(), net(Reshape((6, 20)), net(Mul(), net(Add(), a, b), net.const(np.ones((5, 4)))))))
+    assert check_pass(net, TIDY) == ["Reshape", "Reshape", "Add", "Mul", "Reshape", "Neg"]
+    assert node_of(net.graph, "Mul").output.rank == 4
