@@ -7,7 +7,7 @@ runs twice. `given`: with all inputs of the test as inputs of the model, none ma
 all inputs but the first as constants. Kinds `simple`, `pytorch-operator` and `pytorch-converted` run as they are given.
 
 A refused case has to be on the list of exceptions that the tests use (`tests/emit/node_exceptions.py`, `tests/emit/*/test_op_cases.py`),
-with the reason; a listed one has to be refused. Exit status: 0 when every case is right or refused as listed, and at most 120 cases of
+with the reason; a listed one has to be refused. Exit status: 0 when every case is right or refused as listed, and at most 30 cases of
 kind `node` are refused as given; 1 otherwise; 2 for a bad command line.
 """
 
@@ -34,7 +34,7 @@ from tests.emit.op_cases import OpCase, OpCaseTests, difference
 from tests.parse.onnx.node_cases import data_sets, is_numeric, loaded, prepared, tolerance_of, wanted_of
 
 KINDS = ("node", "simple", "pytorch-operator", "pytorch-converted")
-MOST_REFUSED = 120
+MOST_REFUSED = 30
 TARGETS = {"tflite": ("tests.emit.tflite.test_op_cases", "TestTFLite"), "keras": ("tests.emit.keras.test_op_cases", "TestKeras")}
 """Where it is said how each target converts and what its exceptions are."""
 SECONDS = 60
