@@ -101,7 +101,10 @@ class Loop(Op):
 
     With `steps` there are that many iterations; without, they end before the first one whose condition is false. Results are the carried
     values after the last iteration, then the parts of all iterations in their order, put together along the axes `scans`; there are parts
-    only with `steps`. `form` is how a target is asked to run them.
+    only where the number of iterations is known first. `form` is how a target is asked to run them.
+
+    With `count`, the name of a dimension, operand 0 is that number in the place of the condition (int64 without axes, none where it is
+    negative), the body gives no condition, and results have the dimension where they would have `steps`.
 
     Source: ONNX Loop and Scan, OpenVINO Loop-5 and TensorIterator-1.
     """
@@ -111,11 +114,16 @@ class Loop(Op):
     steps: Size | None = None
     scans: tuple[int, ...] = ()
     form: Form = "auto"
+    count: str = ""
     rule = SourceOrder()
 
     @property
     def bodies(self) -> tuple[Graph, ...]:
         return (self.body,)
+
+    @property
+    def decides(self) -> frozenset[str]:
+        return frozenset((self.count,)) if self.count else frozenset()
 
     def with_bodies(self, bodies: Sequence[Graph]) -> Loop:
         (body,) = bodies
@@ -124,10 +132,22 @@ class Loop(Op):
     @property
     def conditional(self) -> bool:
         """Whether a condition ends the loop: there is an operand, and a result of the body, for it."""
-        return self.steps is None
+        return self.steps is None and not self.count
+
+    @property
+    def leading(self) -> int:
+        """How many operands there are before the carried values: a condition or a number of iterations, if `steps` does not say it."""
+        return int(self.steps is None)
+
+    @property
+    def iterations(self) -> Size | None:
+        """How many there are, or the dimension that is named after that; None where a condition ends the loop."""
+        return Dim.symbol(self.count) if self.count else self.steps
 
     def infer(self, *operands: TensorType) -> tuple[TensorType, ...]:
         given, made = list(operands), [v.type for v in self.body.outputs]
+        if self.count and (self.steps is not None or not given or given.pop(0) != TensorType(INT64)):
+            raise ShapeError("a loop has either a number of iterations that is known, or one as an int64 operand without axes")
         if self.conditional:
             if not given or not made or self.scans:
                 raise ShapeError("a loop without a number of iterations needs conditions, and has no parts to put together")
@@ -143,18 +163,19 @@ class Loop(Op):
 
     def _whole(self, part: TensorType, axis: int) -> TensorType:
         """The type of the parts of all iterations together."""
-        assert self.steps is not None, "only loops with a number of iterations have parts"
+        assert self.iterations is not None, "only loops with a number of iterations have parts"
         if not 0 <= axis < part.rank:
             raise ShapeError(f"parts {part} of a loop cannot be put together along axis {axis}")
-        return part.with_shape(tuple(s * self.steps if k == axis else s for k, s in enumerate(part.shape)))
+        return part.with_shape(tuple(s * self.iterations if k == axis else s for k, s in enumerate(part.shape)))
 
     def reference(self, *operands: Array) -> tuple[Array, ...]:
-        first = int(self.conditional)
+        first, ahead = int(self.conditional), self.leading
         go_on = not self.conditional or bool(operands[0])
-        state, fixed = operands[first:first + self.carried], operands[first + self.carried:]
+        state, fixed = operands[ahead:ahead + self.carried], operands[ahead + self.carried:]
+        steps = None if self.conditional else int(operands[0]) if self.count else static(self.steps or 0, "the number of iterations")
         parts: list[tuple[Array, ...]] = []
         count = 0
-        while go_on if self.steps is None else count < static(self.steps, "the number of iterations"):
+        while go_on if steps is None else count < steps:
             made = run_all(self.body, (np.asarray(count, np.int64), *state, *fixed))
             go_on, state = not self.conditional or bool(made[0]), made[first:first + self.carried]
             parts.append(made[first + self.carried:])

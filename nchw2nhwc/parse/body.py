@@ -79,8 +79,8 @@ def _joined(b: Builder, first: Size, second: Size) -> Size:
 
 
 def add_loop(b: Builder, body: Body, loop: Loop, initial: Sequence[Value], condition: Value | None = None) -> tuple[Value, ...]:
-    """A Loop of a body that has been read, with the condition of the first iteration where it has one. Raises UnsupportedError where a
-    carried value does not keep its type."""
+    """A Loop of a body that has been read, with the condition of the first iteration, or the number of them, where it has one. Raises
+    UnsupportedError where a carried value does not keep its type."""
     for k, (before, after) in enumerate(zip(initial, body.graph.outputs[int(loop.conditional):])):
         if before.type != after.type:
             raise UnsupportedError(f"value {k + 1} of those that go from one iteration to the next one is {before.type} at first and "

@@ -39,7 +39,7 @@ def fewer_operands(rw: Rewriter, node: Node, op: Op) -> tuple[Value, ...]:
 def _fixed(op: Op) -> tuple[int, int]:
     """From which operand on, and from which input of the bodies on, the operands are what the bodies get as it is every time."""
     if isinstance(op, Loop):
-        return op.conditional + op.carried, 1 + op.carried
+        return op.leading + op.carried, 1 + op.carried
     return 1, 0
 
 

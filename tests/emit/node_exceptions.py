@@ -14,8 +14,6 @@ WHILE_READING: Mapping[str, Sequence[str]] = {
     "images are decoded by no operator of the targets": (r"test_image_decoder_\w+",),
     "the gradient of a network is another network": (r"test_gradient_of_\w+",),
     "strings: no tensor of a target holds them": (r"test_strnorm_model_\w+",),
-    "not done: results whose size is another one for another number of steps, which only the data tells": (
-        r"test_loop11( constants)?", r"test_range_\w+_delta_expanded( constants)?", "test_sequence_model8"),
     "ranks that data decides: which axes have size 1 and go, a number in one branch and a vector in the other": (
         r"test_affine_grid_2d(_align_corners)?_expanded", "test_affine_grid_3d_align_corners_expanded"),
 }

@@ -56,10 +56,11 @@ def branches(_: type[Op]) -> SearchStrategy[Case]:
 
 @sampler(Loop)
 def loops(_: type[Op]) -> SearchStrategy[Case]:
-    """With a number of iterations or a condition; carried values may change places, and parts are put together along any axis."""
+    """With a number of iterations, which an operand may say, or a condition; carried values may change places, and parts are put together
+    along any axis."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        shape, conditional = draw(shapes()), draw(st.booleans())
+        shape, kind = draw(shapes()), draw(st.sampled_from(["condition", "steps", "count"]))
         steps = draw(st.sampled_from([6, 7, 4, 2, 1]))
         a, b, fixed = (draw(arrays(shape, FLOAT)) for _ in range(3))
         table = draw(arrays((steps, *shape), FLOAT))
@@ -68,14 +69,16 @@ def loops(_: type[Op]) -> SearchStrategy[Case]:
         mixed = graph.add1(Tanh(), [graph.add1(Add(), [graph.add1(Sub(), [x, z]), now])])
         counted = graph.add1(Add(), [mixed, graph.add1(Cast(FLOAT), [number])])
         state = [y, mixed] if draw(st.booleans()) else [mixed, draw(st.sampled_from([y, mixed, counted]))]
-        if conditional:
+        if kind == "condition":
             more = graph.add1(Less(), [number, graph.constant(np.asarray(steps - 2, INT))])
             op = Loop(returning(graph, more, *state), 2)
         else:
             scans = tuple(draw(st.lists(st.integers(0, len(shape) - 1), max_size=2)))
-            op = Loop(returning(graph, *state, *(draw(st.sampled_from([counted, y, z])) for _ in scans)), 2, steps, scans,
-                      draw(st.sampled_from(FORMS)))
+            whole = returning(graph, *state, *(draw(st.sampled_from([counted, y, z])) for _ in scans))
+            op = Loop(whole, 2, steps, scans, draw(st.sampled_from(FORMS)))
+            op = op if kind == "steps" else Loop(whole, 2, None, scans, count="count")
         graph.prune()
-        condition = [np.asarray(draw(st.sampled_from([True, True, False])))] if conditional else []
-        return op, (*condition, a, b, fixed, table)
+        condition = [np.asarray(draw(st.sampled_from([True, True, False])))] if kind == "condition" else []
+        number = [np.asarray(draw(st.integers(-1, steps)), INT)] if kind == "count" else []
+        return op, (*condition, *number, a, b, fixed, table)
     return cases()

@@ -10,7 +10,7 @@ from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, INT64, Emitter
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS, lowering
 from nchw2nhwc.emit.tflite.model import options
-from nchw2nhwc.ir import Graph, Node, Value
+from nchw2nhwc.ir import Dim, Graph, Node, Value
 from nchw2nhwc.ops.control import If, Loop
 from nchw2nhwc.passes.decompose.recurrent import UNKNOWN_STEPS, is_short
 
@@ -100,20 +100,45 @@ class _While:
         """Add the loop and what prepares it."""
         e, op = self.e, self.op
         values = [self.node.input(k) for k in range(len(self.node.inputs))]
-        limit = e.of(values.pop(0)) if op.steps is None else sizes_tensor(e, (op.steps,), INT64)
+        if op.steps is not None:
+            limit = sizes_tensor(e, (op.steps,), INT64)
+        else:
+            limit = self._counted(values.pop(0)) if op.count else e.of(values.pop(0))
         self.fixed = values[op.carried:]
         whole = [self._empty(value) for value in self.node.outputs[op.carried:]]
         carried = [e.const(0, INT64), limit, *(e.of(v) for v in values[:op.carried]), *whole, *_computed(e, self.fixed)]
         condition, body = self._condition(carried), self._body(carried)
         count = len(self.node.outputs)
-        results = [e.out(self.node, k) for k in range(count)]
+        results = [self._result(k) for k in range(count)]
         rest = [e.temp(e.tensor(t).dtype, e.shape_of(t)) for t in (*carried[:2], *carried[2 + count:])]
         opts = options("WhileOptions", condSubgraphIndex=condition, bodySubgraphIndex=body)
         e.op("WHILE", carried, [*rest[:2], *results, *rest[2:]], opts)
+        if op.count:
+            for k in range(op.carried, count):
+                value = self.node.outputs[k]
+                written = [results[k], e.ints([0] * value.rank), sizes_tensor(e, value.shape)]
+                e.op("SLICE", written, [e.out(self.node, k)], options("SliceOptions"))
+
+    def _result(self, k: int) -> int:
+        """What the loop writes a result to: the result itself, unless there has to be room for more than there may be."""
+        value = self.node.outputs[k]
+        return self.e.temp(value.type.dtype, value.shape) if self.op.count and k >= self.op.carried else self.e.out(self.node, k)
+
+    def _counted(self, count: Value) -> int:
+        """The number of iterations that an operand says, which from now on is the size of a dimension."""
+        e = self.e
+        whole = e.run("MAXIMUM", [e.cast(e.of(count), INT32), e.const(0, INT32)], INT32, (), options("MaximumMinimumOptions"))
+        size = e.run("RESHAPE", [whole, e.ints([1])], INT32, (1,), options("ReshapeOptions", newShape=(1,)))
+        e.size_tensors[Dim.symbol(self.op.count)] = size
+        return e.cast(size, INT64)
 
     def _empty(self, value: Value) -> int:
         """A tensor to write the parts of a result into."""
         e, dtype = self.e, value.type.dtype
+        if self.op.count:  # there may be no iteration, but the kernel that writes parts wants room for one
+            sizes = [sizes_tensor(e, value.shape), e.const(1, INT32)]
+            room = e.run("MAXIMUM", sizes, INT32, (value.rank,), options("MaximumMinimumOptions"))
+            return e.run("FILL", [room, e.const(np.zeros((), dtype))], dtype, value.shape, options("FillOptions"))
         zero = e.const(np.zeros((1,) * value.rank, dtype))
         return e.run("BROADCAST_TO", [zero, sizes_tensor(e, value.shape)], dtype, value.shape, options("BroadcastToOptions"))
 
@@ -121,7 +146,7 @@ class _While:
         """The subgraph that says whether there is another iteration; its number."""
         e = self.e.branch("condition")
         number, limit, *_ = [e.parameter(self.e, t) for t in carried]
-        if self.op.steps is None:
+        if self.op.conditional:
             e.subgraph.outputs = [_copied(e, limit)]
         else:
             e.subgraph.outputs = [e.run("LESS", [number, limit], BOOL, (1,), options("LessOptions"))]
@@ -135,7 +160,7 @@ class _While:
         whole = state[op.carried:]
         made = _compute(e, self.e, op.body, self.fixed, [number, *state[:op.carried]])
         e.enter(self.node)
-        after = made.pop(0) if op.steps is None else limit
+        after = made.pop(0) if op.conditional else limit
         written = [self._written(e, number, *parts) for parts in zip(whole, made[op.carried:], op.scans)]
         following = e.run("ADD", [number, e.const(1, INT64)], INT64, (), options("AddOptions"))
         e.subgraph.outputs = [following, after, *made[:op.carried], *written, *e.subgraph.inputs[changing:]]

@@ -11,11 +11,13 @@ from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import TensorType
-from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.binary import Add, Minimum, Where
 from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.shape_arithmetic import known
 from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, within
+from nchw2nhwc.parse.dynamic import fresh_name
+from nchw2nhwc.parse.onnx.declared import as_declared
 from nchw2nhwc.parse.onnx.flex_attention import flex_attention
 from nchw2nhwc.parse.onnx.scan import Operands, all_present, scan
 from nchw2nhwc.parse.onnx.scope import Entry, Scope, Tensors, Unavailable
@@ -33,8 +35,6 @@ DECIDE = "If this branch is never taken, give the input that decides it a value 
 
 LONG = 4096
 """Nodes in all iterations of a loop that carries sequences, which can only be written out."""
-
-_UNKNOWN_LENGTH = "its length is known only at run time: the number of iterations depends on data"
 
 
 def _if(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Sequence[bool], opset: int) -> Sequence[Entry] | None:
@@ -95,6 +95,7 @@ def _loop(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: 
         if results is None:
             return None
         following, *made = results
+        made = [as_declared(b, body.graph, v, info) for v, info in zip(made, graph.output[1:])]
         parts = [b.reshape(v, (1, *v.shape)) for k, v in enumerate(made) if k >= len(initial) and k < len(wanted) and wanted[k]]
         goes_on = _truth(b, following)
     steps = _steps(r.b, limit, condition, goes_on)
@@ -103,7 +104,10 @@ def _loop(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: 
         found = add_loop(r.b, body, Loop(body.graph, len(initial), steps, (0,) * len(parts)), initial)
         return _in_place(found, len(initial), wanted)
     if parts:
-        raise UnsupportedError(f"the loop puts a result together, but {_UNKNOWN_LENGTH}")
+        number_of = _computed_count(r, node, scope, initial, limit, condition, goes_on)
+        body.returns([*made[:len(initial)], *parts])
+        loop = Loop(body.graph, len(initial), None, (0,) * len(parts), count=fresh_name(r.b, "iterations"))
+        return _in_place(add_loop(r.b, body, loop, initial, number_of), len(initial), wanted)
     return _while(r, body, initial, limit, condition, (number, following, *made[:len(initial)]))
 
 
@@ -111,6 +115,33 @@ def _require_carried(graph: GraphProto, count: int) -> None:
     if len(graph.input) != 2 + count or len(graph.output) <= count:
         raise SourceError(f"the body has {len(graph.input)} inputs and {len(graph.output)} results, which does not fit "
                           f"{count} carried value(s)")
+
+
+def _computed_count(r: Reader, node: NodeProto, scope: Scope, initial: Sequence[Value], limit: Value | None, condition: Value | None,
+                    goes_on: bool | None) -> Value:
+    """The number of iterations of a loop whose length data decides: the limit if the condition of the first one holds and stays as it is;
+    else what a loop counts that computes nothing but the conditions."""
+    none = r.b.const(0, INT64)
+    if goes_on is not None:
+        most = r.b.const(1, INT64) if limit is None else r.b.cast(scalar(r.b, limit), INT64)
+        most = most if goes_on else r.b.add1(Minimum(), most, r.b.const(1, INT64))
+        return most if condition is None else r.b.add1(Where(), scalar(r.b, condition), most, none)
+    body = Body("count", r.graph.source)
+    graph, inner = r.inside(node, "body", scope, body)
+    number = body.graph.add_input(graph.input[0].name, TensorType(INT64))
+    state = [body.graph.add_input(info.name, v.type) for info, v in zip(graph.input[2:], initial)]
+    before = body.graph.add_input("before", TensorType(INT64))
+    with r.building(body) as b:
+        inner.entries.update(zip((v.name for v in graph.input), (number, b.const(True), *state)))
+        results = r.read_body(body, graph, inner)
+        assert results is not None, "it was read before"
+        following, *made = results
+        made = [as_declared(b, body.graph, v, info) for v, info in zip(made, graph.output[1:])]
+        one_more = b.add1(Add(), before, b.const(1, INT64))
+    counted = _while(r, body, [*initial, none], limit, condition, (number, following, *made[:len(initial)], one_more))
+    count = counted[len(initial)]
+    assert isinstance(count, Value), "a loop carries values"
+    return count
 
 
 def _is_counted(graph: GraphProto) -> bool:

@@ -12,6 +12,7 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.indexing import INT64
 from nchw2nhwc.ops.movement import Concat, Split
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.onnx.scope import Absent, Entry, Tensors
 
 if TYPE_CHECKING:
@@ -95,8 +96,10 @@ def _split(b: LayerBuilder, node: NodeProto, given: Sequence[Entry]) -> Entry:
     """Pieces of one size (the last one may be smaller), of given sizes, or of size 1, which then loses its axis without `keepdims`."""
     x, numbers = _operand(given, 0, "operand 1"), _numbers(node)
     axis = b.axis(numbers.get("axis", 0), x.rank)
-    size = static(x.shape[axis], "the size of an axis that becomes a sequence")
     by = _operand(given, 1, "split") if len(given) > 1 and given[1] is not None else None
+    if by is not None and by.rank and b.is_computed(by):
+        return Tensors(tuple(dynamic.split(b, x, axis, dynamic.vector(b, by))))
+    size = static(x.shape[axis], "the size of an axis that becomes a sequence")
     if by is not None and by.rank:
         sizes = b.ints(by, "split")
     else:

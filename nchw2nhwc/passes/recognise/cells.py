@@ -22,7 +22,7 @@ _PLAIN = (Reshape, Gather, Sub, Recurrent)
 @CELLS.on(Loop)
 def layer(rw: Rewriter, node: Node, op: Loop) -> list[Value]:
     """The layer over all steps that the loop takes one by one."""
-    require(op.steps is not None, "a condition ends {!r}", node)
+    require(op.steps is not None, "a condition or a number that is computed ends {!r}", node)
     cells = [inner for inner in op.body.nodes if isinstance(inner.op, Recurrent)]
     require(len(cells) == 1 and all(isinstance(inner.op, _PLAIN) for inner in op.body.nodes), "{!r} computes other things", node)
     return _Step(rw, node, op, cells[0]).whole()
