@@ -1,8 +1,8 @@
 """Which ONNX operators are supported, and how: one small typed function for each, registered with the operator versions it covers.
 
-A mapping's signature is the operator's: after the builder come the operands (`Value`, `Value | None = None` for an optional one, without the
-default where others follow that have to be there, `*xs` for any number), then, keyword-only, the attributes with their types and defaults.
-Whatever a node has beyond that is an error.
+A mapping's signature is the operator's: after the builder come the operands (`Value`, `Value | None = None` for an optional one, without
+the default where others follow that have to be there, `*xs` for any number), then, keyword-only, the attributes with their types and
+defaults. Whatever a node has beyond that is an error.
 """
 
 from __future__ import annotations
