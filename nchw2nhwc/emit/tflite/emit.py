@@ -27,7 +27,7 @@ from nchw2nhwc.emit.tflite.in_place import keep_apart
 from nchw2nhwc.emit.tflite.integers import plan_integers
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.emit.tflite.model import Model
-from nchw2nhwc.emit.tflite.unpack import UNPACK, unpack
+from nchw2nhwc.emit.tflite.unpack import UNPACK, compare_whole, unpack
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
 from nchw2nhwc.ir import Graph
 from nchw2nhwc.ir.open_sizes import large_enough
@@ -58,6 +58,7 @@ def emit(graph: Graph, *, float16: bool = False, wide: bool = True,
             drop_unused(subgraph)
         if e.has(UNPACK):
             unpack(subgraph, e.pool.blobs)
+            compare_whole(subgraph)
         separate_squares(subgraph)
         carry_quantization(subgraph)
         keep_apart(subgraph)

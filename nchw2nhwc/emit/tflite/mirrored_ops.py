@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from nchw2nhwc.emit.tflite.lower_windowed import windows
-from nchw2nhwc.emit.tflite.padding import Padding, Window, padding_of
+from nchw2nhwc.emit.tflite.padding import Window, padding_of
 from nchw2nhwc.ir import Array, Dim, Node, Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Binary
@@ -95,7 +95,7 @@ def _windowed(node: Node, op: Windowed) -> Turned | None:
     used = [w.used() for w in found]
     pads = [u for u in used if u is not None]
     counted = isinstance(op, AvgPool) and op.count_include_pad
-    if len(pads) != len(found) or (counted and any(end != w.end for (_, end), w in zip(pads, found))):
+    if len(pads) != len(found) or (counted and any(end > w.end for (_, end), w in zip(pads, found))):
         return None
     unread = tuple(max(-end, 0) for _, end in pads)
     mirrored = [replace(w, size=w.size - skip, begin=max(end, 0), end=begin, ceil=False)
@@ -119,9 +119,7 @@ def _cut(node: Node, found: list[Window]) -> int:
 
 def _padded(node: Node, op: Windowed, found: list[Window]) -> int:
     """The elements of the PAD that these windows need; 0 if TFLite has their padding."""
-    wanted = padding_of(found)
-    counted = isinstance(op, AvgPool) and op.count_include_pad
-    if (wanted is not None and not (counted and wanted is Padding.SAME)) or (isinstance(op, AvgPool) and not counted):
+    if padding_of(found) is not None or (isinstance(op, AvgPool) and not op.count_include_pad):
         return 0
     batch, *_, channels = node.input(0).shape
     sizes = (batch, *(w.size + sum(w.explicit()) for w in found), channels)

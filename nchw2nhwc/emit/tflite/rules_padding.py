@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from nchw2nhwc.emit.tflite.ranges import is_never_negative
 from nchw2nhwc.ir import Node, Value
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.pooling import AvgPool, MaxPool
+from nchw2nhwc.ops.quantized import QuantizeDequantize
 from nchw2nhwc.ops.windowed import Conv
-from nchw2nhwc.passes.match import op_of, producer, require
+from nchw2nhwc.passes.match import op_of, producer, require, static_sizes
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 PADDING = RuleSet()
+
+_PLANE = 2
 
 
 @PADDING.on(Conv)
@@ -34,6 +38,19 @@ def pad_into_same(rw: Rewriter, node: Node, op: Conv) -> Value:
     assert result.producer is not None
     require(padding_of(windows(result.producer)) is not None, "SAME pads {!r} otherwise", node)
     return result
+
+
+@PADDING.on(AvgPool)
+def counted_average(rw: Rewriter, node: Node, op: AvgPool) -> Value:
+    """A mean of windows in which the zeros of SAME count: a depthwise convolution with equal weights."""
+    x, found = node.input(0), windows(node)
+    require(op.channels_last and op.count_include_pad and len(found) == _PLANE, "{!r} counts no padding around the rows of images", node)
+    require(padding_of(found) is Padding.SAME and all(w.explicit()[1] <= max(w.end, 0) for w in found), "SAME does not pad as {!r}", node)
+    integers = x.producer is not None and isinstance(x.producer.op, QuantizeDequantize)
+    require(x.type.dtype == np.float32 and not integers, "{!r} may compute with integers", node)
+    (channels,) = static_sizes(x, (x.rank - 1,))
+    weights = rw.constant(np.full((channels, *op.kernel, 1), 1 / prod(op.kernel)), x.type.dtype)
+    return rw.add(Conv(op.strides, op.dilations, op.pads_begin, op.pads_end, channels, op.activation, channels_last=True), x, weights)
 
 
 @PADDING.on(Conv, MaxPool, AvgPool)
