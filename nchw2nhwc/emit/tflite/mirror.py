@@ -21,6 +21,7 @@ from nchw2nhwc.emit.tflite.mirrored_ops import Turned, is_same_turned, reads_eit
 from nchw2nhwc.ir import Graph, Node, Value
 from nchw2nhwc.ir.stored import Stored
 from nchw2nhwc.ops.movement import Slice
+from nchw2nhwc.passes import Pass
 
 _FIXED = 500_000
 """What an operator costs besides its elements, in elements of a REVERSE_V2: so much that fewer operators are better for maps of any usual
@@ -30,6 +31,11 @@ _PAD = 2
 """How much more an element of a PAD costs."""
 
 _PLAIN, _TURNED = "plain", "turned"
+
+
+def mirroring(stored: MutableMapping[str, Stored]) -> Pass:
+    """`mirror` as a pass."""
+    return Pass("mirror", lambda graph: mirror(graph, stored))
 
 
 def mirror(graph: Graph, stored: MutableMapping[str, Stored]) -> int:

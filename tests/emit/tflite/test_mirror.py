@@ -193,7 +193,7 @@ def test_a_file_says_so() -> None:
     converted = convert(_network())
     assert converted.check().passed
     counts = Counter(converted.operator_counts())
-    assert counts["REVERSE_V2"] == 1 and counts["PAD"] == 0
+    assert (counts["REVERSE_V2"], counts["PAD"]) == (1, 0)
     assert {stored.mirrored for stored in converted.inner_tensors.values()} == {(), (2, 3)}
     for device in ("gpu", "edgetpu"):
         assert "REVERSE_V2" not in convert(_network(), target=device).operator_counts()
