@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from math import prod
 
 import networkx as nx
+from networkx.algorithms.flow import dinitz
 
 from nchw2nhwc.emit.tflite.mirrored_ops import Turned, is_same_turned, reads_either, turned
 from nchw2nhwc.ir import Graph, Node, Value
@@ -76,7 +77,7 @@ def _best(graph: Graph, found: Mapping[Node, Turned | None]) -> set[Node]:
         readers = _readers(value)
         if not value.is_const and not is_same_turned(value) and (readers or graph.is_output(value)):
             _connect(net, graph, value, readers)
-    turned_side = nx.minimum_cut(net, _TURNED, _PLAIN)[1][0]
+    turned_side = nx.minimum_cut(net, _TURNED, _PLAIN, flow_func=dinitz)[1][0]
     return {node for node in graph.nodes if node in turned_side}
 
 
