@@ -9,7 +9,7 @@ bias correction, 2019, section 4.2).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +47,8 @@ class Moments:
     rows: int
     sums: list[Doubles]
     products: list[Doubles]
+    rounded: dict[tuple[bytes, bool, int], Array] = field(default_factory=dict)
+    """What weights were rounded to, by their scales, whether a bias is corrected, and type: files of several modes have the same."""
 
     def add(self, other: Moments) -> None:
         """Take in another sample's."""
@@ -106,17 +108,26 @@ def _round(part: Part, op: OperatorT, layer: Weighted, known: Moments) -> None:
         return
     scales, weights = layer.of_results(np.asarray(tensor.quantization.scale, np.float64)), layer.matrices()
     corrected = bias >= 0 and len(part.readers[bias]) == 1
-    rounded, start = np.empty_like(weights), 0
-    for sums, products in zip(known.sums, known.products):
-        stop = start + sums.shape[1]
-        second = _second(sums, products, known.rows, about_mean=corrected)
-        rounded[:, :, start:stop] = rounded_together(weights[:, :, start:stop] / scales, second, _LARGEST[tensor.type])
-        start = stop
-    stored = layer.stored(rounded.astype(np.int8))
+    key = (scales.tobytes(), corrected, tensor.type)
+    if key not in known.rounded:
+        known.rounded[key] = _by_blocks(weights / scales, known, _LARGEST[tensor.type], about_mean=corrected)
+    rounded = known.rounded[key]
+    stored = layer.stored(rounded)
     part.store(place, stored if tensor.type == INT8 else _packed(stored))
     if corrected:
-        lost = (weights - rounded * scales) @ np.concatenate(known.sums, 1)[:, :, None] / known.rows
+        lost = (weights - rounded.astype(np.float64) * scales) @ np.concatenate(known.sums, 1)[:, :, None] / known.rows
         part.shift(bias, lost.reshape(-1))
+
+
+def _by_blocks(values: Doubles, known: Moments, largest: int, *, about_mean: bool) -> Array:
+    """Weights in steps of their scales, (group, result, operand), as int8."""
+    made, start = np.empty(values.shape, np.int8), 0
+    for sums, products in zip(known.sums, known.products):
+        stop = start + sums.shape[1]
+        second = _second(sums, products, known.rows, about_mean=about_mean)
+        made[:, :, start:stop] = rounded_together(values[:, :, start:stop], second, largest)
+        start = stop
+    return made
 
 
 def _packed(values: Array) -> Array:
