@@ -20,10 +20,14 @@ from nchw2nhwc.parse.formula import Formula, joined
 
 
 def _waves(place: Formula, frequency: Formula, length: Formula, like: Value) -> tuple[Formula, Formula]:
-    """cos and sin of 2 pi n k / length for all places n and frequencies k: (places, frequencies). Whole turns are taken off as integers."""
-    turns = (place.column() * frequency) % length
-    angle = turns.cast(like.type.dtype) * (2 * np.pi) / length.cast(like.type.dtype)
-    return angle.apply(Cos()), angle.apply(Sin())
+    """cos and sin of 2 pi n k / length for all places n and frequencies k: (places, frequencies). Whole turns are taken off as integers,
+    and sines are those of angles up to a quarter, so that they are 0 where they have to be."""
+    dtype = like.type.dtype
+    twice = ((place.column() * frequency) % length) * 2
+    half = twice.at_most(length * 2 - twice)
+    unit = length.cast(dtype)
+    sines = (half.at_most(length - half).cast(dtype) * np.pi / unit).apply(Sin())
+    return (half.cast(dtype) * np.pi / unit).apply(Cos()), (twice > length).choose(-sines, sines)
 
 
 def _times(parts: list[Formula], cosines: Formula, sines: Formula, *, inverse: bool) -> list[Formula]:
