@@ -17,7 +17,6 @@ from nchw2nhwc.fixed_inputs import with_values
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Dim
 from nchw2nhwc.ir.preprocessing import PREPROCESSING, Preprocessing
-from nchw2nhwc.ir.stored import Stored
 from nchw2nhwc.open_inputs import naming_inputs
 from nchw2nhwc.options import CPU, EVERY, FIXED_SIZES, ConvertOptions, Form, Route
 from nchw2nhwc.progress import Stages
@@ -119,32 +118,26 @@ def _lowered(graph: Graph, route: Route, device: str, stages: Stages, input_layo
         stages.passes.append((name, seconds, rewrites))
         stages.progress.step(f"{name}: {rewrites} rewrite(s), {seconds:.3f} s")
 
-    stored = dict[str, Stored]()
-    before, after = _passes_of(route, device, stored, dequantize=dequantize)
+    before, after = _passes_of(route, device, dequantize=dequantize)
     with stages.stage("passes"):
         run_passes(graph, before, told, watch=stages.show)
     with stages.stage("layout"):
         layout = solve_layout(graph, input_layouts=input_layouts, output_layouts=output_layouts, keep_layout=keep_layout)
-    stored.update(layout.stored)
-    layout = replace(layout, stored=stored)
     stages.show("layout", layout.graph, layout.stored)
     with stages.stage("target"):
         run_passes(layout.graph, after, told, watch=lambda name, changed: stages.show(name, changed, layout.stored))
     return layout
 
 
-def _passes_of(route: Route, device: str, stored: dict[str, Stored], *,
-               dequantize: bool = False) -> tuple[Sequence[Pass], Sequence[Pass]]:
-    """The passes before layout, and those after it; a TFLite file's depend on the device that it is for. `stored` is what layout says of
-    the values by the time that those after it run; they keep it up to date."""
+def _passes_of(route: Route, device: str, *, dequantize: bool = False) -> tuple[Sequence[Pass], Sequence[Pass]]:
+    """The passes before layout, and those after it; a TFLite file's depend on the device that it is for."""
     if route == "tflite":
         from nchw2nhwc.emit.tflite import native
-        from nchw2nhwc.emit.tflite.mirror import mirroring
         from nchw2nhwc.emit.tflite.passes import target_passes
         from nchw2nhwc.passes.pipeline import source_passes
 
         if device == CPU:
-            return source_passes(native, quantized=not dequantize), (mirroring(stored), *target_passes())
+            return source_passes(native, quantized=not dequantize), target_passes()
         from nchw2nhwc.targets.passes import moves_blocks, native_on, rules_before, stored_passes
 
         return (source_passes(native_on(device, native), rules_before(device), quantized=not dequantize),
@@ -158,7 +151,7 @@ def steps(route: Route, device: str = CPU) -> tuple[str, ...]:
     """The names of a conversion's steps, after each of which its `Stages` show the graph."""
     if route != "tflite":
         require_tensorflow()
-    before, after = _passes_of(route, device, {})
+    before, after = _passes_of(route, device)
     return ("read", *(each.name for each in before), "layout", *(each.name for each in after))
 
 

@@ -3,8 +3,8 @@
 It is JSON: `inputs` and `outputs` as in the report; `options`, those that say how to read the source (`input_shape`, `input_value`,
 `batch`, `nms`, `inputs`, `outputs`, `mean`, `scale`, `reverse_channels`, `input_dtype`) and what the result is for (`target`), as far as
 they were given; `float16`, true for a file whose weights are; `quantization`, the mode of a quantized file; `layouts`, a list of
-`[factors, order]`, or `[factors, order, mirrored]` (see `ir.stored.Stored`); and `tensors`, a list of `[tensor in the file, index into
-layouts, source's tensor]`, in the order of execution, the last part left out where both names are the same.
+`[factors, order]` (see `ir.stored.Stored`); and `tensors`, a list of `[tensor in the file, index into layouts, source's tensor]`, in the
+order of execution, the last part left out where both names are the same.
 """
 
 from __future__ import annotations
@@ -48,10 +48,10 @@ class Metadata:
 
 def to_json(interface: bytes, options: ConvertOptions, tensors: Mapping[str, Stored], *, float16: bool) -> bytes:
     """The metadata of a result whose inputs and outputs are described by `interface` (see `report.interface_json`)."""
-    numbers: dict[tuple[object, ...], int] = {}
+    numbers: dict[tuple[object, object], int] = {}
     listed = []
     for name, stored in tensors.items():
-        number = numbers.setdefault((stored.factors, stored.order, *([stored.mirrored] if stored.mirrored else [])), len(numbers))
+        number = numbers.setdefault((stored.factors, stored.order), len(numbers))
         listed.append([name, number] if name == stored.source else [name, number, stored.source])
     content = json.loads(interface)
     unset = ConvertOptions()
@@ -102,7 +102,7 @@ def parse(content: bytes, file: str) -> Metadata:
     """Metadata from its JSON. Raises SourceError."""
     try:
         found = json.loads(content)
-        layouts = [(_ints2(factors), *map(_ints, rest)) for factors, *rest in found["layouts"]]
+        layouts = [(_ints2(factors), _ints(order)) for factors, order in found["layouts"]]
         options = ConvertOptions(**{name: value for name, value in found["options"].items() if name in _READING})
         return Metadata(_declared(found["inputs"]), _declared(found["outputs"]), options, bool(found.get("float16", False)),
                         {str(name): Stored(str(rest[0]) if rest else str(name), *layouts[number])

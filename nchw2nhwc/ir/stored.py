@@ -16,7 +16,7 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class Stored:
-    """`stored = source.reshape(pieces).transpose(order).reshape(stored shape)`, of a source turned around along the axes `mirrored`.
+    """`stored = source.reshape(pieces).transpose(order).reshape(stored shape)`.
 
     `source` is the source's name of the tensor, "" for one that the source does not have. `factors` holds for every axis of it the sizes
     of its pieces, outermost first: none for an axis of size 1, `UNKNOWN` for a piece that is known only at run time. `order` counts the
@@ -26,7 +26,6 @@ class Stored:
     source: str
     factors: tuple[tuple[int, ...], ...]
     order: tuple[int, ...]
-    mirrored: tuple[int, ...] = ()
 
     @property
     def rank(self) -> int:
@@ -47,11 +46,11 @@ class Stored:
         """A stored array in the source's order of axes; `shape` is the source's. Raises ValueError where they do not fit."""
         pieces = self._pieces(shape)
         moved = array.reshape([pieces[k] for k in self.order])
-        return np.flip(moved.transpose(np.argsort(self.order)).reshape(tuple(shape)), self.mirrored)
+        return moved.transpose(np.argsort(self.order)).reshape(tuple(shape))
 
     def to_stored(self, array: Array, shape: Sequence[int]) -> Array:
         """An array in the source's order of axes as it is stored, in `shape`. Raises ValueError where they do not fit."""
-        return np.flip(array, self.mirrored).reshape(self._pieces(array.shape)).transpose(self.order).reshape(tuple(shape))
+        return array.reshape(self._pieces(array.shape)).transpose(self.order).reshape(tuple(shape))
 
     def _pieces(self, shape: Sequence[int]) -> list[int]:
         """The sizes of all pieces for a source tensor of this shape."""
