@@ -10,7 +10,6 @@ from lxml import etree
 
 from nchw2nhwc.debug.fixture import run_fixture
 from nchw2nhwc.debug.fixture.run import targets_here
-from nchw2nhwc.errors import TargetError
 from nchw2nhwc.parse.onnx.registry import MAPPINGS
 from nchw2nhwc.parse.openvino import mappings
 
@@ -21,19 +20,10 @@ HINT = "run python -m tests.fixtures.make for an op that is new, after adding a 
 LARGEST = 10_000_000
 """Bytes of all fixtures together."""
 
-REFUSED = {("DetectionOutput", "keras"), ("MulticlassNms", "keras"), ("Proposal", "keras"),
-           ("GenerateProposals", "keras"), ("ExperimentalDetectronGenerateProposalsSingleImage", "keras"),
-           ("ExperimentalDetectronDetectionOutput", "keras"), ("NonMaxSuppression", "keras")}
-"""Ops that a target cannot express in any form: Keras has no loop over boxes."""
-
 
 @pytest.mark.parametrize("target", targets_here())
 @pytest.mark.parametrize("case", CASES)
 def test_fixture(case: str, target: str) -> None:
-    if (case.partition("/")[0], target) in REFUSED:
-        with pytest.raises(TargetError, match="NonMaxSuppression"):
-            run_fixture(FOLDER / case, [target])
-        return
     for outcome in run_fixture(FOLDER / case, [target]):
         assert outcome.passed, outcome
 

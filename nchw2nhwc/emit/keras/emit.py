@@ -17,6 +17,7 @@ from nchw2nhwc.emit.keras import (  # noqa: F401  (importing these fills the tab
     lower_movement,
     lower_recurrent,
     lower_selection,
+    lower_suppression,
     lower_windowed,
 )
 from nchw2nhwc.emit.keras.emitter import Emitter

@@ -53,6 +53,8 @@ class Emitter:
         self._tensors: dict[int, KerasTensor] = {}
         self._weights: dict[int, KerasTensor] = {}
         self._index: KerasTensor | None = None
+        self.shared: dict[tuple[str, int], layers.Layer] = {}
+        """Layers that several nodes use, by what they do and their size."""
         self.inputs: list[KerasTensor] = [self._input(v) for v in graph.inputs]
 
     # ---- names and values ------------------------------------------------------------------------------------------

@@ -25,9 +25,6 @@ EXCEPTIONS = Exceptions(refused={
     "a functional model has no loops that a condition ends": (r"Loop (that ends early|without a limit)",),
     "a functional model has no loops of a number of iterations that data decides": (
         r"test_loop11( constants)?", r"test_range_\w+_delta_expanded( constants)?"),
-    "Keras has no loop over boxes": (
-        r"test_nonmaxsuppression_\w+( constants)?", r"(NonMaxSuppression|DetectionOutput|MulticlassNms|Proposal)-.*",
-        r"(GenerateProposals|ExperimentalDetectron(GenerateProposalsSingleImage|DetectionOutput)).*"),
     "TensorFlow shows no bits of truth values": ("test_bitcast_bool_to_uint8",),
     "Keras computes with no uint64": (r"test_bitshift_\w+_uint64",),
     "a functional model has no sizes, and no axes, that data decides": (
