@@ -128,7 +128,9 @@ Step = tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]
 
 def moves(wanted: tuple[int, ...], most: int) -> list[Step]:
     """The fewest Transposes of at most `most` axes that bring 0, 1, 2, ... into the order `wanted`: for each the blocks of neighbouring
-    places that it moves as one, and their order."""
+    places that it moves as one, and their order.
+
+    A shortest path through the orders that Transposes reach, breadth first: no other sequence is shorter."""
     start = tuple(range(len(wanted)))
     reached: dict[tuple[int, ...], tuple[tuple[int, ...], Step] | None] = {start: None}
     frontier = [start]
