@@ -68,7 +68,7 @@ def test_what_is_folded_and_what_is_not() -> None:
 
 def test_a_reversal_is_not_lost_where_no_weights_can_take_it() -> None:
     grouped = nchw2nhwc.convert(network(groups=3), reverse_channels=True)
-    assert operators(grouped) == {"STRIDED_SLICE": 1, "DEPTHWISE_CONV_2D": 1}
+    assert operators(grouped) == {"REVERSE_V2": 1, "DEPTHWISE_CONV_2D": 1}
     assert grouped.check().passed
 
 

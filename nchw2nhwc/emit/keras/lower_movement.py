@@ -16,6 +16,7 @@ from nchw2nhwc.ir import Dim, Node, Shape, Size, product
 from nchw2nhwc.ops import movement
 from nchw2nhwc.ops.movement import FIX_SIZES, shape_text
 from nchw2nhwc.ops.sizes import Sizes
+from nchw2nhwc.passes.rank import neighbours, steps_of
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -55,7 +56,7 @@ def transpose(e: Emitter, node: Node, op: movement.Transpose) -> None:
     if len(shape) <= _CONVERTED_AXES or sum(isinstance(s, Dim) for s in shape) > 1:
         e.set(node, _permuted(e, x, op.perm))
         return
-    steps = _steps(op.perm)
+    steps = steps_of(op.perm, _CONVERTED_AXES)
     e.wide |= len(steps) > 1
     steps = steps if e.narrow else [op.perm]
     for k, perm in enumerate(steps, 1):
@@ -66,7 +67,7 @@ def transpose(e: Emitter, node: Node, op: movement.Transpose) -> None:
 
 def _merged(e: Emitter, x: KerasTensor, shape: Shape, perm: Sequence[int], part: str) -> KerasTensor:
     """A transpose of the runs of axes that stay neighbours."""
-    runs = _runs(perm)
+    runs = neighbours(range(len(perm)), perm)
     if len(runs) == len(shape):
         return _permuted(e, x, perm, part)
     order = sorted(runs)
@@ -76,31 +77,10 @@ def _merged(e: Emitter, x: KerasTensor, shape: Shape, perm: Sequence[int], part:
     return reshape(e, y, tuple(merged[k] for k in places), tuple(shape[axis] for axis in perm), part)
 
 
-def _steps(perm: Sequence[int]) -> list[Sequence[int]]:
-    """Transposes of at most `_CONVERTED_AXES` runs that together are the one asked for: each brings two more axes to where they belong
-    and leaves the others in order, which makes six runs at the most (those in place, the two, and what is before, between and behind)."""
-    if len(_runs(perm)) <= _CONVERTED_AXES:
-        return [perm]
-    placed = next(k for k, axis in enumerate(perm) if axis != k) + 2
-    first = [*perm[:placed], *sorted(perm[placed:])]
-    return [first, *_steps([first.index(axis) for axis in perm])]
-
-
 def _permuted(e: Emitter, x: KerasTensor, perm: Sequence[int], part: str = "") -> KerasTensor:
     if tuple(perm[:1]) == (0,) and len(perm) > 1:
         return e.layer(layers.Permute(tuple(perm[1:]), name=e.name(part)), x)
     return e.op(ops.transpose, x, tuple(perm), part=part)
-
-
-def _runs(perm: Sequence[int]) -> list[list[int]]:
-    """Axes that follow each other both before and after, together, in their new order."""
-    runs: list[list[int]] = []
-    for axis in perm:
-        if runs and runs[-1][-1] == axis - 1:
-            runs[-1].append(axis)
-        else:
-            runs.append([axis])
-    return runs
 
 
 @lowering(movement.Expand, taking(ANY))

@@ -16,6 +16,7 @@ from nchw2nhwc.ir import Node, Shape, Size, Value, exact_div, product
 from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
 from nchw2nhwc.passes.match import require
+from nchw2nhwc.passes.rank import moved, neighbours
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 BLOCKS = RuleSet()
@@ -63,53 +64,31 @@ def _images(order: Order, sizes: Sequence[Size]) -> Iterator[_Blocks]:
             yield _Blocks(order[:i], inner_rows, order[j:k], inner_columns, order[n:])
 
 
-def _runs(before: Order, after: Order) -> list[list[int]]:
-    """The axes in their order after a move, those that stay side by side together."""
-    place = {axis: k for k, axis in enumerate(before)}
-    runs: list[list[int]] = []
-    for axis in after:
-        if runs and place[axis] == place[runs[-1][-1]] + 1:
-            runs[-1].append(axis)
-        else:
-            runs.append([axis])
-    return runs
-
-
-def _moved(rw: Rewriter, value: Value, before: Order, after: Order, sizes: Sequence[Size]) -> Value:
-    """A value whose axes are in one order, in another, with whatever shape: by one Transpose of as few axes as that takes, if any."""
-    runs = _runs(before, after)
-    if len(runs) < 2:
-        return value
-    stored = sorted(runs, key=lambda run: before.index(run[0]))
-    moved = rw.add(Reshape(tuple(product(sizes[k] for k in run) for run in stored)), value)
-    return rw.add(Transpose(tuple(stored.index(run) for run in runs)), moved)
-
-
 @BLOCKS.on(Transpose)
 def out_of_blocks(rw: Rewriter, node: Node, op: Transpose) -> Value:
     """A Transpose of more axes than delegates take that has few of them once the blocks of an image have been taken apart."""
     x, before, after = _many_axes(node, op)
-    image = min(_images(before, x.shape), key=lambda image: len(_runs(image.deep, after)), default=None)
-    if image is None or len(_runs(image.deep, after)) > DELEGATE_RANK:
+    image = min(_images(before, x.shape), key=lambda image: len(neighbours(image.deep, after)), default=None)
+    if image is None or len(neighbours(image.deep, after)) > DELEGATE_RANK:
         raise Mismatch("blocks of an image do not help {!r}", node)
     view = x.producer
     like = view.input(0).shape if view is not None and isinstance(view.op, Reshape) else x.shape
     deep = rw.add(SpaceToDepth(image.block(x.shape), channels_last=True), rw.add(Reshape(image.shape(x.shape, like)), x))
-    return rw.add(Reshape(node.output.shape), _moved(rw, deep, image.deep, after, x.shape))
+    return rw.add(Reshape(node.output.shape), moved(rw, deep, image.deep, after, x.shape))
 
 
 @BLOCKS.on(Transpose)
 def into_blocks(rw: Rewriter, node: Node, op: Transpose) -> Value:
     """A Transpose of more axes than delegates take that has few of them if the blocks of an image are put together behind it."""
     x, before, after = _many_axes(node, op)
-    image = min(_images(after, x.shape), key=lambda image: len(_runs(before, image.deep)), default=None)
-    if image is None or len(_runs(before, image.deep)) > DELEGATE_RANK:
+    image = min(_images(after, x.shape), key=lambda image: len(neighbours(before, image.deep)), default=None)
+    if image is None or len(neighbours(before, image.deep)) > DELEGATE_RANK:
         raise Mismatch("blocks of an image do not help {!r}", node)
     like = next((user.output.shape for user in node.output.users if isinstance(user.op, Reshape)), node.output.shape)
     block, (batch, height, width, channels) = image.block(x.shape), image.shape(x.shape, like)
     small = [exact_div(size, block) for size in (height, width)]
     deep = rw.add(Reshape((batch, *(size for size in small if size is not None), channels * block * block)),
-                  _moved(rw, x, before, image.deep, x.shape))
+                  moved(rw, x, before, image.deep, x.shape))
     return rw.add(Reshape(node.output.shape), rw.add(DepthToSpace(block, channels_last=True), deep))
 
 
@@ -129,5 +108,5 @@ def side_by_side(rw: Rewriter, node: Node, op: Transpose) -> Value:
     """A Transpose of more axes than delegates take: those that stay side by side are merged, and those of one element go."""
     x = node.input(0)
     after = tuple(axis for axis in op.perm if x.shape[axis] != 1)
-    require(x.rank > DELEGATE_RANK >= len(_runs(tuple(sorted(after)), after)), "{!r} has few enough axes, or too many that move", node)
-    return rw.add(Reshape(node.output.shape), _moved(rw, x, tuple(sorted(after)), after, x.shape))
+    require(x.rank > DELEGATE_RANK >= len(neighbours(tuple(sorted(after)), after)), "{!r} has few enough axes, or too many that move", node)
+    return rw.add(Reshape(node.output.shape), moved(rw, x, tuple(sorted(after)), after, x.shape))

@@ -9,10 +9,10 @@ from nchw2nhwc.emit.tflite.model import DELEGATE_RANK
 from nchw2nhwc.ir import Node, Value, product
 from nchw2nhwc.ops.base import Op, remap_axes
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
-from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Split
+from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Split, Transpose
 from nchw2nhwc.ops.reduce import LogSoftmax, Reduce, Softmax
 from nchw2nhwc.passes.match import require
-from nchw2nhwc.passes.rank import merge_batches, runs_of
+from nchw2nhwc.passes.rank import merge_batches, moved, runs_of, steps_of
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 RANK = RuleSet()
@@ -20,6 +20,10 @@ RANK = RuleSet()
 _LIMITS: tuple[tuple[type[Op], int], ...] = (
     (Pad, KERNELS["PAD"].rank), (Concat, KERNELS["CONCATENATION"].rank), (Reduce, KERNELS["MEAN"].rank), (Softmax, KERNELS["SOFTMAX"].rank),
     (LogSoftmax, KERNELS["LOG_SOFTMAX"].rank), (Split, KERNELS["SPLIT"].rank))
+
+
+_MOVED_AT_ONCE = 6
+"""Axes of a TRANSPOSE that is one of several."""
 
 
 def _reshaped(rw: Rewriter, value: Value, runs: Sequence[Sequence[int]]) -> Value:
@@ -50,6 +54,20 @@ def merge_rows(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     require(x.rank > KERNELS["FULLY_CONNECTED"].rank, "{!r} has few enough axes", node)
     rows = rw.add(Reshape((product(x.shape[:-1]), x.shape[-1])), x)
     return rw.add(Reshape(node.output.shape), rw.add(op, rows, *node.inputs[1:]))
+
+
+@RANK.on(Transpose)
+def in_steps(rw: Rewriter, node: Node, op: Transpose) -> Value:
+    """Of more axes than RESHAPE and TRANSPOSE take: those that stay side by side are merged, in several moves where that is not enough."""
+    x = node.input(0)
+    require(x.rank > KERNELS["TRANSPOSE"].rank, "{!r} has few enough axes", node)
+    after = [axis for axis in op.perm if x.shape[axis] != 1]
+    order = sorted(after)
+    value = x
+    for step in steps_of([order.index(axis) for axis in after], _MOVED_AT_ONCE):
+        following = [order[k] for k in step]
+        value, order = moved(rw, value, order, following, x.shape), following
+    return rw.add(Reshape(node.output.shape), value)
 
 
 RANK.on(MatMul)(merge_batches(DELEGATE_RANK))

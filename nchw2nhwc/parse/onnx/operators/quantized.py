@@ -179,6 +179,8 @@ def _largest_sum(b: LayerBuilder, w: Value, zero: Value | None, axes: Ints) -> i
     if w.const is None or (zero is not None and zero.const is None):
         count = static(product(tuple(w.shape[a] for a in axes)), "the number of products that are added up")
         return count * _largest(w, zero)
+    if w.type.dtype.kind not in "iu":
+        raise b.damaged(f"weights {w.type} are not whole numbers")
     difference = w.const.astype(np.float64) - (0 if zero is None else np.asarray(zero.const, np.float64))
     return int(np.abs(difference).sum(axes).max(initial=0))
 

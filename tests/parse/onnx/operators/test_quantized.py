@@ -93,6 +93,13 @@ def test_matmul_integer_is_exact(inner: int, constant: bool) -> None:
     _exactly(source, {"x": extreme} if constant else {"x": extreme, "b": np.full_like(right, 255)})
 
 
+def test_weights_of_conv_integer_that_are_no_integers() -> None:
+    weights = np.full((1, 1, 2, 2), np.inf, np.float32)
+    source = model([node("ConvInteger", "x w")], [tensor("x", (1, 1, 4, 4), np.uint8)], ("y",), {"w": weights})
+    with pytest.raises(SourceError, match="are not whole numbers"):
+        read(source)
+
+
 @pytest.mark.parametrize(("groups", "zeros"), [(1, "z t"), (2, "z"), (1, "")])
 def test_conv_integer_is_exact(groups: int, zeros: str) -> None:
     constants = {"w": _bytes(4, 40 // groups, 3, 3), "z": np.array(100, np.uint8), "t": np.array([1, 200, 3, 255], np.uint8)[:1]}
