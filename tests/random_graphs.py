@@ -285,8 +285,9 @@ def check(drawn: Drawn) -> Counter[str]:
     wanted = [list(run(graph, feeds).values()) for feeds in drawn.feeds]
     stored = convert(drawn)
     content = emit(stored.graph).tobytes()
+    types = {v.name: v.type.dtype for v in stored.graph.inputs}  # those of the source but for floating point and narrow integers
     for feeds, expected in zip(drawn.feeds, wanted):
-        inputs = {name: np.array(x.transpose(stored.inputs[name]), order="C") for name, x in feeds.items()}
+        inputs = {name: np.array(x.transpose(stored.inputs[name]), types[name], order="C") for name, x in feeds.items()}
         there = [x.transpose(stored.outputs[name]) for name, x in zip(stored.graph.output_names, expected)]
         compare("passes and layout", there, run(stored.graph, inputs).values())
         for resolver in RESOLVERS:

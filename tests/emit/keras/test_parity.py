@@ -21,6 +21,7 @@ from nchw2nhwc.ops.indexing import TopK
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.norm import MVN, BatchNorm
 from nchw2nhwc.ops.recurrent import Recurrent
+from nchw2nhwc.ops.reduce import ReduceLogSum
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.rules import Contraction, Elementwise
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
@@ -116,6 +117,8 @@ def test_whole_pipeline(cls: type[Op]) -> None:
         strange = any(x.dtype.name not in ANY for x in arrays) or getattr(op, "activation", Activation.NONE) is not Activation.NONE
         if strange or (cls is Pow and arrays[0].dtype.kind == "i") or (isinstance(op, Loop) and op.steps is None):
             return  # no parser makes fused activations, and Keras has no other element types, powers of integers, or loops
+        if isinstance(op, ReduceLogSum) and arrays[0].dtype.kind in "iu" and np.min(arrays[0].sum(op.axes)) < 1:
+            return  # which integer the logarithm of a sum below 1 becomes is not defined
         with np.errstate(all="ignore"):
             wanted = [np.asarray(y) for y in op.run(*arrays)]
         check_converted(graph, inputs, wanted)
