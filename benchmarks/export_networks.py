@@ -1,7 +1,7 @@
 """Exports networks of PyTorch libraries to ONNX, with drawn weights: python export_networks.py DIR [--only NAME...] [--group GROUP...]
 
 Runs in an environment of its own: `pip install torch torchvision timm transformers ultralytics segmentation-models-pytorch onnx
-onnxscript`. None of these networks was looked at while the converter was written, unlike the zoo's. A network that its library or PyTorch's
+onnxscript`. The converter was not written with these networks, unlike with the zoo's. A network that its library or PyTorch's
 exporter cannot make is reported and left out. Existing files are kept. Exit status: 0 when there is a file for every network, else 1.
 """
 
