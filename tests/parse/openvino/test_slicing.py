@@ -46,7 +46,9 @@ CASES = [
     case("StridedSlice new axes", lambda x: strided(x, [0, 0, 1], [0, 1, 3], None, new=[1, 0, 0]), ops="Slice Reshape"),
     case("StridedSlice shrink", lambda x: strided(x, [0, -1, 0, -2], [1, 0, 4, 0], shrink=[1, 1, 0, 1]), ops="Slice Reshape"),
     case("StridedSlice ellipsis", lambda x: strided(x, [1, 0, 2], [2, 0, 4], ellipsis=[0, 1, 0]), ops="Slice"),
-    case("StridedSlice ellipsis of nothing", lambda x: strided(x, [0, 1, 0, 0, 1], [2, 3, 4, 0, 3], ellipsis=[0, 0, 0, 1, 0]), ops="Slice"),
+    # The CPU plugin reads the step of the last axis from elsewhere now and then, where an ellipsis stands for no axis.
+    case("StridedSlice ellipsis of nothing", lambda x: strided(x, [0, 1, 0, 0, 1], [2, 3, 4, 0, 3], ellipsis=[0, 0, 0, 1, 0]), ops="Slice",
+         oracle="reference"),
     case("StridedSlice ellipsis, new axis, shrink", lambda x: strided(x, [0, 0, 0, 1], [0, 0, 0, 2], new=[0, 0, 1, 0],
                                                                       shrink=[1, 0, 0, 1], ellipsis=[0, 1, 0, 0]),
          ops="Slice Reshape"),
