@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-import numpy as np
-
 from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Graph, Node, Value
 from nchw2nhwc.ir.types import Array
@@ -76,12 +74,6 @@ def close(number: float, wanted: float) -> bool:
     return abs(number - wanted) <= TOLERANCE * abs(wanted)
 
 
-def require_number(value: Value, wanted: float) -> None:
-    """Raises Mismatch unless `value` is a constant of (nearly) this number everywhere."""
-    number = scalar(value)
-    require(close(number, wanted), "{!r} is {:.9g}, not {:.9g}", value, number, wanted)
-
-
 def constant_operand(node: Node) -> tuple[Value, Value]:
     """`(other operand, constant operand)` of a node with two operands, just one of which is constant."""
     a, b = node.input(0), node.input(1)
@@ -146,10 +138,3 @@ class Pattern:
             for value in node.outputs:
                 outside = [user for user in value.users if user not in self._covered and user is not self._root]
                 require(not outside and not self._graph.is_output(value), "{!r} has other readers", value)
-
-
-def same_content(a: Value, b: Value) -> bool:
-    """Whether two values are one, or constants of equal content."""
-    if a is b:
-        return True
-    return a.const is not None and b.const is not None and a.type == b.type and bool(np.array_equal(a.const, b.const))

@@ -19,7 +19,7 @@ from nchw2nhwc.ops.reduce import LogSoftmax, Reduce, Softmax
 from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.match import array, require, static_shape
-from nchw2nhwc.passes.rank import merge_batches
+from nchw2nhwc.passes.rank import merge_batches, neighbours
 from nchw2nhwc.passes.rewrite import Rewriter, Rule, RuleSet
 
 _ELEMENTWISE = tuple(cls for cls in REGISTRY.values() if isinstance(getattr(cls, "rule", None), Elementwise))
@@ -103,14 +103,7 @@ def transposes(most: int) -> Rule:
         _needs(node, most)
         x = node.input(0)
         order = [axis for axis in op.perm if x.shape[axis] != 1]
-        kept = sorted(order)
-        following = dict(pairwise(kept))
-        runs: list[Group] = []
-        for axis in order:
-            if runs and following.get(runs[-1][-1]) == axis:
-                runs[-1].append(axis)
-            else:
-                runs.append([axis])
+        runs = neighbours(sorted(order), order)
         before = sorted(runs)
         require(len(runs) <= _MOST_RUNS, "{!r} moves too many axes", node)
         sizes = _merged(x.shape, before)

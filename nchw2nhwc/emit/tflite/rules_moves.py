@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 from nchw2nhwc.emit.tflite.model import DELEGATE_RANK
 from nchw2nhwc.emit.tflite.rules_views import seen
@@ -13,6 +12,7 @@ from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.passes.identities import implicit_broadcast
 from nchw2nhwc.passes.match import op_of, producer, require
+from nchw2nhwc.passes.rank import neighbours
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 MOVES = RuleSet()
@@ -74,13 +74,7 @@ def _runs(move: Node) -> tuple[list[Size], list[int]]:
     """What a Transpose moves: the sizes of the runs of axes that stay side by side, in their order before it, and their order behind it."""
     shape = move.input(0).shape
     order = [axis for axis in op_of(move, Transpose).perm if shape[axis] != 1]
-    following = dict(pairwise(sorted(order)))
-    runs: list[list[int]] = []
-    for axis in order:
-        if runs and following.get(runs[-1][-1]) == axis:
-            runs[-1].append(axis)
-        else:
-            runs.append([axis])
+    runs = neighbours(sorted(order), order)
     before = sorted(runs)
     return [product(shape[k] for k in run) for run in before], [before.index(run) for run in runs]
 
