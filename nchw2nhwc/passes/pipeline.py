@@ -24,7 +24,7 @@ from nchw2nhwc.passes.parallel import PARALLEL
 from nchw2nhwc.passes.parts import PARTS
 from nchw2nhwc.passes.promote import PROMOTE_FLOATS
 from nchw2nhwc.passes.quantization import QUANTIZATION, REMARK
-from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, NORMS, STACKS
+from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, LENGTHS, NORMS, STACKS
 from nchw2nhwc.passes.reversed_channels import REVERSED_CHANNELS
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.passes.routing import ROUTE_CHANNELS
@@ -40,7 +40,7 @@ INFERENCE = rule_pass("inference", TRAINING_ONLY)
 SIMPLIFY = rule_pass("simplify", FOLDING, CONTROL, IDENTITIES, WHOLES, CANONICAL, STACKS, MOVEMENT, PARTS, INDEXING)
 """Constants are folded, what changes nothing goes, and what recognition looks for is spelled in one way."""
 
-RECOGNISE = rule_pass("recognise", BLOCKS, ACTIVATIONS, NORMS, CELLS, LAST_STEP)
+RECOGNISE = rule_pass("recognise", BLOCKS, ACTIVATIONS, NORMS, LENGTHS, CELLS, LAST_STEP)
 """Ops that the source spells out in several nodes are found again."""
 
 FOLD_AFFINE = rule_pass("fold_affine", LINEAR, PARALLEL, AFFINE)

@@ -126,12 +126,13 @@ def _gate_op(pattern: Pattern, product: Product, x: Value, gate: Value) -> Op:
         require(softplus.input(0) is x and close(number, 1), "{!r} is no Mish of {!r}", gate, x)
         return Mish()
     base, a, b = linear(pattern, gate, _from(Erf, Tanh))
-    require(close(a * number, 0.5) and close(b * number, 0.5), "{!r} is not (1 + ...) / 2", gate)
+    sign = -1.0 if a * number < 0 else 1.0  # both are odd: TensorFlow has 1 - erf(-x / sqrt(2))
+    require(close(sign * a * number, 0.5) and close(b * number, 0.5), "{!r} is not (1 + ...) / 2", gate)
+    found = polynomial(pattern, pattern.producer(base, Erf, Tanh).input(0), x)
+    found = {power: sign * c for power, c in found.items()}
     if _made_by(base, Erf):
-        found = polynomial(pattern, pattern.producer(base, Erf).input(0), x)
         require(is_polynomial(found, {1: sqrt(0.5)}), "erf is taken of {}", found)
         return Gelu()
-    found = polynomial(pattern, pattern.producer(base, Tanh).input(0), x)
     require(is_polynomial(found, _GELU_TANH), "tanh is taken of {}", found)
     return Gelu(approximate=True)
 

@@ -164,6 +164,18 @@ def _linear_step(node: Node) -> tuple[Value, float, float] | None:
     return None
 
 
+def plus_number(pattern: Pattern, value: Value) -> tuple[Value, float]:
+    """`(v, c)` with `value = v + c`; c is 0 where nothing is added."""
+    node = value.producer
+    if node is None or not isinstance(node.op, Add) or node.op.activation is not Activation.NONE:
+        return value, 0.0
+    for v, c in ((node.input(0), node.input(1)), (node.input(1), node.input(0))):
+        if c.is_const:
+            pattern.cover(node)
+            return v, scalar(c)
+    return value, 0.0
+
+
 def is_polynomial(found: Polynomial, wanted: Polynomial) -> bool:
     """Whether two polynomials have the same coefficients, but for rounding."""
     return found.keys() == wanted.keys() and all(close(found[k], wanted[k]) for k in wanted)

@@ -1,24 +1,24 @@
-"""Normalisations that are spelled out in the source."""
+"""Normalisations by mean and variance that are spelled out in the source."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import permutations
 
 import numpy as np
 
 from nchw2nhwc.ir.dim import Shape, product
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
-from nchw2nhwc.ops.activation_functions import Clip, Relu
-from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.binary import Add, Arithmetic, Div, Mul, SquaredDifference, Sub
-from nchw2nhwc.ops.elementwise import Rsqrt, Sqrt
+from nchw2nhwc.ops.elementwise import Neg, Rsqrt, Sqrt
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.movement import Reshape
-from nchw2nhwc.ops.norm import MVN, NormalizeL2
-from nchw2nhwc.ops.reduce import ReduceL2, ReduceMean, ReduceSum, ReduceSumSquare
-from nchw2nhwc.passes.match import Pattern, op_of, other_operand, require, require_float, require_same_type, scalar
-from nchw2nhwc.passes.recognise.algebra import array_product, product_of
+from nchw2nhwc.ops.norm import MVN
+from nchw2nhwc.ops.reduce import ReduceMean
+from nchw2nhwc.passes.match import Pattern, op_of, require, require_float, require_same_type
+from nchw2nhwc.passes.recognise.algebra import array_product, plus_number, product_of
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 NORMS = RuleSet()
@@ -42,18 +42,6 @@ def _mean_of(pattern: Pattern, value: Value) -> tuple[Value, tuple[int, ...]]:
     op = op_of(node, ReduceMean)
     require(op.keepdims and bool(op.axes), "{!r} drops the axes", node)
     return node.input(0), op.axes
-
-
-def _plus_number(pattern: Pattern, value: Value) -> tuple[Value, float]:
-    """`(v, c)` with `value = v + c`; c is 0 where nothing is added."""
-    node = value.producer
-    if node is None or not isinstance(node.op, Add) or node.op.activation is not Activation.NONE:
-        return value, 0.0
-    for v, c in ((node.input(0), node.input(1)), (node.input(1), node.input(0))):
-        if c.is_const:
-            pattern.cover(node)
-            return v, scalar(c)
-    return value, 0.0
 
 
 def _restored(pattern: Pattern, value: Value) -> Value:
@@ -112,9 +100,9 @@ def _variance(pattern: Pattern, value: Value, epsilon: float, inside_sqrt: bool)
 
 def _root(pattern: Pattern, value: Value) -> _Deviation:
     """A value as the deviation that is divided by."""
-    before, epsilon = _plus_number(pattern, value)
+    before, epsilon = plus_number(pattern, value)
     node = pattern.producer(before, Sqrt)
-    variance, inside = _plus_number(pattern, node.input(0))
+    variance, inside = plus_number(pattern, node.input(0))
     require(not (epsilon and inside), "there are two epsilons")
     return _variance(pattern, variance, epsilon or inside, not epsilon)
 
@@ -158,7 +146,7 @@ def mean_variance(rw: Rewriter, node: Node, op: Div | Mul) -> Value:
 
 
 def _reciprocal_root(pattern: Pattern, value: Value) -> _Deviation:
-    variance, epsilon = _plus_number(pattern, pattern.producer(value, Rsqrt).input(0))
+    variance, epsilon = plus_number(pattern, pattern.producer(value, Rsqrt).input(0))
     return _variance(pattern, variance, epsilon, True)
 
 
@@ -178,29 +166,71 @@ def _times(a: Doubles | None, b: Doubles | None) -> Doubles | None:
     return np.multiply(a, b)
 
 
-@NORMS.on(Add)
-def batch_norm_form(rw: Rewriter, node: Node, op: Add) -> Value:
-    """x * r + (beta - mean * r) with r = gamma / sqrt(variance + epsilon), as Keras spells layer norm; gamma and beta as they come."""
-    require(op.activation is Activation.NONE, "{!r} has an activation", node)
-    for scaled, rest in ((node.input(0), node.input(1)), (node.input(1), node.input(0))):
-        pattern = Pattern(rw.graph, node)
-        if rest.producer is None or not isinstance(rest.producer.op, Sub):
+@NORMS.on(Add, Sub)
+def batch_norm_form(rw: Rewriter, node: Node, op: Add | Sub) -> Value:
+    """x * r - mean * r, and + beta, in any order, with r = gamma / sqrt(variance + epsilon), as Keras spells layer norm."""
+    pattern = Pattern(rw.graph, node)
+    terms = _terms(pattern, node)
+    reasons = ["there are not two products with a common factor"]
+    for (k, scaled), (j, shift) in permutations(enumerate(terms), 2):
+        rest = [term for i, term in enumerate(terms) if i not in (k, j)]
+        attempt = Pattern(rw.graph, node)
+        _terms(attempt, node)
+        try:
+            deviation, gamma = _normalised(attempt, scaled, shift)
+            require(not rest or rest[0][0] > 0, "beta is subtracted")
+            require_same_type(deviation.x, node)
+            require_float(deviation.x)
+            attempt.require_closed()
+        except Mismatch as mismatch:
+            reasons.append(str(mismatch))
             continue
-        shift, first = pattern.producer(rest, Sub), pattern.producer(scaled, Mul)
-        product = pattern.producer(shift.input(1), Mul)
-        r = next((v for v in product.inputs if v is not None and v in first.inputs), None)
-        if r is None:
-            raise Mismatch("the two terms of {!r} share no factor", node)
-        x, mean = other_operand(first, r), other_operand(product, r)
-        deviation, gamma = _gamma_root(pattern, r)
-        require(deviation.x is x and deviation.mean is mean, "{!r} is no normalisation of {!r}", node, x)
-        require_same_type(x, node)
-        require_float(x)
-        pattern.require_closed()
-        result = rw.add(deviation.op, x)
+        result = rw.add(deviation.op, deviation.x)
         result = result if gamma is None else rw.add(Mul(), result, gamma)
-        return rw.add(Add(), result, shift.input(0))
-    raise Mismatch("{!r} is not x * r + (beta - mean * r)", node)
+        return rw.add(Add(), result, rest[0][1]) if rest else result
+    raise Mismatch("{}", "; ".join(reasons))
+
+
+_Term = tuple[float, Value]
+"""A sign and what is added with it."""
+
+
+def _terms(pattern: Pattern, node: Node) -> list[_Term]:
+    """What is added up by a node, and by the one of its operands that adds or subtracts, too."""
+    signs = (1.0, 1.0 if isinstance(node.op, Add) else -1.0)
+    found: list[_Term] = []
+    for sign, operand in zip(signs, (node.input(0), node.input(1))):
+        inner = operand.producer
+        if inner is None or not isinstance(inner.op, (Add, Sub)) or len(operand.uses) > 1 or inner.op.activation is not Activation.NONE:
+            found.append((sign, operand))
+            continue
+        pattern.cover(inner)
+        found += [(sign, inner.input(0)), (sign if isinstance(inner.op, Add) else -sign, inner.input(1))]
+    require(op_of(node, Arithmetic).activation is Activation.NONE, "{!r} has an activation", node)
+    require(len(found) <= 3, "{!r} has too many terms", node)
+    return found
+
+
+def _normalised(pattern: Pattern, scaled: _Term, shift: _Term) -> tuple[_Deviation, Value | None]:
+    """The deviation and gamma with `x * r` and `-mean * r` for the two terms."""
+    first, second = _two_factors(pattern, scaled, 1), _two_factors(pattern, shift, -1)
+    shared = [value for value in first if value in second]
+    require(len(shared) == 1, "the two terms do not share one factor")
+    r = shared[0]
+    (x,), (mean,) = [v for v in first if v is not r], [v for v in second if v is not r]
+    deviation, gamma = _gamma_root(pattern, r)
+    require(deviation.x is x and deviation.mean is mean, "{!r} is not the mean of {!r}", mean, x)
+    return deviation, gamma
+
+
+def _two_factors(pattern: Pattern, term: _Term, number: int) -> list[Value]:
+    """The two values of which a term is the product, times the given number."""
+    sign, value = term
+    factors = product_of(pattern, pattern.producer(value, Mul, Neg))
+    require(len(factors.values) == 2 and not factors.arrays, "{!r} is no product of two values", value)
+    require(sign * factors.number == number, "{!r} is scaled", value)
+    require(factors.values[0] is not factors.values[1], "{!r} is a square", value)
+    return factors.values
 
 
 def _gamma_root(pattern: Pattern, value: Value) -> tuple[_Deviation, Value | None]:
@@ -236,74 +266,3 @@ def _unmerged(shape: Shape, merged: Shape, axes: tuple[int, ...]) -> tuple[int, 
         found.update(k for k in range(ends.index(start), ends.index(stop)) if shape[k] != 1)
     require(bool(found), "nothing is normalised")
     return tuple(sorted(found))
-
-
-# ---- L2 --------------------------------------------------------------------------------------------------------------
-def _at_least(pattern: Pattern, value: Value) -> tuple[Value, float | None]:
-    """`(v, c)` with `value = max(v, c)`; None where there is no lower bound."""
-    node = value.producer
-    if node is None or not isinstance(node.op, Clip) or node.op.max is not None or node.op.min is None:
-        return value, None
-    pattern.cover(node)
-    return node.input(0), node.op.min
-
-
-def _sum_of_squares(pattern: Pattern, value: Value) -> tuple[Value, tuple[int, ...]]:
-    """`(x, axes)` with `value` the sum of x^2 over the axes, which stay as size 1."""
-    node = pattern.producer(value, ReduceSum, ReduceSumSquare)
-    op: Op = node.op
-    assert isinstance(op, (ReduceSum, ReduceSumSquare))
-    require(op.keepdims and bool(op.axes), "{!r} drops the axes", node)
-    if isinstance(op, ReduceSumSquare):
-        return node.input(0), op.axes
-    square = pattern.producer(node.input(0), Mul)
-    require(square.input(0) is square.input(1), "{!r} is no square", square)
-    return square.input(0), op.axes
-
-
-def _length(pattern: Pattern, value: Value) -> tuple[Value, NormalizeL2]:
-    """`(x, op)`: what x is divided by when it is brought to length 1."""
-    bounded, least = _at_least(pattern, value)
-    node = pattern.producer(bounded, ReduceL2, Sqrt)
-    require(least is None or least >= 0, "the least length is negative")
-    if isinstance(node.op, ReduceL2):
-        require(node.op.keepdims and bool(node.op.axes), "{!r} drops the axes", node)
-        return node.input(0), NormalizeL2(node.op.axes, 0.0 if least is None else least * least, "add" if least is None else "max")
-    if least is not None:
-        x, axes = _sum_of_squares(pattern, node.input(0))
-        return x, NormalizeL2(axes, least * least, "max")
-    return _squared_length(pattern, node.input(0))
-
-
-def _squared_length(pattern: Pattern, value: Value) -> tuple[Value, NormalizeL2]:
-    bounded, least = _at_least(pattern, value)
-    if least is not None:
-        require(least >= 0, "the least length is negative")
-        x, axes = _sum_of_squares(pattern, bounded)
-        return x, NormalizeL2(axes, least, "max")
-    total, epsilon = _plus_number(pattern, value)
-    require(epsilon >= 0, "epsilon is negative")
-    x, axes = _sum_of_squares(pattern, total)
-    return x, NormalizeL2(axes, epsilon, "add")
-
-
-@NORMS.on(Div, Mul)
-def unit_length(rw: Rewriter, node: Node, op: Div | Mul) -> Value:
-    """x / sqrt(sum of x^2 + epsilon), and with a least length instead of epsilon."""
-    require(op.activation is Activation.NONE, "{!r} has an activation", node)
-    order = ((0, 1),) if isinstance(op, Div) else ((0, 1), (1, 0))
-    for above, below in order:
-        pattern = Pattern(rw.graph, node)
-        try:
-            if isinstance(op, Div):
-                x, norm = _length(pattern, node.input(below))
-            else:
-                x, norm = _squared_length(pattern, pattern.producer(node.input(below), Rsqrt).input(0))
-        except Mismatch:
-            continue
-        if x is node.input(above):
-            require_same_type(x, node)
-            require_float(x)
-            pattern.require_closed()
-            return rw.add(norm, x)
-    raise Mismatch("{!r} does not divide a value by its length", node)

@@ -67,6 +67,8 @@ FOUND: list[tuple[str, Op, Build]] = [
     ("leaky relu", LeakyRelu(0.25), lambda net, x: net(Where(), net(Greater(), x, 0.0), x, net(Mul(), x, 0.25))),
     ("leaky relu", LeakyRelu(0.25), lambda net, x: net(Where(), net(LessEqual(), x, 0.0), net(Mul(), x, 0.25), x)),
     ("relu", Relu(), lambda net, x: net(Where(), net(Greater(), x, 0.0), x, 0.0)),
+    ("gelu", Gelu(), lambda net, x: net(Mul(), net(Mul(), 0.5, x), net(Sub(), 1.0, net(Erf(), net(Mul(), x, -0.70710677))))),
+    ("gelu", Gelu(True), lambda net, x: net(Mul(), net(Mul(), 0.5, x), net(Sub(), 1.0, net(Tanh(), net(Neg(), _gelu_inner(net, x)))))),
 ]
 SLOPE = np.array([0.1, 0.2, 0.3]).reshape(3, 1, 1)
 SLOPED: list[tuple[str, Build]] = [
@@ -140,6 +142,7 @@ WRONG: list[tuple[str, Build]] = [
     ("scaled swish", lambda net, x: net(Mul(), net(Mul(), x, 1.5), net(Sigmoid(), x))),
     ("sigmoid per channel", lambda net, x: net(Mul(), x, net(Sigmoid(), net(Mul(), x, SLOPE)))),
     ("gelu with 0.7", lambda net, x: net(Mul(), net(Mul(), 0.5, x), net(Add(), 1.0, net(Erf(), net(Mul(), x, 0.7))))),
+    ("gelu of -x", lambda net, x: net(Mul(), net(Mul(), 0.5, x), net(Add(), 1.0, net(Erf(), net(Mul(), x, -0.70710677))))),
     ("gelu with 2", lambda net, x: net(Mul(), net(Mul(), 0.5, x), net(Add(), 2.0, net(Erf(), net(Mul(), x, sqrt(0.5)))))),
     ("gelu of another", lambda net, x: net(Mul(), net(Mul(), 0.5, net(Abs(), x)), net(Add(), 1.0, net(Erf(), net(Mul(), x, sqrt(0.5)))))),
     ("tanh of x", lambda net, x: net(Mul(), net(Mul(), 0.5, x), net(Add(), 1.0, net(Tanh(), x)))),

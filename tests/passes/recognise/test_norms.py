@@ -18,13 +18,13 @@ from nchw2nhwc.ops.norm import MVN, NormalizeL2
 from nchw2nhwc.ops.reduce import ReduceL2, ReduceMean, ReduceSum, ReduceSumSquare
 from nchw2nhwc.passes.constants import MERGE_EQUAL
 from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES
-from nchw2nhwc.passes.recognise import NORMS
+from nchw2nhwc.passes.recognise import LENGTHS, NORMS
 from nchw2nhwc.passes.rewrite import rule_pass
 from tests.passes.nets import Net, check_pass, node_of, ops_of
 
 Build = Callable[[Net, Value], Value]
 SIMPLIFY = rule_pass("simplify", IDENTITIES, CANONICAL)
-RECOGNISE = rule_pass("recognise", NORMS)
+RECOGNISE = rule_pass("recognise", NORMS, LENGTHS)
 LAST = ReduceMean((2,), True)
 GAMMA, BETA = np.array([1.0, 2.0, 3.0, 4.0]), np.array([0.1, 0.2, 0.3, 0.4])
 
@@ -35,11 +35,29 @@ def _torch(net: Net, x: Value, mean: ReduceMean = LAST, power: float = 2.0, eps:
     return net(Div(), centred, net(Sqrt(), net(Add(), net(mean, net(Pow(), other, power)), eps)))
 
 
-def _keras(net: Net, x: Value, *, gamma: bool, mean: ReduceMean = LAST) -> Value:
-    mu = net(mean, x)
-    r = net(Rsqrt(), net(Add(), net(mean, net(SquaredDifference(), x, mu)), 1e-3))
+def _keras_terms(net: Net, x: Value, *, gamma: bool) -> tuple[Value, Value, Value]:
+    """The mean, gamma / sqrt(variance + epsilon), and x times that."""
+    mu = net(LAST, x)
+    r = net(Rsqrt(), net(Add(), net(LAST, net(SquaredDifference(), x, mu)), 1e-3))
     r = net(Mul(), r, GAMMA) if gamma else r
-    return net(Add(), net(Mul(), x, r), net(Sub(), BETA, net(Mul(), mu, r)))
+    return mu, r, net(Mul(), x, r)
+
+
+def _keras(net: Net, x: Value, *, gamma: bool) -> Value:
+    mu, r, scaled = _keras_terms(net, x, gamma=gamma)
+    return net(Add(), scaled, net(Sub(), BETA, net(Mul(), mu, r)))
+
+
+def _keras_3(net: Net, x: Value, *, beta: bool, number: float = -1.0) -> Value:
+    mu, r, scaled = _keras_terms(net, x, gamma=True)
+    shift = net(Mul(), net(Mul(), mu, number), r)
+    return net(Add(), scaled, net(Add(), shift, BETA) if beta else shift)
+
+
+def _keras_difference(net: Net, x: Value, *, swapped: bool = False) -> Value:
+    mu, r, scaled = _keras_terms(net, x, gamma=False)
+    shift = net(Mul(), mu, r)
+    return net(Sub(), shift, scaled) if swapped else net(Sub(), net(Add(), BETA, scaled), shift)
 
 
 def _outside(net: Net, x: Value) -> Value:
@@ -90,6 +108,9 @@ FOUND: list[tuple[str, list[str], Op, Build]] = [
     ("gamma first", ["MVN", "Mul"], MVN((2,), 1e-5), _gamma_first),
     ("keras", ["MVN", "Mul", "Add"], MVN((2,), 1e-3), lambda net, x: _keras(net, x, gamma=True)),
     ("keras without scale", ["MVN", "Add"], MVN((2,), 1e-3), lambda net, x: _keras(net, x, gamma=False)),
+    ("keras 3", ["MVN", "Mul", "Add"], MVN((2,), 1e-3), lambda net, x: _keras_3(net, x, beta=True)),
+    ("keras 3 without beta", ["MVN", "Mul"], MVN((2,), 1e-3), lambda net, x: _keras_3(net, x, beta=False)),
+    ("keras, a difference", ["MVN", "Add"], MVN((2,), 1e-3), _keras_difference),
     ("torch normalize", ["NormalizeL2"], NormalizeL2((2,), 1e-4, "max"), lambda net, x: net(
         Div(), x, net(Expand((2, 3, 4)), net(Maximum(), net(ReduceL2((2,), True), x), 1e-2)))),
     ("tf normalize", ["NormalizeL2"], NormalizeL2((2,), 1e-3, "max"), lambda net, x: net(
@@ -149,6 +170,9 @@ WRONG: list[tuple[str, Build]] = [
     ("square less squares", lambda net, x: _squares(net, x, lambda squares, mu: net(Sub(), net(Mul(), mu, mu), squares))),
     ("squares less mean", lambda net, x: _squares(net, x, lambda squares, mu: net(Sub(), squares, net(Mul(), mu, net(Exp(), mu))))),
     ("squares over another axis", lambda net, x: _squares(net, x, lambda squares, mu: net(Sub(), squares, net(Mul(), mu, mu)), 1)),
+    ("the mean added", lambda net, x: _keras_3(net, x, beta=True, number=1.0)),
+    ("a part of the mean", lambda net, x: _keras_3(net, x, beta=False, number=-0.5)),
+    ("mean less x", lambda net, x: _keras_difference(net, x, swapped=True)),
     ("cubed", lambda net, x: _torch(net, x, power=3.0)),
     ("negative epsilon", lambda net, x: _torch(net, x, eps=-1e-5)),
     ("no mean taken off", _uncentred),
