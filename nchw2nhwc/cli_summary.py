@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from nchw2nhwc.check import CheckResult, Rankings
+from nchw2nhwc.check import CheckResult
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.interface import layout_name, size_rules
 from nchw2nhwc.options.quantize import PLAIN
@@ -80,7 +80,7 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool, random_range
              *_quantized(report["quantized"]),
              *(("sizes" if not k else "", rule) for k, rule in enumerate(size_rules(converted.inputs))),
              ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
-    facts += [("", _ranked(kind, result.rankings)) for kind, result in converted.checks.items() if result.rankings is not None]
+    facts += [("", f"{kind} {result.rankings}") for kind, result in converted.checks.items() if result.rankings is not None]
     if any(not result.passed for result in converted.checks.values()) and random_inputs:
         facts.append(("", "Random inputs may mean nothing to a trained network; --check-inputs FILE.npz checks with real ones."))
     facts += [fact for mode, each in converted.accuracy.items() for fact in _quantization(mode, each)]
@@ -112,14 +112,6 @@ def _check(checks: Mapping[str, CheckResult]) -> str:
         noise = f", SQNR {result.least_sqnr:.1f} dB (or {result.min_sqnr:g} needed)" if result.min_sqnr is not None else ""
         parts.append(f"{kind} {'passed' if result.passed else 'FAILED'}, worst error {worst} ({result.tolerance:g} allowed){noise}")
     return "; ".join(parts)
-
-
-def _ranked(kind: str, rankings: Rankings) -> str:
-    """What was compared past rankings, and how far that is off from end to end."""
-    ends = ", ".join(f"{name} {error:.1e}" if math.isfinite(error) else f"{name} in shape or not finite"
-                     for name, error in rankings.end_to_end.items())
-    return (f"{kind} ranks nearly equal numbers in another order, so from end to end it is off by {ends}. What rankings read agrees, and "
-            f"behind them everything does for the same numbers.")
 
 
 def _quantized(found: QuantizedReport | None) -> list[tuple[str, str]]:

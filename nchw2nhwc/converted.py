@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from nchw2nhwc.check import CheckResult, Reference
     from nchw2nhwc.check.layers import LayerErrors
+    from nchw2nhwc.check.results import Result
     from nchw2nhwc.emit.keras import Network
     from nchw2nhwc.emit.tflite import FlatBuffer
     from nchw2nhwc.emit.tflite.integers import Integers
@@ -276,11 +277,19 @@ class Converted:
         loose = float16 or self.half or self.options.target in APPROXIMATED
         outcome = reference.compare(result, max(tolerance, TOLERANCE_FLOAT16) if loose else tolerance, self.min_sqnr)
         if not outcome.passed:
-            from nchw2nhwc.ranked_check import past_rankings
+            from nchw2nhwc.check.results import TfliteResult
 
-            outcome = past_rankings(self, reference, outcome, self.flatbuffer(float16))
+            outcome = self._past_rankings(outcome, reference, TfliteResult(result), self.inner_tensors)
         self.checks[_kind(float16)] = outcome
         return outcome
+
+    def _past_rankings(self, outcome: CheckResult, reference: Reference, result: Result, tensors: Mapping[str, Stored]) -> CheckResult:
+        """The outcome of a result that is off from end to end, compared past rankings of nearly equal numbers."""
+        from nchw2nhwc.check.ranked import Pair, past_rankings
+        from nchw2nhwc.conversion import read
+
+        pair = Pair(self.source, lambda: read(self.source, self.options), self.inputs, self.outputs, result, tensors)
+        return past_rankings(outcome, pair, [each.data for each in reference.runs])
 
     def measure(self, quantization: Quantization, mode: str, result: Path | bytes) -> Accuracy:
         """How far a quantized file is from what the source computes. Raises CheckError."""
@@ -288,12 +297,17 @@ class Converted:
             self.accuracy[mode] = quantization.accuracy(mode, result)
         return self.accuracy[mode]
 
-    def compare_keras(self, reference: Reference, model: KerasModel, tolerance: float) -> CheckResult:
+    def compare_keras(self, reference: Reference, network: Network, tolerance: float) -> CheckResult:
         """Compare a Keras model of this conversion with what the source computes; see `check`."""
-        from nchw2nhwc.check.keras import run_keras
+        from nchw2nhwc.check.results import KerasResult
+        from nchw2nhwc.metadata import tensors_of
 
-        actual = [run_keras(model, self.inputs, self.outputs, each.data) for each in reference.runs]
+        result = KerasResult(network.model)
+        actual = [result.run(self.inputs, self.outputs, each.data) for each in reference.runs]
         outcome = reference.judge(actual, max(tolerance, TOLERANCE_FLOAT16) if self.half else tolerance, self.min_sqnr)
+        if not outcome.passed:
+            stored = self._layout_of("trainable" if network.trainable else "keras").stored
+            outcome = self._past_rankings(outcome, reference, result, tensors_of(stored, network.tensors))
         self.checks["keras"], self._keras_outputs = outcome, actual[0]
         return outcome
 

@@ -26,7 +26,7 @@ def test_models(name: str) -> None:
         with pytest.raises(TargetError, match="a functional model has no loops"):
             converted.keras()
     else:
-        assert converted.compare_keras(converted.reference(), converted.keras(), 1e-4).passed
+        assert converted.compare_keras(converted.reference(), converted.keras_network(), 1e-4).passed
 
 
 @pytest.mark.parametrize(("name", "operator"), [("If around convolutions", "IF"), ("Loop of a known number", "WHILE"), ("Scan", "WHILE")])

@@ -99,7 +99,7 @@ def test_keras(name: str) -> None:
         with pytest.raises(TargetError, match=NO_KERAS[name]):
             converted.keras()
     else:
-        assert converted.compare_keras(converted.reference(), converted.keras(), 1e-4).passed
+        assert converted.compare_keras(converted.reference(), converted.keras_network(), 1e-4).passed
 
 
 def test_what_is_needed_of_a_size_is_said() -> None:

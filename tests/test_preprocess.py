@@ -96,8 +96,8 @@ def test_half_precision_sources_and_keras() -> None:
     pytest.importorskip("keras")
     converted = nchw2nhwc.convert(network(), **IMAGENET)
     reference = converted.reference()
-    assert converted.compare_keras(reference, converted.keras(), 1e-4).passed
-    assert converted.compare_keras(reference, converted.keras(trainable=True), 1e-4).passed
+    assert converted.compare_keras(reference, converted.keras_network(), 1e-4).passed
+    assert converted.compare_keras(reference, converted.keras_network(trainable=True), 1e-4).passed
     assert converted.keras().inputs[0].dtype == "uint8"
 
 

@@ -50,7 +50,7 @@ def test_networks(source: onnx.ModelProto, transposes: int) -> None:
     assert converted.check().passed
     assert len(converted.layout.transposes) == transposes
     if find_spec("tensorflow") is not None:
-        assert converted.compare_keras(converted.reference(), converted.keras(), 1e-4).passed
+        assert converted.compare_keras(converted.reference(), converted.keras_network(), 1e-4).passed
 
 
 @pytest.mark.parametrize("source", [text_reader((1, 3, 4, 12)), keyword_spotter((2, 3, 21))], ids=["LSTM", "GRU"])
@@ -62,7 +62,7 @@ def test_the_form_that_is_asked_for(source: onnx.ModelProto, rnn: str, loops: bo
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" not in converted.operator_counts()
     assert converted.check().passed
     if find_spec("tensorflow") is not None:
-        assert converted.compare_keras(converted.reference(), converted.keras(), 1e-4).passed
+        assert converted.compare_keras(converted.reference(), converted.keras_network(), 1e-4).passed
 
 
 def test_steps_that_are_not_known_are_not_unrolled() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.check.compare import compare, worst_of
+from nchw2nhwc.check.compare import Rankings, TensorError, compare, worst_of
 from nchw2nhwc.check.inputs import random_inputs, sample_sizes, validate_inputs
 from nchw2nhwc.check.litert import run_litert
 from nchw2nhwc.errors import CheckError
@@ -36,14 +36,6 @@ class MissingRuntimeError(CheckError):
 
 
 @dataclass(frozen=True)
-class Rankings:
-    """Errors of the source's tensors that rankings read, by name; and, of the outputs behind rankings, the errors from end to end."""
-
-    tensors: Mapping[str, float]
-    end_to_end: Mapping[str, float]
-
-
-@dataclass(frozen=True)
 class CheckResult:
     """The error of every output (see `relative_error`) and the tolerance it is held against.
 
@@ -63,13 +55,18 @@ class CheckResult:
     @property
     def max_rel_error(self) -> float:
         """The largest error, of what rankings read too; 0 for a model without outputs."""
-        read = self.rankings.tensors if self.rankings is not None else {}
-        return max((*self.outputs.values(), *read.values()), default=0.0)
+        read = 0.0 if self.rankings is None else self.rankings.max_rel_error
+        return max(read, *self.outputs.values(), 0.0)
 
     @property
     def least_sqnr(self) -> float:
         """The smallest ratio of signal to noise."""
         return min(self.sqnr.values(), default=math.inf)
+
+    def past(self, ends: Mapping[str, TensorError], rankings: Rankings) -> CheckResult:
+        """The same with the errors of outputs behind rankings that were found part by part."""
+        return replace(self, outputs={**self.outputs, **{name: error.max_rel for name, error in ends.items()}},
+                       sqnr={**self.sqnr, **{name: error.sqnr for name, error in ends.items()}}, rankings=rankings)
 
     @property
     def passed(self) -> bool:

@@ -36,18 +36,39 @@ class TensorError:
 
 
 @dataclass(frozen=True)
+class Rankings:
+    """Errors of the source's tensors that rankings read, by name; and, of the outputs behind rankings, the errors from end to end."""
+
+    tensors: Mapping[str, float]
+    end_to_end: Mapping[str, float]
+
+    @property
+    def max_rel_error(self) -> float:
+        """The largest error of a tensor that a ranking reads."""
+        return max(self.tensors.values(), default=0.0)
+
+    def __str__(self) -> str:
+        ends = ", ".join(f"{name} {error:.1e}" if math.isfinite(error) else f"{name} in shape or not finite"
+                         for name, error in self.end_to_end.items())
+        return (f"ranks nearly equal numbers in another order, so from end to end it is off by {ends}. What rankings read agrees, and "
+                f"behind them everything does for the same numbers.")
+
+
+@dataclass(frozen=True)
 class OutputErrors:
     """The error of every output by name, and the tolerance that their `max_rel` is held against; where there is a `min_sqnr`, outputs with
-    at least that `sqnr` pass as well."""
+    at least that `sqnr` pass as well. `rankings` is there where nearly equal numbers rank in another order, see `check.rankings`."""
 
     outputs: Mapping[str, TensorError]
     tolerance: float
     min_sqnr: float | None = field(default=None, kw_only=True)
+    rankings: Rankings | None = field(default=None, kw_only=True)
 
     @property
     def max_rel_error(self) -> float:
-        """The largest relative error; 0 for a model without outputs."""
-        return max((error.max_rel for error in self.outputs.values()), default=0.0)
+        """The largest relative error, of what rankings read too; 0 for a model without outputs."""
+        read = 0.0 if self.rankings is None else self.rankings.max_rel_error
+        return max(read, *(error.max_rel for error in self.outputs.values()), 0.0)
 
     @property
     def passed(self) -> bool:

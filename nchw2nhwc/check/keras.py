@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 def run_keras(model: keras.Model, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
               data: Mapping[str, Array]) -> dict[str, Array]:
     """Outputs by name, in the source's axis order, for inputs by name in the source's axis order; `model` has them in the same order."""
+    return {info.name: info.to_source(array) for info, array in zip(outputs, run_model(model, inputs, data), strict=True)}
+
+
+def run_model(model: keras.Model, inputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> list[Array]:
+    """All outputs in the model's order, each as it is stored, for inputs by name in the source's axis order."""
     given = [info.to_result(data[info.name]) for info in inputs]
     results = model(given if len(given) > 1 else given[0], training=False)
-    listed = results if isinstance(results, (list, tuple)) else [results]
-    return {info.name: info.to_source(np.asarray(tensor)) for info, tensor in zip(outputs, listed, strict=True)}
+    return [np.asarray(tensor) for tensor in (results if isinstance(results, (list, tuple)) else [results])]

@@ -37,7 +37,12 @@ def run_litert(model: Path | bytes, inputs: Sequence[TensorInfo], outputs: Seque
 
     Detections, which the source does not have, are computed by one thread: see `parse.detection`.
     """
-    return LoadedFile(model, inputs, threads=None if all(info.tensor for info in outputs) else 1).run(outputs, data)
+    return LoadedFile(model, inputs, threads=_threads_for(outputs)).run(outputs, data)
+
+
+def _threads_for(outputs: Sequence[TensorInfo]) -> int | None:
+    """How many threads may compute these outputs; None for as many as there are."""
+    return None if all(info.tensor for info in outputs) else 1
 
 
 class LoadedFile:
@@ -56,6 +61,12 @@ class LoadedFile:
             _invoke(self._interpreter, self._inputs, data)
             details = self._interpreter.get_signature_runner().get_output_details()
             return {info.name: info.to_source(_as_declared(self._interpreter, details[info.name], info)) for info in outputs}
+
+    def given_out(self, wanted: Collection[str]) -> dict[str, Array]:
+        """Of the last run, the outputs of the main subgraph whose tensors are called as in `wanted`, as they are stored."""
+        with _errors():
+            return {detail["name"]: _numbers(self._interpreter, detail) for detail in self._interpreter.get_output_details()
+                    if detail["name"] in wanted}
 
     def names(self) -> set[str]:
         """The names of all tensors."""
@@ -88,13 +99,14 @@ def litert_tensors(model: Path | bytes, inputs: Sequence[TensorInfo], data: Mapp
             yield name, array
 
 
-def litert_outputs(model: bytes, inputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> dict[str, Array]:
-    """All outputs by name as they are stored, computed with XNNPACK. Raises CheckError."""
-    with _errors():
-        interpreter = _load(model)
-        _invoke(interpreter, inputs, data)
-        details = interpreter.get_signature_runner().get_output_details()
-        return {name: np.array(_content(interpreter, detail)) for name, detail in details.items()}
+def run_litert_with(content: bytes, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array],
+                    wanted: Collection[str]) -> tuple[dict[str, Array], dict[str, Array]]:
+    """`run_litert`, and of the same run the tensors that are called as in `wanted`, as `litert_tensors` gives them, but computed with
+    XNNPACK: they become outputs too. Raises CheckError."""
+    from nchw2nhwc.emit.tflite.outputs import giving_out
+
+    file = LoadedFile(giving_out(content, wanted), inputs, threads=_threads_for(outputs))
+    return file.run(outputs, data), file.given_out(wanted)
 
 
 def _content(interpreter: Interpreter, detail: _Detail) -> Array:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nchw2nhwc.check.compare import NO_LIKENESS, TensorError, compare, worst_of
+from nchw2nhwc.check.compare import NO_LIKENESS, Rankings, TensorError, compare, worst_of
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Array, Graph, Node, Value
 from nchw2nhwc.ir.stored import Stored
@@ -27,16 +27,17 @@ Run = Callable[[list[TensorInfo], list[str], Mapping[str, Array]], dict[str, Arr
 
 @dataclass
 class Part:
-    """What is compared in one run of the source: tensors that a ranking reads, choices of rankings, outputs; by the source's names."""
+    """What is compared in one run of the source: tensors that a ranking reads, choices of rankings, and ends behind rankings; by the
+    source's names."""
 
     tensors: dict[str, Value] = field(default_factory=dict)
     choices: list[Node] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
+    ends: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A source in parts, first to last, and the names of all outputs that a ranking comes before."""
+    """A source in parts, first to last, and the names of all ends that a ranking comes before."""
 
     parts: tuple[Part, ...]
     behind: frozenset[str]
@@ -48,21 +49,30 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class RankingErrors:
-    """What the comparison part by part has shown: errors of the `outputs` behind rankings, and of the `tensors` that rankings read."""
+class End:
+    """What is compared behind rankings: the source's `tensor`, and what the result has for it in the source's order of axes and in a given
+    shape, which raises ValueError where they do not fit."""
 
-    outputs: Mapping[str, TensorError]
+    tensor: str
+    actual: Callable[[tuple[int, ...]], Array]
+
+
+@dataclass(frozen=True)
+class RankingErrors:
+    """What the comparison part by part has shown: errors of the `ends` behind rankings, and of the `tensors` that rankings read."""
+
+    ends: Mapping[str, TensorError]
     tensors: Mapping[str, TensorError]
 
-    @property
-    def max_rel_error(self) -> float:
-        """The largest error of the tensors that rankings read."""
-        return max((error.max_rel for error in self.tensors.values()), default=0.0)
+    def beside(self, end_to_end: Mapping[str, float]) -> Rankings:
+        """The same beside the errors of outputs from end to end, of which those behind rankings count."""
+        return Rankings({name: error.max_rel for name, error in self.tensors.items()},
+                        {name: error for name, error in end_to_end.items() if name in self.ends})
 
 
-def in_parts(graph: Graph, available: Collection[str], *, free: bool) -> Parts:
+def in_parts(graph: Graph, available: Collection[str], *, free: bool, inside: bool = False) -> Parts:
     """The parts of a source, given as its graph. Only tensors that are `available` in the result can be compared; `free`: the source's
-    rankings may take any of equal numbers."""
+    rankings may take any of equal numbers. The ends are the graph's outputs, or with `inside` all tensors that are available."""
     deciding = _deciding(graph)
     depths: dict[Value, int] = dict.fromkeys(graph.inputs, 0)
     parts: dict[int, Part] = {}
@@ -83,10 +93,12 @@ def in_parts(graph: Graph, available: Collection[str], *, free: bool) -> Parts:
                 part(depth).choices.append(node)
                 depth += 1
         depths.update(dict.fromkeys(node.outputs, depth))
-    for name, value in zip(graph.output_names, graph.outputs):
-        if depths.get(value, 0):
-            part(depths[value]).outputs.append(name)
-    return Parts(tuple(parts[depth] for depth in sorted(parts)), frozenset(name for each in parts.values() for name in each.outputs))
+    ends = ({v.origin: v for v in depths if v.origin in available} if inside else dict(zip(graph.output_names, graph.outputs)))
+    chosen = {v for each in parts.values() for node in each.choices for v in node.outputs} if inside else ()
+    for name, value in ends.items():
+        if depths.get(value, 0) and value not in chosen:
+            part(depths[value]).ends.append(name)
+    return Parts(tuple(parts[depth] for depth in sorted(parts)), frozenset(name for each in parts.values() for name in each.ends))
 
 
 def _deciding(graph: Graph) -> set[Node]:
@@ -119,10 +131,10 @@ def _before(node: Node, available: Collection[str]) -> Iterator[Value]:
             pending += value.producer.inputs
 
 
-def compare_in_parts(parts: Parts, run: Run, inside: Mapping[str, Array], stored: Mapping[str, Stored], outputs: Mapping[str, TensorInfo],
-                     actual: Mapping[str, Array]) -> RankingErrors:
-    """Compare the tensors `inside` a result (by the source's names, stored as in `stored`) and its `actual` outputs (in the source's order
-    of axes) with the source, part by part. Raises CheckError when the source does not run from the result's tensors."""
+def compare_in_parts(parts: Parts, run: Run, inside: Mapping[str, Array], stored: Mapping[str, Stored],
+                     ends: Mapping[str, End]) -> RankingErrors:
+    """Compare the tensors `inside` a result (by the source's names, stored as in `stored`) and what it has for the `ends` of `parts` with
+    the source, part by part. Raises CheckError when the source does not run from the result's tensors."""
     given: dict[str, Array] = {}
     entries: list[TensorInfo] = []
     errors: dict[str, TensorError] = {}
@@ -140,15 +152,22 @@ def compare_in_parts(parts: Parts, run: Run, inside: Mapping[str, Array], stored
 
     for part in parts.parts:
         choices = {v.origin: v for node in part.choices for v in node.outputs}
-        expected = run(list(entries), [*part.tensors, *choices, *(outputs[name].tensor for name in part.outputs)], dict(given))
-        for name in part.outputs:
-            found[name] = compare(expected[outputs[name].tensor], actual[name])
+        expected = run(list(entries), [*part.tensors, *choices, *(ends[name].tensor for name in part.ends)], dict(given))
+        for name in part.ends:
+            found[name] = _end_error(ends[name], expected[ends[name].tensor])
         for tensor, value in part.tensors.items():
             array = take(value, expected[tensor])
             errors[tensor] = NO_LIKENESS if array is None else compare(expected[tensor], array)
         for node in part.choices:
             errors[node.outputs[1].origin] = _chosen(node, expected, given, take)
     return RankingErrors(found, errors)
+
+
+def _end_error(end: End, expected: Array) -> TensorError:
+    try:
+        return compare(expected, end.actual(expected.shape))
+    except ValueError:
+        return NO_LIKENESS
 
 
 def _chosen(node: Node, expected: Mapping[str, Array], given: Mapping[str, Array],
@@ -177,4 +196,4 @@ def _within(positions: Array, size: int) -> bool:
 def worst_in_parts(runs: list[RankingErrors]) -> RankingErrors:
     """The largest errors of several runs."""
     return RankingErrors(*({name: worst_of([getattr(run, kind)[name] for run in runs if name in getattr(run, kind)])
-                            for name in getattr(runs[0], kind)} for kind in ("outputs", "tensors")))
+                            for name in getattr(runs[0], kind)} for kind in ("ends", "tensors")))

@@ -62,6 +62,8 @@ def _print(found: Bisection, stream: TextIO, *, layers: bool) -> None:
         print(*layer_rows(found.layers), sep="\n", file=stream)
     if found.outputs or (layers and found.layers is not None):
         print(file=stream)
+    if found.rankings is not None:
+        print(f"the result {found.rankings}\n", file=stream)
     print(_verdict(found), file=stream)
     if found.finding is not None:
         print(*_finding(found.finding), sep="\n", file=stream)

@@ -18,10 +18,9 @@ from nchw2nhwc.progress import STAGES, Bar, Lines, Progress, Silent, Stages
 from nchw2nhwc.tables import aligned
 
 if TYPE_CHECKING:
-    import keras
-
     from nchw2nhwc.check.layers import LayerErrors
     from nchw2nhwc.converted import Converted
+    from nchw2nhwc.emit.keras import Network
     from nchw2nhwc.ir import Array
     from nchw2nhwc.options import ConvertOptions, RunOptions
     from nchw2nhwc.options.quantize import QuantizeOptions
@@ -120,7 +119,7 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
             converted.stage_keras(staging, options.output_dir, options.keras_targets, network)
         quantization = _quantize(converted, arguments, quantized, staging, data)
         outcome = _check(converted, {float16: staging.temporary(path) for float16, path in files.items()},
-                         network.model if network is not None else None, options, data)
+                         network, options, data)
         if quantization is not None and options.check and not outcome.skipped:
             for mode, path in quantized.items():
                 converted.measure(quantization, mode, staging.temporary(path))
@@ -162,7 +161,7 @@ def _quantize(converted: Converted, arguments: Arguments, files: Mapping[str, Pa
     return quantization
 
 
-def _check(converted: Converted, files: Mapping[bool, Path], model: keras.Model | None, options: RunOptions,
+def _check(converted: Converted, files: Mapping[bool, Path], network: Network | None, options: RunOptions,
            data: Mapping[str, Array] | None) -> _Outcome:
     """Compare the files (by whether they are float16) and the Keras model with the source."""
     from nchw2nhwc.check import MissingRuntimeError
@@ -176,8 +175,8 @@ def _check(converted: Converted, files: Mapping[bool, Path], model: keras.Model 
             return _Outcome(f"{missing.reason} ({missing.advice})")
         for float16, path in files.items():
             converted.compare(reference, path, float16, options.tolerance)
-        if model is not None:
-            converted.compare_keras(reference, model, options.tolerance)
+        if network is not None:
+            converted.compare_keras(reference, network, options.tolerance)
         if not options.layers:
             return _Outcome()
         from nchw2nhwc.debug.check import inner_errors

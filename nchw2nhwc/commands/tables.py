@@ -22,6 +22,8 @@ def print_comparison(found: Comparison, stream: TextIO) -> None:
     if found.layers is not None:
         print(*layer_rows(found.layers), sep="\n", file=stream)
     samples = f" over {found.samples} samples" if found.samples > 1 else ""
+    if found.rankings is not None:
+        print(f"\nthe result {found.rankings}", file=stream)
     worst = f"worst error {_number(found.max_rel_error)} ({found.tolerance:g} allowed){samples}"
     if found.min_sqnr is not None:
         worst += f", SQNR {found.sqnr:.1f} dB (or {found.min_sqnr:g} needed)"

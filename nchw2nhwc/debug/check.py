@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +15,16 @@ from nchw2nhwc.check.compare import NO_LIKENESS, OutputErrors, TensorError, comp
 from nchw2nhwc.check.growth import layer_errors
 from nchw2nhwc.check.inputs import random_inputs, validate_inputs
 from nchw2nhwc.check.layers import LayerError, LayerErrors
+from nchw2nhwc.check.ranked import Pair, outputs_past_rankings, tensors_past_rankings
+from nchw2nhwc.check.results import TfliteResult, open_result
 from nchw2nhwc.conversion import read
 from nchw2nhwc.debug.data import checked_ranges
-from nchw2nhwc.debug.results import Result, TfliteResult, open_result
 from nchw2nhwc.debug.subject import Subject, open_subject
 from nchw2nhwc.errors import OptionError
-from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
-from nchw2nhwc.ir.stored import Stored
 from nchw2nhwc.metadata import read_tflite
 from nchw2nhwc.options import TOLERANCE_INSIDE_QUANTIZED
-from nchw2nhwc.source import Model, Source, identify
+from nchw2nhwc.source import Model, identify
 
 if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted
@@ -43,8 +42,11 @@ class Comparison(OutputErrors):
         """All of it as UTF-8 JSON; null for what is not finite."""
         layers = None if self.layers is None else {"tolerance": self.layers.tolerance, "first": self.layers.first,
                                                    "layers": [_plain(each) for each in self.layers.layers]}
+        rankings = None if self.rankings is None else {kind: {name: _finite(error) for name, error in errors.items()}
+                                                       for kind, errors in asdict(self.rankings).items()}
         content = {"outputs": {name: _plain(error) for name, error in self.outputs.items()}, "max_rel_error": _finite(self.max_rel_error),
-                   "tolerance": self.tolerance, "min_sqnr": self.min_sqnr, "passed": self.passed, "samples": self.samples, "layers": layers}
+                   "tolerance": self.tolerance, "min_sqnr": self.min_sqnr, "rankings": rankings,
+                   "passed": self.passed, "samples": self.samples, "layers": layers}
         return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
@@ -75,25 +77,41 @@ def check(model: Model, result: str | os.PathLike[str], *, bin: str | os.PathLik
     made = open_result(Path(result))
     sets = [validate_inputs(subject.inputs, inputs)] if inputs is not None else draw(subject, samples, input_range or {})
     allowed = subject.tolerance(tolerance)
-    found: dict[str, list[TensorError]] = {info.name: [] for info in subject.outputs}
-    for data in sets:
-        expected = source_outputs(subject.source, subject.inputs, subject.outputs, data, lambda: read(subject.source, subject.options))
-        actual = made.run(subject.inputs, subject.outputs, data)
-        for info in subject.outputs:
-            found[info.name].append(compare(expected[info.name], actual[info.name]))
+    pair = Pair(subject.source, lambda: read(subject.source, subject.options), subject.inputs, subject.outputs, made,
+                subject.metadata.tensors)
+    found = output_errors(pair, sets, allowed, subject.min_sqnr)
     inside = None
     if layers:
-        errors = tensor_errors(subject.source, subject.inputs, made, subject.metadata.tensors, sets[0])
-        inside = layer_errors(subject.graph, errors, max(allowed, TOLERANCE_INSIDE_QUANTIZED) if subject.quantized else allowed)
-    return Comparison({name: worst_of(errors) for name, errors in found.items()}, allowed, len(sets), inside, min_sqnr=subject.min_sqnr)
+        within = max(allowed, TOLERANCE_INSIDE_QUANTIZED) if subject.quantized else allowed
+        inside = layer_errors(subject.graph, tensor_errors(pair, sets[0], within), within)
+    return Comparison(found.outputs, allowed, len(sets), inside, min_sqnr=subject.min_sqnr, rankings=found.rankings)
+
+
+def output_errors(pair: Pair, sets: Sequence[Mapping[str, Array]], tolerance: float, min_sqnr: float | None = None) -> OutputErrors:
+    """The errors of the outputs over all sets of inputs, past rankings of nearly equal numbers where they pass only so. Raises
+    CheckError."""
+    found: dict[str, list[TensorError]] = {info.name: [] for info in pair.outputs}
+    for data in sets:
+        expected = source_outputs(pair.source, pair.inputs, pair.outputs, data, pair.graph)
+        actual = pair.result.run(pair.inputs, pair.outputs, data)
+        for info in pair.outputs:
+            found[info.name].append(compare(expected[info.name], actual[info.name]))
+    plain = OutputErrors({name: worst_of(errors) for name, errors in found.items()}, tolerance, min_sqnr=min_sqnr)
+    ranked = None if plain.passed else outputs_past_rankings(pair, sets)
+    if ranked is None:
+        return plain
+    end_to_end = {name: error.max_rel for name, error in plain.outputs.items()}
+    past = replace(plain, outputs={**plain.outputs, **ranked.ends}, rankings=ranked.beside(end_to_end))
+    return past if past.passed else plain
 
 
 def inner_errors(converted: Converted, file: Path, data: Mapping[str, Array], tolerance: float) -> LayerErrors:
     """The errors of the tensors inside the TFLite file of a conversion, for inputs by name in the source's order of axes."""
     graph = read(converted.source, converted.options)
-    tensors = read_tflite(file).tensors
+    pair = Pair(converted.source, lambda: graph, converted.inputs, converted.outputs, TfliteResult(file),
+                read_tflite(file).tensors)
     allowed = max(tolerance, TOLERANCE_INSIDE_QUANTIZED) if converted.quantized else tolerance
-    return layer_errors(graph, tensor_errors(converted.source, converted.inputs, TfliteResult(file), tensors, data), allowed)
+    return layer_errors(graph, tensor_errors(pair, data, allowed), allowed)
 
 
 def draw(subject: Subject, samples: int, ranges: Mapping[str, Sequence[float]]) -> list[dict[str, Array]]:
@@ -102,12 +120,20 @@ def draw(subject: Subject, samples: int, ranges: Mapping[str, Sequence[float]]) 
     return [random_inputs(subject.inputs, subject.limits, seed, bounds) for seed in range(samples)]
 
 
-def tensor_errors(source: Source, inputs: Sequence[TensorInfo], result: Result, tensors: Mapping[str, Stored],
-                  data: Mapping[str, Array]) -> Iterator[tuple[str, TensorError]]:
-    """Run source and result once each, with all tensors kept, and compare what both have; by the source's names, in the result's order."""
-    wanted = {name: stored for name, stored in tensors.items() if stored.source not in {info.tensor for info in inputs}}
-    expected = source_tensors(source, inputs, [], data, list(dict.fromkeys(stored.source for stored in wanted.values())))
-    for name, array in result.tensors(inputs, data, wanted):
+def tensor_errors(pair: Pair, data: Mapping[str, Array], tolerance: float) -> list[tuple[str, TensorError]]:
+    """Run source and result once each, with all tensors kept, and compare what both have; by the source's names, in the result's order.
+    Where some are above `tolerance`, those behind rankings are compared past these. Raises CheckError."""
+    errors = list(_from_end_to_end(pair, data))
+    if all(error.max_rel <= tolerance for _, error in errors):
+        return errors
+    past = tensors_past_rankings(pair, data, {name for name, _ in errors})
+    return [(name, past.get(name, error)) for name, error in errors]
+
+
+def _from_end_to_end(pair: Pair, data: Mapping[str, Array]) -> Iterator[tuple[str, TensorError]]:
+    wanted = {name: stored for name, stored in pair.tensors.items() if stored.source not in {info.tensor for info in pair.inputs}}
+    expected = source_tensors(pair.source, pair.inputs, [], data, list(dict.fromkeys(stored.source for stored in wanted.values())))
+    for name, array in pair.result.tensors(pair.inputs, data, wanted):
         stored = wanted[name]
         if stored.source in expected:
             there = expected[stored.source]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +15,10 @@ from onnx import TensorProto, helper, numpy_helper
 from openvino import opset11
 
 import nchw2nhwc
+from nchw2nhwc import cli
 from nchw2nhwc.check.compare import TensorError
-from nchw2nhwc.check.rankings import Parts, compare_in_parts, in_parts
+from nchw2nhwc.check.rankings import End, Parts, compare_in_parts, in_parts
 from nchw2nhwc.conversion import read
-from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.ir.interpreter import run as interpret
 from nchw2nhwc.ir.stored import Stored
@@ -62,12 +64,9 @@ class Case:
     def errors(self) -> dict[str, TensorError]:
         """Of all that is compared part by part."""
         stored = {name: Stored(name, tuple((s,) for s in array.shape), tuple(range(array.ndim))) for name, array in self.result.items()}
-        infos: dict[str, TensorInfo] = {}
-        for name in ("best", "values"):
-            type = self.values[name].type
-            infos[name] = describe(name, name, type, type, tuple(range(type.rank)))
-        found = compare_in_parts(self.parts, lambda _, wanted, given: self.source(given, wanted), self.result, stored, infos, self.result)
-        return {**found.outputs, **found.tensors}
+        ends = {name: End(name, partial(stored[name].to_source, self.result[name])) for name in ("best", "values")}
+        found = compare_in_parts(self.parts, lambda _, wanted, given: self.source(given, wanted), self.result, stored, ends)
+        return {**found.ends, **found.tensors}
 
     @property
     def worst(self) -> float:
@@ -76,11 +75,11 @@ class Case:
 
 def test_parts_end_where_rankings_read() -> None:
     parts = Case().parts
-    assert [(list(part.tensors), part.outputs) for part in parts.parts] == [(["keys"], []), ([], ["best", "values"])]
+    assert [(list(part.tensors), part.ends) for part in parts.parts] == [(["keys"], []), ([], ["best", "values"])]
     assert parts.behind == {"best", "values"}
     free = Case(free=True).parts
     assert free.inside == ["keys", "values", "places"]
-    assert [(len(part.choices), part.outputs) for part in free.parts] == [(0, []), (1, []), (0, ["best", "values"])]
+    assert [(len(part.choices), part.ends) for part in free.parts] == [(0, []), (1, []), (0, ["best", "values"])]
 
 
 def test_the_interpreter_agrees_with_the_source_of_these_tests() -> None:
@@ -185,6 +184,54 @@ def test_an_unstable_ranking_of_equal_numbers(tmp_path: Path) -> None:
     assert report is not None
     assert report["rankings"] is not None
     assert len(report["rankings"]["end_to_end"]) == 1
+
+
+def test_every_comparison_goes_past_rankings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An earlier file, the tensors inside it, and bisecting."""
+    source, result = of_ties(tmp_path), tmp_path / "r.tflite"
+    nchw2nhwc.convert(source).save(result)
+    found = nchw2nhwc.check(source, result, samples=2, layers=True)
+    assert found.passed
+    assert found.rankings is not None
+    assert max(found.rankings.end_to_end.values()) > 0.1
+    assert found.layers is not None
+    assert len(found.layers.layers) >= 3
+    assert not found.layers.off
+    assert cli.main(["check", str(source), str(result), "--json", str(tmp_path / "c.json")]) == 0
+    assert "ranks nearly equal numbers in another order" in capsys.readouterr().out
+    assert len(json.loads((tmp_path / "c.json").read_text())["rankings"]["end_to_end"]) == 1
+    assert cli.main(["bisect", str(source), "-o", str(tmp_path / "f"), "--json", str(tmp_path / "b.json")]) == 0
+    printed = capsys.readouterr().out
+    assert "ranks nearly equal numbers in another order" in printed
+    assert "source and result agree" in printed
+    assert json.loads((tmp_path / "b.json").read_text())["rankings"] is not None
+
+
+def test_another_ranking_fails_wherever_it_is_compared(tmp_path: Path) -> None:
+    result = tmp_path / "r.tflite"
+    nchw2nhwc.convert(of_ties(tmp_path)).save(result)
+    found = nchw2nhwc.check(of_ties(tmp_path, column=1), result, layers=True)
+    assert not found.passed
+    assert found.rankings is None
+    assert found.layers is not None
+    assert found.layers.off
+
+
+def test_keras_past_rankings(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    source = of_ties(tmp_path)
+    converted = nchw2nhwc.convert(source)
+    outcome = converted.compare_keras(converted.reference(), converted.keras_network(), 1e-4)
+    assert outcome.passed
+    assert outcome.rankings is not None
+    converted.save_keras(tmp_path, ("keras", "saved_model"))
+    found = nchw2nhwc.check(source, tmp_path / "m0.keras", layers=True)
+    assert found.passed
+    assert found.layers is not None
+    assert not found.layers.off
+    wrong = nchw2nhwc.check(of_ties(tmp_path, column=1), tmp_path / "m0.keras")
+    assert not wrong.passed
+    assert not nchw2nhwc.check(source, tmp_path / "m0_saved_model").passed, "nothing can be seen inside"
 
 
 def test_another_ranking_fails_from_end_to_end(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ import onnx
 import pytest
 
 from nchw2nhwc import cli
-from nchw2nhwc.check import litert
-from nchw2nhwc.debug.bisect import Bisection, bisect, find
+from nchw2nhwc.check import litert, results
+from nchw2nhwc.debug.bisect import Bisection, bisect
 from nchw2nhwc.debug.bisect.region import first_off
 from nchw2nhwc.emit.tflite import passes as tflite_passes
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.errors import OptionError, TargetError
-from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
+from nchw2nhwc.ir import Array, Dim, Graph, Origin, TensorType
 from nchw2nhwc.ops.elementwise import Cos, Sin
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.ops.reduce import Softmax
@@ -169,9 +169,14 @@ def test_xnnpack_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that run with XNNPACK give Sin's result as three times what it is."""
     from nchw2nhwc.debug.bisect import delegate
 
-    outputs, everything = find.run_litert, litert.litert_outputs
-    monkeypatch.setattr(find, "run_litert", lambda *a: {name: array * 3 for name, array in outputs(*a).items()})
-    monkeypatch.setattr(delegate, "litert_outputs", lambda *a: {n: x * (3 if n in "sy" else 1) for n, x in everything(*a).items()})
+    outputs, everything = litert.run_litert, litert.run_litert_with
+    monkeypatch.setattr(results, "run_litert", lambda *a: {name: array * 3 for name, array in outputs(*a).items()})
+
+    def delegated(*arguments: object) -> tuple[dict[str, Array], dict[str, Array]]:
+        found, inside = everything(*arguments)  # type: ignore[arg-type]
+        return found, {name: array * (3 if name in "sy" else 1) for name, array in inside.items()}
+
+    monkeypatch.setattr(delegate, "run_litert_with", delegated)
     result = found(tmp_path)
     assert result.finding is not None
     assert (result.finding.stage, result.finding.op, result.finding.layer) == ("XNNPACK", "SIN", "sine")

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from nchw2nhwc.check.compare import compare
-from nchw2nhwc.check.litert import litert_outputs, litert_tensors
+from nchw2nhwc.check.litert import litert_tensors, run_litert_with
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.debug.bisect.finding import DELEGATE, Finding
-from nchw2nhwc.emit.tflite import FlatBuffer
 from nchw2nhwc.ir import Array
 
 
 def first_delegated(converted: Converted, content: bytes, data: Mapping[str, Array], tolerance: float) -> Finding | None:
     """The first operator whose results with XNNPACK differ from those of the built-in kernels, in a file that gives out all tensors."""
-    model = converted.flatbuffer().model
-    graph = model.subgraphs[0]
+    graph = converted.flatbuffer().model.subgraphs[0]
     made = [(index, operator) for operator in graph.operators for index in operator.outputs]
     names = [graph.tensors[index].name for index, _ in made]
-    open_graph = replace(graph, outputs=[index for index, _ in made], output_names=names)
-    everything = FlatBuffer(replace(model, subgraphs=[open_graph])).tobytes()
-    delegated = litert_outputs(everything, converted.inputs, data)
+    _, delegated = run_litert_with(content, converted.inputs, (), data, names)
     plain = dict(litert_tensors(content, converted.inputs, data, set(names)))
     for name, (_, operator) in zip(names, made):
         error = compare(plain[name], delegated[name])

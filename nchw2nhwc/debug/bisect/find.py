@@ -7,10 +7,9 @@ from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 
-from nchw2nhwc.check import source_outputs
-from nchw2nhwc.check.compare import TensorError, compare
 from nchw2nhwc.check.growth import beginnings, compared_before, layer_errors
-from nchw2nhwc.check.litert import run_litert
+from nchw2nhwc.check.ranked import Pair
+from nchw2nhwc.check.results import TfliteResult
 from nchw2nhwc.conversion import read, settled
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.debug.bisect.delegate import first_delegated
@@ -18,10 +17,9 @@ from nchw2nhwc.debug.bisect.finding import Bisection
 from nchw2nhwc.debug.bisect.fixture import culprit_fixture
 from nchw2nhwc.debug.bisect.loading import running, what_fails
 from nchw2nhwc.debug.bisect.stages import first_operator, first_stage
-from nchw2nhwc.debug.check import tensor_errors
+from nchw2nhwc.debug.check import output_errors, tensor_errors
 from nchw2nhwc.debug.data import source_data
 from nchw2nhwc.debug.fixture import Region
-from nchw2nhwc.debug.results import TfliteResult
 from nchw2nhwc.errors import ConversionError, OptionError, SourceError
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, TOLERANCE_INSIDE_QUANTIZED, ConvertOptions
@@ -81,9 +79,9 @@ def _allowed(converted: Converted, given: float | None) -> float:
 def _compared(converted: Converted, content: bytes, data: Mapping[str, Array], tolerance: float, folder: Path | None) -> Bisection:
     """The bisection of a result that runs."""
     graph = read(converted.source, converted.options)
-    errors = tensor_errors(converted.source, converted.inputs, TfliteResult(content), converted.inner_tensors, data)
-    layers = layer_errors(graph, errors, tolerance)
-    outputs = _outputs(converted, content, data)
+    pair = Pair(converted.source, lambda: graph, converted.inputs, converted.outputs, TfliteResult(content), converted.inner_tensors)
+    layers = layer_errors(graph, tensor_errors(pair, data, tolerance), tolerance)
+    ends = output_errors(pair, [data], tolerance)
     suspects = [layers.layers[k].tensor for k in islice(beginnings(graph, layers.layers, tolerance), _TRIED)]
     entries = {info.tensor if info.preprocessing is None else info.preprocessing.raw for info in converted.inputs}
     suspects = suspects or [error.tensor for error in layers.off[:1]]
@@ -94,22 +92,14 @@ def _compared(converted: Converted, content: bytes, data: Mapping[str, Array], t
         if finding is not None:
             later = [error.tensor for error in layers.off if error.tensor != wanted][:_WIDER]
             regions = [Region(finding.layer, finding.layer), *_around(graph, [wanted, *later], agreeing)]
-            return Bisection(outputs, layers, tolerance, finding,
-                             *culprit_fixture(converted.source, converted.options, data, regions, tolerance * _LOCAL, folder))
+            fixture = culprit_fixture(converted.source, converted.options, data, regions, tolerance * _LOCAL, folder)
+            return Bisection(ends.outputs, layers, tolerance, finding, *fixture, ends.rankings)
     finding = None
-    if not layers.off and any(not error.max_rel <= tolerance for error in outputs.values()):
+    if not layers.off and not ends.passed:
         finding = first_delegated(converted, content, data, tolerance)
     regions = [Region(finding.layer, finding.layer)] if finding is not None else []
-    return Bisection(outputs, layers, tolerance, finding,
-                     *culprit_fixture(converted.source, converted.options, data, regions, tolerance, folder))
-
-
-def _outputs(converted: Converted, content: bytes, data: Mapping[str, Array]) -> dict[str, TensorError]:
-    """The errors of the outputs, by name."""
-    expected = source_outputs(converted.source, converted.inputs, converted.outputs, data,
-                              lambda: read(converted.source, converted.options))
-    actual = run_litert(content, converted.inputs, converted.outputs, data)
-    return {info.name: compare(expected[info.name], actual[info.name]) for info in converted.outputs}
+    fixture = culprit_fixture(converted.source, converted.options, data, regions, tolerance, folder)
+    return Bisection(ends.outputs, layers, tolerance, finding, *fixture, ends.rankings)
 
 
 def _around(graph: Graph, off: Sequence[str], agreeing: Collection[str]) -> Iterator[Region]:

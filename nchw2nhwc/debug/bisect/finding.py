@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nchw2nhwc.check.compare import TensorError
+from nchw2nhwc.check.compare import Rankings, TensorError
 from nchw2nhwc.check.layers import LayerErrors
 
 LOADING, EMITTING, DELEGATE = "load", "emit", "XNNPACK"
@@ -38,7 +38,7 @@ class Finding:
 class Bisection:
     """What bisecting has shown: the errors of the outputs and of the tensors inside, as far as the result runs; where it begins to differ,
     None where it does not or no single op is to blame; the region's fixture, if one was written, and whether the fixture alone shows the
-    difference."""
+    difference; and, where nearly equal numbers rank in another order, what rankings read (see `check.rankings`)."""
 
     outputs: Mapping[str, TensorError]
     layers: LayerErrors | None
@@ -46,6 +46,7 @@ class Bisection:
     finding: Finding | None
     fixture: Path | None = None
     reproduced: bool = False
+    rankings: Rankings | None = None
 
     @property
     def passed(self) -> bool:
@@ -57,6 +58,7 @@ class Bisection:
         """All but the errors of layers, as UTF-8 JSON; null for what is not finite."""
         finding = None if self.finding is None else asdict(self.finding)
         content = {"passed": self.passed, "tolerance": self.tolerance, "outputs": {n: asdict(e) for n, e in self.outputs.items()},
+                   "rankings": None if self.rankings is None else asdict(self.rankings),
                    "finding": finding, "fixture": None if self.fixture is None else str(self.fixture), "reproduced": self.reproduced}
         return (json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Network:
     """A model, for the names of its layers the layer of the source that each comes from, and for the names of the graph's values the layer
-    or function whose only result each is. `trainable` says which graph it was made of, `wide` that TensorFlow's own converter to TFLite
+    or function whose result each is. `trainable` says which graph it was made of, `wide` that TensorFlow's own converter to TFLite
     takes a `narrow` model only."""
 
     model: keras.Model

@@ -94,12 +94,18 @@ class Emitter:
         return self._weight(value) if large else np.ascontiguousarray(value.const)
 
     def tensor_names(self) -> dict[str, str]:
-        """By the names of what the graph's nodes compute, the names of the layers and functions of which each is the only result."""
+        """By the names of what the graph's nodes compute, the names of the layers and functions whose results they are, as in
+        `check.results.KerasResult`."""
         found = {}
         for value in (v for node in self.graph.nodes for v in node.outputs):
             tensor = self._tensors.get(id(value))
-            if tensor is not None and tensor._keras_history.operation.output is tensor:
-                found[value.name] = str(tensor._keras_history.operation.name)
+            if tensor is None:
+                continue
+            operation, _, index = tensor._keras_history
+            if operation.output is tensor:
+                found[value.name] = str(operation.name)
+            elif isinstance(operation.output, (list, tuple)) and operation.output[index] is tensor:
+                found[value.name] = f"{operation.name}:{index}"
         return found
 
     def operands(self, node: Node) -> list[Operand]:

@@ -14,7 +14,6 @@ import io
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import IO
 
 import flatbuffers
@@ -54,14 +53,6 @@ class FlatBuffer:
         self._archive = archive(self.model.files, self.size) if self.model.files else b""
         self.size += len(self._archive)
 
-    def giving_out(self, names: Mapping[str, str]) -> FlatBuffer:
-        """The same with more outputs: tensors of the first subgraph, by the outputs' names."""
-        graph = self.model.subgraphs[0]
-        indices = {tensor.name: index for index, tensor in enumerate(graph.tensors)}
-        wider = replace(graph, outputs=[*graph.outputs, *(indices[tensor] for tensor in names.values())],
-                        output_names=[*graph.output_names, *names])
-        return FlatBuffer(replace(self.model, subgraphs=[wider, *self.model.subgraphs[1:]]))
-
     def chunks(self) -> Iterator[memoryview]:
         """The file's bytes in order, one buffer's content at a time."""
         yield memoryview(self._skeleton)
@@ -92,21 +83,22 @@ class FlatBuffer:
 def _patch(skeleton: bytearray, tables: Sequence[int], placed: Sequence[int]) -> None:
     """Point `data` of the Buffer tables at these positions to the vectors whose contents start at `placed`."""
     for table, start in zip(tables, placed):
-        field = _field(skeleton, table, 0)
+        field = field_position(skeleton, table, 0)
         struct.pack_into("<I", skeleton, field, start - 4 - field)
 
 
 def _patch_far(skeleton: bytearray, tables: Sequence[int], placed: Sequence[int], sizes: Sequence[int]) -> None:
     """Set `offset` and `size` of the Buffer tables at these positions."""
     for table, start, size in zip(tables, placed, sizes):
-        struct.pack_into("<Q", skeleton, _field(skeleton, table, 1), start)
-        struct.pack_into("<Q", skeleton, _field(skeleton, table, 2), size)
+        struct.pack_into("<Q", skeleton, field_position(skeleton, table, 1), start)
+        struct.pack_into("<Q", skeleton, field_position(skeleton, table, 2), size)
 
 
-def _field(skeleton: bytearray, table: int, slot: int) -> int:
-    """Where field number `slot` of a table is: by its entry in the table's vtable, which stands `soffset` bytes before the table."""
-    (back,) = struct.unpack_from("<i", skeleton, table)
-    (offset,) = struct.unpack_from("<H", skeleton, table - back + 4 + 2 * slot)
+def field_position(content: bytes | bytearray, table: int, slot: int) -> int:
+    """Where field number `slot` of a FlatBuffer table is: by its entry in the table's vtable, which stands `soffset` bytes before the
+    table."""
+    (back,) = struct.unpack_from("<i", content, table)
+    (offset,) = struct.unpack_from("<H", content, table - back + 4 + 2 * slot)
     return table + int(offset)
 
 

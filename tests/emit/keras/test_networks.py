@@ -94,14 +94,15 @@ def test_all_formats_in_a_process_without_this_package(tmp_path: Path) -> None:
 def test_both_sources_and_the_check() -> None:
     for source in (ONNX, XML):
         result = convert(source)
-        assert result.compare_keras(result.reference(), result.keras(), 1e-4).passed
+        assert result.compare_keras(result.reference(), result.keras_network(), 1e-4).passed
         assert [layer.name for layer in result.keras().layers if layer.name.isdigit()] == []
 
 
 def test_trainable_keeps_batch_norms_and_learns() -> None:
     result = convert(ONNX)
-    model = result.keras(trainable=True)
-    assert result.compare_keras(result.reference(), model, 1e-4).passed
+    network = result.keras_network(trainable=True)
+    assert result.compare_keras(result.reference(), network, 1e-4).passed
+    model = network.model
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert norms
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in result.keras().layers)
@@ -210,10 +211,10 @@ def test_every_file_says_what_is_in_it(tmp_path: Path) -> None:
 def test_keras_alone(tmp_path: Path) -> None:
     """The graph of Keras decides, nothing of TFLite is made, and the report speaks of the model."""
     result = conversion.run(identify(ONNX), ConvertOptions(), Stages(), "keras")
-    model = result.keras()
+    network = result.keras_network()
     assert "emit" not in result.stages.seconds
-    assert result.report["ops"]["result"] == len(model.operations) - 1
-    assert result.compare_keras(result.reference(), model, 1e-4).passed
+    assert result.report["ops"]["result"] == len(network.model.operations) - 1
+    assert result.compare_keras(result.reference(), network, 1e-4).passed
     check = result.report["check"]
     assert check is not None
     assert check["keras"] is not None
