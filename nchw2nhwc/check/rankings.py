@@ -20,6 +20,7 @@ from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Array, Graph, Node, Value
 from nchw2nhwc.ir.stored import Stored
 from nchw2nhwc.ops.indexing import TopK
+from nchw2nhwc.ops.movement import Reshape, Transpose
 
 Run = Callable[[list[TensorInfo], list[str], Mapping[str, Array]], dict[str, Array]]
 """Runs the source: entries besides its inputs, the tensors that are wanted, and the content of the entries by name."""
@@ -112,9 +113,13 @@ def _deciding(graph: Graph) -> set[Node]:
 
 
 def _comparable(node: Node, available: Collection[str]) -> bool:
-    """Whether what a node ranks, and what it chooses, can be compared."""
+    """Whether what a node chooses can be compared, and what it ranks, as the result has it or moved as the source moves that."""
     keys = node.input(0)
-    return keys.producer is not None and keys.type.dtype.kind not in "iub" and all(v.origin in available for v in (keys, *node.outputs))
+    if keys.type.dtype.kind in "iub" or not all(v.origin in available for v in node.outputs):
+        return False
+    while keys.origin not in available and keys.producer is not None and isinstance(keys.producer.op, (Reshape, Transpose)):
+        keys = keys.producer.input(0)
+    return keys.producer is not None and keys.origin in available
 
 
 def _before(node: Node, available: Collection[str]) -> Iterator[Value]:
@@ -152,14 +157,15 @@ def compare_in_parts(parts: Parts, run: Run, inside: Mapping[str, Array], stored
 
     for part in parts.parts:
         choices = {v.origin: v for node in part.choices for v in node.outputs}
-        expected = run(list(entries), [*part.tensors, *choices, *(ends[name].tensor for name in part.ends)], dict(given))
+        keys = dict.fromkeys(name for node in part.choices if (name := node.input(0).origin) not in given)
+        expected = run(list(entries), [*part.tensors, *keys, *choices, *(ends[name].tensor for name in part.ends)], dict(given))
         for name in part.ends:
             found[name] = _end_error(ends[name], expected[ends[name].tensor])
         for tensor, value in part.tensors.items():
             array = take(value, expected[tensor])
             errors[tensor] = NO_LIKENESS if array is None else compare(expected[tensor], array)
         for node in part.choices:
-            errors[node.outputs[1].origin] = _chosen(node, expected, given, take)
+            errors[node.outputs[1].origin] = _chosen(node, expected, {**expected, **given}[node.input(0).origin], take)
     return RankingErrors(found, errors)
 
 
@@ -170,12 +176,11 @@ def _end_error(end: End, expected: Array) -> TensorError:
         return NO_LIKENESS
 
 
-def _chosen(node: Node, expected: Mapping[str, Array], given: Mapping[str, Array],
-            take: Callable[[Value, Array], Array | None]) -> TensorError:
-    """The error of the numbers at the positions that the result chose, against those at the positions that the source chose."""
+def _chosen(node: Node, expected: Mapping[str, Array], keys: Array, take: Callable[[Value, Array], Array | None]) -> TensorError:
+    """The error of the numbers of `keys` at the positions that the result chose, against those at the positions that the source chose."""
     assert isinstance(node.op, TopK), "only these choose freely"
     values, positions = (take(v, expected[v.origin]) for v in node.outputs)
-    keys, axis = given[node.input(0).origin], node.op.axis
+    axis = node.op.axis
     if values is None or positions is None or _repeated(positions, axis) or not _within(positions, keys.shape[axis]):
         return NO_LIKENESS
     there = np.take_along_axis(keys, positions.astype(np.int64), axis)

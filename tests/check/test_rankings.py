@@ -160,10 +160,16 @@ def test_only_of_exactly_equal_numbers_any_may_be_taken() -> None:
         assert (case.worst <= 1e-5) == free
 
 
-def of_ties(tmp_path: Path, column: int = 0) -> Path:
-    """An IR that takes the best 300 of 3,000 rows by a column rounded down, of which most are equal to many others."""
+def of_ties(tmp_path: Path, column: int = 0, *, moved: bool = False) -> Path:
+    """An IR that takes the best 300 of 3,000 rows by a column rounded down, of which most are equal to many others. `moved`: the column is
+    rounded down as a table, so that the converted network need not have it as a list."""
     x = opset11.parameter([3000, 2], np.float32, name="x")
-    keys = opset11.floor(opset11.gather(x, opset11.constant(np.int64(column)), opset11.constant(np.int64(1))))
+    keys = opset11.gather(x, opset11.constant(np.int64(column)), opset11.constant(np.int64(1)))
+    if moved:
+        table = opset11.floor(opset11.reshape(keys, opset11.constant(np.int64([30, 100])), False))
+        keys = opset11.reshape(table, opset11.constant(np.int64([3000])), False)
+    else:
+        keys = opset11.floor(keys)
     best = opset11.topk(keys, opset11.constant(np.int64(300)), 0, "max", "value", index_element_type="i64")
     rows = opset11.gather(x, best.output(1), opset11.constant(np.int64(0)))
     for node, name in ((keys, "keys"), (best, "best"), (rows, "rows")):
@@ -173,8 +179,9 @@ def of_ties(tmp_path: Path, column: int = 0) -> Path:
     return path
 
 
-def test_an_unstable_ranking_of_equal_numbers(tmp_path: Path) -> None:
-    converted = nchw2nhwc.convert(of_ties(tmp_path))
+@pytest.mark.parametrize("moved", [False, True])
+def test_an_unstable_ranking_of_equal_numbers(tmp_path: Path, moved: bool) -> None:
+    converted = nchw2nhwc.convert(of_ties(tmp_path, moved=moved))
     outcome = converted.check()
     assert outcome.passed
     assert outcome.rankings is not None
