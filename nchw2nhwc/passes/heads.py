@@ -24,7 +24,7 @@ HEADS = RuleSet()
 def from_one_tensor(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     """Layers of equal size on one tensor, whose results are cut into the same heads each."""
     x, heads = node.input(0), _heads(rw, node)
-    require(not _is_quantized(x), "{!r} is computed with integers, whose grids may differ", node)
+    require(not is_quantized(x), "{!r} is computed with integers, whose grids may differ", node)
     alike = [user for user in x.users if user.input(0) is x and _is_like(rw, user, node, heads)]
     require(len(alike) > 1, "no other layer is like {!r}", node)
     require(all(user is node or rw.comes_later(user) for user in alike), "another layer comes before {!r}", node)
@@ -42,7 +42,7 @@ def from_one_tensor(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     return results[node]
 
 
-def _is_quantized(x: Value) -> bool:
+def is_quantized(x: Value) -> bool:
     """Whether a value is rounded to a grid, or its elements are chosen from one that is."""
     while x.producer is not None and chooses(x.producer.op):
         x = x.producer.input(0)

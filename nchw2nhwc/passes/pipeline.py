@@ -28,6 +28,7 @@ from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, LE
 from nchw2nhwc.passes.reversed_channels import REVERSED_CHANNELS
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.passes.routing import ROUTE_CHANNELS
+from nchw2nhwc.passes.siblings import SIBLINGS
 from nchw2nhwc.passes.variance import variances
 from nchw2nhwc.passes.wholes import WHOLES
 
@@ -58,6 +59,9 @@ KEEP_QUANTIZATION = rule_pass("keep_quantization", FOLDING, IDENTITIES, QUANTIZA
 SPELL_OUT_QUANTIZATION = rule_pass("spell_out_quantization", SPELLED_OUT)
 """What the source quantizes is rounded by arithmetic."""
 
+JOIN_SIBLINGS = rule_pass("join_siblings", SIBLINGS)
+"""Convolutions of one tensor with one activation become one."""
+
 JOIN_HEADS = rule_pass("join_heads", HEADS)
 """Layers that bring one tensor to heads of attention become one."""
 
@@ -70,5 +74,5 @@ def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None, 
     before those of all targets. `quantized`: the target has tensors of small integers for what the source quantizes."""
     quantization = (KEEP_QUANTIZATION, REMARK) if quantized else (SPELL_OUT_QUANTIZATION,)
     return (PRUNE, INFERENCE, PROMOTE_FLOATS, *quantization, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE,
-            ORDER_CHANNELS, ROUTE_CHANNELS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL,
+            ORDER_CHANNELS, ROUTE_CHANNELS, JOIN_SIBLINGS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL,
             rule_pass("variances", variances(native)), CENTRE, JOIN_HEADS, PRUNE)

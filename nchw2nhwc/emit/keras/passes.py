@@ -10,7 +10,7 @@ from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.constants import MERGE_EQUAL
 from nchw2nhwc.passes.linear import LINEAR
 from nchw2nhwc.passes.movement import MOVEMENT
-from nchw2nhwc.passes.pipeline import FOLD_AFFINE, INFERENCE, JOIN_HEADS, source_passes
+from nchw2nhwc.passes.pipeline import FOLD_AFFINE, INFERENCE, JOIN_HEADS, JOIN_SIBLINGS, source_passes
 from nchw2nhwc.passes.rank import merge_batches
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 
@@ -34,7 +34,8 @@ def keras_source_passes(*, trainable: bool = False) -> tuple[Pass, ...]:
     """The passes for a graph in source order; `trainable` keeps batch norms and dropout as they are, and layers as the source has them."""
     if not trainable:
         return source_passes(native)
-    return tuple(FOLD_BIAS if each is FOLD_AFFINE else each for each in source_passes(native) if each not in (INFERENCE, JOIN_HEADS))
+    left_out = (INFERENCE, JOIN_HEADS, JOIN_SIBLINGS)
+    return tuple(FOLD_BIAS if each is FOLD_AFFINE else each for each in source_passes(native) if each not in left_out)
 
 
 def target_passes() -> tuple[Pass, ...]:
