@@ -46,6 +46,8 @@ AS_LARGE = [node("Conv", "x w", "a", pads=[1, 1, 1, 1], strides=[2, 2]), node("S
             node("Resize", "a - - z", "b", mode="linear", coordinate_transformation_mode="pytorch_half_pixel"), node("Add", "b x", "y")]
 CAUSAL = [node("Shape", "x", "s", start=3), node("Concat", "s s", "l", axis=0), node("ConstantOfShape", "l", "o"),
           node("Trilu", "o", "y0", upper=0), node("MatMul", "x y0", "y")]
+READ = [node("Split", "x", "a b", axis=1, num_outputs=2), node("Transpose", "a", "t", perm=[0, 2, 3, 1]), node("Tanh", "t", "g"),
+        node("GridSample", "x g", mode="bicubic", padding_mode="reflection")]
 
 CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
     "attention": (ATTENTION, {"zero": ints(0), "two": ints(2), "open": ints(-1)}),
@@ -57,20 +59,32 @@ CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
     "mean of what is there": ([node("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])], {}),
     "maximum, rounded up": ([node("MaxPool", "x", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)], {}),
     "pairs, rounded up": ([node("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)], {}),
+    "dilated maximum": ([node("MaxPool", "x", kernel_shape=[3, 2], dilations=[2, 3], strides=[2, 1], pads=[0, 1, 1, 0])], {}),
+    "dilated maximum behind halves": ([node("MaxPool", "x", "a", kernel_shape=[2, 2], strides=[2, 2]),
+                                       node("MaxPool", "a", kernel_shape=[3, 3], dilations=[2, 2])], {}),
     "SAME": ([node("Conv", "x w", strides=[2, 2], auto_pad="SAME_UPPER")], {"w": weights(4, 4, 3, 3)}),
     "transposed": ([node("ConvTranspose", "x w", strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1])], {"w": weights(4, 4, 3, 3)}),
     "repeated": ([node("Resize", "x - s", mode="nearest")], {"s": floats(1, 1, 3, 2)}),
     "half as large": ([node("Resize", "x - s", mode="linear")], {"s": floats(1, 1, 0.5, 0.5)}),
+    "cubic": ([node("Resize", "x - s", mode="cubic", coordinate_transformation_mode="align_corners", exclude_outside=1)],
+              {"s": floats(1, 1, 0.5, 3)}),
+    "antialiased": ([node("Resize", "x - s", mode="linear", antialias=1)], {"s": floats(1, 1, 0.5, 2)}),
+    "nearest below": ([node("Resize", "x - s", mode="nearest", nearest_mode="ceil")], {"s": floats(1, 1, 2, 0.5)}),
+    "read at positions": (READ, {}),
     "reflected": ([node("Pad", "x p", mode="reflect")], {"p": ints(0, 0, 2, 1, 0, 0, 1, 3)}),
+    "wrapped": ([node("Pad", "x p", mode="wrap")], {"p": ints(0, 0, 2, 1, 0, 0, 1, 3)}),
+    "edges": ([node("Pad", "x p", mode="edge")], {"p": ints(0, 0, 2, 1, 0, 0, 1, 3)}),
     "blocks": ([node("SpaceToDepth", "x", blocksize=2)], {}),
     "halves": ([node("Split", "x", "y z", axis=2, num_outputs=2)], {}),
 }
-MODELS = {name: model(nodes, [tensor("x", IMAGE)], constants=constants, opset=18) for name, (nodes, constants) in CASES.items()}
+MODELS = {name: model(nodes, [tensor("x", IMAGE)], constants=constants, opset=19) for name, (nodes, constants) in CASES.items()}
 MODELS["pyramid"] = image_model(halvings(3))
 
-NO_KERAS = {"attention": "at most one unknown size", "windows": "unknown size", "full blocks": "Keras", "as large as": "resizes otherwise",
-            "causal mask": "Keras", "half as large": "resizes otherwise", "mean of what is there": "Keras", "reflected": "is wider",
-            "blocks": "at most one unknown size", "halves": "at known positions only"}
+NO_KERAS = {"attention": "at most one unknown size", "windows": "unknown size", "full blocks": "Keras", "as large as": "sizes",
+            "causal mask": "Keras", "cubic": "sizes", "antialiased": "sizes", "nearest below": "sizes", "half as large": "sizes",
+            "mean of what is there": "Keras", "read at positions": "sizes",
+            "reflected": "sizes", "wrapped": "sizes", "blocks": "at most one unknown size",
+            "halves": "at known positions only"}
 """What Keras' symbolic tensors, which do not tell sizes, cannot express."""
 
 

@@ -60,8 +60,8 @@ def _sizes(inputs: Sequence[TensorInfo], batch: int, extents: Sequence[int]) -> 
         factor, name, rest = d.linear() or (1, "", 0)
         if name and name not in sizes:
             sizes[name] = batch if axis == 0 and d.is_symbol else max((next(following) - rest) // factor, 1)
-            most = bounds(Dim.symbol(name) if not d.is_symbol else d)[1]
-            sizes[name] = sizes[name] if most is None else min(sizes[name], most)
+            least, most = bounds(d.named(name))
+            sizes[name] = max(sizes[name] if most is None else min(sizes[name], most), least or 0)
     for name in sorted({name for _, d in dims for name in d.symbols} - sizes.keys()):
         sizes[name] = next(following)
     return sizes

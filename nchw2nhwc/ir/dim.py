@@ -97,6 +97,16 @@ class Dim:
                     found |= {s for a in atom.args if isinstance(a, Dim) for s in a.symbols}
         return frozenset(found)
 
+    def named(self, name: str) -> Dim:
+        """The dimension of that name, which this expression depends on."""
+        for atom in (a for monomial in self._terms for a in monomial):
+            if isinstance(atom, str) and atom == name:
+                return Dim({(atom,): 1})
+            inside = [a for a in atom.args if isinstance(a, Dim) and name in a.symbols] if isinstance(atom, Call) else []
+            if inside:
+                return inside[0].named(name)
+        raise KeyError(name)
+
     @property
     def terms(self) -> Mapping[_Monomial, int]:
         """The products this expression is the sum of, as their factors, with the coefficient of each."""

@@ -6,6 +6,7 @@ What adds them, and what else a formula may say, is for derived classes: `Formul
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 import numpy as np
@@ -115,6 +116,14 @@ class Expression(ABC):
 
     def exp(self) -> Self:
         return self.apply(elementwise.Exp())
+
+    def polynomial(self, coefficients: Sequence[float]) -> Self:
+        """The polynomial with these coefficients, the constant one first, by Horner's scheme."""
+        *rest, last = coefficients
+        result = self * last + rest[-1]
+        for c in reversed(rest[:-1]):
+            result = result * self + c
+        return result
 
     # ---- truth -----------------------------------------------------------------------------------------------------
     def __lt__(self, other: Operand) -> Self:

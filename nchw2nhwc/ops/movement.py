@@ -9,7 +9,7 @@ from itertools import accumulate
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Dim, Shape, Size, product, size_max, size_min
+from nchw2nhwc.ir.dim import Dim, Shape, Size, bounds, product, size_max, size_min
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.base import Op, axis_role, per_axis_role, require_equal, same_dtype, static
 from nchw2nhwc.ops.kinds import check_choices, one_of
@@ -168,7 +168,7 @@ class Slice(Op):
 
 def _not_negative(size: Size) -> bool:
     """Whether a size can be proven not to be negative: named dimensions are positive, so it takes a minus sign to make a negative one."""
-    return "-" not in str(size)
+    return "-" not in str(size) or _is_bounded(size, 0)
 
 
 def _at_least(size: Size, bound: int) -> bool:
@@ -176,7 +176,12 @@ def _at_least(size: Size, bound: int) -> bool:
     if isinstance(size, int) or bound <= 0:
         return isinstance(size, Dim) or size >= bound
     parts = size.monomial()
-    return parts is not None and parts[0] >= bound and size.symbols.issuperset(parts[1])
+    return (parts is not None and parts[0] >= bound and size.symbols.issuperset(parts[1])) or _is_bounded(size, bound)
+
+
+def _is_bounded(size: Size, bound: int) -> bool:
+    low = bounds(size)[0]
+    return low is not None and low >= bound
 
 
 def _sliced(size: Size, start: Size | None, stop: Size | None, step: int) -> Size:

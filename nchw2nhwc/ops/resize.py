@@ -23,7 +23,7 @@ COORDINATE_MODES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", 
                     "tf_crop_and_resize")
 NEAREST_MODES = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
-_TIE = 1e-6
+TIE = 1e-6
 """Positions this close to the middle between two elements lie there but for the noise of float32: the rounding modes treat them as ties."""
 
 
@@ -130,9 +130,9 @@ def nearest_indices(before: int, after: int, op: Resize, k: int) -> np.ndarray[t
     where = source_positions(before, after, op, k).astype(np.float64)
     match op.nearest_mode:
         case "round_prefer_floor":
-            index = np.ceil(where - 0.5 - _TIE)
+            index = np.ceil(where - 0.5 - TIE)
         case "round_prefer_ceil":
-            index = np.floor(where + 0.5 + _TIE)
+            index = np.floor(where + 0.5 + TIE)
         case "floor":
             index = np.floor(where)
         case _:

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Shape, Size, size_min
+from nchw2nhwc.ir.dim import Shape, Size, size_max, size_min
 from nchw2nhwc.ir.types import Array, DType, TensorType
-from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.base import require_equal, static
 from nchw2nhwc.ops.kinds import FLOAT, integer_range, kind_of
 
 Ints = tuple[int, ...]
@@ -86,6 +86,13 @@ def window_count(size: Size, kernel: int, stride: int, dilation: int, pads: tupl
     if pads[1] + stride <= reach:
         return count
     return size_min(count, (size + pads[0] - 1) // stride + 1)
+
+
+def require_room(spatial: Shape, kernel: Ints, dilations: Ints, begins: Ints, ends: Ints) -> None:
+    """Raises UnequalSizesError where an axis whose size is open may be too short for one window."""
+    rooms = [size + begin + end - d * (k - 1) - 1 for size, k, d, begin, end in zip(spatial, kernel, dilations, begins, ends)]
+    pairs = [(size_max(room, 0), room) for room in rooms if not isinstance(room, int)]
+    require_equal(f"windows {list(kernel)} with dilations {list(dilations)} may not fit", *pairs)
 
 
 def extended(x: Array, begins: Sequence[int], ends: Sequence[int], value: float | int = 0) -> Array:

@@ -12,7 +12,7 @@ from itertools import product as every
 from math import gcd, lcm
 
 from nchw2nhwc.errors import Location, ShapeError
-from nchw2nhwc.ir.dim import Call, Dim, Shape, Size, bounds, evaluate, exact_div, substitute
+from nchw2nhwc.ir.dim import Call, Dim, Shape, Size, bounds, evaluate, exact_div, size_max, substitute
 from nchw2nhwc.ir.graph import Graph
 from nchw2nhwc.ops.base import UnequalSizesError
 
@@ -103,6 +103,21 @@ class OpenSizes:
                 most = next((s for s in atoms[0].args if isinstance(s, int)), 0)
                 if atoms[0].fn == "min" and a in atoms[0].args and most >= linear[0] + linear[2]:
                     return {linear[1]: Dim.symbol(linear[1], (most - linear[2]) // linear[0])}
+            if isinstance(a, Dim) and b == size_max(a, 0):
+                return self._long_enough(a)
+        return {}
+
+    def _long_enough(self, size: Dim) -> dict[str, Size]:
+        """The smallest number for the open size that `size` depends on with which that is certain not to be negative."""
+        names = size.symbols & self.names
+        if len(names) != len(size.symbols) or len(names) > 1:
+            return {}
+        (name,) = names
+        for least in range(2, COARSEST):
+            longer = Dim.symbol(name, bounds(size.named(name))[1], least)
+            low = bounds(substitute(size, {name: longer}))[0]
+            if low is not None and low >= 0:
+                return {name: longer}
         return {}
 
     def _equal(self, left: Size, right: Size, steps: Mapping[str, int]) -> bool:
@@ -120,9 +135,11 @@ class OpenSizes:
         if isinstance(size, Dim) and len(size.symbols) == 1:
             (part,) = size.symbols
             same, step = self._units.get(part, (part, 1))
-            most = bounds(size)[1]
-            if most is not None and part == name:
-                return f"{self._axes({base})} to be at most {most * unit}"
+            least, most = bounds(size)
+            if part == name:
+                ends = [f"at least {least * unit}"] if least is not None and least > 1 else []
+                ends += [f"at most {most * unit}"] if most is not None else []
+                return f"{self._axes({base})} to be {' and '.join(ends)}"
             if same == base and step > unit:
                 return f"{self._axes({base})} to be a multiple of {step}"
         return f"{self._axes({base})} to be {size}"

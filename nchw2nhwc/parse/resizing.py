@@ -1,34 +1,30 @@
 """Resizing by scales, sizes or a region that are computed when the model runs.
 
-The formulas are those of `ops.resize`, axis by axis: an index vector where elements are copied, the product with a matrix of weights where
-they are interpolated. Everything is computed in float32, as the runtimes do.
+The formulas are those of `ops.resampling`, axis by axis: an index vector where elements are copied, several of them with weights where they
+are interpolated, and the product with a matrix of weights for antialiasing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import product
+from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ir.types import DType
-from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops import resampling
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.kinds import check_choices, integer_range, kind_of
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin
+from nchw2nhwc.ops.resampling import FLOAT32
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import INT64, Formula
-
-FLOAT32: DType = np.dtype(np.float32)
-
-_TIE = 1e-6
-"""As in `ops.resize`."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +83,20 @@ def resized(b: Builder, x: Value, along: Sequence[Along], op: Resize, *, outward
     check_choices(op)
     interpolates = op.mode != "nearest"
     result = b.add1(Cast(FLOAT32), x) if interpolates and x.type.dtype != FLOAT32 else x
-    where = [_positions(b, x, each, op.coordinate_mode) for each in along]
-    for each, places in zip(along, where):
-        if interpolates:
-            result = _weighted(b, result, each.axis, _matrix(b, static(x.shape[each.axis], "a size to be resized"), each, places, op))
+    spans = [_span(b, x, each) for each in along]
+    places = [dynamic.counted(b, each.count, "resized").cast(FLOAT32) for each in along]
+    where = [resampling.positions(place, span, op.coordinate_mode) for place, span in zip(places, spans)]
+    for each, span, at in zip(along, spans, where):
+        if not interpolates:
+            index = resampling.nearest(at, span, "outwards" if outwards else op.nearest_mode)
+            result = dynamic.taken(b, result, index.cast(INT64), each.axis)
+        elif op.antialias:
+            result = _weighted(b, result, each.axis, _matrix(b, x.shape[each.axis], span, at, op))
         else:
-            result = dynamic.taken(b, result, _nearest(b, x, each, places, "outwards" if outwards else op.nearest_mode), each.axis)
+            result = _interpolated(b, result, each.axis, resampling.taps(at, span, op))
     if op.coordinate_mode == "tf_crop_and_resize":
-        for each, places in zip(along, where):
-            outside = (places < 0) | (places > dynamic.size_of(b, x.shape[each.axis]).cast(FLOAT32) - 1)
-            mask = outside.reshape(places.shape[0], *(1,) * (x.rank - each.axis - 1))
+        for each, span, at in zip(along, spans, where):
+            mask = _along(resampling.beyond(at, span), x.rank, each.axis)
             result = mask.choose(Formula(b, b.const(op.extrapolation_value, result.type.dtype)), result).value
     if result.type.dtype == x.type.dtype:
         return result
@@ -106,89 +106,35 @@ def resized(b: Builder, x: Value, along: Sequence[Along], op: Resize, *, outward
     return b.add1(Cast(x.type.dtype), result)
 
 
-def _positions(b: Builder, x: Value, along: Along, mode: str) -> Formula:
-    """Where in the operand each element of the result comes from; see `ops.resize.source_positions`."""
-    size = dynamic.size_of(b, x.shape[along.axis])
-    before, after, scale = size.cast(FLOAT32), along.count.cast(FLOAT32), along.scale
-    place = dynamic.counted(b, along.count, "resized").cast(FLOAT32)
-    last, spread = before - 1, (after - 1).at_least(1)
-    match mode:
-        case "half_pixel":
-            where = (place + 0.5) / scale - 0.5
-        case "half_pixel_symmetric":
-            where = before * 0.5 * (1 - after / (scale * before)) + (place + 0.5) / scale - 0.5
-        case "pytorch_half_pixel":
-            where = (after > 1).choose((place + 0.5) / scale - 0.5, place)
-        case "align_corners":
-            where = (after > 1).choose(place * last / spread, place)
-        case "asymmetric":
-            where = place / scale
-        case "tf_half_pixel_for_nn":
-            where = (place + 0.5) / scale
-        case _:
-            if along.region is None:
-                raise ShapeError("tf_crop_and_resize needs a region of interest")
-            start, end = along.region
-            return (after > 1).choose(start * last + place * ((end - start) * last) / spread, (start + end) * last * 0.5 + place)
-    return (scale.equals(1) & along.count.equals(size)).choose(place, where)
+def _span(b: Builder, x: Value, along: Along) -> resampling.Span[Formula]:
+    before = dynamic.size_of(b, x.shape[along.axis]).cast(FLOAT32)
+    return resampling.Span(before, along.count.cast(FLOAT32), along.scale, along.region)
 
 
-def _nearest(b: Builder, x: Value, along: Along, where: Formula, mode: str) -> Formula:
-    """Which element each place copies; "outwards" rounds down where the axis grows and up where it shrinks."""
-    below = where.floor()
-    rest = where - below
-    match mode:
-        case "round_prefer_floor":
-            index = below + (rest > 0.5 + _TIE).cast(FLOAT32)
-        case "round_prefer_ceil":
-            index = below + (rest >= 0.5 - _TIE).cast(FLOAT32)
-        case "floor":
-            index = below
-        case "outwards":
-            index = (along.scale >= 1).choose(below, where.ceil())
-        case _:
-            index = where.ceil()
-    return index.cast(INT64).at_least(0).at_most(dynamic.size_of(b, x.shape[along.axis]) - 1)
+def _along(vector: Formula, rank: int, axis: int) -> Formula:
+    """A vector along one of `rank` axes, to be broadcast along the others."""
+    return vector.reshape(vector.shape[0], *(1,) * (rank - axis - 1))
 
 
-def _matrix(b: Builder, size: int, along: Along, where: Formula, op: Resize) -> Formula:
-    """The weights (result, operand); see `ops.resize.interpolation_matrix`. Antialiasing reaches as far as the operand is long."""
+def _interpolated(b: Builder, x: Value, axis: int, taps: Sequence[tuple[Formula, Formula]]) -> Value:
+    """The elements along an axis at several indices each, times their weights."""
+    parts = [Formula(b, dynamic.taken(b, x, index.cast(INT64), axis)) * _along(weight, x.rank, axis) for index, weight in taps]
+    return reduce(lambda one, two: one + two, parts).value
+
+
+def _matrix(b: Builder, size: Size, span: resampling.Span[Formula], where: Formula, op: Resize) -> Formula:
+    """The weights (result, operand) with antialiasing, which reaches as far as the operand is long; see
+    `ops.resize.interpolation_matrix`."""
     radius = 1 if op.mode == "linear" else 2
-    column = where.column()
-    if op.antialias:
-        stretch = Formula(b, b.const(1, FLOAT32)) / along.scale.at_most(1)
-        reach = radius * size + radius
-        places = np.arange(-reach, size + reach)
-        weights = _kernel((Formula(b, b.const(places, FLOAT32)) - column) / stretch, op)
-        if op.exclude_outside:
-            weights = weights * Formula(b, b.const((places >= 0) & (places < size), FLOAT32))
-        edges = np.equal(np.clip(places, 0, size - 1)[:, None], np.arange(size)).astype(np.float32)
-        return _normalised(weights).apply(MatMul(), b.const(edges))
-    nearby = Formula(b, b.const(np.arange(1 - radius, radius + 1), FLOAT32)) + column.floor()
-    weights = _kernel(nearby - column, op)
+    stretch = Formula(b, b.const(1, FLOAT32)) / span.scale.at_most(1)
+    places = dynamic.positions(b, size * (2 * radius + 1) + 2 * radius) - (dynamic.size_of(b, size) + 1) * radius
+    weights = resampling.kernel((places.cast(FLOAT32) - where.column()) / stretch, op)
+    last = dynamic.size_of(b, size) - 1
     if op.exclude_outside:
-        weights = _normalised(weights * ((nearby >= 0) & (nearby < size)).cast(FLOAT32))
-    index = nearby.at_least(0).at_most(size - 1)
-    count = where.value.shape[0]
-    meant = index.reshape(count, 2 * radius, 1).equals(Formula(b, b.const(np.arange(size), FLOAT32))).cast(FLOAT32)
-    return (weights.reshape(count, 2 * radius, 1) * meant).sum(1)
-
-
-def _normalised(weights: Formula) -> Formula:
-    """Rows with a sum of 1, but for those of zeros."""
-    sums = weights.sum(1, keepdims=True)
-    return weights / sums.equals(0).choose(Formula(weights.b, weights.b.const(1, FLOAT32)), sums)
-
-
-def _kernel(distance: Formula, op: Resize) -> Formula:
-    """See `ops.resize`: a triangle, or Keys' cubic."""
-    d = abs(distance)
-    if op.mode == "linear":
-        return (1 - d).at_least(0)
-    a = op.cubic_coeff_a
-    near = (d * (a + 2) - (a + 3)) * d * d + 1
-    far = ((d - 5) * d + 8) * a * d - 4 * a
-    return (d <= 1).choose(near, (d < 2).choose(far, 0))
+        weights = weights * ((places >= 0) & (places <= last)).cast(FLOAT32)
+    weights = resampling.normalised(weights, weights.sum(1, keepdims=True))
+    edges = places.at_least(0).at_most(last).column().equals(dynamic.positions(b, size)).cast(FLOAT32)
+    return weights.apply(MatMul(), edges)
 
 
 def _weighted(b: Builder, x: Value, axis: int, matrix: Formula) -> Value:

@@ -14,6 +14,7 @@ from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
+from nchw2nhwc.ops.windows import require_room
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.convolution import AutoPad, padding, reach_of, require_spatial
@@ -43,6 +44,8 @@ def _max_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints
     if any(map(_only_padding, x.shape[2:], reach, strides, begin, end)):
         x = b.add1(Pad((0, 0, *begin), (0, 0, *end), value=_lowest(x.type.dtype)), x)
         begin = end = (0,) * len(kernel)
+    if max(dilations) > 1:
+        require_room(x.shape[2:], kernel, dilations, begin, end)
     return b.add1(MaxPool(kernel, strides, dilations, begin, end, ceil_mode=ceil), x)
 
 

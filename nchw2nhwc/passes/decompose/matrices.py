@@ -1,8 +1,8 @@
-"""Constant matrices applied along spatial axes."""
+"""Matrices applied along spatial axes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Reshape, Transpose
+from nchw2nhwc.passes.decompose.slices import reshaped
 from nchw2nhwc.passes.rewrite import Rewriter
 
 
@@ -23,12 +24,17 @@ def along_axes(rw: Rewriter, x: Value, matrices: Mapping[int, Doubles]) -> Value
     order = sorted((m.shape[0] / m.shape[1], axis) for axis, m in matrices.items() if not _is_identity(m))
     if not order:
         return x
+    return products(rw, x, [(axis, rw.constant(matrices[axis], x.type.dtype)) for _, axis in order])
+
+
+def products(rw: Rewriter, x: Value, matrices: Sequence[tuple[int, Value]]) -> Value:
+    """x (N, C, S...) with spatial axes multiplied by (after, before) matrices, one after the other."""
     y = rw.add(Transpose((0, *range(2, x.rank), 1)), x)
-    for _, axis in order:
-        place, matrix = axis - 1, matrices[axis]
+    for axis, matrix in matrices:
+        place = axis - 1
         before, behind = y.shape[:place], y.shape[place + 1:]
         rows = rw.add(Reshape((product(before), y.shape[place], product(behind))), y)
-        result = rw.add(MatMul(), rw.constant(matrix[None], x.type.dtype), rows)
+        result = rw.add(MatMul(), reshaped(rw, matrix, (1, *matrix.shape)), rows)
         y = rw.add(Reshape((*before, matrix.shape[0], *behind)), result)
     return rw.add(Transpose((0, x.rank - 1, *range(1, x.rank - 1))), y)
 

@@ -18,9 +18,11 @@ from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LpP
 from nchw2nhwc.ops.reduce import ReduceMax
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.ops.windows import Ints, adaptive_windows, elements_counted, lowest
-from nchw2nhwc.passes.decompose.matrices import along_axes
+from nchw2nhwc.passes.decompose.matrices import along_axes, products
 from nchw2nhwc.passes.decompose.ranks import does_nothing
+from nchw2nhwc.passes.decompose.sizes import positions, size_of
 from nchw2nhwc.passes.decompose.slices import padded, sliced
+from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import is_float, require, require_float, static_sizes
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
@@ -84,9 +86,8 @@ def dilated_maximum(rw: Rewriter, node: Node, op: MaxPool) -> Value:
     require(bool(dilated) and not op.ceil_mode and not op.channels_last, "{!r} is not dilated", node)
     x = padded(rw, node.input(0), {k + 2: (op.pads_begin[k], op.pads_end[k]) for k in dilated}, float(lowest(node.input(0).type.dtype)))
     for k in dilated:
-        (count,) = static_sizes(node.output, (k + 2,))
-        parts = [sliced(rw, x, k + 2, t * op.dilations[k], t * op.dilations[k] + (count - 1) * op.strides[k] + 1, op.strides[k])
-                 for t in range(op.kernel[k])]
+        gap, remaining = op.dilations[k], range(op.kernel[k] - 1, -1, -1)
+        parts = [sliced(rw, x, k + 2, t * gap, -ahead * gap or None, op.strides[k]) for t, ahead in enumerate(remaining)]
         x = parts[0]
         for part in parts[1:]:
             x = rw.add(Maximum(), x, part)
@@ -197,6 +198,22 @@ def averaging_matrices(rw: Rewriter, node: Node, op: AdaptiveAvgPool) -> Value:
         matrices[axis] = matrix
     result = along_axes(rw, x, matrices)
     return result if result is not x else rw.add(Identity(), x)
+
+
+@RULES.on(AdaptiveAvgPool)
+def averaging_open_sizes(rw: Rewriter, node: Node, op: AdaptiveAvgPool) -> Value:
+    """The same along axes whose sizes are known only when the model runs."""
+    x = node.input(0)
+    require(not is_static(x.shape[2:]) and not op.channels_last, "{!r} has known sizes", node)
+    require_float(x)
+    matrices = []
+    for axis, (size, count) in enumerate(zip(x.shape[2:], op.output_size), 2):
+        length, number = size_of(rw, size), Term(rw, rw.constant(np.arange(count, dtype=np.int32)[:, None]))
+        starts, ends = number * length // count, ((number + 1) * length + (count - 1)) // count
+        place = positions(rw, size)
+        inside = ((starts <= place) & (ends > place)).cast(x.type.dtype)
+        matrices.append((axis, (inside / (ends - starts).cast(x.type.dtype)).value))
+    return products(rw, x, matrices)
 
 
 @RULES.on(AdaptiveMaxPool)

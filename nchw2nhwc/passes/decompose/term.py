@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from nchw2nhwc.ir.graph import Value
@@ -53,11 +51,3 @@ class Term(Expression):
     def as_number(self, like: Term) -> Term:
         """1 where this holds, else 0, of the element type of `like`."""
         return self.cast(like.dtype)
-
-    def polynomial(self, coefficients: Sequence[float]) -> Term:
-        """The polynomial with these coefficients, the constant one first, by Horner's scheme."""
-        *rest, last = coefficients
-        result = self * last + rest[-1]
-        for c in reversed(rest[:-1]):
-            result = result * self + c
-        return result

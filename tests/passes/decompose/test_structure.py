@@ -15,7 +15,7 @@ from nchw2nhwc.ops.binary import BitwiseAnd, BitwiseOr, FloorDiv
 from nchw2nhwc.ops.elementwise import Abs, Exp
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.norm import LRN, MVN
-from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AvgPool, MaxPool
+from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace
 from nchw2nhwc.passes import run_passes
@@ -150,9 +150,23 @@ def test_maxima_of_open_sizes_rounded_up() -> None:
 
 def test_symbolic_sizes_that_a_decomposition_would_have_to_know_stay() -> None:
     net = Net()
-    x = net.input(1, 2, "h", 6)
-    net.output(net(AdaptiveAvgPool((2, 4)), x), net(Resize((3, 5), mode="cubic"), x), net(Pad((0, 0, 1, 0), (0, 0, 0, 0), "wrap"), x))
+    net.output(net(AdaptiveMaxPool((2, 4)), net.input(1, 2, "h", 6)))
     check_untouched(net, decompose(lambda node: False))
+
+
+OPEN = {
+    "means of windows": AdaptiveAvgPool((2, 4)), "resized": Resize((3, 5), mode="cubic"),
+    "wrapped": Pad((0, 0, 7, 0), (0, 0, 9, 1), "wrap"),
+    "edges": Pad((0, 0, 1, 0), (0, 0, 2, 3), "edge"), "reflected": Pad((0, 0, 9, 0), (0, 0, 7, 1), "reflect"),
+    "mirrored": Pad((0, 0, 7, 0), (0, 0, 9, 1), "symmetric"),
+}
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_open_sizes_are_read_when_the_model_runs(name: str) -> None:
+    net = Net()
+    net.output(net(OPEN[name], net.input(1, 2, "h", 6)))
+    check_pass(net, decompose(lambda node: not isinstance(node.op, (AdaptiveAvgPool, Resize, Pad))), 1e-6)
 
 
 def test_a_symbolic_channel_axis() -> None:

@@ -15,6 +15,7 @@ from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.ops.pooling import AvgPool, LpPool, MaxPool
 from nchw2nhwc.ops.reduce import Reduce, ReduceL1, ReduceL2, ReduceMax, ReduceMean, ReduceSum
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
+from nchw2nhwc.ops.windows import require_room
 from nchw2nhwc.parse.maxima import of_maxima
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, Results, onnx_op
 
@@ -131,6 +132,8 @@ def max_pool(b: LayerBuilder, x: Value, *, kernel_shape: Ints, auto_pad: str = "
     at = _window(b, x, kernel_shape, strides, dilations, pads, auto_pad)
     op = MaxPool(kernel=at.kernel, strides=at.strides, dilations=at.dilations, pads_begin=at.begins, pads_end=at.ends,
                  ceil_mode=ceil_mode and auto_pad == "NOTSET")
+    if max(at.dilations) > 1:
+        require_room(x.shape[2:], at.kernel, at.dilations, at.begins, at.ends)
     largest = b.add1(op, x)
     if not any(b.wanted[1:]):
         return largest
