@@ -166,7 +166,7 @@ OPEN = {
 def test_open_sizes_are_read_when_the_model_runs(name: str) -> None:
     net = Net()
     net.output(net(OPEN[name], net.input(1, 2, "h", 6)))
-    check_pass(net, decompose(lambda node: not isinstance(node.op, (AdaptiveAvgPool, Resize, Pad))), 1e-6)
+    check_pass(net, decompose(lambda node: not isinstance(node.op, (AdaptiveAvgPool, Resize, Pad))), 1e-5)
 
 
 def test_a_symbolic_channel_axis() -> None:
