@@ -23,7 +23,8 @@ def network(op: str, inputs: dict[str, list[int | str]], **attributes: object) -
     (network("Det", {"x": [2, 4, 4]}), {"input_shape": {"x": [2, -1, -1]}}, "--input-shape x=2,4,4"),
     (network("Det", {"x": ["b", "n", "n"]}), {}, "--input-shape x=N,N,N"),
     (network("Det", {"x": ["b", "n", "n"]}), {"batch": 3}, "--input-shape x=3,N,N"),
-    (network("LRN", {"x": [1, 3, 8, 8]}, size=3), {"input_shape": {"x": [1, -1, 8, 8]}}, "--input-shape x=1,3,8,8")])
+    (network("Conv", {"x": [1, 3, 8, 8], "w": [4, 3, 3, 3]}, auto_pad="SAME_UPPER", strides=[2, 2]), {"input_shape": {"w": [4, 3, -1, 3]}},
+     "--input-shape w=4,3,3,3")])
 def test_the_flag_has_the_inputs_and_their_sizes(model: onnx.ModelProto, options: dict[str, object], flag: str) -> None:
     with pytest.raises(ConversionError) as error:
         nchw2nhwc.convert(model, **options)
