@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from functools import cache
+from itertools import combinations, groupby, pairwise, permutations
 from typing import TypeAlias
 
 from nchw2nhwc.ir import Node, Shape, Size, Value, product
@@ -13,6 +14,10 @@ from nchw2nhwc.passes.match import require
 from nchw2nhwc.passes.rewrite import Rewriter
 
 MatMulRule: TypeAlias = Callable[[Rewriter, Node, MatMul], Value]
+Order: TypeAlias = tuple[int, ...]
+
+_SEARCHED = 7
+"""Runs of axes up to which the fewest moves are searched for."""
 
 
 def runs_of(shape: Sequence[object], key: Callable[[int], object]) -> list[list[int]]:
@@ -42,16 +47,74 @@ def moved(rw: Rewriter, value: Value, before: Sequence[int], after: Sequence[int
     return rw.add(Transpose(tuple(stored.index(run) for run in runs)), split)
 
 
-def steps_of(perm: Sequence[int], most: int) -> list[Sequence[int]]:
-    """Transposes of at most `most` (6 or more) runs of axes that together are the one asked for: each brings as many axes as that allows to
-    where they belong, and leaves the others in order. Two more axes always fit: they are runs of their own, besides what is in place, and
-    what is before, between and behind them."""
-    def placing(count: int) -> list[int]:
-        return [*perm[:count], *sorted(perm[count:])]
+def in_steps(rw: Rewriter, node: Node, op: Transpose, most: int) -> Value:
+    """The result of a Transpose, by several of at most `most` axes: those of size 1 go, those that stay side by side are merged."""
+    x = node.input(0)
+    after = [axis for axis in op.perm if x.shape[axis] != 1]
+    kept = order = sorted(after)
+    value = x
+    for places in orders_between([kept.index(axis) for axis in after], most):
+        following = [kept[k] for k in places]
+        value, order = moved(rw, value, order, following, x.shape), following
+    return rw.add(Reshape(node.output.shape), value)
 
-    fitting = (first for count in range(len(perm), 0, -1) if len(neighbours(range(len(perm)), first := placing(count))) <= most)
-    first = next(fitting)
-    return [first] if first == list(perm) else [first, *steps_of([first.index(axis) for axis in perm], most)]
+
+def orders_between(wanted: Sequence[int], most: int) -> list[Order]:
+    """The orders of axes through which Transposes of at most `most` runs of axes bring 0, 1, 2, ... into the order `wanted`, which is the
+    last of them; none where they are in it already. `most` is 4 or more; of up to 7 runs 3 will do.
+
+    Of up to 7 runs no other sequence is shorter. Of more, which a search takes long for, each Transpose brings as many axes as it can to
+    where they belong and leaves the others in order.
+    """
+    runs = neighbours(range(len(wanted)), wanted)
+    if len(runs) < 2:
+        return []
+    stored = sorted(runs)
+    goal = tuple(stored.index(run) for run in runs)
+    found = _fewest(goal, most) if len(goal) <= _SEARCHED else _placing(goal, most)
+    return [tuple(axis for k in order for axis in stored[k]) for order in found]
+
+
+def _fewest(goal: Order, most: int) -> list[Order]:
+    """A shortest path through the orders that Transposes reach, breadth first."""
+    paths: dict[Order, list[Order]] = {tuple(range(len(goal))): []}
+    frontier = list(paths)
+    while True:
+        for at in frontier:
+            if len(neighbours(at, goal)) <= most:
+                return [*paths[at], goal]
+        found = {}
+        for at in frontier:
+            for step in _steps(len(goal), most):
+                after = tuple(at[k] for k in step)
+                if after not in paths and after not in found:
+                    found[after] = [*paths[at], after]
+        paths |= found
+        frontier = list(found)
+
+
+@cache
+def _steps(count: int, most: int) -> tuple[Order, ...]:
+    """What one Transpose of at most `most` axes makes of `count` places: runs of them in other orders."""
+    found: list[Order] = []
+    for parts in range(2, min(count, most) + 1):
+        for cuts in combinations(range(1, count), parts - 1):
+            runs = [range(a, b) for a, b in pairwise((0, *cuts, count))]
+            found += [tuple(place for k in order for place in runs[k]) for order in permutations(range(parts))
+                      if all(b - a != 1 for a, b in pairwise(order))]
+    return tuple(found)
+
+
+def _placing(goal: Order, most: int) -> list[Order]:
+    """Orders in each of which as many runs more as fit are where they belong. With 4 runs one always fits: it is one of its own, besides
+    what is in place, and what is before and behind it."""
+    orders = [tuple(range(len(goal)))]
+    while orders[-1] != goal:
+        at = orders[-1]
+        placed = next(k for k, (a, b) in enumerate(zip(at, goal)) if a != b)
+        following = ((*goal[:count], *(k for k in at if k not in goal[:count])) for count in range(len(goal), placed, -1))
+        orders.append(next(order for order in following if len(neighbours(at, order)) <= most))
+    return orders[1:]
 
 
 def merge_batches(limit: int) -> MatMulRule:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
-from itertools import combinations, pairwise, permutations
 from math import prod
 
 from nchw2nhwc.ir.dim import Size, product
@@ -19,17 +17,13 @@ from nchw2nhwc.ops.reduce import LogSoftmax, Reduce, Softmax
 from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.match import array, require, static_shape
-from nchw2nhwc.passes.rank import merge_batches, neighbours
+from nchw2nhwc.passes.rank import in_steps, merge_batches
 from nchw2nhwc.passes.rewrite import Rewriter, Rule, RuleSet
 
 _ELEMENTWISE = tuple(cls for cls in REGISTRY.values() if isinstance(getattr(cls, "rule", None), Elementwise))
 _ALONG: tuple[type[Op], ...] = (Concat, Pad, Reduce, Slice, Softmax, LogSoftmax, Split)
 
 Group = list[int]
-
-_MOST_RUNS = 7
-"""Above this the search for steps takes long."""
-
 
 def grouped(kinds: Sequence[object], most: int) -> list[Group]:
     """Axes in at most `most` groups of neighbours of the same kind, merged from the front as far as it takes; None is a kind that merges
@@ -101,58 +95,8 @@ def transposes(most: int) -> Rule:
     def merge_moved(rw: Rewriter, node: Node, op: Op) -> Value:
         assert isinstance(op, Transpose)
         _needs(node, most)
-        x = node.input(0)
-        order = [axis for axis in op.perm if x.shape[axis] != 1]
-        runs = neighbours(sorted(order), order)
-        before = sorted(runs)
-        require(len(runs) <= _MOST_RUNS, "{!r} moves too many axes", node)
-        sizes = _merged(x.shape, before)
-        value, at = x, tuple(range(len(runs)))
-        for blocks, moved in moves(tuple(before.index(run) for run in runs), most):
-            value = _shaped(rw, value, [product(sizes[at[k]] for k in block) for block in blocks])
-            value = rw.add(Transpose(moved), value)
-            at = tuple(at[k] for block in moved for k in blocks[block])
-        return rw.add(Reshape(node.output.shape), value)
+        return in_steps(rw, node, op, most)
     return merge_moved
-
-
-Step = tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]
-
-
-def moves(wanted: tuple[int, ...], most: int) -> list[Step]:
-    """The fewest Transposes of at most `most` axes that bring 0, 1, 2, ... into the order `wanted`: for each the blocks of neighbouring
-    places that it moves as one, and their order.
-
-    A shortest path through the orders that Transposes reach, breadth first: no other sequence is shorter."""
-    start = tuple(range(len(wanted)))
-    reached: dict[tuple[int, ...], tuple[tuple[int, ...], Step] | None] = {start: None}
-    frontier = [start]
-    while wanted not in reached:
-        found = []
-        for at in frontier:
-            for step in _steps(len(wanted), most):
-                after = tuple(at[k] for block in step[1] for k in step[0][block])
-                if after not in reached:
-                    reached[after] = (at, step)
-                    found.append(after)
-        frontier = found
-    path: list[Step] = []
-    last = reached[wanted]
-    while last is not None:
-        path.append(last[1])
-        last = reached[last[0]]
-    return path[::-1]
-
-
-@cache
-def _steps(count: int, most: int) -> tuple[Step, ...]:
-    """What one Transpose of at most `most` axes does with `count` places."""
-    found: list[Step] = []
-    for parts in range(2, min(count, most) + 1):
-        for cuts in combinations(range(1, count), parts - 1):
-            blocks = tuple(tuple(range(a, b)) for a, b in pairwise((0, *cuts, count)))
-            found += [(blocks, order) for order in permutations(range(parts)) if all(b - a != 1 for a, b in pairwise(order))]
-    return tuple(found)
 
 
 def rows(most: int) -> Rule:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from itertools import permutations
 
 import numpy as np
 import onnx
@@ -29,7 +28,7 @@ from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.targets import TABLES
 from nchw2nhwc.targets.rewrites import EXPAND_AS_TILE, EXTREMES, REWRITES, TILE_AS_EXPAND
-from nchw2nhwc.targets.rules_rank import EQUAL_RANKS, POINTWISE, grouped, lower_ranks, moves
+from nchw2nhwc.targets.rules_rank import EQUAL_RANKS, POINTWISE, grouped, lower_ranks
 from tests.ops.samples import op_cases
 from tests.parse.onnx.models import model, node, tensor
 from tests.passes.decompose.test_registry import graph_of, in_float32
@@ -112,21 +111,6 @@ def test_fewer_axes(case: tuple[Op, tuple[Array, ...]], most: int) -> None:
     assert not changed or max(ranks, default=0) <= most
     if isinstance(op, (Transpose, Relu, FullyConnected)):
         assert max(ranks, default=0) <= max(most, 2)
-
-
-@given(st.permutations(range(6)), st.integers(3, 5))
-def test_moves_in_steps(wanted: list[int], most: int) -> None:
-    at = list(range(6))
-    for blocks, order in moves(tuple(wanted), most):
-        assert len(blocks) <= most
-        at = [at[k] for block in order for k in blocks[block]]
-    assert at == wanted
-
-
-def test_moves_are_the_fewest() -> None:
-    assert all(len(moves(order, 4)) == (order != (0, 1, 2, 3)) for order in permutations(range(4)))
-    assert len(moves((0, 2, 1, 3), 4)) == 1
-    assert max(len(moves(order, 4)) for order in permutations(range(5))) == 2
 
 
 def test_groups() -> None:

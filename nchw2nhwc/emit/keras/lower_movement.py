@@ -16,7 +16,7 @@ from nchw2nhwc.ir import Dim, Node, Shape, Size, product
 from nchw2nhwc.ops import movement
 from nchw2nhwc.ops.movement import FIX_SIZES, shape_text
 from nchw2nhwc.ops.sizes import Sizes
-from nchw2nhwc.passes.rank import neighbours, steps_of
+from nchw2nhwc.passes.rank import neighbours, orders_between
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -56,12 +56,14 @@ def transpose(e: Emitter, node: Node, op: movement.Transpose) -> None:
     if len(shape) <= _CONVERTED_AXES or sum(isinstance(s, Dim) for s in shape) > 1:
         e.set(node, _permuted(e, x, op.perm))
         return
-    steps = steps_of(op.perm, _CONVERTED_AXES)
-    e.wide |= len(steps) > 1
-    steps = steps if e.narrow else [op.perm]
-    for k, perm in enumerate(steps, 1):
-        x = _merged(e, x, shape, perm, "" if k == len(steps) else f"step{k}")
-        shape = tuple(shape[axis] for axis in perm)
+    orders = orders_between(op.perm, _CONVERTED_AXES)
+    e.wide |= len(orders) > 1
+    orders = orders if e.narrow and orders else [op.perm]
+    at: Sequence[int] = range(len(shape))
+    for k, order in enumerate(orders, 1):
+        perm = [at.index(axis) for axis in order]
+        x = _merged(e, x, tuple(shape[axis] for axis in at), perm, "" if k == len(orders) else f"step{k}")
+        at = order
     e.set(node, x)
 
 

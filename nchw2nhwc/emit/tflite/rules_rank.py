@@ -12,7 +12,7 @@ from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Split, Transpose
 from nchw2nhwc.ops.reduce import LogSoftmax, Reduce, Softmax
 from nchw2nhwc.passes.match import require
-from nchw2nhwc.passes.rank import merge_batches, moved, runs_of, steps_of
+from nchw2nhwc.passes.rank import in_steps, merge_batches, runs_of
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 RANK = RuleSet()
@@ -57,17 +57,11 @@ def merge_rows(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
 
 
 @RANK.on(Transpose)
-def in_steps(rw: Rewriter, node: Node, op: Transpose) -> Value:
+def move_in_steps(rw: Rewriter, node: Node, op: Transpose) -> Value:
     """Of more axes than RESHAPE and TRANSPOSE take: those that stay side by side are merged, in several moves where that is not enough."""
     x = node.input(0)
     require(x.rank > KERNELS["TRANSPOSE"].rank, "{!r} has few enough axes", node)
-    after = [axis for axis in op.perm if x.shape[axis] != 1]
-    order = sorted(after)
-    value = x
-    for step in steps_of([order.index(axis) for axis in after], _MOVED_AT_ONCE):
-        following = [order[k] for k in step]
-        value, order = moved(rw, value, order, following, x.shape), following
-    return rw.add(Reshape(node.output.shape), value)
+    return in_steps(rw, node, op, _MOVED_AT_ONCE)
 
 
 RANK.on(MatMul)(merge_batches(DELEGATE_RANK))
