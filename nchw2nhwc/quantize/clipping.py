@@ -15,12 +15,13 @@ import numpy as np
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
+from nchw2nhwc.quantize.data import stride
 
 BINS = 2048
 SAMPLES = 32
 """How many samples the histograms are made of."""
 _VALUES = 1 << 16
-"""About how many values of a tensor are taken from one sample: every third, fifth, ..., so that channels do not repeat."""
+"""About how many values of a tensor are taken from one sample: all channels of some places."""
 _WORTH = 0.8
 """Less is gained for sure than may be lost with other data where the error of the whole range is not cut to this part of it."""
 _CUTS = 48
@@ -39,7 +40,8 @@ def histograms(file: bytes, inputs: Sequence[TensorInfo], samples: Sequence[Mapp
     for sample in samples[:SAMPLES]:
         for name, array in loaded.tensors(sample, edges.keys()).items():
             if array.dtype.kind == "f":
-                values = array.reshape(-1)[::array.size // _VALUES | 1]
+                places = array.reshape(-1, array.shape[-1] if array.ndim else 1)
+                values = places[::stride(len(places), _VALUES // places.shape[1])].reshape(-1)
                 # in float64: between two float32 bounds that are nearly the same there are not as many float32 numbers as bins
                 counts[name] += np.histogram(values[values != 0].astype(np.float64), BINS, ranges[name])[0]
     return {name: (counts[name], edges[name]) for name in edges if counts[name].any()}

@@ -6,6 +6,7 @@ size); in one with an axis more, that axis counts samples.
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,15 @@ def split(samples: Samples, origin: str, *, hold_out: bool = True) -> Calibratio
 def spread(count: int, most: int) -> list[int]:
     """At most `most` of `count` indices, evenly spread."""
     return sorted({int(k) for k in np.linspace(0, count - 1, min(count, most)).round()})
+
+
+def stride(count: int, most: int) -> int:
+    """Every which of `count` is taken for about `most` of them. It has no divisor in common with `count`, so that of places in rows all
+    columns are met."""
+    step = max(1, count // max(1, most))
+    while math.gcd(step, count) > 1:
+        step += 1
+    return step
 
 
 def read_arrays(path: Path, inputs: Sequence[TensorInfo], layout: str, most: int) -> list[dict[str, Array]]:

@@ -10,6 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from nchw2nhwc.ir import Array
+from nchw2nhwc.quantize.data import stride
 from nchw2nhwc.quantize.flatfile import FLOAT32, Part
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Weighted:
         """What the weights are multiplied by, (group, row, operand), at about `most` places of the result, evenly spread."""
         if self.code == "FULLY_CONNECTED":
             flat = data.reshape(-1, self.weights.shape[1])
-            return flat[None, ::len(flat) // most | 1]
+            return flat[None, ::stride(len(flat), most)]
         options, sizes = self.op.builtinOptions, self.weights.shape[1:3]
         strides, dilations = (options.strideH, options.strideW), (options.dilationHFactor, options.dilationWFactor)
         reach = [(size - 1) * dilation + 1 for size, dilation in zip(sizes, dilations)]
@@ -67,7 +68,7 @@ class Weighted:
         windows = np.lib.stride_tricks.sliding_window_view(data, reach, axis=(1, 2))  # batch, row, column, channel, height, width
         windows = windows[:, ::strides[0], ::strides[1], :, ::dilations[0], ::dilations[1]]
         count = int(np.prod(windows.shape[:3]))
-        picked = windows[np.unravel_index(np.arange(0, count, count // most | 1), windows.shape[:3])]
+        picked = windows[np.unravel_index(np.arange(0, count, stride(count, most)), windows.shape[:3])]
         return picked.reshape(len(picked), self.groups, -1).transpose(1, 0, 2)
 
 

@@ -8,7 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import helper
 
 import nchw2nhwc
-from nchw2nhwc.quantize.clipping import least_error
+from nchw2nhwc.quantize.clipping import histograms, least_error
 from tests.quantize.models import conv, network, pixel_weights, samples
 from tests.quantize.test_islands import operators, quantized, run
 
@@ -29,6 +29,19 @@ def test_least_error_against_trying_all_values() -> None:
         assert error(low, high) <= error(*whole)
         assert error(low, high) < 1.3 * tried
         assert low <= 0 <= high
+
+
+def test_all_channels_and_columns_are_in_histograms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few values are taken; with a fixed step through them the second of three channels, or every column but some, would be left out."""
+    monkeypatch.setattr("nchw2nhwc.quantize.clipping._VALUES", 48)
+    one = np.zeros((6, 8, 1, 1))
+    one[1] = 50.0
+    columns = np.arange(8.0) == 5
+    nodes = [helper.make_node("Abs", ["c"], ["a"], "abs"), helper.make_node("Conv", ["a", "one"], ["o"], "one"),
+             helper.make_node("Mul", ["a", "column"], ["y"], "column")]
+    converted = nchw2nhwc.convert(network(nodes, outputs=("o", "y"), one=one, column=columns))
+    found = histograms(converted.tflite(), converted.inputs, samples(), {"o": (0.0, 1000.0), "y": (0.0, 10.0)})
+    assert found.keys() == {"o", "y"}
 
 
 def test_a_mask_stays_in_float() -> None:
