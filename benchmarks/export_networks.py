@@ -1,8 +1,10 @@
-"""Exports networks of PyTorch libraries to ONNX, with drawn weights: python export_networks.py DIR [--only NAME...] [--group GROUP...]
+"""Exports networks of PyTorch libraries, with drawn weights: python export_networks.py DIR [--format ir] [--only NAME...]
+[--group GROUP...]
 
 Runs in an environment of its own: `pip install torch torchvision timm transformers ultralytics segmentation-models-pytorch onnx
-onnxscript`. The converter was not written with these networks, unlike with the zoo's. A network that its library or PyTorch's
-exporter cannot make is reported and left out. Existing files are kept. Exit status: 0 when there is a file for every network, else 1.
+onnxscript`, and `openvino` for IR, which its PyTorch frontend makes without ONNX. The converter was not written with these networks,
+unlike with the zoo's. A network that its library or the exporter cannot make is reported and left out. Existing files are kept. Exit
+status: 0 when there is a file for every network, else 1.
 """
 
 from __future__ import annotations
@@ -161,18 +163,38 @@ GROUPS: dict[str, dict[str, Maker]] = {
     "sequences": {**_of(_pairs, ("T5", "Bart"), "hf_"), "hf_Wav2Vec2": _audio}}
 
 
-def export(make: Maker, path: Path, *, dynamo: bool) -> str:
+Write = Callable[[nn.Module, tuple[Tensor, ...], Path], None]
+
+
+def _onnx(model: nn.Module, operands: tuple[Tensor, ...], path: Path) -> None:
+    torch.onnx.export(model, operands, path, dynamo=False, opset_version=18)
+
+
+def _dynamo(model: nn.Module, operands: tuple[Tensor, ...], path: Path) -> None:
+    torch.onnx.export(model, operands, path, dynamo=True, opset_version=18, external_data=False)
+
+
+def _ir(model: nn.Module, operands: tuple[Tensor, ...], path: Path) -> None:
+    import openvino
+
+    found = openvino.convert_model(model, example_input=operands, input=[tuple(operand.shape) for operand in operands])
+    openvino.save_model(found, path, compress_to_fp16=False)
+
+
+def export(make: Maker, path: Path, write: Write) -> str:
     """Write one network's file; the reason if that fails. What libraries raise is theirs, so all of it is a reason."""
-    part = path.with_suffix(".part")
+    part = path.with_name(f"part-{path.name}")
     try:
         torch.manual_seed(0)
         model, operands = make()
         with torch.no_grad():
-            torch.onnx.export(model.eval(), operands, part, dynamo=dynamo, opset_version=18, **({"external_data": False} if dynamo else {}))
+            write(model.eval(), operands, part)
     except Exception as error:  # noqa: BLE001
-        part.unlink(missing_ok=True)
+        for file in path.parent.glob(f"part-{path.stem}.*"):
+            file.unlink()
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-    part.replace(path)
+    for file in sorted(path.parent.glob(f"part-{path.stem}.*")):  # an IR's .bin before its .xml
+        file.replace(path.with_suffix(file.suffix))
     return ""
 
 
@@ -180,6 +202,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line (default: the process's own)."""
     parser = argparse.ArgumentParser("export_networks.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR", help="where the files go")
+    parser.add_argument("--format", default="onnx", choices=("onnx", "ir"), help="what to write (default: onnx)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these networks")
     parser.add_argument("--group", nargs="+", default=list(GROUPS), choices=GROUPS, metavar="GROUP",
                         help=f"only these of {', '.join(GROUPS)}")
@@ -189,12 +212,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     failed = 0
     for group in given.group:
         for name, make in GROUPS[group].items():
-            path = given.folder / f"{name}.onnx"
+            path = given.folder / f"{name}.{'xml' if given.format == 'ir' else 'onnx'}"
             if (given.only and name not in given.only) or path.exists():
                 continue
-            reason = export(make, path, dynamo=group == "decoders")
+            reason = export(make, path, _ir if given.format == "ir" else _dynamo if group == "decoders" else _onnx)
             failed += bool(reason)
-            print(f"{name:28} {reason or f'{path.stat().st_size / 1e6:.1f} MB'}", flush=True)
+            size = sum(file.stat().st_size for file in given.folder.glob(f"{name}.*"))
+            print(f"{name:28} {reason or f'{size / 1e6:.1f} MB'}", flush=True)
     return 1 if failed else 0
 
 

@@ -1,5 +1,5 @@
-"""Every ONNX network of a folder, and the IR v11 that OpenVINO makes of it, converted and checked by the product itself; see README.md
-beside it.
+"""Every network of a folder (.onnx, .xml), and the IR v11 that OpenVINO makes of ONNX, converted and checked by the product itself; see
+README.md beside it.
 
 python benchmarks/own_check.py --models DIR [--ir11] [--open] [--only NAME ...]
 
@@ -30,7 +30,7 @@ MOST_ERRORS = 8
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser("own_check.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=Path, required=True, metavar="DIR", help="folder of ONNX files")
+    parser.add_argument("--models", type=Path, required=True, metavar="DIR", help="folder of ONNX files and IR")
     parser.add_argument("--ir11", action="store_true", help="each as IR v11 too, with float32 weights, made by the installed OpenVINO")
     parser.add_argument("--open", action="store_true", help="declare all sizes open but those of channels")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these networks")
@@ -39,10 +39,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def files(args: argparse.Namespace, scratch: Path) -> Iterator[Path]:
     """The files to convert, made when it is their turn."""
-    for path in sorted(args.models.glob("*.onnx")):
+    for path in sorted([*args.models.glob("*.onnx"), *args.models.glob("*.xml")]):
         if not args.only or path.stem in args.only:
             yield path
-            if args.ir11:
+            if args.ir11 and path.suffix == ".onnx":
                 xml = scratch / f"{path.stem}.xml"
                 make_ir(path, xml, float16=False)
                 yield xml
