@@ -23,6 +23,9 @@ INDEXING = RuleSet()
 
 _COMBINE: dict[str, Op] = {"add": Add(), "mul": Mul(), "max": Maximum(), "min": Minimum()}
 
+_FEW = 3
+"""Picks that are no fewer operators when they are joined."""
+
 Span = tuple[int, int]
 """The first position along an axis, and the one behind the last."""
 
@@ -95,6 +98,31 @@ def where_it_holds(rw: Rewriter, node: Node, op: Gather) -> Value:
     counted = compress.axis == 0 and places.shape[0] == size and bool(np.array_equal(array(places).reshape(-1), np.arange(size)))
     require(counted, "{!r} does not take positions along axis {}", found, op.axis)
     return rw.add(Compress(op.axis, compress.count), node.input(0), found.input(1))
+
+
+@INDEXING.on(Concat)
+def picks_of_one(rw: Rewriter, node: Node, op: Concat) -> Value:
+    """Picks of what is left of one value where conditions hold, one behind the other: picks of places, then of the value, once."""
+    first = _picked(rw, node, 0)
+    x, length = first[0], len(node.inputs)
+    require(op.axis == 0 and length > _FEW, "{!r} has few operands, or along another axis than the first", node)
+    picks = [first, *(_picked(rw, node, k) for k in range(1, length))]
+    require(all(data is x for data, _, _ in picks), "{!r} has picks of several values", node)
+    (size,) = static_sizes(x, (0,))
+    places = rw.constant(np.arange(size, dtype=np.int64)[:, None])
+    chosen = [rw.add(Gather(0), rw.add(left.op, places, left.input(1)), indices) for _, left, indices in picks]
+    return rw.add(Gather(0), x, rw.add(Reshape((node.output.shape[0],)), rw.add(Concat(0), *chosen)))
+
+
+def _picked(rw: Rewriter, node: Node, index: int) -> tuple[Value, Node, Value]:
+    """Of an operand that picks, along the first axis, from what a condition leaves of a value: that value, the Compress and the indices."""
+    pick = producer(node.input(index), Gather)
+    left = producer(pick.input(0), Compress)
+    require(op_of(pick, Gather).axis == op_of(left, Compress).axis == 0, "{!r} picks along other axes", pick)
+    require(pick.input(1).rank == 1 and not left.input(0).is_const, "the indices of {!r} have other than one axis", pick)
+    for value in (pick.output, left.output):
+        rw.require_single_use(value)
+    return left.input(0), left, pick.input(1)
 
 
 @INDEXING.on(Gather, GatherND)

@@ -9,8 +9,8 @@ from nchw2nhwc.ir.types import Array
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Mul
 from nchw2nhwc.ops.elementwise import Cast, Neg
-from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ScatterElements, ScatterND
-from nchw2nhwc.ops.movement import Expand, Reshape, Slice, Tile, Transpose
+from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ScatterElements, ScatterND, TopK
+from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Tile, Transpose
 from nchw2nhwc.ops.selection import Compress
 from nchw2nhwc.passes.indexing import INDEXING
 from nchw2nhwc.passes.movement import MOVEMENT
@@ -183,3 +183,29 @@ def test_indices_need_no_cast() -> None:
     x, wide = net(Neg(), net.input(9, 4)), net(Cast(np.dtype(np.int64)), net.input(3, dtype=np.int32))
     net.output(net(Gather(0), x, wide))
     assert check_pass(net, SIMPLER) == ["Neg", "Gather"]
+
+
+def _picks(count: int, *, values: int = 1, axis: int = 0) -> Net:
+    """The best of those rows of a value that conditions leave, one after the other."""
+    net = Net()
+    data = [net(Neg(), net.input(5, 3)) for _ in range(values)]
+    parts = []
+    for k in range(count):
+        scores, condition = net.input(5), net.input(5, dtype=np.bool_)
+        left = net(Compress(0, f"kept{k}"), scores, condition)
+        best = net.all(TopK(0, left.shape[0], dtype=np.dtype(np.int32)), left)[1]
+        parts.append(net(Gather(0), net(Compress(0, f"kept{k}"), data[k % values], condition), best))
+    return net.output(net(Concat(axis), *parts))
+
+
+def test_picks_of_one_value() -> None:
+    net = _picks(4)
+    check_pass(net, SIMPLER)
+    gathers = [node for node in net.graph.nodes if isinstance(node.op, Gather)]
+    assert [node.input(0).shape[1] for node in gathers] == [1, 1, 1, 1, 3]
+
+
+def test_picks_that_stay() -> None:
+    """Of several values, and too few."""
+    for net in (_picks(4, values=2), _picks(3)):
+        check_untouched(net, SIMPLER)

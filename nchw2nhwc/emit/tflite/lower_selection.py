@@ -10,7 +10,7 @@ from nchw2nhwc.emit.tflite.lower_movement import reshape, strided_slice
 from nchw2nhwc.emit.tflite.lower_sizes import size_tensor, sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
-from nchw2nhwc.ir import Node, Size, bounds
+from nchw2nhwc.ir import Node, Size, Value, bounds
 from nchw2nhwc.ops.detection import DetectionPostProcess
 from nchw2nhwc.ops.selection import Compress, NonMaxSuppression
 
@@ -23,16 +23,24 @@ _FAR = 1 << 22
 @lowering(Compress, kernel("GATHER"))
 def compress(e: Emitter, node: Node, op: Compress) -> None:
     """GATHER_ND of the positions that WHERE finds along the first axis, GATHER along others; of a condition WHERE finds them once. LiteRT
-    sizes the result when it runs."""
+    sizes the result when it runs. Of all places, one a row, that is the result."""
     count, x, condition = node.output.shape[op.axis], node.input(0), e.of(node.input(1))
     if condition not in e.found:
         e.found[condition] = e.run("WHERE", [condition], INT64, (count, 1))
+    if _is_places(x) and not e.graph.is_output(node.output):
+        e.let(node.output, e.found[condition])
+        return
     if op.axis == 0 and not kernel("GATHER_ND")(node, op):
         e.op("GATHER_ND", [e.of(x), e.found[condition]], [e.out(node)], options("GatherNdOptions"))
         return
     positions = e.temp(INT64, (count,))
     reshape(e, e.found[condition], positions, (count,))
     e.op("GATHER", [e.of(x), e.cast(positions, INT32)], [e.out(node)], options("GatherOptions", axis=op.axis))
+
+
+def _is_places(x: Value) -> bool:
+    """Whether a constant is 0, 1, 2, ... as what WHERE finds: one a row, int64."""
+    return x.const is not None and x.type.dtype == INT64 and x.shape[1:] == (1,) and np.array_equal(x.const[:, 0], np.arange(len(x.const)))
 
 
 def _count_up(e: Emitter, size: Size) -> int:
