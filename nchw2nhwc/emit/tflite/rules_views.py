@@ -12,7 +12,7 @@ from nchw2nhwc.ops.binary import Binary
 from nchw2nhwc.ops.elementwise import Unary
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
-from nchw2nhwc.ops.movement import Reshape, Split
+from nchw2nhwc.ops.movement import Reshape, Slice, Split
 from nchw2nhwc.ops.reduce import LogSoftmax, ReduceMean, Softmax
 from nchw2nhwc.passes.match import array, constant_operand, op_of, producer, require
 from nchw2nhwc.passes.rank import runs_of
@@ -156,6 +156,52 @@ def _axis_of_parts(split: Split, x: Value, shapes: Sequence[Shape]) -> tuple[int
         if len(around) == 1 and product(shapes[0][:axis]) == before:
             return axis, tuple(size for shape in shapes if isinstance(size := shape[axis], int))
     raise Mismatch("the parts of {!r} are no parts in another shape", x)
+
+
+@VIEWS.on(Split)
+def parts_mostly_seen_alike(rw: Rewriter, node: Node, op: Split) -> list[Value]:
+    """Equal parts that most of what reads them sees in one shape: the whole takes that shape, and what reads them otherwise a view."""
+    x, views = node.input(0), [_views(value) for value in node.outputs]
+    require(len(set(op.sizes)) == 1 and not any(map(rw.graph.is_output, node.outputs)), "{!r} has unequal parts, or is read outside", node)
+    seen_as = [view.output.shape for part in views for view in part]
+    shape = max(dict.fromkeys(seen_as), key=seen_as.count, default=())
+    whole = x.producer
+    before = len(seen_as) + (whole is not None and isinstance(whole.op, Reshape) and rw.single_use(x))
+    after = 1 + sum(each != shape for each in seen_as) + sum(len(part) < len(value.users) for part, value in zip(views, node.outputs))
+    require(after < before, "no shape leaves fewer Reshapes of the parts of {!r}", node)
+    require(len(shape) <= max(DELEGATE_RANK, x.rank), "{!r} has more axes than delegates take", node)
+    axis, sizes = _axis_of_parts(op, x, [shape] * len(views))
+    parts = rw.add_all(Split(axis, sizes), rw.add(Reshape((*shape[:axis], sum(sizes), *shape[axis + 1:])), x))
+    results = []
+    for value, part, seen_so in zip(node.outputs, parts, views):
+        for view in seen_so:
+            if view.output.shape == shape:
+                rw.replace(view, [part])
+        results.append(rw.add(Reshape(value.shape), part) if value.users else value)
+    return results
+
+
+def _views(value: Value) -> list[Node]:
+    """The Reshapes that read a value."""
+    return [user for user in value.users if isinstance(user.op, Reshape)]
+
+
+@VIEWS.on(Slice)
+def slice_of_a_view(rw: Rewriter, node: Node, op: Slice) -> Value:
+    """A Slice along an axis that a Reshape before it leaves alone."""
+    view = producer(node.input(0), Reshape)
+    source, special = view.input(0), op.special_axes()
+    rw.require_single_use(view.output)
+    require(len(special) == 1 and is_static(source.shape), "{!r} slices several axes, or sizes are not known", node)
+    require(source.rank <= max(DELEGATE_RANK, view.output.rank), "{!r} has more axes than delegates take", source)
+    (axis,) = special
+    shape, before = view.output.shape, product(view.output.shape[:axis])
+    place = next((k for k, size in enumerate(source.shape) if size == shape[axis] and product(source.shape[:k]) == before), None)
+    if place is None:
+        raise Mismatch("{!r} divides or joins axis {}", view, axis)
+    starts, stops = (tuple(given[axis] if k == place else None for k in range(source.rank)) for given in (op.starts, op.stops))
+    moved = Slice(starts, stops, tuple(op.steps[axis] if k == place else 1 for k in range(source.rank)))
+    return rw.add(Reshape(node.output.shape), rw.add_for(node, moved, source))
 
 
 @VIEWS.on(Gather)

@@ -11,7 +11,7 @@ from nchw2nhwc.ops.binary import Add, Mul
 from nchw2nhwc.ops.elementwise import Exp, Neg
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
-from nchw2nhwc.ops.movement import Reshape, Split
+from nchw2nhwc.ops.movement import Reshape, Slice, Split
 from nchw2nhwc.ops.reduce import ReduceMean, Softmax
 from nchw2nhwc.passes.constants import FOLDING
 from nchw2nhwc.passes.movement import MOVEMENT
@@ -115,3 +115,43 @@ def test_biases_of_scores() -> None:
     net.output(net(Neg(), net(Reshape((24, 4, 4)), net(Softmax(5), biased))))
     assert check_pass(net, JOIN) == ["Exp", "Reshape", "Add", "Add", "Softmax", "Reshape", "Neg"]
     assert node_of(net.graph, "Softmax").output.shape == (8, 3, 4, 4)
+
+
+def test_parts_that_are_mostly_seen_alike() -> None:
+    """Values that are sliced besides: one view of the whole, one behind the Slice, and none of the other parts."""
+    net = Net()
+    q, k, v = net.all(Split(2, (1, 1, 1)), net(Exp(), net.input(1, 5, 3, 8)))
+    sliced = net(Slice((None, 1, None, None), (None,) * 4, (1,) * 4), v)
+    net.output(*(net(Neg(), net(Reshape((5, 2, 4)), part)) for part in (q, k, v)), net(Neg(), net(Reshape((2, 2, 8)), sliced)))
+    assert sorted(check_pass(net, JOIN)) == sorted(["Exp", "Reshape", "Split", "Neg", "Neg", "Neg", "Slice", "Reshape", "Neg"])
+    assert node_of(net.graph, "Split").op == Split(1, (2, 2, 2))
+
+
+def test_parts_that_are_seen_otherwise_stay() -> None:
+    """Each in a shape of its own, in one that does not have the parts side by side, unequal ones, and one that is an output."""
+    net = Net()
+    own, crossed, unequal, outside = (net.all(Split(1, sizes), net.input(4, 3, 5)) for sizes in ((1, 1, 1), (1, 1, 1), (2, 1), (1, 1, 1)))
+    net.output(*(net(Neg(), net(Reshape(shape), part)) for shape, part in zip(((20, 1), (2, 10), (5, 4)), own)),
+               *(net(Neg(), net(Reshape((2, 10)), part)) for part in crossed[:2]), net(Neg(), crossed[2]),
+               net(Neg(), net(Reshape((8, 5)), unequal[0])), net(Neg(), net(Reshape((4, 5)), unequal[1])), net(Exp(), unequal[0]),
+               *(net(Neg(), net(Reshape((20,)), part)) for part in outside), outside[0])
+    check_untouched(net, JOIN)
+
+
+def test_slices_of_views() -> None:
+    net = Net()
+    x = net(Reshape((4, 6, 1, 5)), net(Exp(), net.input(2, 2, 6, 5)))
+    net.output(net(Neg(), net(Reshape((40,)), net(Slice((None, 1, None, None), (None, 5, None, None), (1, 2, 1, 1)), x))))
+    assert check_pass(net, JOIN) == ["Exp", "Slice", "Reshape", "Neg"]
+    assert node_of(net.graph, "Slice").op == Slice((None, None, 1, None), (None, None, 5, None), (1, 1, 2, 1))
+
+
+def test_slices_of_views_that_stay() -> None:
+    """Along an axis that is divided or joined, along two axes, and of a view that others read."""
+    net = Net()
+    x, read = net(Reshape((8, 3, 5)), net.input(4, 6, 5)), net(Reshape((8, 3, 5)), net.input(4, 6, 5))
+    two = net(Reshape((4, 6, 1, 5)), net.input(4, 6, 5))
+    net.output(net(Neg(), net(Slice((1, None, None), (None,) * 3, (1,) * 3), x)),
+               net(Neg(), net(Slice((None, None, 1), (None,) * 3, (1,) * 3), read)), net(Neg(), read),
+               net(Neg(), net(Slice((1, None, None, 1), (None,) * 4, (1,) * 4), two)))
+    check_untouched(net, JOIN)
