@@ -141,7 +141,7 @@ def _passes_of(route: Route, device: str, *, dequantize: bool = False) -> tuple[
         from nchw2nhwc.targets.passes import moves_blocks, native_on, rules_before, stored_passes
 
         return (source_passes(native_on(device, native), rules_before(device), quantized=not dequantize),
-                (*target_passes(blocks=moves_blocks(device)), *stored_passes(device)))
+                (*target_passes(blocks=moves_blocks(device), gathers=False), *stored_passes(device)))
     from nchw2nhwc.emit.keras import passes
 
     return passes.keras_source_passes(trainable=route == "trainable"), passes.target_passes()

@@ -6,12 +6,16 @@ from nchw2nhwc.emit.tflite.batches import CHOOSE_BATCHES
 from nchw2nhwc.emit.tflite.constants import Pool
 from nchw2nhwc.emit.tflite.rules_activation import ACTIVATION
 from nchw2nhwc.emit.tflite.rules_blocks import BLOCKS
+from nchw2nhwc.emit.tflite.rules_chains import CHAINS
 from nchw2nhwc.emit.tflite.rules_masks import MASKS
+from nchw2nhwc.emit.tflite.rules_merging import MERGING
 from nchw2nhwc.emit.tflite.rules_moves import MOVES
 from nchw2nhwc.emit.tflite.rules_padding import PADDING
+from nchw2nhwc.emit.tflite.rules_parts import PARTS_ALIKE
 from nchw2nhwc.emit.tflite.rules_picks import PICKS
 from nchw2nhwc.emit.tflite.rules_quantized import QUANTIZED
 from nchw2nhwc.emit.tflite.rules_rank import RANK
+from nchw2nhwc.emit.tflite.rules_rolls import ROLLS
 from nchw2nhwc.emit.tflite.rules_views import VIEWS
 from nchw2nhwc.ir import DType, Graph, Shape, Value
 from nchw2nhwc.ops.movement import Concat
@@ -55,11 +59,14 @@ NEST_CONCATS = Pass("nest_concats", _nest_concats)
 """A Concat that starts with all that another one has put together takes that one's result instead: XNNPACK takes at most 5 operands."""
 
 
-def target_passes(*, blocks: bool = True) -> tuple[Pass, ...]:
-    """The passes for a stored graph, in their order. `blocks`: the device has both kernels that move blocks of images."""
-    moves = [BLOCKS] if blocks else []
+def target_passes(*, blocks: bool = True, gathers: bool = True) -> tuple[Pass, ...]:
+    """The passes for a stored graph, in their order. `blocks`: the device has both kernels that move blocks of images. `gathers`: GATHER,
+    of any indices, is among its kernels, and as fast as others that move data."""
+    moves = [BLOCKS, MERGING] if blocks else []
+    gathered = [ROLLS, CHAINS] if gathers else []
     return (rule_pass("tidy", MOVEMENT), rule_pass("exact_masks", MASKS), rule_pass("fuse_activations", ACTIVATION),
             rule_pass("explicit_padding", PADDING), rule_pass("move_blocks", *moves, MOVEMENT), rule_pass("lower_rank", RANK),
-            rule_pass("join_views", VIEWS, PICKS, MOVEMENT), CHOOSE_BATCHES, rule_pass("join_views_again", VIEWS, MOVES, MOVEMENT),
+            rule_pass("join_views", VIEWS, PICKS, MOVEMENT), CHOOSE_BATCHES,
+            rule_pass("join_views_again", VIEWS, MOVES, MOVEMENT, PARTS_ALIKE, *gathered),
             SHARE_CONSTANTS, MERGE_EQUAL, rule_pass("lift_quantization", QUANTIZED), MERGE_EQUAL,
             rule_pass("lift_quantization_again", QUANTIZED), MERGE_EQUAL, NEST_CONCATS)
