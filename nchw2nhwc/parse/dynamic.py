@@ -213,6 +213,14 @@ def with_sizes(b: Builder, x: Value, sizes: Value) -> Value:
     return b.add1(DynamicReshape(sizes_of(b, sizes)), x, sizes)
 
 
+def as_shape(b: Builder, x: Value, wanted: Sequence[Size | None], known: frozenset[str]) -> Value:
+    """x with the `wanted` sizes in the place of those that only data would tell, which depend on other named dimensions than the `known`
+    ones: a tensor of another size is an error when the model runs. x itself where that says nothing new; None: any size."""
+    shape = tuple(said if said is not None and isinstance(size, Dim) and not size.symbols & known else size
+                  for said, size in zip(wanted, x.shape))
+    return x if shape == x.shape else b.add1(DynamicReshape(shape), x, b.sizes(shape, INT64))
+
+
 def squeezed(b: Builder, x: Value, axes: Formula) -> Value:
     """x without these axes."""
     if axes.value.shape == (x.rank,):

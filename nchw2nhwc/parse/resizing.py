@@ -50,7 +50,7 @@ def by_scales(b: Builder, x: Value, axes: Sequence[int], scales: Value, region: 
 
 def by_sizes(b: Builder, x: Value, axes: Sequence[int], sizes: Value, policy: str,
              region: Sequence[tuple[Formula, Formula]] | None) -> list[Along]:
-    """Each axis to its size, or ("not_larger", "not_smaller") all by the same factor."""
+    """Each axis to its size, or ("not_larger", "not_smaller") all by the same factor; without those that are known to keep their size."""
     wanted = dynamic.vector(b, sizes)
     if wanted.value.shape != (len(axes),) or policy not in ("stretch", "not_larger", "not_smaller"):
         raise ShapeError(f"sizes {sizes.type} with the policy '{policy}' do not fit {len(axes)} axes")
@@ -61,7 +61,10 @@ def by_sizes(b: Builder, x: Value, axes: Sequence[int], sizes: Value, policy: st
         wanted = (have * extreme + 0.5).floor().cast(INT64)
         scales = extreme * Formula(b, b.const(np.ones(len(axes)), FLOAT32))
     pairs = zip(axes, dynamic.elements(wanted), dynamic.elements(scales))
-    return [Along(axis, count, scale, None if region is None else region[k]) for k, (axis, count, scale) in enumerate(pairs)]
+    found = [Along(axis, count, scale, None if region is None else region[k]) for k, (axis, count, scale) in enumerate(pairs)]
+    if region is not None or policy != "stretch":
+        return found
+    return [each for each in found if b.numbers.size(each.count.value, lambda: dynamic.fresh(b, "resized")) != x.shape[each.axis]]
 
 
 def regions(b: Builder, roi: Value, count: int) -> list[tuple[Formula, Formula]]:

@@ -64,6 +64,11 @@ def _quantization(grid: Grid) -> Quantization:
     return Quantization((grid.scale,), grid.zero_point)
 
 
+def _like(tensor: Tensor, name: str) -> Tensor:
+    """Another tensor of the same type and shape, which is computed."""
+    return replace(tensor, name=name, buffer=0, variable=False, quantization=None)
+
+
 class Emitter:
     """Builds one subgraph, node by node: `enter` says for which node operators are being added. The first one of a file is that of the
     graph; `branch` begins others, which operators of this one call.
@@ -77,6 +82,8 @@ class Emitter:
         self.graph, self.sizes, self.float16 = graph, sizes, float16
         self.plan = plan or Plan()
         self._available = available
+        self.opened = frozenset(name for v in graph.inputs for s in v.shape if isinstance(s, Dim) for name in s.symbols)
+        """The named dimensions that the inputs of the file have; data decides all others."""
         self.integer: Grid | None = None
         """The grid of the results while integer kernels compute the node."""
         self._held: dict[int, int] = {}
@@ -107,6 +114,7 @@ class Emitter:
         """An emitter for another subgraph of the same file, called after the current node and `part`, for a body of that node."""
         other = Emitter(self.graph if body is None else body, self.sizes, self.float16, available=self._available)
         other.pool, other.subgraphs, other.where, other.prefix = self.pool, self.subgraphs, self.where, self.prefix
+        other.opened = self.opened
         other.subgraph.name = f"{self.prefix}/{part}"
         self.subgraphs.append(other.subgraph)
         return other
@@ -122,7 +130,7 @@ class Emitter:
     def parameter(self, caller: Emitter, tensor: int) -> int:
         """Another input of this subgraph, for a tensor of the subgraph that calls it."""
         like = caller.tensor(tensor)
-        index = self._push(Tensor(self._unique(like.name), like.dtype, like.shape, like.signature), caller.shape_of(tensor))
+        index = self._push(_like(like, self._unique(like.name)), caller.shape_of(tensor))
         self.subgraph.inputs.append(index)
         self._show(index)
         return index
@@ -367,14 +375,16 @@ class Emitter:
 
     def _twin(self, tensor: int, dtype: DType) -> int:
         like = self.tensor(tensor)
-        return self._push(Tensor(self._unique(like.name), dtype, like.shape, like.signature), self._shapes[tensor])
+        return self._push(replace(_like(like, self._unique(like.name)), dtype=dtype), self._shapes[tensor])
 
     def _add(self, name: str, dtype: DType, shape: Shape) -> int:
         if dtype not in TYPES:
             raise TargetError(f"TFLite has no element type {dtype.name}", self.where)
         fixed = tuple(evaluate(s, self.sizes) for s in shape)
         signature = tuple(-1 if isinstance(s, Dim) else s for s in shape)
-        return self._push(Tensor(self._unique(name), dtype, fixed, signature if signature != fixed else None), tuple(shape))
+        decided = any(not s.symbols <= self.opened for s in shape if isinstance(s, Dim))
+        made = Tensor(self._unique(name), dtype, fixed, signature if signature != fixed else None, decided=decided)
+        return self._push(made, tuple(shape))
 
     def _push(self, tensor: Tensor, shape: Shape) -> int:
         self.subgraph.tensors.append(tensor)

@@ -76,7 +76,8 @@ class Tensor:
     """One tensor of a subgraph.
 
     `shape` is what the file loads with; `signature` holds -1 for every size that may change, None when none may. `buffer` is an index into
-    the model's buffers, 0 for a tensor that is computed. A variable keeps its content from one run to the next one.
+    the model's buffers, 0 for a tensor that is computed. A variable keeps its content from one run to the next one. `decided`: data decides
+    a size, so that there may be no elements.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Tensor:
     buffer: int = 0
     variable: bool = False
     quantization: Quantization | None = None
+    decided: bool = False
 
 
 @dataclass(frozen=True)

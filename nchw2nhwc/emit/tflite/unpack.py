@@ -17,7 +17,7 @@ _TYPES = ("float32", "int32", "int8", "uint8", "int16", "bool")
 
 
 def unpack(subgraph: Subgraph, blobs: Sequence[Blob]) -> int:
-    """Replace GATHERs of more than half of all positions by UNPACK of all; returns how many."""
+    """Replace GATHERs of more than half of all positions by UNPACK of all, unless there may be no elements; returns how many."""
     groups: dict[tuple[int, int], dict[int, Operator]] = {}
     for operator in subgraph.operators:
         place = _position(subgraph, blobs, operator)
@@ -25,8 +25,8 @@ def unpack(subgraph: Subgraph, blobs: Sequence[Blob]) -> int:
             groups.setdefault(place[0], {}).setdefault(place[1], operator)
     count = 0
     for (data, axis), taken in groups.items():
-        size = subgraph.tensors[data].shape[axis]
-        if len(taken) * 2 > size > 1 and subgraph.tensors[data].dtype.name in _TYPES:
+        whole = subgraph.tensors[data]
+        if len(taken) * 2 > whole.shape[axis] > 1 and whole.dtype.name in _TYPES and not whole.decided:
             _replace(subgraph, data, axis, taken)
             count += len(taken)
     return count

@@ -19,6 +19,7 @@ from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, within
 from nchw2nhwc.parse.dynamic import fresh_name
 from nchw2nhwc.parse.onnx.declared import as_declared
 from nchw2nhwc.parse.onnx.flex_attention import flex_attention
+from nchw2nhwc.parse.onnx.growth import Growth, appended, as_appended, growths, with_parts
 from nchw2nhwc.parse.onnx.scan import Operands, all_present, scan
 from nchw2nhwc.parse.onnx.scope import Entry, Scope, Tensors, Unavailable
 
@@ -80,12 +81,43 @@ def _loop(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: 
     """A Loop with as many iterations as the limit says where no condition ends it earlier; else one with a condition."""
     limit, condition, *rest = [*operands, None, None][:max(2, len(operands))]
     initial = all_present(rest)
-    body = Body("body", r.graph.source)
-    graph, inner = r.inside(node, "body", scope, body)
+    graph, _ = r.inside(node, "body", scope)
     _require_carried(graph, len(initial))
     count = _steps(r.b, limit, condition, True) if limit is not None and _is_counted(graph) else None
     if isinstance(count, int) and 0 < count * len(graph.node) <= SHORT:
         return _written_out(r, node, scope, initial, count)
+    found = growths(graph, initial)
+    if not found:
+        return _repeated(r, node, operands, scope, wanted, {})
+    return _growing(r, node, [limit, condition, *initial], scope, [*wanted, *(False,) * (len(graph.output) - 1 - len(wanted))], found)
+
+
+def _growing(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Sequence[bool],
+             found: Sequence[Growth]) -> Sequence[Entry] | None:
+    """A Loop some of whose carried values grow: what they grow by becomes a result behind all others."""
+    _, _, *initial = operands
+    places = {growth.place for growth in found}
+    kept = [k for k in range(len(wanted)) if k not in places]
+    shorter = [value for k, value in enumerate(operands) if k - 2 not in places]
+    parts = {len(kept) + k: (all_present(initial)[growth.place], growth.axis) for k, growth in enumerate(found)}
+    made = _repeated(r, with_parts(node, found), shorter, scope, [wanted[k] for k in (*kept, *(growth.place for growth in found))], parts)
+    if made is None:
+        return None
+    whole = dict(zip(kept, made))
+    for growth, part in zip(found, made[len(kept):]):
+        value, axis = all_present(initial)[growth.place], growth.axis
+        whole[growth.place] = appended(r.b, value, part, axis) if isinstance(part, Value) else part
+    return [whole.get(k, Unavailable("nothing reads it")) for k in range(len(wanted))]
+
+
+def _repeated(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Sequence[bool],
+              growing: Mapping[int, tuple[Value, int]]) -> Sequence[Entry] | None:
+    """`_loop` that is not written out. `growing` are the results that are not put together along a new axis but appended to a value, by
+    their number."""
+    limit, condition, *rest = operands if len(operands) > 1 else [*operands, None, None][:2]
+    initial = all_present(rest)
+    body = Body("body", r.graph.source)
+    graph, inner = r.inside(node, "body", scope, body)
     number = body.graph.add_input(graph.input[0].name, TensorType(INT64))
     state = [body.graph.add_input(info.name, v.type) for info, v in zip(graph.input[2:], initial)]
     with r.building(body) as b:
@@ -96,17 +128,19 @@ def _loop(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: 
             return None
         following, *made = results
         made = [as_declared(b, body.graph, v, info) for v, info in zip(made, graph.output[1:])]
-        parts = [b.reshape(v, (1, *v.shape)) for k, v in enumerate(made) if k >= len(initial) and k < len(wanted) and wanted[k]]
+        asked = [k for k in range(len(initial), min(len(made), len(wanted))) if wanted[k]]
+        parts = [as_appended(b, made[k], *growing[k]) if k in growing else b.reshape(made[k], (1, *made[k].shape)) for k in asked]
+        axes = tuple(growing[k][1] if k in growing else 0 for k in asked)
         goes_on = _truth(b, following)
     steps = _steps(r.b, limit, condition, goes_on)
     if steps is not None:
         body.returns([*made[:len(initial)], *parts])
-        found = add_loop(r.b, body, Loop(body.graph, len(initial), steps, (0,) * len(parts)), initial)
+        found = add_loop(r.b, body, Loop(body.graph, len(initial), steps, axes), initial)
         return _in_place(found, len(initial), wanted)
     if parts:
         number_of = _computed_count(r, node, scope, initial, limit, condition, goes_on)
         body.returns([*made[:len(initial)], *parts])
-        loop = Loop(body.graph, len(initial), None, (0,) * len(parts), count=fresh_name(r.b, "iterations"))
+        loop = Loop(body.graph, len(initial), None, axes, count=fresh_name(r.b, "iterations"))
         return _in_place(add_loop(r.b, body, loop, initial, number_of), len(initial), wanted)
     return _while(r, body, initial, limit, condition, (number, following, *made[:len(initial)]))
 

@@ -6,9 +6,8 @@ from onnx import ValueInfoProto
 
 from nchw2nhwc.ir.dim import Dim
 from nchw2nhwc.ir.graph import Graph, Value
-from nchw2nhwc.ops.dynamic import DynamicReshape
-from nchw2nhwc.parse.body import INT64
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.dynamic import as_shape
 
 
 def as_declared(b: Builder, body: Graph, x: Value, info: ValueInfoProto) -> Value:
@@ -19,6 +18,4 @@ def as_declared(b: Builder, body: Graph, x: Value, info: ValueInfoProto) -> Valu
     around = frozenset().union(*(size.symbols for v in body.inputs for size in v.shape if isinstance(size, Dim)))
     if len(declared) != x.rank:
         return x
-    shape = tuple(said if said is not None and isinstance(size, Dim) and not size.symbols & around else size
-                  for said, size in zip(declared, x.shape))
-    return x if shape == x.shape else b.add1(DynamicReshape(shape), x, b.sizes(shape, INT64))
+    return as_shape(b, x, declared, around)

@@ -13,6 +13,7 @@ from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.binary import Greater
 from nchw2nhwc.ops.elementwise import Exp
 from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.selection import Compress
 from nchw2nhwc.targets.edgetpu import EDGETPU
 from tests.emit.tflite.graphs import graph_with_input, random
 from tests.emit.tflite.runs import RESOLVERS, run_file
@@ -69,3 +70,13 @@ def test_comparisons_with_one_number(positions: tuple[int, ...], codes: dict[str
     for resolver in RESOLVERS:
         for name, found in zip(graph.output_names, run_file(made.tobytes(), [data], resolver), strict=True):
             np.testing.assert_array_equal(found, wanted[name])
+
+
+def test_not_of_what_may_have_no_elements() -> None:
+    graph = Graph("test", "test.onnx")
+    x, condition = graph.add_input("x", TensorType(np.dtype(np.float32), (3, 2))), graph.add_input("c", TensorType(np.dtype(np.bool_), (3,)))
+    kept = graph.add1(Compress(0, "count"), (x, condition))
+    for k in range(2):
+        graph.add_output(graph.add1(Exp(), (graph.add1(Gather(1), (kept, graph.constant(np.array(k)))),)), f"y{k}")
+    made = emit(graph)
+    assert "UNPACK" not in {op.code for op in made.model.subgraphs[0].operators}

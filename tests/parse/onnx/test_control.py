@@ -19,7 +19,7 @@ CONSTANTS: Mapping[str, object] = {
     "w": RNG.normal(0, 0.3, (4, 3, 3, 3)).astype(np.float32), "v": RNG.normal(0, 0.3, (3, 3)).astype(np.float32),
     "ten": np.array(10), "thirty": np.array(30),
     "two": np.array(2), "yes": np.array(True), "half": np.array(0.5, np.float32), "limit": np.array(4.0, np.float32),
-    "one": np.array(1), "zero": np.array(0),}
+    "one": np.array(1), "zero": np.array(0), "nothing": np.zeros((0, 3), np.float32)}
 
 
 def body(nodes: Sequence[NodeProto], inputs: Sequence[str], outputs: Sequence[str],
@@ -79,6 +79,25 @@ def as_often_as_computed(dims: Dims, first: str = "Less") -> onnx.ModelProto:
     return whole(nodes, dims, ("y", "z") if first == "Less" else ("y", "s"))
 
 
+def appending(dims: Dims, part: Sequence[NodeProto], steps: str = "n") -> onnx.ModelProto:
+    """Two values that grow, one of them from nothing, and one that does not."""
+    inner = body([node("Identity", "go", "more"), node("Mul", "h half", "h1"), *part, node("Cast", "g", "before", to=1),
+                  node("Concat", "before r", "g1", axis=0), node("Concat", "k h1", "k1", axis=-1)], ["i", "go", "g", "h", "k"],
+                 ["more", "g1", "h1", "k1"])
+    nodes = [node("ReduceMax", "x", "m", keepdims=0), node("Exp", "m", "e"), node("Cast", "e", "n", to=7),
+             node("Loop", f"{steps} yes nothing x x", "y z v", body=inner)]
+    return whole(nodes, dims, ("y", "z", "v"))
+
+
+def where_small(axis: int) -> list[NodeProto]:
+    """Where numbers are below a limit, along the other axis."""
+    return [node("ReduceMax", "h1", "t", axes=[axis], keepdims=0), node("Less", "t limit", "c")]
+
+
+MEAN = [node("ReduceMean", "h1", "r", axes=[0])]
+PART_OF_MEAN = [node("ReduceMean", "h1", "q", axes=[0]), *where_small(0), node("Compress", "q c", "r", axis=1)]
+
+
 def scanned(dims: Dims, **more: object) -> onnx.ModelProto:
     """A recurrent cell over axis 1 of x."""
     inner = body([node("MatMul", "h v", "p"), node("Add", "p e", "q"), node("Tanh", "q", "h1"), node("Neg", "h1", "n")],
@@ -98,6 +117,8 @@ MODELS: Mapping[str, onnx.ModelProto] = {
     "Loop that collects without a limit": collecting_while((2, 3), steps="-"),
     "Loop that collects nothing": collecting_while((2, 3), first="Greater"),
     "Loop of a computed number": as_often_as_computed((2, 3)), "Loop that never begins": as_often_as_computed((2, 3), "Greater"),
+    "Loop of a computed number that appends": appending((2, 3), MEAN), "Loop that appends": appending((2, 3), MEAN, "thirty"),
+    "Loop of a computed number that appends what has to fit": appending((2, 3), PART_OF_MEAN),
     "Loop of a computed number and any batch": as_often_as_computed(("N", 3)),
 }
 
@@ -193,6 +214,11 @@ def test_what_cannot_be(made: NodeProto, error: type[ConversionError], reason: s
     with pytest.raises(error, match=reason) as caught:
         read(whole([made], (2, 3)))
     assert caught.value.where.type == made.op_type
+
+
+def test_how_much_a_loop_appends_is_known() -> None:
+    with pytest.raises(UnsupportedError, match="how many elements an iteration appends to axis 0"):
+        read(appending((2, 3), [*where_small(1), node("Compress", "h1 c", "r", axis=0)]))
 
 
 def test_branches_of_different_sizes() -> None:
