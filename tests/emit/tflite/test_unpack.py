@@ -74,7 +74,8 @@ def test_comparisons_with_one_number(positions: tuple[int, ...], codes: dict[str
 
 def test_not_of_what_may_have_no_elements() -> None:
     graph = Graph("test", "test.onnx")
-    x, condition = graph.add_input("x", TensorType(np.dtype(np.float32), (3, 2))), graph.add_input("c", TensorType(np.dtype(np.bool_), (3,)))
+    x = graph.add_input("x", TensorType(np.dtype(np.float32), (3, 2)))
+    condition = graph.add_input("c", TensorType(np.dtype(np.bool_), (3,)))
     kept = graph.add1(Compress(0, "count"), (x, condition))
     for k in range(2):
         graph.add_output(graph.add1(Exp(), (graph.add1(Gather(1), (kept, graph.constant(np.array(k)))),)), f"y{k}")
