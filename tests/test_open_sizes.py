@@ -12,6 +12,7 @@ from nchw2nhwc import convert
 from nchw2nhwc.check.litert import run_litert
 from nchw2nhwc.errors import TargetError
 from tests.parse.onnx.models import Dims, model, node, runtime, tensor
+from tests.parse.onnx.operators.test_contrib_attention import DOMAIN, own
 from tests.parse.test_open_sizes import halvings, image_model
 
 IMAGE: Dims = ("N", 4, "H", "W")
@@ -120,3 +121,23 @@ def test_what_is_needed_of_a_size_is_said() -> None:
     converted = convert(MODELS["pyramid"])
     assert converted.inputs[0].source_shape == (-1, 3, -1, -1)
     assert any("axis 3 of 'x' to be a multiple of 8" in note for note in converted.graph.notes)
+
+
+def test_a_cache_that_grows_or_has_room() -> None:
+    """A step of a language model as ONNX Runtime's model builder exports it: three lengths that only the caller knows."""
+    heads, size = 2, 32
+    nodes = [node("Shape", "mask", "shape"), node("Gather", "shape one", "all", axis=0), node("Cast", "all", "t", to=6),
+             node("ReduceSum", "mask along", "sum", keepdims=0), node("Sub", "sum one", "less"), node("Cast", "less", "l", to=6),
+             own("GroupQueryAttention", "q k v m n l t c s", "y j w", num_heads=heads, kv_num_heads=heads, do_rotary=1)]
+    inputs = [tensor("mask", (1, "total"), np.int64), *(tensor(name, (1, "new", heads * size)) for name in "qkv"),
+              *(tensor(name, (1, heads, "past", size)) for name in "mn")]
+    constants: dict[str, object] = {"one": np.array(1), "along": ints(1), "c": weights(32, size // 2), "s": weights(32, size // 2)}
+    source = model(nodes, inputs, ["y", "j", "w"], constants, domains=[DOMAIN])
+    converted = convert(source)
+    content = converted.tflite()
+    for new, past, total in ((1, 4, 5), (1, 9, 4), (6, 9, 6), (3, 9, 8)):
+        data = {"mask": np.ones((1, total), np.int64), **{name: weights(1, new, heads * size) for name in "qkv"},
+                **{name: weights(1, heads, past, size) for name in "mn"}}
+        found = run_litert(content, converted.inputs, converted.outputs, data)
+        for array, wanted in zip(found.values(), runtime(source, data), strict=True):
+            np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-5)

@@ -235,6 +235,9 @@ def _call(fn: str, left: Size, right: Size) -> Size:
                 rest = left - _collapse(dict(whole)) * right
                 return _collapse(dict(whole)) + rest // right if fn == "//" else rest % right
     else:
+        absorbed = next((a for a, b in ((left, right), (right, left)) if _is_among(a, b, "max" if fn == "min" else "min")), None)
+        if absorbed is not None:
+            return absorbed
         ahead = _lead(left, right)
         if ahead is not None:
             return left if (ahead >= 0) == (fn == "max") else right
@@ -244,6 +247,12 @@ def _call(fn: str, left: Size, right: Size) -> Size:
         if low is not None and high_right is not None and high_right <= low:
             return right if fn == "min" else left
     return Dim({(Call(fn, (left, right)),): 1})
+
+
+def _is_among(size: Size, other: Size, fn: str) -> bool:
+    """Whether `other` is the larger ("max") or the smaller ("min") one of two sizes of which `size` is one: min(a, max(a, b)) is a."""
+    atoms = [m[0] for m, c in other.terms.items() if len(m) == 1 and c == 1] if isinstance(other, Dim) and len(other.terms) == 1 else []
+    return any(isinstance(a, Call) and a.fn == fn and size in a.args for a in atoms)
 
 
 def _nested(size: Dim) -> tuple[Size, int] | None:

@@ -10,7 +10,7 @@ from math import sqrt
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import Size, exact_div
+from nchw2nhwc.ir.dim import Size, bounds, exact_div
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, GreaterEqual, Mul, Where
@@ -18,7 +18,7 @@ from nchw2nhwc.ops.elementwise import Tanh
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Slice
 from nchw2nhwc.ops.reduce import Softmax
-from nchw2nhwc.parse.dynamic import size_of
+from nchw2nhwc.parse.dynamic import size_of, taken
 from nchw2nhwc.parse.formula import INT64, Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder
 from nchw2nhwc.parse.selection import positions
@@ -128,5 +128,8 @@ def _lengthened(b: LayerBuilder, past: Value, size: Size) -> Value:
     more = size - past.shape[2]
     if more == 0:
         return past
-    shape = (*past.shape[:2], more, past.shape[3])
-    return b.add1(Concat(2), past, b.full(np.zeros((), past.type.dtype), shape))
+    if (bounds(more)[0] or 0) > 0:
+        return b.add1(Concat(2), past, b.full(np.zeros((), past.type.dtype), (*past.shape[:2], more, past.shape[3])))
+    # There may be no zeros behind it, but no kernel makes a tensor without elements.
+    longer = b.add1(Concat(2), past, b.full(np.zeros((), past.type.dtype), (*past.shape[:2], size, past.shape[3])))
+    return taken(b, longer, Formula(b, positions(b, size, INT64)), 2)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
-from nchw2nhwc.ir.dim import Size, exact_div, is_at_most
+from nchw2nhwc.ir.dim import Size, exact_div, size_max
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.binary import Add
-from nchw2nhwc.ops.movement import FIX_SIZES, Slice, Split
+from nchw2nhwc.ops.movement import Slice, Split
 from nchw2nhwc.parse.dynamic import size_of
 from nchw2nhwc.parse.formula import INT64, Formula
 from nchw2nhwc.parse.onnx.attention import cached, capped, scores, seen, softmax, split_heads, weighted
@@ -110,15 +110,13 @@ def _positions(b: LayerBuilder, given: Value | None, start: Formula, length: Siz
 
 
 def _cache_size(b: LayerBuilder, past: Size | None, length: Size, total: Size) -> Size:
-    """How many keys there are afterwards. Raises UnsupportedError where sizes that are open leave it open."""
+    """How many keys there are afterwards: all that count, or as many as a cache has room for. Raises SourceError where a cache grows by
+    another number than that of the new keys."""
     if past is None or total == past + length:
         return total
-    if is_at_most(total, past):
-        return past
-    if isinstance(past, int) and isinstance(total, int) and isinstance(length, int):
+    if isinstance(past, int) and isinstance(total, int) and isinstance(length, int) and total > past:
         raise b.damaged(f"total_sequence_length {total} is neither {past} + {length} nor at most {past}, the size of the cache")
-    raise UnsupportedError(f"whether a cache of '{past}' keys grows by '{length}' to '{total}' or has room for them is open", b.where,
-                           FIX_SIZES)
+    return size_max(past, total)
 
 
 def _first(b: LayerBuilder, x: Value, count: Size) -> Value:
