@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal, NamedTuple, TypeAlias
@@ -10,11 +10,15 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
-from nchw2nhwc.ir import Dim, Size, Value, product
+from nchw2nhwc.ir import Dim, Size, Value, is_at_most, product
 from nchw2nhwc.ops.base import require_equal
 from nchw2nhwc.ops.movement import Pad
+from nchw2nhwc.ops.resampling import FLOAT32
 from nchw2nhwc.ops.resize import Resize
+from nchw2nhwc.parse import resizing
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.dynamic import size_of
+from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import axes_of, axis_of, same
 from nchw2nhwc.parse.openvino.registry import Results, mapping
@@ -49,12 +53,14 @@ def interpolate_1(b: Builder, x: Value, target: Value, *, axes: Ints, mode: Lite
     """What OpenVINO makes of it: positions are asymmetric unless corners are aligned, but half-pixel for linear interpolation that is
     neither padded nor over the two spatial axes of four."""
     along = axes_of(axes, x.rank)
-    sizes = b.shape_of(target, "the target shape of an Interpolate")
-    if len(sizes) != len(along):
-        raise SourceError(f"{len(sizes)} target sizes for {len(along)} axes")
     half = mode.startswith("linear") and not any((*pads_begin, *pads_end)) and (x.rank, along) != (4, (2, 3))
     coordinates = "align_corners" if align_corners else "half_pixel" if half else "asymmetric"
     method = Method(mode, coordinates, "simple", antialias and mode == "linear" and x.rank == 5)
+    if b.is_computed(target):
+        return _computed(b, x, target, along, True, method, pads_begin, pads_end)
+    sizes = b.shape_of(target, "the target shape of an Interpolate")
+    if len(sizes) != len(along):
+        raise SourceError(f"{len(sizes)} target sizes for {len(along)} axes")
     return _interpolate(b, x, {axis: Target(size, None) for axis, size in zip(along, sizes)}, method, pads_begin, pads_end)
 
 
@@ -65,8 +71,11 @@ def interpolate_4(b: Builder, x: Value, sizes: Value, scales: Value, axes: Value
                   antialias: bool = False, pads_begin: Ints = (), pads_end: Ints = (), cube_coeff: float = -0.75) -> Results:
     """Of sizes and scales only the ones that `shape_calculation_mode` names count."""
     by_size = shape_calculation_mode == "sizes"
-    targets = _targets(b, x, sizes if by_size else scales, axes, by_size, pads_begin, pads_end)
     method = Method(mode, coordinate_transformation_mode, nearest_mode, antialias and mode == "linear", cube_coeff)
+    wanted = sizes if by_size else scales
+    if b.is_computed(wanted):
+        return _computed(b, x, wanted, _axes(b, x, axes), by_size, method, pads_begin, pads_end)
+    targets = _targets(b, x, wanted, axes, by_size, pads_begin, pads_end)
     return _interpolate(b, x, targets, method, pads_begin, pads_end)
 
 
@@ -77,11 +86,15 @@ def interpolate_11(b: Builder, x: Value, sizes_or_scales: Value, axes: Value | N
                    nearest_mode: Nearest = "round_prefer_floor", antialias: bool = False, pads_begin: Ints = (), pads_end: Ints = (),
                    cube_coeff: float = -0.75) -> Results:
     """The Pillow modes filter with half-pixel positions and the scale that the sizes have, whatever else is said."""
-    targets = _targets(b, x, sizes_or_scales, axes, shape_calculation_mode == "sizes", pads_begin, pads_end)
+    by_size, pillow = shape_calculation_mode == "sizes", mode.endswith("_pillow")
     method = Method(mode, coordinate_transformation_mode, nearest_mode, antialias and mode == "linear", cube_coeff)
-    if mode.endswith("_pillow"):
-        targets = {axis: Target(target.size, None) for axis, target in targets.items()}
+    if pillow:
         method = Method("linear" if mode == "bilinear_pillow" else "cubic", coefficient=cube_coeff, pillow=True)
+    if b.is_computed(sizes_or_scales):
+        return _computed(b, x, sizes_or_scales, _axes(b, x, axes), by_size, method, pads_begin, pads_end)
+    targets = _targets(b, x, sizes_or_scales, axes, by_size, pads_begin, pads_end)
+    if pillow:
+        targets = {axis: Target(target.size, None) for axis, target in targets.items()}
     return _interpolate(b, x, targets, method, pads_begin, pads_end)
 
 
@@ -89,7 +102,7 @@ def interpolate_11(b: Builder, x: Value, sizes_or_scales: Value, axes: Value | N
 def _targets(b: Builder, x: Value, operand: Value, axes: Value | None, by_size: bool, pads_begin: Ints,
              pads_end: Ints) -> dict[int, Target]:
     """What each of the axes becomes, from their sizes or scales in the order of `axes` (None: all). Raises SourceError."""
-    along = range(x.rank) if axes is None else [axis_of(axis, x.rank) for axis in b.ints(axes, "the axes of an Interpolate")]
+    along = _axes(b, x, axes)
     if by_size:
         entries = [Target(size, None) for size in b.shape_of(operand, "the sizes of an Interpolate")]
     else:
@@ -100,6 +113,11 @@ def _targets(b: Builder, x: Value, operand: Value, axes: Value | None, by_size: 
     if len(entries) < len(along) or len(set(along)) < len(along):
         raise SourceError(f"{len(entries)} {'sizes' if by_size else 'scales'} for axes {list(along)}")
     return dict(zip(along, entries))
+
+
+def _axes(b: Builder, x: Value, axes: Value | None) -> Sequence[int]:
+    """The axes that are resized (None: all)."""
+    return range(x.rank) if axes is None else [axis_of(axis, x.rank) for axis in b.ints(axes, "the axes of an Interpolate")]
 
 
 def _padded(pads: Ints, x: Value) -> Ints:
@@ -137,6 +155,31 @@ def _interpolate(b: Builder, x: Value, targets: Mapping[int, Target], method: Me
     return same(b, x) if result is x else result
 
 
+def _computed(b: Builder, x: Value, wanted: Value, axes: Sequence[int], by_size: bool, method: Method, pads_begin: Ints,
+              pads_end: Ints) -> Value:
+    """The same by sizes or scales that are computed when the model runs. Raises UnsupportedError for what cannot be expressed."""
+    begin, end = _padded(pads_begin, x), _padded(pads_end, x)
+    padded = b.add1(Pad(begin, end), x) if any((*begin, *end)) else x
+    if method.mode == "area":
+        raise UnsupportedError("Interpolate of mode 'area'")
+    if method.antialias and len(axes) > 1:
+        raise UnsupportedError("Interpolate with antialias by computed sizes, which may shrink one axis and enlarge another",
+                               advice="Give fixed sizes with --input-shape NAME=...")
+    along = resizing.by_sizes(b, padded, axes, wanted, "stretch", None) if by_size else [
+        _held(b, each, size_of(b, padded.shape[each.axis]), method) for each in resizing.by_scales(b, padded, axes, wanted, None)]
+    filtered, outwards = method.antialias or method.pillow, method.mode == "nearest" and method.nearest == "simple"
+    nearest = method.nearest if method.mode == "nearest" and not outwards else "round_prefer_floor"
+    op = Resize((), None, method.mode.removesuffix("_onnx"), method.coordinates, nearest, method.coefficient, exclude_outside=filtered,
+                antialias=filtered)
+    return resizing.resized(b, padded, along, op, outwards=outwards)
+
+
+def _held(b: Builder, along: resizing.Along, size: Formula, method: Method) -> resizing.Along:
+    """An axis by a scale, which does not count where the axis keeps its `size`, and in the Pillow modes never does."""
+    exact = along.count.cast(FLOAT32) / size.cast(FLOAT32)
+    return replace(along, scale=exact if method.pillow else along.count.equals(size).choose(exact, along.scale))
+
+
 def _passes(x: Value, targets: Mapping[int, Target], method: Method) -> list[tuple[dict[int, Target], Method]]:
     """The resizes, one after the other, that do it: "simple" nearest elements are rounded up along axes that shrink and down along
     others. Raises UnsupportedError for what cannot be expressed."""
@@ -159,10 +202,12 @@ def _passes(x: Value, targets: Mapping[int, Target], method: Method) -> list[tup
 def _shrinks(size: Size, target: Target) -> bool:
     if target.scale is not None:
         return target.scale < 1
-    if not isinstance(size, int) or not isinstance(target.size, int):
+    if is_at_most(size, target.size):
+        return False
+    if not is_at_most(target.size, size):
         raise UnsupportedError(f"whether '{size}' to '{target.size}' shrinks an axis is not known",
                                advice="Give fixed sizes with --input-shape NAME=...")
-    return target.size < size
+    return True
 
 
 def _resized(b: Builder, x: Value, targets: Mapping[int, Target], method: Method) -> Value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import openvino
 import openvino.opset1 as op1
 import openvino.opset10 as op10
 import openvino.opset11 as op11
@@ -15,6 +16,7 @@ from nchw2nhwc.parse.openvino import read_openvino
 from tests.parse.openvino.harness import Case, Input, agree, case, model_of, saved
 
 IMAGE = Input((1, 2, 5, 6))
+SIZES, SCALES = Input((2,), np.int64, 2, 12), Input((2,), np.float32, 0.5, 2.5)
 COORDINATES = ("half_pixel", "pytorch_half_pixel", "asymmetric", "tf_half_pixel_for_nn", "align_corners")
 NEAREST = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple")
 
@@ -98,6 +100,14 @@ CASES = [
     case("v1 linear of three axes", lambda x: v1(x, [12], [2], "linear", align_corners=False), (1, 2, 5), ops="Resize", tolerance=1e-5),
     case("v1 linear of five axes", lambda x: v1(x, [5, 2, 7], [2, 3, 4], "linear", align_corners=False), (1, 2, 3, 4, 5), ops="Resize",
          tolerance=1e-5),
+    *(case(f"v4 {mode} by computed sizes", lambda x, n, m=mode: op10.interpolate(x, n, np.ones(2, np.float32), m, "sizes", axes=i64(2, 3)),
+           IMAGE, SIZES, tolerance=1e-5) for mode in ("nearest", "linear_onnx", "cubic")),
+    case("v4 nearest, simple, by computed scales", lambda x, n: op10.interpolate(x, i64(1, 1), n, "nearest", "scales", axes=i64(2, 3),
+                                                                                 nearest_mode="simple"), IMAGE, SCALES),
+    case("v11 bicubic_pillow by computed sizes", lambda x, n: op11.interpolate(x, n, "bicubic_pillow", "sizes", axes=i64(2, 3),
+                                                                               cube_coeff=-0.5), IMAGE, SIZES, tolerance=1e-5),
+    case("v1 linear by computed sizes", lambda x, n: op1.interpolate(x, n, {"axes": [2, 3], "mode": "linear", "align_corners": False}),
+         IMAGE, SIZES, tolerance=1e-5),
     case("v1 axes in another order", lambda x: v1(x, [11, 13], [3, 2], "nearest", align_corners=False), IMAGE, ops="Resize"),
 ]
 
@@ -137,3 +147,12 @@ def test_scales_that_are_not_positive(tmp_path: Path) -> None:
     path.with_suffix(".bin").write_bytes(weights.replace(np.float32(3).tobytes(), np.float32(-3).tobytes()))
     with pytest.raises(SourceError, match="a scale of -3"):
         read_openvino(path)
+
+
+def test_nearest_elements_of_open_sizes(tmp_path: Path) -> None:
+    """Up or down is certain, though the size is open."""
+    def doubled(x: openvino.Output) -> openvino.Node:
+        size = op10.multiply(op10.slice(op10.shape_of(x), i64(2), i64(4), i64(1)), i64(2, 2))
+        return op1.interpolate(x, size, {"axes": [2, 3], "mode": "nearest", "align_corners": False})
+    path = saved(model_of(case("x", doubled, Input((1, 2, "?", "?")))), tmp_path)
+    assert str(read_openvino(path).outputs[0].type) == "float32[1, 2, 2*in0_2, 2*in0_3]"
