@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import product as every
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Shape, Size, exact_div
 from nchw2nhwc.ir.graph import Value
+from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import Op, static
 from nchw2nhwc.ops.binary import Add, GreaterEqual, Less, LessEqual, LogicalAnd, Maximum, Minimum, Mul, Sub
@@ -21,13 +23,28 @@ from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
 from nchw2nhwc.ops.sampling import GridSample
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.dynamic import size_of
+
+Number: TypeAlias = Value | float
+"""A number that is known, or one without axes that is computed when the model runs."""
 
 CUT = "Cut the model before this layer with --outputs."
 
 
-def _with(b: Builder, op: Op, x: Value, number: float) -> Value:
+def _with(b: Builder, op: Op, x: Value, number: Number) -> Value:
     """`op(x, number)`."""
-    return b.add1(op, x, b.const(number, x.type.dtype))
+    return b.add1(op, x, number if isinstance(number, Value) else b.const(number, x.type.dtype))
+
+
+def _extent(b: Builder, size: Size, dtype: DType, less: int = 0) -> Number:
+    """A size, or so much less, as a number: one that is computed when the model runs if it is open."""
+    return float(size - less) if isinstance(size, int) else (size_of(b, size).cast(dtype) - less).value
+
+
+def _within_axis(b: Builder, where: Value, size: Size) -> Value:
+    """Positions held between the first and the last element of an axis."""
+    last = _extent(b, size, where.type.dtype, 1)
+    return _with(b, Minimum(), _with(b, Maximum(), where, 0.0), last) if isinstance(last, Value) else b.add1(Clip(0.0, last), where)
 
 
 def _column(b: Builder, x: Value, index: int) -> Value:
@@ -78,9 +95,10 @@ def _positions(b: Builder, at: Pooling, rois: Value, axis: int) -> Value:
     return b.add1(Add(), start, b.add1(Mul(), span, b.const(shares[None], span.type.dtype)))
 
 
-def _valid(b: Builder, where: Value, size: int) -> Value:
+def _valid(b: Builder, where: Value, size: Size) -> Value:
     """1 where a position counts, else 0."""
-    inside = b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, -1.0), _with(b, LessEqual(), where, float(size)))
+    end = _extent(b, size, where.type.dtype)
+    inside = b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, -1.0), _with(b, LessEqual(), where, end))
     return b.add1(Cast(where.type.dtype), inside)
 
 
@@ -88,15 +106,15 @@ def roi_align(b: Builder, x: Value, rois: Value, batch_indices: Value, at: Pooli
     """Regions `rois` (R, 4), corners (x, y, x, y) in x (N, C, H, W), as (R, C, rows, columns). Raises ShapeError, UnsupportedError."""
     if x.rank != 4 or rois.rank != 2 or rois.shape[1] != 4 or batch_indices.rank != 1:
         raise ShapeError(f"{x.type}, regions {rois.type} and batch indices {batch_indices.type} do not fit together")
-    batch, height, width = (static(s, "the size of an image") for s in (x.shape[0], *x.shape[2:]))
-    channels, regions = x.shape[1], rois.shape[0]
+    (batch, channels, height, width), regions = x.shape, rois.shape[0]
     rows, columns = (_positions(b, at, rois, axis) for axis in (0, 1))
     (cells_h, cells_w), n = at.sizes, at.samples
     weight = b.add1(Mul(), b.reshape(_valid(b, rows, height), (regions, cells_h * n, 1)),
                     b.reshape(_valid(b, columns, width), (regions, 1, cells_w * n)))
-    rows, columns = (b.add1(Clip(0.0, s - 1.0), p) for p, s in ((rows, height), (columns, width)))
+    rows, columns = (_within_axis(b, p, s) for p, s in ((rows, height), (columns, width)))
     image = b.reshape(b.transpose(x, (1, 0, 2, 3)), (1, channels, batch * height, width))
-    first = b.reshape(_with(b, Mul(), b.add1(Cast(rows.type.dtype), batch_indices), float(height)), (regions, 1)) if batch > 1 else None
+    first = None if batch == 1 else b.reshape(
+        _with(b, Mul(), b.add1(Cast(rows.type.dtype), batch_indices), _extent(b, height, rows.type.dtype)), (regions, 1))
     shape = (regions, cells_h * n, cells_w * n)
     read = _Reader(b, image, first, shape)
     if at.mode != "max_of_parts":
@@ -128,11 +146,11 @@ class _Reader:
         return b.reshape(found, (self.image.shape[1], *self.shape))
 
 
-def _sides(b: Builder, where: Value, size: int) -> list[tuple[Value, Value]]:
+def _sides(b: Builder, where: Value, size: Size) -> list[tuple[Value, Value]]:
     """The two elements that a position lies between, and their weights."""
     low = b.add1(Floor(), where)
     share = b.add1(Sub(), where, low)
-    high = _with(b, Minimum(), _with(b, Add(), low, 1.0), size - 1.0)
+    high = _with(b, Minimum(), _with(b, Add(), low, 1.0), _extent(b, size, low.type.dtype, 1))
     return [(low, b.add1(Sub(), b.const(1.0, share.type.dtype), share)), (high, share)]
 
 
