@@ -51,6 +51,7 @@ CAUSAL = [node("Shape", "x", "s", start=3), node("Concat", "s s", "l", axis=0), 
 READ = [node("Split", "x", "a b", axis=1, num_outputs=2), node("Transpose", "a", "t", perm=[0, 2, 3, 1]), node("Tanh", "t", "g"),
         node("GridSample", "x g", mode="bicubic", padding_mode="reflection")]
 ROIS = [node("RoiAlign", "x boxes which", "y", output_height=3, output_width=2, sampling_ratio=2, spatial_scale=0.5, mode="max")]
+DEFORMED = [node("Conv", "x w", "o", pads=[1, 1, 1, 1], strides=[2, 1]), node("DeformConv", "x v o", "y", strides=[2, 1])]
 
 CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
     "attention": (ATTENTION, {"zero": ints(0), "two": ints(2), "open": ints(-1)}),
@@ -74,6 +75,7 @@ CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
     "antialiased": ([node("Resize", "x - s", mode="linear", antialias=1)], {"s": floats(1, 1, 0.5, 2)}),
     "nearest below": ([node("Resize", "x - s", mode="nearest", nearest_mode="ceil")], {"s": floats(1, 1, 2, 0.5)}),
     "read at positions": (READ, {}),
+    "deformed": (DEFORMED, {"w": weights(4, 4, 3, 3), "v": weights(3, 4, 2, 1)}),
     "regions": (ROIS, {"boxes": floats(1, 2, 30, 40, -9, 5, 50, 70).reshape(2, 4), "which": ints(0, 0)}),
     "reflected": ([node("Pad", "x p", mode="reflect")], {"p": ints(0, 0, 2, 1, 0, 0, 1, 3)}),
     "wrapped": ([node("Pad", "x p", mode="wrap")], {"p": ints(0, 0, 2, 1, 0, 0, 1, 3)}),
@@ -86,7 +88,7 @@ MODELS["pyramid"] = image_model(halvings(3))
 
 NO_KERAS = {"attention": "at most one unknown size", "windows": "unknown size", "full blocks": "Keras", "as large as": "sizes",
             "causal mask": "Keras", "cubic": "sizes", "antialiased": "sizes", "nearest below": "sizes", "half as large": "sizes",
-            "mean of what is there": "Keras", "read at positions": "sizes", "regions": "sizes",
+            "mean of what is there": "Keras", "read at positions": "sizes", "regions": "sizes", "deformed": "sizes",
             "reflected": "sizes", "wrapped": "sizes", "blocks": "at most one unknown size",
             "halves": "at known positions only"}
 """What Keras' symbolic tensors, which do not tell sizes, cannot express."""

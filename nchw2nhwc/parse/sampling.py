@@ -23,7 +23,7 @@ from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
 from nchw2nhwc.ops.sampling import GridSample
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.parse.builder import Builder
-from nchw2nhwc.parse.dynamic import size_of
+from nchw2nhwc.parse.dynamic import positions, size_of
 
 Number: TypeAlias = Value | float
 """A number that is known, or one without axes that is computed when the model runs."""
@@ -182,21 +182,21 @@ def deform_conv(b: Builder, x: Value, w: Value, offset: Value, bias: Value | Non
         raise ShapeError(f"a deformable convolution of {x.type} with {w.type} and offsets {offset.type} is not one of images")
     kernel = tuple(static(s, "the size of a kernel") for s in w.shape[2:])
     taps, shares = kernel[0] * kernel[1], at.offset_groups
-    batch, (rows, columns) = x.shape[0], (static(s, "the size of the result") for s in offset.shape[2:])
+    batch, (rows, columns) = x.shape[0], offset.shape[2:]
     inside, per_group = exact_div(x.shape[1], shares), exact_div(x.shape[1], at.groups)
     if offset.shape[1] != shares * taps * 2 or inside is None or per_group is None or per_group != w.shape[1]:
         raise ShapeError(f"{x.type}, weights {w.type} and offsets {offset.type} do not fit {at.groups} and {shares} group(s)")
     planes = b.reshape(offset, (batch, shares, taps, 2, rows, columns))
     shape = (batch * shares, rows, columns, taps)
     moved = [b.reshape(part, (batch, shares, taps, rows, columns)) for part in (_plane(b, planes, k) for k in (0, 1))]
-    where = [b.reshape(b.transpose(b.add1(Add(), part, b.const(_places(at, kernel, (rows, columns), k), part.type.dtype)), (0, 1, 3, 4, 2)),
-                       shape) for k, part in enumerate(moved)]
+    sums = [b.add1(Add(), part, _places(b, at, kernel, (rows, columns)[k], k, part.type.dtype)) for k, part in enumerate(moved)]
+    where = [b.reshape(b.transpose(part, (0, 1, 3, 4, 2)), shape) for part in sums]
     grid = b.reshape(_grid(b, (where[1], where[0]), shape), (batch * shares, rows, columns * taps, 2))
     data = b.reshape(x, (batch * shares, inside, *x.shape[2:]))
     around = "zeros" if at.fading else "border"
     read = b.reshape(b.add1(GridSample("linear", around, "pixels"), data, grid), (batch, shares, inside, rows, columns, taps))
     if not at.fading:
-        within = [_within(b, p, static(size, "the size of an image")) for p, size in zip(where, x.shape[2:])]
+        within = [_within(b, p, size) for p, size in zip(where, x.shape[2:])]
         counts = b.add1(Cast(x.type.dtype), b.add1(LogicalAnd(), *within))
         read = b.add1(Mul(), read, b.reshape(counts, (batch, shares, 1, rows, columns, taps)))
     if mask is not None:
@@ -208,9 +208,9 @@ def deform_conv(b: Builder, x: Value, w: Value, offset: Value, bias: Value | Non
     return b.add1(Conv((1, 1), (1, 1), (0, 0), (0, 0), at.groups), flat, filters, bias)
 
 
-def _within(b: Builder, where: Value, size: int) -> Value:
+def _within(b: Builder, where: Value, size: Size) -> Value:
     """Whether a position lies from the first element of an axis up to one element behind the last."""
-    return b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, 0.0), _with(b, Less(), where, float(size)))
+    return b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, 0.0), _with(b, Less(), where, _extent(b, size, where.type.dtype)))
 
 
 def _plane(b: Builder, planes: Value, index: int) -> Value:
@@ -219,10 +219,11 @@ def _plane(b: Builder, planes: Value, index: int) -> Value:
     return b.add1(Slice(starts, stops, (1,) * 6), planes)
 
 
-def _places(at: Deformation, kernel: tuple[int, ...], sizes: tuple[int, int], axis: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Where the elements of an ordinary convolution are read along an axis: (taps, rows, columns)."""
-    tap = np.indices(kernel)[axis].reshape(-1, 1, 1) * at.dilations[axis]
-    return np.asarray(tap + np.indices(sizes)[axis] * at.strides[axis] - at.pads[axis], np.int64)
+def _places(b: Builder, at: Deformation, kernel: tuple[int, ...], size: Size, axis: int, dtype: DType) -> Value:
+    """Where the elements of an ordinary convolution are read along an axis with so many results: (taps, rows or 1, columns or 1)."""
+    tap = np.asarray(np.indices(kernel)[axis].reshape(-1, 1, 1) * at.dilations[axis] - at.pads[axis], np.int64)
+    place = positions(b, size).reshape(*((size, 1) if axis == 0 else (1, size)))
+    return (place * at.strides[axis] + tap).cast(dtype).value
 
 
 # ---- blocks of images ------------------------------------------------------------------------------------------------
