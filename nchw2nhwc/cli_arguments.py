@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from nchw2nhwc import __version__
 from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED, adopt
@@ -14,19 +14,16 @@ from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options import ConvertOptions, Flag, RunOptions, flag_of, split_names, split_pair
 from nchw2nhwc.options.quantize import FOR_DEVICE, QuantizeOptions
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _DESCRIPTION = "Convert an OpenVINO IR or ONNX model (channels-first) to TensorFlow Lite (channels-last), and check that both agree."
 _EPILOG = ("exit status: 0 converted; 2 an error, nothing was written; 3 converted, but the check found an error above tolerance; "
            "130 interrupted, nothing was written. Other commands: openvino2tf check, bisect, fixture, scaffold, inspect; each has --help")
 _LEGACY = "These are understood too; any other of its flags is answered with what replaces it."
 
 
-class Options(Protocol):
-    """A dataclass whose fields are flags."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-
-_Chosen = TypeVar("_Chosen", bound=Options)
+_Chosen = TypeVar("_Chosen", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ def new_parser(program: str, usage: str, description: str, epilog: str) -> argpa
                                    epilog=epilog, allow_abbrev=False, argument_default=argparse.SUPPRESS)
 
 
-def add_flags(group: argparse._ActionsContainer, options: type[Options], without: Collection[str] = ()) -> None:
+def add_flags(group: argparse._ActionsContainer, options: type[DataclassInstance], without: Collection[str] = ()) -> None:
     """A flag for every field of a class of options, except those called `without`."""
     for f in fields(options):
         if f.name not in without:

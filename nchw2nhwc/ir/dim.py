@@ -10,60 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias, Union
 
+from nchw2nhwc.ir.atoms import Call, Monomial, Name, key
+from nchw2nhwc.ir.bounds import bounds
+
 Size: TypeAlias = Union[int, "Dim"]
 Shape: TypeAlias = tuple[Size, ...]
-_Atom: TypeAlias = Union[str, "Call"]
-_Monomial: TypeAlias = tuple[_Atom, ...]
-
-
-class Name(str):
-    """A named dimension of at least `least` and at most `most` (None: any size). It equals others of that name."""
-
-    __slots__ = ("least", "most")
-    least: int
-    most: int | None
-
-    def __new__(cls, name: str, least: int, most: int | None) -> Name:
-        self = super().__new__(cls, name)
-        self.least, self.most = least, most
-        return self
-
-
-class Call:
-    """An integer function that is no polynomial (`//`, `%`, `max`, `min`) of other sizes, kept as one indivisible factor."""
-
-    __slots__ = ("args", "fn")
-
-    def __init__(self, fn: str, args: tuple[Size, ...]) -> None:
-        self.fn, self.args = fn, args
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Call) and (self.fn, self.args) == (other.fn, other.args)
-
-    def __hash__(self) -> int:
-        return hash((self.fn, self.args))
-
-    def __str__(self) -> str:
-        if self.fn in ("//", "%"):
-            left, right = (f"({a})" if isinstance(a, Dim) and not a.is_symbol else str(a) for a in self.args)
-            return f"({left}{self.fn}{right})"
-        return f"{self.fn}({', '.join(map(str, self.args))})"
-
-    def evaluate(self, bindings: Mapping[str, int]) -> int:
-        left, right = (evaluate(a, bindings) for a in self.args)
-        match self.fn:
-            case "//":
-                return left // right
-            case "%":
-                return left % right
-            case "max":
-                return max(left, right)
-            case _:
-                return min(left, right)
-
-
-def _key(atom: _Atom) -> str:
-    return str(atom)
 
 
 class Dim:
@@ -71,8 +22,8 @@ class Dim:
 
     __slots__ = ("_terms",)
 
-    def __init__(self, terms: Mapping[_Monomial, int]) -> None:
-        self._terms: dict[_Monomial, int] = dict(sorted(terms.items(), key=lambda kv: (-len(kv[0]), tuple(map(_key, kv[0])))))
+    def __init__(self, terms: Mapping[Monomial, int]) -> None:
+        self._terms: dict[Monomial, int] = dict(sorted(terms.items(), key=lambda kv: (-len(kv[0]), tuple(map(key, kv[0])))))
 
     @staticmethod
     def symbol(name: str, most: int | None = None, least: int = 1) -> Dim:
@@ -108,7 +59,7 @@ class Dim:
         raise KeyError(name)
 
     @property
-    def terms(self) -> Mapping[_Monomial, int]:
+    def terms(self) -> Mapping[Monomial, int]:
         """The products this expression is the sum of, as their factors, with the coefficient of each."""
         return self._terms
 
@@ -117,7 +68,7 @@ class Dim:
         if len(self._terms) != 1:
             return None
         ((atoms, coefficient),) = self._terms.items()
-        return coefficient, tuple(map(_key, atoms))
+        return coefficient, tuple(map(key, atoms))
 
     def linear(self) -> tuple[int, str, int] | None:
         """`(factor, name, rest)` when this is `factor*name + rest` of one named dimension; None for anything else."""
@@ -185,10 +136,10 @@ class Dim:
         return -self + other
 
     def __mul__(self, other: Size) -> Size:
-        terms: dict[_Monomial, int] = {}
+        terms: dict[Monomial, int] = {}
         for m, c in self._terms.items():
             for n, d in _terms_of(other).items():
-                monomial = tuple(sorted(m + n, key=_key))
+                monomial = tuple(sorted(m + n, key=key))
                 terms[monomial] = terms.get(monomial, 0) + c * d
         return _collapse(terms)
 
@@ -207,11 +158,11 @@ class Dim:
         return _call("%", other, self)
 
 
-def _terms_of(size: Size) -> Mapping[_Monomial, int]:
+def _terms_of(size: Size) -> Mapping[Monomial, int]:
     return size._terms if isinstance(size, Dim) else {(): int(size)}
 
 
-def _collapse(terms: dict[_Monomial, int]) -> Size:
+def _collapse(terms: dict[Monomial, int]) -> Size:
     terms = {m: c for m, c in terms.items() if c}
     if not terms:
         return 0
@@ -265,68 +216,6 @@ def _nested(size: Dim) -> tuple[Size, int] | None:
     return (inner + divisor * rest, divisor) if isinstance(divisor, int) and divisor > 0 else None
 
 
-Bounds: TypeAlias = tuple[int | None, int | None]
-
-
-def bounds(size: Size) -> Bounds:
-    """Numbers that a size is certain not to be below, and not above; None where there is none. Quotients are of sizes that are not
-    negative."""
-    if isinstance(size, int):
-        return size, size
-    low: int | None = 0
-    high: int | None = 0
-    for monomial, coefficient in size.terms.items():
-        least, most = _bounds_of_product(monomial)
-        if coefficient < 0:
-            least, most = most, least
-        low = None if low is None or least is None else low + coefficient * least
-        high = None if high is None or most is None else high + coefficient * most
-    return low, high
-
-
-def _bounds_of_product(atoms: _Monomial) -> Bounds:
-    least, most = 1, 1
-    unbound = False
-    for atom in atoms:
-        low, high = _bounds_of(atom)
-        if low is None or low < 0:
-            return None, None
-        least = least * low
-        unbound |= high is None
-        most = most * (high or 0)
-    return least, None if unbound else most
-
-
-def _bounds_of(atom: _Atom) -> Bounds:
-    if isinstance(atom, str):
-        return (atom.least, atom.most) if isinstance(atom, Name) else (1, None)
-    (low, high), (low_right, high_right) = map(bounds, atom.args)
-    if atom.fn in ("max", "min"):
-        known = [[b for b in side if b is not None] for side in ((low, low_right), (high, high_right))]
-        if atom.fn == "max":
-            return max(known[0], default=None), max(known[1]) if len(known[1]) == 2 else None
-        return min(known[0]) if len(known[0]) == 2 else None, min(known[1], default=None)
-    if low_right is None or low_right < 1:
-        return None, None
-    if atom.fn == "%":  # of a negative number too: it has the sign of the divisor
-        return 0, None if high_right is None else high_right - 1
-    if low is None or low < 0:
-        return None, None
-    return 0 if high_right is None else low // high_right, None if high is None else high // low_right
-
-
-def is_at_most(left: Size, right: Size) -> bool:
-    """Whether `left` is certain not to be larger than `right`."""
-    low = bounds(right - left)[0]
-    if low is not None and low >= 0:
-        return True
-    atoms = [m[0] for m, c in left.terms.items() if len(m) == 1 and c == 1] if isinstance(left, Dim) and len(left.terms) == 1 else []
-    for a in atoms:  # p // q <= r where p < q * (r + 1)
-        if isinstance(a, Call) and a.fn == "//" and isinstance(a.args[1], int) and a.args[1] > 0:
-            return is_at_most(a.args[0], right * a.args[1] + a.args[1] - 1)
-    return any(isinstance(a, Call) and a.fn == "min" and any(is_at_most(arg, right) for arg in a.args) for a in atoms)
-
-
 def _lead(left: Size, right: Size) -> int | None:
     """A number whose sign says which of two sizes is never below the other (positive: the left one); None if that depends."""
     (a, divisor), (b, other) = _over(left), _over(right)
@@ -367,7 +256,7 @@ def exact_div(left: Size, right: Size) -> Size | None:
             return 1
         return _divide_by_sum(left, right)
     ((atoms, coefficient),) = divisor.items()
-    terms: dict[_Monomial, int] = {}
+    terms: dict[Monomial, int] = {}
     for monomial, c in _terms_of(left).items():
         rest = list(monomial)
         for atom in atoms:

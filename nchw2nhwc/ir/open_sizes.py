@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nchw2nhwc.ir.dim import Dim, bounds, evaluate
+from nchw2nhwc.ir.bounds import bounds
+from nchw2nhwc.ir.dim import Dim, evaluate
 from nchw2nhwc.ir.graph import Graph
 
 LARGEST = 1 << 16

@@ -10,12 +10,12 @@ from math import ceil, floor, pi, sqrt
 import numpy as np
 
 from nchw2nhwc.ir.types import Array, DType
-from nchw2nhwc.ops.elementwise import Formula, Unary
 from nchw2nhwc.ops.kinds import NUMBER, Doubles, integer_range, kind_of
 from nchw2nhwc.ops.special import erf_of, sigmoid_of
+from nchw2nhwc.ops.unary import Composite, Unary
 
 
-class Sigmoid(Formula):
+class Sigmoid(Composite):
     """1 / (1 + exp(-x)). ONNX Sigmoid, OpenVINO Sigmoid."""
 
     def formula(self, x: Doubles) -> Doubles:
@@ -31,28 +31,28 @@ class Relu(Unary):
         return np.asarray(np.maximum(x, np.zeros((), x.dtype)))
 
 
-class Softplus(Formula):
+class Softplus(Composite):
     """log(1 + exp(x)). ONNX Softplus, OpenVINO SoftPlus."""
 
     def formula(self, x: Doubles) -> Doubles:
         return np.asarray(np.logaddexp(0.0, x))
 
 
-class Softsign(Formula):
+class Softsign(Composite):
     """x / (1 + |x|). ONNX Softsign, OpenVINO SoftSign."""
 
     def formula(self, x: Doubles) -> Doubles:
         return np.asarray(x / (1 + np.abs(x)))
 
 
-class Mish(Formula):
+class Mish(Composite):
     """x * tanh(softplus(x)). ONNX Mish, OpenVINO Mish."""
 
     def formula(self, x: Doubles) -> Doubles:
         return x * np.tanh(np.logaddexp(0.0, x))
 
 
-class HardSwish(Formula):
+class HardSwish(Composite):
     """x * min(max(x + 3, 0), 6) / 6. ONNX HardSwish, OpenVINO HSwish."""
 
     def formula(self, x: Doubles) -> Doubles:
@@ -60,7 +60,7 @@ class HardSwish(Formula):
 
 
 @dataclass(frozen=True)
-class LeakyRelu(Formula):
+class LeakyRelu(Composite):
     """x where x >= 0, else alpha * x. ONNX LeakyRelu, OpenVINO PReLU with one constant slope."""
 
     alpha: float = 0.01
@@ -70,7 +70,7 @@ class LeakyRelu(Formula):
 
 
 @dataclass(frozen=True)
-class Elu(Formula):
+class Elu(Composite):
     """x where x > 0, else alpha * (exp(x) - 1). ONNX Elu, OpenVINO Elu."""
 
     alpha: float = 1.0
@@ -80,7 +80,7 @@ class Elu(Formula):
 
 
 @dataclass(frozen=True)
-class Selu(Formula):
+class Selu(Composite):
     """gamma * (x where x > 0, else alpha * (exp(x) - 1)); the defaults are those of ONNX Selu. ONNX Selu, OpenVINO Selu."""
 
     alpha: float = 1.67326319217681884765625
@@ -91,7 +91,7 @@ class Selu(Formula):
 
 
 @dataclass(frozen=True)
-class Celu(Formula):
+class Celu(Composite):
     """max(x, 0) + min(0, alpha * (exp(x / alpha) - 1)). ONNX Celu."""
 
     alpha: float = 1.0
@@ -111,7 +111,7 @@ class ThresholdedRelu(Unary):
 
 
 @dataclass(frozen=True)
-class Swish(Formula):
+class Swish(Composite):
     """x * sigmoid(beta * x). ONNX Swish (attribute alpha), OpenVINO Swish."""
 
     beta: float = 1.0
@@ -121,7 +121,7 @@ class Swish(Formula):
 
 
 @dataclass(frozen=True)
-class Affine(Formula):
+class Affine(Composite):
     """alpha * x + beta. The activation Affine of ONNX's recurrent layers."""
 
     alpha: float = 1.0
@@ -132,7 +132,7 @@ class Affine(Formula):
 
 
 @dataclass(frozen=True)
-class ScaledTanh(Formula):
+class ScaledTanh(Composite):
     """alpha * tanh(beta * x). The activation ScaledTanh of ONNX's recurrent layers."""
 
     alpha: float = 1.0
@@ -143,7 +143,7 @@ class ScaledTanh(Formula):
 
 
 @dataclass(frozen=True)
-class HardSigmoid(Formula):
+class HardSigmoid(Composite):
     """min(max(alpha * x + beta, 0), 1). ONNX HardSigmoid, OpenVINO HardSigmoid (and HSigmoid: alpha = 1/6, beta = 0.5)."""
 
     alpha: float = 0.2
@@ -154,7 +154,7 @@ class HardSigmoid(Formula):
 
 
 @dataclass(frozen=True)
-class Gelu(Formula):
+class Gelu(Composite):
     """x / 2 * (1 + erf(x / sqrt 2)), or with `approximate` x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))).
 
     ONNX Gelu, OpenVINO Gelu."""

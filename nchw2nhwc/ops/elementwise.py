@@ -1,72 +1,22 @@
-"""Ops of one operand that treat every element alike.
+"""Ops of one operand that treat every element alike (those that change its type: `ops.casts`).
 
-Names in docstrings are those of the ONNX and OpenVINO ops that are parsed to the class. A reference returns the operand's element type;
-formulas of several steps are computed in double precision inside.
+Names in docstrings are those of the ONNX and OpenVINO ops that are parsed to the class.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 
-from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.types import Array, DType, TensorType
-from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.kinds import ANY, BOOL, FLOAT, INTEGER, NUMBER, Doubles, Kinds, check_choices, kind_of, one_of, require, wide
-from nchw2nhwc.ops.rules import Elementwise
+from nchw2nhwc.ir.types import Array, TensorType
+from nchw2nhwc.ops.casts import BitCast as BitCast
+from nchw2nhwc.ops.casts import Cast as Cast
+from nchw2nhwc.ops.casts import Narrow as Narrow
+from nchw2nhwc.ops.kinds import ANY, BOOL, INTEGER, NUMBER, Doubles, check_choices, kind_of, one_of, wide
 from nchw2nhwc.ops.special import erf_of
-
-
-class Unary(Op, abstract=True):
-    """The family: the result has the operand's shape and, unless a class says otherwise, its element type (one of `kinds`)."""
-
-    rule = Elementwise()
-    kinds: ClassVar[Kinds] = FLOAT
-
-    def infer(self, x: TensorType) -> TensorType:
-        require(self, self.kinds, x)
-        return x
-
-    def reference(self, x: Array) -> Array:
-        with np.errstate(all="ignore"):
-            return np.asarray(self.compute(x), x.dtype)
-
-    def compute(self, x: Array) -> Array:
-        """The result, of any element type."""
-        raise NotImplementedError(f"{self.name}.compute")
-
-
-class Ufunc(Unary, abstract=True):
-    """A numpy function as it is, in the operand's own element type."""
-
-    fn: ClassVar[np.ufunc]
-
-    def compute(self, x: Array) -> Array:
-        return np.asarray(self.fn(x))
-
-
-class Formula(Unary, abstract=True):
-    """A formula of several steps, in double precision."""
-
-    def compute(self, x: Array) -> Array:
-        return np.asarray(self.formula(wide(x)))
-
-    def formula(self, x: Doubles) -> Doubles:
-        """The result in double precision."""
-        raise NotImplementedError(f"{self.name}.formula")
-
-
-class Predicate(Unary, abstract=True):
-    """A question about every element; the result is boolean."""
-
-    def infer(self, x: TensorType) -> TensorType:
-        require(self, self.kinds, x)
-        return x.with_dtype(np.dtype(np.bool_))
-
-    def reference(self, x: Array) -> Array:
-        return np.asarray(self.compute(x), np.bool_)
+from nchw2nhwc.ops.unary import Composite, Predicate, Ufunc
+from nchw2nhwc.ops.unary import Unary as Unary
 
 
 # ---- numpy functions -------------------------------------------------------------------------------------------------
@@ -238,21 +188,21 @@ class Dropout(Unary):
 
 
 # ---- formulas without attributes -------------------------------------------------------------------------------------
-class Rsqrt(Formula):
+class Rsqrt(Composite):
     """1 / sqrt(x). ONNX and OpenVINO: Reciprocal of Sqrt, or Power with exponent -0.5."""
 
     def formula(self, x: Doubles) -> Doubles:
         return 1 / np.sqrt(x)
 
 
-class Reciprocal(Formula):
+class Reciprocal(Composite):
     """1 / x. ONNX Reciprocal, OpenVINO Power with exponent -1."""
 
     def formula(self, x: Doubles) -> Doubles:
         return 1 / x
 
 
-class Erf(Formula):
+class Erf(Composite):
     """The error function. ONNX Erf, OpenVINO Erf."""
 
     def formula(self, x: Doubles) -> Doubles:
@@ -290,58 +240,3 @@ class IsInf(Predicate):
 
     def compute(self, x: Array) -> Array:
         return np.asarray((np.isposinf(wide(x)) & self.detect_positive) | (np.isneginf(wide(x)) & self.detect_negative))
-
-
-@dataclass(frozen=True)
-class Cast(Unary):
-    """x in another element type: floats to integers truncate, to booleans everything but 0 is true, integers wrap around.
-
-    ONNX Cast and CastLike, OpenVINO Convert and ConvertLike."""
-
-    dtype: DType = field()
-    kinds = ANY
-
-    def infer(self, x: TensorType) -> TensorType:
-        return x.with_dtype(self.dtype)
-
-    def reference(self, x: Array) -> Array:
-        with np.errstate(all="ignore"):
-            return np.asarray(x != 0) if self.dtype == np.bool_ else np.asarray(x).astype(self.dtype)
-
-
-@dataclass(frozen=True)
-class Narrow(Unary):
-    """x as a narrower element type than any that targets compute in would hold it, in x's own type.
-
-    `dtype` is a float of 8 bits or fewer (x is floating point: the nearest value, halves to the even one; what lies beyond the range is
-    infinite, NaN, or the largest value, as the type has it; of powers of two alone, float8_e8m0fnu, the larger one, and NaN for what is not
-    above 0) or an integer of 4 or 2 bits (x is an integer: its lowest bits). Source: Cast
-    to such a type, and what quantizes to it.
-    """
-
-    dtype: DType = field()
-    kinds = NUMBER
-
-    def infer(self, x: TensorType) -> TensorType:
-        if kind_of(x.dtype) != kind_of(self.dtype):
-            raise ShapeError(f"{x} cannot hold {self.dtype.name}")
-        return x
-
-    def compute(self, x: Array) -> Array:
-        return np.asarray(x).astype(self.dtype)
-
-
-@dataclass(frozen=True)
-class BitCast(Unary):
-    """The bits of x read as another element type of the same size. ONNX BitCast."""
-
-    dtype: DType = field()
-    kinds = ANY
-
-    def infer(self, x: TensorType) -> TensorType:
-        if x.dtype.itemsize != self.dtype.itemsize:
-            raise ShapeError(f"the bits of {x.dtype.name} are not those of {self.dtype.name}: their sizes differ")
-        return x.with_dtype(self.dtype)
-
-    def reference(self, x: Array) -> Array:
-        return np.ascontiguousarray(x).view(self.dtype).reshape(x.shape)

@@ -8,7 +8,8 @@ from math import prod
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Dim, Size, is_at_most
+from nchw2nhwc.ir.bounds import is_at_most
+from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.types import Array, DType, TensorType
 from nchw2nhwc.ops.base import Op, axis_role, static
 from nchw2nhwc.ops.kinds import NUMBER, require

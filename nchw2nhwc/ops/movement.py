@@ -9,7 +9,8 @@ from itertools import accumulate
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Dim, Shape, Size, bounds, product, size_max, size_min
+from nchw2nhwc.ir.bounds import bounds
+from nchw2nhwc.ir.dim import Dim, Shape, Size, product, size_max, size_min
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.base import Op, axis_role, per_axis_role, require_equal, same_dtype, static
 from nchw2nhwc.ops.kinds import check_choices, one_of

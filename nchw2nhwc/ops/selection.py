@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Dim, Size, bounds, is_at_most
+from nchw2nhwc.ir.bounds import bounds, is_at_most
+from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.base import Op, axis_role, static
 from nchw2nhwc.ops.kinds import FLOAT, require

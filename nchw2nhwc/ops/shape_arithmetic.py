@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import Dim, Size, bounds, is_static, size_max, size_min
+from nchw2nhwc.ir.bounds import bounds
+from nchw2nhwc.ir.dim import Dim, Size, is_static, size_max, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, Equal, FloorDiv, Maximum, Minimum, Mod, Mul, NotEqual, Sub, Where

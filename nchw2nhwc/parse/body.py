@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
-from nchw2nhwc.ir.dim import Dim, Shape, Size, bounds
+from nchw2nhwc.ir.bounds import bounds
+from nchw2nhwc.ir.dim import Dim, Shape, Size
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.binary import Less, LogicalAnd

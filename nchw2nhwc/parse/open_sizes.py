@@ -12,7 +12,9 @@ from itertools import product as every
 from math import gcd, lcm
 
 from nchw2nhwc.errors import Location, ShapeError
-from nchw2nhwc.ir.dim import Call, Dim, Shape, Size, bounds, evaluate, exact_div, size_max, substitute
+from nchw2nhwc.ir.atoms import Call
+from nchw2nhwc.ir.bounds import bounds
+from nchw2nhwc.ir.dim import Dim, Shape, Size, evaluate, exact_div, size_max, substitute
 from nchw2nhwc.ir.graph import Graph
 from nchw2nhwc.ops.base import UnequalSizesError
 

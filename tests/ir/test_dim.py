@@ -7,13 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from nchw2nhwc.ir.bounds import bounds, is_at_most
 from nchw2nhwc.ir.dim import (
     Dim,
     Size,
-    bounds,
     evaluate,
     exact_div,
-    is_at_most,
     is_static,
     product,
     size_max,

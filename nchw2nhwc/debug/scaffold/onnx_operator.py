@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol, cast
 
 import numpy as np
 from onnx import AttributeProto, NodeProto, defs
@@ -25,6 +25,43 @@ _ANNOTATIONS = {AttributeProto.INT: "int", AttributeProto.FLOAT: "float", Attrib
 """How a mapping annotates an attribute that is stored so."""
 
 _PRESENCE = {"Single": Presence.REQUIRED, "Optional": Presence.OPTIONAL, "Variadic": Presence.MANY}
+
+
+class _Member(Protocol):
+    """A member of an enumeration of the onnx package or of ONNX Runtime, whose type stubs lack them."""
+
+    name: str
+    value: int
+
+
+class _Parameter(Protocol):
+    """An operand or a result of a schema."""
+
+    name: str
+    option: _Member
+
+
+class _Attribute(Protocol):
+    """An attribute of a schema; `_default_value` is a serialized AttributeProto in ONNX Runtime's."""
+
+    type: _Member
+    required: bool
+    default_value: AttributeProto
+    _default_value: bytes
+
+
+class _PackageSchema(Protocol):
+    """An operator's schema as both packages have it."""
+
+    domain: str
+    name: str
+    since_version: int
+    inputs: Sequence[_Parameter]
+    outputs: Sequence[_Parameter]
+    attributes: Mapping[str, _Attribute]
+    min_output: int
+    max_output: int
+    doc: str
 
 
 @dataclass(frozen=True)
@@ -90,7 +127,7 @@ def _require_unmapped(model: Model, node: NodeProto, opset: int, where: Location
 # ---- where a signature is from -------------------------------------------------------------------------------------------
 def _of_onnx(domain: str, op: str, opset: int) -> _Schema | None:
     try:
-        schema: Any = defs.get_schema(op, opset, domain)  # its type stubs lack the enumerations' members
+        schema = cast("_PackageSchema", defs.get_schema(op, opset, domain))
     except defs.SchemaError:
         return None
     attributes = {name: (int(a.type.value), a.required, a.default_value) for name, a in schema.attributes.items()}
@@ -105,7 +142,8 @@ def _of_runtime(domain: str, op: str, opset: int) -> _Schema | None:
         from onnxruntime.capi import onnxruntime_pybind11_state as runtime
     except ImportError:
         return None
-    found: list[Any] = [s for s in runtime.get_all_operator_schema() if (s.domain, s.name) == (domain, op) and s.since_version <= opset]
+    known: Sequence[_PackageSchema] = runtime.get_all_operator_schema()
+    found = [s for s in known if (s.domain, s.name) == (domain, op) and s.since_version <= opset]
     if not found:
         return None
     schema = max(found, key=lambda s: int(s.since_version))

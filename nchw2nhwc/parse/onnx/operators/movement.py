@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
-from nchw2nhwc.ir.dim import Dim, Shape, Size, exact_div, is_at_most, is_static, product
+from nchw2nhwc.ir.bounds import is_at_most
+from nchw2nhwc.ir.dim import Dim, Shape, Size, exact_div, is_static, product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import UnequalSizesError, broadcast_shapes, require_equal, static
 from nchw2nhwc.ops.movement import FIX_SIZES, Concat, Expand, Pad, Slice, Split, Tile
