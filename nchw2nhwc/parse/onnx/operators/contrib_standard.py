@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.parse.inverse import inverse as inverted
-from nchw2nhwc.parse.onnx.operators import generate, indexing, movement, shape
+from nchw2nhwc.parse.onnx.operators import generate, indexing, padding, shape
 from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 
@@ -34,7 +34,7 @@ def trilu(b: LayerBuilder, x: Value, k: Value | None = None, *, upper: bool = Tr
 @onnx_op("Pad", 1, domain=MICROSOFT)
 def pad(b: LayerBuilder, x: Value, pads: Value, value: Value | None = None, *, mode: str = "constant") -> Value:
     """As Pad; the paddings may have an axis of size 1 in front."""
-    return movement.pad(b, x, b.reshape(pads, (product(pads.shape),)), value, mode=mode)
+    return padding.pad(b, x, b.reshape(pads, (product(pads.shape),)), value, mode=mode)
 
 
 @onnx_op("GatherND", 1, domain=MICROSOFT)

@@ -16,7 +16,7 @@ from nchw2nhwc.ops.base import require_equal, static
 from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.parse import resizing
-from nchw2nhwc.parse.onnx.operators.movement import FAR
+from nchw2nhwc.parse.onnx.operators.slicing import FAR
 from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, onnx_op
 
 
