@@ -7,52 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.constants import Pool
+from nchw2nhwc.emit.tflite.carriers import FLOAT32, INT8, INT16, INT32, INT64, UINT64, carrier, refused_type
 from nchw2nhwc.emit.tflite.float16 import is_stored_as_float16
 from nchw2nhwc.emit.tflite.integers import Plan
 from nchw2nhwc.emit.tflite.kernels import KERNELS
-from nchw2nhwc.emit.tflite.model import (
-    DATA_OPERANDS,
-    TYPES,
-    CustomOptions,
-    Operator,
-    Options,
-    Quantization,
-    Subgraph,
-    Tensor,
-    options,
-    type_number,
-)
-from nchw2nhwc.emit.tflite.versions import version_of
+from nchw2nhwc.emit.tflite.model import DATA_OPERANDS, Options, Quantization, options, type_number
+from nchw2nhwc.emit.tflite.subgraph import SubgraphBuilder, computed_like
 from nchw2nhwc.errors import Location, TargetError
-from nchw2nhwc.ir import Array, Dim, DType, Graph, Node, Shape, Value, evaluate
+from nchw2nhwc.ir import Array, Dim, DType, Graph, Node, Shape, Value
 from nchw2nhwc.ops.quantized import Grid
-
-FLOAT32, INT8, INT16, INT32, INT64, BOOL = (np.dtype(t) for t in (np.float32, np.int8, np.int16, np.int32, np.int64, np.bool_))
-UINT64 = np.dtype(np.uint64)
-
-_WIDER: Mapping[str, tuple[str, ...]] = {
-    "bool": ("int8", "int32"), "int8": ("int32",), "uint8": ("int32",), "int16": ("int32",), "uint16": ("int32",), "uint32": ("int64",)}
-"""Types that hold all values of a type, nearest first. Arithmetic in them wraps to the same result when it is cast back."""
-
-_BITS_ALONE = frozenset((
-    "ADD", "SUB", "MUL", "EQUAL", "NOT_EQUAL", "GATHER", "GATHER_ND", "SELECT_V2", "TRANSPOSE", "BROADCAST_TO", "SCATTER_ND", "SPLIT",
-    "SPLIT_V", "STRIDED_SLICE", "PADV2", "TILE", "CONCATENATION", "PACK", "REVERSE_V2"))
-"""Operators to which the bits of uint64 are the same as those of int64."""
-
-
-def carrier(code: str, dtype: DType) -> DType | None:
-    """The element type in which operator `code` computes data of `dtype`: its own, or a wider one that gives the same result; or None."""
-    known = KERNELS[code].types.split()
-    if dtype.name in known:
-        return dtype
-    wider = ("int64",) if dtype.name == "uint64" and code in _BITS_ALONE else _WIDER.get(dtype.name, ())
-    return next((np.dtype(name) for name in wider if name in known), None)
-
-
-def refused_type(code: str, dtype: DType) -> str:
-    """Why `code` cannot compute data of `dtype`; "" if it can."""
-    return "" if carrier(code, dtype) is not None else f"{code} does not take {dtype.name}"
 
 
 def integer_type(grid: Grid) -> DType:
@@ -64,12 +27,7 @@ def _quantization(grid: Grid) -> Quantization:
     return Quantization((grid.scale,), grid.zero_point)
 
 
-def _like(tensor: Tensor, name: str) -> Tensor:
-    """Another tensor of the same type and shape, which is computed."""
-    return replace(tensor, name=name, buffer=0, variable=False, quantization=None)
-
-
-class Emitter:
+class Emitter(SubgraphBuilder):
     """Builds one subgraph, node by node: `enter` says for which node operators are being added. The first one of a file is that of the
     graph; `branch` begins others, which operators of this one call.
 
@@ -79,34 +37,26 @@ class Emitter:
 
     def __init__(self, graph: Graph, sizes: Mapping[str, int], float16: bool, plan: Plan | None = None,
                  available: Container[str] | None = None) -> None:
-        self.graph, self.sizes, self.float16 = graph, sizes, float16
+        opened = frozenset(name for v in graph.inputs for s in v.shape if isinstance(s, Dim) for name in s.symbols)
+        super().__init__(graph.source, graph.name or "main", sizes, opened)
+        self.graph, self.float16 = graph, float16
         self.plan = plan or Plan()
         self._available = available
-        self.opened = frozenset(name for v in graph.inputs for s in v.shape if isinstance(s, Dim) for name in s.symbols)
-        """The named dimensions that the inputs of the file have; data decides all others."""
         self.integer: Grid | None = None
         """The grid of the results while integer kernels compute the node."""
         self._held: dict[int, int] = {}
         self.summands: dict[tuple[int, int, bool], int] = {}
         """Data as sums of products read it: how often its channels stand one behind the other, and whether it has 16 bits."""
-        self.pool = Pool()
-        self.subgraph = Subgraph(graph.name or "main")
         self.subgraphs = [self.subgraph]
         """All subgraphs of the file."""
-        self.where = Location(graph.source)
         self.prefix = ""
         self.size_tensors: dict[Dim, int] = {}
         self.shape_tensors: dict[int, int] = {}
-        self.shown: dict[Dim, tuple[int, int]] = {}
-        """Where each symbolic size can be read: a tensor that has been computed, and its axis."""
         self.found: dict[int, int] = {}
         """By the tensor of a condition, the positions where it holds."""
-        self._shapes: list[Shape] = []
         self._values: dict[int, int] = {}
-        self._constants: dict[tuple[int, DType, tuple[int, ...], Quantization | None], int] = {}
         self._widened: dict[int, int] = {}
         self._cleared: dict[int, tuple[Location, list[int]]] = {}
-        self._names: dict[str, int] = {}
         self.kept: list[Graph] = []
         """Graphs made for the occasion: their values are known by identity, which must not be given to others."""
 
@@ -130,7 +80,7 @@ class Emitter:
     def parameter(self, caller: Emitter, tensor: int) -> int:
         """Another input of this subgraph, for a tensor of the subgraph that calls it."""
         like = caller.tensor(tensor)
-        index = self._push(_like(like, self._unique(like.name)), caller.shape_of(tensor))
+        index = self._push(computed_like(like, self._unique(like.name)), caller.shape_of(tensor))
         self.subgraph.inputs.append(index)
         self._show(index)
         return index
@@ -219,7 +169,7 @@ class Emitter:
     def _dequantized(self, value: Value) -> int:
         """The real numbers of a value that is held as integers."""
         self._values[id(value)] = index = self._add(value.origin or value.name, FLOAT32, value.shape)
-        self._operator("DEQUANTIZE", [self._held[id(value)]], [index], options("DequantizeOptions"))
+        self.plain("DEQUANTIZE", [self._held[id(value)]], [index], options("DequantizeOptions"))
         return index
 
     def temp(self, dtype: DType, shape: Shape) -> int:
@@ -245,7 +195,7 @@ class Emitter:
         for batch, (where, variables) in self._cleared.items():
             self.where, sizes = where, [self.tensor(v).shape[1] for v in variables]
             operands = [self.const(np.zeros((batch, sum(sizes)), np.float32)), self.ints(sizes), self.const(1, INT32)]
-            self._operator("SPLIT_V", operands, variables, options("SplitVOptions", numSplits=len(sizes)))
+            self.plain("SPLIT_V", operands, variables, options("SplitVOptions", numSplits=len(sizes)))
             self.subgraph.operators.insert(0, self.subgraph.operators.pop())
         self._cleared.clear()
 
@@ -269,14 +219,6 @@ class Emitter:
         values = (*self.graph.inputs, *(v for node in self.graph.nodes for v in node.outputs))
         return {v.name: self.tensor(self._values[id(v)]).name for v in values if id(v) in self._values}
 
-    def tensor(self, index: int) -> Tensor:
-        """What is known of a tensor."""
-        return self.subgraph.tensors[index]
-
-    def shape_of(self, index: int) -> Shape:
-        """The shape of a tensor with its symbolic sizes."""
-        return self._shapes[index]
-
     # ---- operators -------------------------------------------------------------------------------------------------
     def op(self, code: str, inputs: Sequence[int], outputs: Sequence[int], opts: Options | None = None) -> None:
         """Add an operator (-1: an operand that is left out).
@@ -288,31 +230,20 @@ class Emitter:
             raise TargetError(f"{code} takes at most {KERNELS[code].rank} axes, not {rank}", self.where)
         data = self.tensor(inputs[DATA_OPERANDS.get(code, 0)]).dtype
         if self.integer is not None:
-            self._operator(code, inputs, outputs, opts)
+            self.plain(code, inputs, outputs, opts)
             return
         used = carrier(code, data) if code in KERNELS and code != "CAST" else data
         if used is None:
             raise TargetError(refused_type(code, data), self.where)
         if used == data:
-            self._operator(code, inputs, outputs, opts)
+            self.plain(code, inputs, outputs, opts)
             return
         wide_in = [self.cast(i, used) if i >= 0 and self.tensor(i).dtype == data else i for i in inputs]
         narrow = [i for i in outputs if self.tensor(i).dtype == data]
         wide_out = {i: self._twin(i, used) for i in narrow}
-        self._operator(code, wide_in, [wide_out.get(i, i) for i in outputs], opts)
+        self.plain(code, wide_in, [wide_out.get(i, i) for i in outputs], opts)
         for i in narrow:
             self.cast_to(wide_out[i], i)
-
-    def custom(self, name: str, inputs: Sequence[int], outputs: Sequence[int], **attributes: float | int | bool) -> None:
-        """Add a custom operator, which runs only where the application has it."""
-        opts = CustomOptions(tuple(attributes.items()))
-        self.subgraph.operators.append(Operator(name, 1, tuple(inputs), tuple(outputs), opts, self.where))
-        for i in outputs:
-            self._show(i)
-
-    def plain(self, code: str, inputs: Sequence[int], outputs: Sequence[int], opts: Options | None = None) -> None:
-        """Add an operator on tensors that its kernel is known to take."""
-        self._operator(code, inputs, outputs, opts)
 
     def run(self, code: str, inputs: Sequence[int], dtype: DType, shape: Shape, opts: Options | None = None) -> int:
         """Add an operator with one new result and return that."""
@@ -335,34 +266,21 @@ class Emitter:
         """Write the content of tensor `source` to `target` in that one's element type; uint64 has the bits of int64."""
         if self.tensor(source).dtype == UINT64 != self.tensor(target).dtype:
             whole = target if self.tensor(target).dtype == INT64 else self._twin(source, INT64)
-            self._operator("BITCAST", [source], [whole], options("BitcastOptions"))
+            self.plain("BITCAST", [source], [whole], options("BitcastOptions"))
             if whole != target:
                 self.cast_to(whole, target)
             return
         if self.tensor(target).dtype == UINT64:
-            self._operator("BITCAST", [self.cast(source, INT64)], [target], options("BitcastOptions"))
+            self.plain("BITCAST", [self.cast(source, INT64)], [target], options("BitcastOptions"))
             return
         types = [self.tensor(i).dtype for i in (source, target)]
         for dtype in types:
             if dtype.name not in KERNELS["CAST"].types.split():
                 raise TargetError(refused_type("CAST", dtype), self.where)
         a, b = map(type_number, types)
-        self._operator("CAST", [source], [target], options("CastOptions", inDataType=a, outDataType=b))
+        self.plain("CAST", [source], [target], options("CastOptions", inDataType=a, outDataType=b))
 
     # ---- inside ----------------------------------------------------------------------------------------------------
-    def _operator(self, code: str, inputs: Sequence[int], outputs: Sequence[int], opts: Options | None) -> None:
-        operands = [None if i < 0 else self.tensor(i) for i in inputs]
-        version = version_of(code, operands, [self.tensor(i) for i in outputs], opts)
-        self.subgraph.operators.append(Operator(code, version, tuple(inputs), tuple(outputs), opts, self.where))
-        for i in outputs:
-            self._show(i)
-
-    def _show(self, tensor: int) -> None:
-        for axis, size in enumerate(self._shapes[tensor]):
-            known = self.shown.get(size) if isinstance(size, Dim) else None
-            if isinstance(size, Dim) and (known is None or len(self._shapes[known[0]]) > len(self._shapes[tensor]) == 1):
-                self.shown[size] = tensor, axis
-
     def _of_value(self, value: Value) -> int:
         if self.integer is not None and value.type.dtype == FLOAT32:
             if id(value) not in self._held:
@@ -373,51 +291,11 @@ class Emitter:
             self._values[id(value)] = self._add(value.origin or value.name, value.type.dtype, value.shape)
         return self._values[id(value)]
 
-    def _twin(self, tensor: int, dtype: DType) -> int:
-        like = self.tensor(tensor)
-        return self._push(replace(_like(like, self._unique(like.name)), dtype=dtype), self._shapes[tensor])
-
-    def _add(self, name: str, dtype: DType, shape: Shape) -> int:
-        if dtype not in TYPES:
-            raise TargetError(f"TFLite has no element type {dtype.name}", self.where)
-        fixed = tuple(evaluate(s, self.sizes) for s in shape)
-        signature = tuple(-1 if isinstance(s, Dim) else s for s in shape)
-        decided = any(not s.symbols <= self.opened for s in shape if isinstance(s, Dim))
-        made = Tensor(self._unique(name), dtype, fixed, signature if signature != fixed else None, decided=decided)
-        return self._push(made, tuple(shape))
-
-    def _push(self, tensor: Tensor, shape: Shape) -> int:
-        self.subgraph.tensors.append(tensor)
-        self._shapes.append(shape)
-        return len(self.subgraph.tensors) - 1
-
     def _weights(self, array: Array, name: str) -> int:
         if not self.float16 or not is_stored_as_float16(array):
             return self._constant(array, name)
         half = self._constant(array, f"{name}/float16", np.dtype(np.float16))
         if half not in self._widened:
             self._widened[half] = self._add(name, FLOAT32, array.shape)
-            self._operator("DEQUANTIZE", [half], [self._widened[half]], options("DequantizeOptions"))
+            self.plain("DEQUANTIZE", [half], [self._widened[half]], options("DequantizeOptions"))
         return self._widened[half]
-
-    def _constant(self, array: Array, name: str, dtype: DType | None = None, quantization: Quantization | None = None) -> int:
-        stored = array.dtype if dtype is None else dtype
-        if stored not in TYPES:
-            raise TargetError(f"TFLite has no element type {stored.name}", self.where)
-        key = (self.pool.add(array, stored), stored, array.shape, quantization)
-        if key not in self._constants:
-            tensor = Tensor(self._unique(name), stored, array.shape, buffer=key[0], quantization=quantization)
-            self._constants[key] = self._push(tensor, array.shape)
-        return self._constants[key]
-
-    def _unique(self, wanted: str) -> str:
-        count = self._names.get(wanted)
-        if count is None:
-            self._names[wanted] = 0
-            return wanted
-        while True:
-            count += 1
-            name = f"{wanted}_{count}"
-            if name not in self._names:
-                self._names[wanted], self._names[name] = count, 0
-                return name

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import BOOL, Emitter, refused_type
+from nchw2nhwc.emit.tflite.carriers import BOOL, refused_type
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import direct, is_float, kernel
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import lowering

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, INT64, Emitter
+from nchw2nhwc.emit.tflite.carriers import BOOL, INT32, INT64
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS, lowering
 from nchw2nhwc.emit.tflite.model import options

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, Emitter, refused_type
+from nchw2nhwc.emit.tflite.carriers import BOOL, INT32, refused_type
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import BOOL, FLOAT32, INT64, UINT64, Emitter, refused_type
+from nchw2nhwc.emit.tflite.carriers import BOOL, FLOAT32, INT64, UINT64, refused_type
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import TYPES, options
 from nchw2nhwc.ir import Node

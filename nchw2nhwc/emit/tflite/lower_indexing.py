@@ -10,7 +10,8 @@ from math import prod
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, Emitter, refused_type
+from nchw2nhwc.emit.tflite.carriers import BOOL, INT32, refused_type
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import reshape
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import INT32, Emitter, refused_type
+from nchw2nhwc.emit.tflite.carriers import INT32, refused_type
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import lowering

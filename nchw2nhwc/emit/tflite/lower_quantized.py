@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import FLOAT32, Emitter, integer_type, refused_type
+from nchw2nhwc.emit.tflite.carriers import FLOAT32, refused_type
+from nchw2nhwc.emit.tflite.emitter import Emitter, integer_type
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import BOOL, FLOAT32, INT32, Emitter
+from nchw2nhwc.emit.tflite.carriers import BOOL, FLOAT32, INT32
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_lstm import is_kernel, is_read, lstm
 from nchw2nhwc.emit.tflite.lower_movement import reshape
 from nchw2nhwc.emit.tflite.lower_sizes import size_tensor, sizes_tensor

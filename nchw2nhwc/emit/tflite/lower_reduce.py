@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, INT64, Emitter, refused_type
+from nchw2nhwc.emit.tflite.carriers import BOOL, INT32, INT64, refused_type
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import reshape
 from nchw2nhwc.emit.tflite.lowering import lowering

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import BOOL, INT32, INT64, Emitter
+from nchw2nhwc.emit.tflite.carriers import BOOL, INT32, INT64
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import reshape, strided_slice
 from nchw2nhwc.emit.tflite.lower_sizes import size_tensor, sizes_tensor

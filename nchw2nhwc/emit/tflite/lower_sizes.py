@@ -12,7 +12,8 @@ from itertools import groupby
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import INT32, Emitter
+from nchw2nhwc.emit.tflite.carriers import INT32
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.errors import TargetError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import INT8, INT16, INT32, INT64, Emitter, integer_type
+from nchw2nhwc.emit.tflite.carriers import INT8, INT16, INT32, INT64
+from nchw2nhwc.emit.tflite.emitter import Emitter, integer_type
 from nchw2nhwc.emit.tflite.integer_sums import has_fast_sums, sums_fit
 from nchw2nhwc.emit.tflite.model import OptionValue, Quantization, options, type_number
 from nchw2nhwc.emit.tflite.steps import LARGEST

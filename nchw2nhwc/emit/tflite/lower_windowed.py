@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.emitter import Emitter, refused_type
+from nchw2nhwc.emit.tflite.carriers import refused_type
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_binary import FUSED, refused_activation
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import strided_slice
