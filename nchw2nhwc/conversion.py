@@ -19,6 +19,7 @@ from nchw2nhwc.ir import Dim
 from nchw2nhwc.ir.preprocessing import PREPROCESSING, Preprocessing
 from nchw2nhwc.open_inputs import naming_inputs
 from nchw2nhwc.options import CPU, EVERY, FIXED_SIZES, ConvertOptions, Form, Route
+from nchw2nhwc.products import Products
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
 
@@ -97,7 +98,7 @@ def plan(graph: Graph, options: ConvertOptions, stages: Stages, route: Route = "
                     _every(options.output_layout, graph.output_names), keep_layout=options.keep_layout, dequantize=options.dequantize)
 
 
-def run_again(converted: Converted, route: Route) -> LayoutResult:
+def run_again(converted: Products, route: Route) -> LayoutResult:
     """The same source by another route, with the same inputs and outputs in the same layouts. Raises ConversionError."""
     if route != "tflite":
         require_tensorflow()

@@ -93,7 +93,7 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
     """Convert, check and write."""
     from nchw2nhwc.check.inputs import load_inputs
     from nchw2nhwc.conversion import require_tensorflow, run
-    from nchw2nhwc.converted import reserve_keras
+    from nchw2nhwc.products import reserve_keras
     from nchw2nhwc.report import to_json
 
     options = arguments.run
