@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from typing import NoReturn
@@ -19,10 +19,18 @@ _STDERR = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line (default: the process's own) and return the exit status: 0, 2 for an error (nothing is written), 3 for a result
     that is off by more than is allowed, 130 when interrupted."""
+    interrupted = False
+
+    def interrupt(*_: object) -> NoReturn:
+        nonlocal interrupted
+        interrupted = True
+        raise KeyboardInterrupt
+
     try:
-        command = _prepare(sys.argv[1:] if argv is None else argv)
-        with _terminable(), _native_messages(shown=command.verbose):
-            return command.run()
+        with _handling(signal.SIGINT, interrupt):
+            command = _prepare(sys.argv[1:] if argv is None else argv)
+            with _handling(signal.SIGTERM, _terminate), _native_messages(shown=command.verbose):
+                return command.run()
     except ConversionError as error:
         return _failed(str(error))
     except MemoryError:
@@ -32,10 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _unheard()
     except OSError as error:
-        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return _failed(f"{error.filename or 'cannot print'}: {error.strerror or error}")
+    except ImportError:
+        if not interrupted:  # native modules that are interrupted while they are loaded report it so
+            raise
+        return _interrupted()
     except KeyboardInterrupt:
-        print("interrupted; nothing was written", file=sys.stderr)
-        return INTERRUPTED
+        return _interrupted()
 
 
 def _prepare(argv: Sequence[str]) -> Prepared:
@@ -49,6 +60,16 @@ def _prepare(argv: Sequence[str]) -> Prepared:
 def _failed(message: str) -> int:
     print(f"error: {message}", file=sys.stderr)
     return ERROR
+
+
+def _interrupted() -> int:
+    print("interrupted; nothing was written", file=sys.stderr)
+    return INTERRUPTED
+
+
+def _terminate(*_: object) -> NoReturn:
+    """Leave in the ordinary way, so that temporary files are removed."""
+    raise SystemExit(TERMINATED)
 
 
 def _unheard() -> int:
@@ -79,13 +100,12 @@ def _native_messages(*, shown: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _terminable() -> Iterator[None]:
-    """Leave in the ordinary way on SIGTERM, so that temporary files are removed."""
-    def stop(*_: object) -> NoReturn:
-        raise SystemExit(TERMINATED)
-
-    before = signal.signal(signal.SIGTERM, stop)
+def _handling(number: signal.Signals, handler: Callable[..., NoReturn]) -> Iterator[None]:
+    """Let a function handle a signal in the block, unless it is ignored, as it is for what shells run in the background."""
+    before = signal.getsignal(number)
+    if before is not signal.SIG_IGN:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(number, before)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import onnx
@@ -128,6 +129,21 @@ def test_an_interrupted_run_leaves_nothing(number: signal.Signals, status: int, 
     assert process.returncode == status
     assert "Traceback" not in err
     assert os.listdir(tmp_path) == []
+
+
+def test_interrupted_while_a_native_module_is_loaded(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a module may make an ImportError of it; any other ImportError is a mistake of ours."""
+    def load(_: str) -> NoReturn:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("a native module") from None
+        raise ImportError("not interrupted")
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(cli, "import_module", load)
+    assert cli.main(["m.onnx"]) == 130
+    assert capsys.readouterr().err == "interrupted; nothing was written\n"
 
 
 # ---- options ---------------------------------------------------------------------------------------------------------------

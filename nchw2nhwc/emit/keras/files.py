@@ -1,14 +1,19 @@
 """Files that are made of a Keras model: .keras, .h5, weights with the architecture as JSON, SavedModel, frozen GraphDef.
 
 Each function writes to the path it is given, whose name has to end as Keras asks for; making that whole or not at all is the caller's.
+All raise OSError when the file system refuses.
 SavedModel and GraphDef take and give tensors by the source's names.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 
 import h5py
@@ -21,6 +26,8 @@ from nchw2nhwc.emit.keras.names import Names
 
 SIGNATURE = "serving_default"
 """The signature of a SavedModel."""
+_HDF5_EACH, _HDF5_ALL = 1 << 12, 1 << 16
+"""Bytes that an HDF5 file takes for a variable besides its content, and for all else, at most."""
 
 
 @contextmanager
@@ -43,6 +50,7 @@ def write(network: Network, path: Path, inputs: Sequence[str], outputs: Sequence
     model, metadata = network.model, metadata_json(interface, network.layers)
     with _quietly():
         if path.name.endswith(".weights.h5"):
+            _require_room(model, path)
             model.save_weights(path)
         elif path.name.endswith("_saved_model"):
             write_saved_model(model, path, inputs, outputs, metadata)
@@ -50,6 +58,13 @@ def write(network: Network, path: Path, inputs: Sequence[str], outputs: Sequence
             write_frozen(model, path, inputs, outputs, metadata)
         else:
             next(f for ending, f in _PLAIN.items() if path.name.endswith(ending))(model, path, metadata)
+
+
+def _require_room(model: keras.Model, path: Path) -> None:
+    """Raises OSError where the disk has no room for an HDF5 file of the model: the library may end the process when it finds out late."""
+    needed = sum(prod(v.shape) * v.value.dtype.size + _HDF5_EACH for v in model.variables) + _HDF5_ALL
+    if shutil.disk_usage(path.parent).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def write_keras(model: keras.Model, path: Path, metadata: str) -> None:
@@ -64,6 +79,7 @@ def write_h5(model: keras.Model, path: Path, metadata: str) -> None:
     Keras writes classes there by name alone, which is ambiguous (the layer Add, the function Add). The architecture is therefore written
     as in its own format, with modules, which Keras reads from HDF5 files too.
     """
+    _require_room(model, path)
     model.save(path)
     with h5py.File(path, "r+") as file:
         file.attrs["model_config"] = model.to_json().encode()
@@ -86,7 +102,11 @@ def write_saved_model(model: keras.Model, path: Path, inputs: Sequence[str], out
     module = tf.Module()
     module.held = _variables(model)
     module.serve = function
-    tf.saved_model.save(module, str(path), signatures={SIGNATURE: function})
+    try:
+        tf.saved_model.save(module, str(path), signatures={SIGNATURE: function})
+    except tf.errors.OpError as error:  # TensorFlow writes with file systems of its own
+        number = errno.ENOSPC if isinstance(error, tf.errors.ResourceExhaustedError) else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
     to_saved_model(path, metadata)
 
 

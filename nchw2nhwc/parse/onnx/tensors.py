@@ -42,6 +42,8 @@ def _known_types() -> Mapping[int, DType]:
 ELEMENT_TYPES: Mapping[int, DType] = _known_types()
 """Numpy's (or ml_dtypes') element type for every number of `TensorProto.DataType` that is supported."""
 
+_BESIDE = "Put the file into the model's folder, under the name that the model has for it."
+
 
 def element_type(number: int, what: str) -> DType:
     """The element type that ONNX numbers so. Raises SourceError when ONNX has no such type, UnsupportedError for strings and complex."""
@@ -96,16 +98,18 @@ class TensorReader:
                               advice="Give the model's path, or load its external data first (onnx.load).")
         spellings = PurePosixPath(location), PureWindowsPath(location)
         if not location or any(path.anchor or ".." in path.parts for path in spellings):
-            raise SourceError(f"{what} lies in the external file '{location}', which is not inside the model's folder")
+            raise SourceError(f"{what} lies in the external file '{location}', which is not inside the model's folder",
+                              advice=_BESIDE)
         folder = self._folder.resolve()
         try:
             path = (folder / location).resolve()
             if not path.is_relative_to(folder) or not path.is_file():
                 reason = "is missing" if path.is_relative_to(folder) else "is not inside the model's folder"
-                raise SourceError(f"{what} lies in the external file '{location}', which {reason}")
+                raise SourceError(f"{what} lies in the external file '{location}', which {reason}", advice=_BESIDE)
             self._files[location] = mapped(path)
         except (OSError, ValueError) as error:
-            raise SourceError(f"{what} lies in the external file '{location}', which cannot be read: {error}") from None
+            raise SourceError(f"{what} lies in the external file '{location}', which cannot be read: {error}",
+                              advice=_BESIDE) from None
         return self._files[location]
 
 
