@@ -5,7 +5,7 @@
     model.save("model.tflite")
 
 `convert`, `ConvertOptions`, `QuantizeOptions`, `Converted`, `CheckResult`, `TensorInfo`, `check` with what it returns (`Comparison`,
-`TensorError`, `LayerErrors`, `LayerError`) and the error types are the whole interface. Importing the package loads none of its
+`TensorError`, `Rankings`, `LayerErrors`, `LayerError`) and the error types are the whole interface. Importing the package loads none of its
 dependencies; they are imported when they are first needed.
 """
 
@@ -30,7 +30,7 @@ from nchw2nhwc.errors import (
 
 if TYPE_CHECKING:
     from nchw2nhwc.check import CheckResult
-    from nchw2nhwc.check.compare import TensorError
+    from nchw2nhwc.check.compare import Rankings, TensorError
     from nchw2nhwc.check.layers import LayerError, LayerErrors
     from nchw2nhwc.conversion import convert
     from nchw2nhwc.converted import Converted, TensorInfo
@@ -41,13 +41,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = ["CheckError", "CheckResult", "Comparison", "ConversionError", "ConvertOptions", "Converted", "LayerError", "LayerErrors",
-           "Location", "MissingOp", "OptionError", "OutputError", "QuantizeOptions", "ShapeError", "SourceError", "TargetError",
+           "Location", "MissingOp", "OptionError", "OutputError", "QuantizeOptions", "Rankings", "ShapeError", "SourceError", "TargetError",
            "TensorError", "TensorInfo", "UnsupportedError", "UnsupportedOpsError", "__version__", "check", "convert"]
 
 _LAZY = {"convert": "nchw2nhwc.conversion", "Converted": "nchw2nhwc.converted", "TensorInfo": "nchw2nhwc.converted",
          "ConvertOptions": "nchw2nhwc.options", "QuantizeOptions": "nchw2nhwc.options.quantize", "CheckResult": "nchw2nhwc.check",
-         "Comparison": "nchw2nhwc.debug.check",
-         "TensorError": "nchw2nhwc.check.compare", "LayerError": "nchw2nhwc.check.layers", "LayerErrors": "nchw2nhwc.check.layers"}
+         "Comparison": "nchw2nhwc.debug.check", "Rankings": "nchw2nhwc.check.compare", "TensorError": "nchw2nhwc.check.compare",
+         "LayerError": "nchw2nhwc.check.layers", "LayerErrors": "nchw2nhwc.check.layers"}
 
 
 def __getattr__(name: str) -> object:

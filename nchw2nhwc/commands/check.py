@@ -18,7 +18,8 @@ def prepare(argv: Sequence[str]) -> Prepared:
     """Read the arguments."""
     parser = new_parser("openvino2tf check", "MODEL RESULT [options]", _DESCRIPTION, _EPILOG)
     parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
-    parser.add_argument("result", type=Path, metavar="RESULT", help="a .tflite file that openvino2tf has written")
+    parser.add_argument("result", type=Path, metavar="RESULT",
+                        help="what openvino2tf has written: a .tflite, .keras or .h5 file or the folder of a SavedModel")
     add_flags(parser.add_argument_group("options"), CheckOptions)
     given = vars(parser.parse_args(argv))
     model, result = given.pop("model"), given.pop("result")

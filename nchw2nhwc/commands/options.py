@@ -10,7 +10,9 @@ from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options import (
     TOLERANCE,
     TOLERANCE_FLOAT16,
+    TOLERANCE_INSIDE_QUANTIZED,
     TOLERANCE_QUANTIZED,
+    Flag,
     flag,
     parse_batch,
     parse_count,
@@ -24,14 +26,17 @@ _JSON = flag("write what was found as JSON", metavar="FILE.json", parse=Path)
 _RANGE = flag("draw an input between two numbers (integers: both included); repeatable", kind="mapping", metavar="NAME=LOW,HIGH",
               parse=parse_range)
 _INPUTS = flag("inputs by name, in the source's axis order (default: random)", metavar="FILE.npz", parse=Path)
-_TOLERANCE = flag(f"largest error relative to an output's largest magnitude (default {TOLERANCE:g}; {TOLERANCE_FLOAT16:g} for "
-                  f"float16, {TOLERANCE_QUANTIZED:g} for quantized results)",
-                  metavar="T", parse=parse_tolerance)
 _TARGETS = ("tflite", "keras")
-_INPUT_SHAPE = flag("shape of an input of the model, in its axis order; repeatable", kind="mapping", metavar="NAME=1,3,H,W",
-                    parse=parse_shape)
-_BATCH = flag("size of every input's first axis", metavar="N", parse=parse_batch)
+_INPUT_SHAPE = flag("shape of an input of the model, in its axis order (default: as in the model); repeatable", kind="mapping",
+                    metavar="NAME=1,3,H,W", parse=parse_shape)
+_BATCH = flag("size of every input's first axis (default: as in the model)", metavar="N", parse=parse_batch)
 _QUIET = flag("print nothing but errors", kind="switch")
+
+
+def _tolerance(*others: str) -> Mapping[str, Flag]:
+    return flag(f"largest error relative to an output's largest magnitude (default {', '.join((f'{TOLERANCE:g}', *others))})",
+                metavar="T", parse=parse_tolerance)
+
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,8 @@ class CheckOptions:
     inputs: Path | None = field(default=None, metadata=_INPUTS)
     samples: int = field(default=1, metadata=flag("how many sets of random inputs (default 1)", metavar="N", parse=parse_count))
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict, metadata=_RANGE)
-    tolerance: float | None = field(default=None, metadata=_TOLERANCE)
+    tolerance: float | None = field(default=None, metadata=_tolerance(
+        f"{TOLERANCE_FLOAT16:g} for float16", f"{TOLERANCE_QUANTIZED:g} for a quantized file"))
     layers: bool = field(default=False, metadata=flag(
         "compare the tensors inside too, and name the first op that is off while its operands agree", kind="switch"))
     json: Path | None = field(default=None, metadata=_JSON)
@@ -91,7 +97,8 @@ class FixtureRunOptions:
 
     to: Sequence[str] = field(default=(), metadata=flag(
         f"targets, comma-separated: {', '.join(_TARGETS)} (default: those that can be made here)", kind="list", metavar="TARGETS"))
-    tolerance: float | None = field(default=None, metadata=_TOLERANCE)
+    tolerance: float | None = field(default=None, metadata=_tolerance(
+        f"{TOLERANCE_FLOAT16:g} for sources that compute in float16"))
 
     def __post_init__(self) -> None:
         unknown = [target for target in self.to if target not in _TARGETS]
@@ -133,7 +140,8 @@ class BisectOptions:
         "folder for the culprit as a fixture (default: MODEL_culprit in the current one)", metavar="DIR", parse=Path, short="-o"))
     check_inputs: Path | None = field(default=None, metadata=_INPUTS)
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict, metadata=_RANGE)
-    tolerance: float | None = field(default=None, metadata=_TOLERANCE)
+    tolerance: float | None = field(default=None, metadata=_tolerance(
+        f"{TOLERANCE_FLOAT16:g} for sources that compute in float16", f"{TOLERANCE_INSIDE_QUANTIZED:g} for quantized ones"))
     layers: bool = field(default=False, metadata=flag("print the errors of all tensors inside", kind="switch"))
     json: Path | None = field(default=None, metadata=_JSON)
     quiet: bool = field(default=False, metadata=_QUIET)

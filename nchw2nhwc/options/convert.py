@@ -45,19 +45,19 @@ class ConvertOptions:
     bin: str | os.PathLike[str] | bytes | None = field(default=None, metadata=flag(
         "weights of an IR model (default: the .bin beside the .xml)", metavar="FILE"))
     input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=flag(
-        "shape of an input, in the source's axis order; -1 is a dimension of any size; repeatable", kind="mapping", metavar="NAME=1,3,H,W",
-        parse=parse_shape))
+        "shape of an input, in the source's axis order; -1 is a dimension of any size (default: as in the model); repeatable",
+        kind="mapping", metavar="NAME=1,3,H,W", parse=parse_shape))
     input_value: Mapping[str, Sequence[float]] = field(default_factory=dict, metadata=flag(
         "make an input a constant: one number, or all elements in row-major order; for inputs that decide what is computed, such as a "
         "sample rate; repeatable", kind="mapping", metavar="NAME=VALUE", parse=parse_values))
     batch: int | None = field(default=None, metadata=flag(
-        "size of every input's first axis; -1 is any size", metavar="N", parse=parse_batch))
+        "size of every input's first axis; -1 is any size (default: as in the model)", metavar="N", parse=parse_batch))
     input_layout: Mapping[str, str] = field(default_factory=dict, metadata=flag(
-        "layout of an input: auto (channels-last where it is image-like), source (as in the source) or nhwc (channels-last); "
+        "layout of an input: auto (default: channels-last where it is image-like), source (as in the source) or nhwc (channels-last); "
         f"NAME '{EVERY}' is every other input; repeatable", kind="mapping", metavar="NAME=LAYOUT", parse=parse_layout))
     output_layout: Mapping[str, str] = field(default_factory=dict, metadata=flag(
-        "the same for an output; auto is whichever of channels-last and source costs nothing", kind="mapping", metavar="NAME=LAYOUT",
-        parse=parse_layout))
+        "the same for an output; auto (default) is whichever of channels-last and source costs nothing", kind="mapping",
+        metavar="NAME=LAYOUT", parse=parse_layout))
     keep_layout: bool = field(default=False, metadata=flag(
         "keep the source's axis order of all inputs and outputs that are not given a layout by name", kind="switch"))
     rnn: Form = field(default="auto", metadata=flag(
@@ -90,7 +90,8 @@ class ConvertOptions:
         "reverse the channels of raw images (BGR to RGB), before --mean; --reverse-channels-of NAMES where several inputs are image-like",
         kind="switch or list", metavar="NAMES"))
     input_dtype: Mapping[str, str] | str = field(default_factory=dict, metadata=flag(
-        f"element type of raw images: {' or '.join(INPUT_TYPES)}", kind="named", metavar="[NAME=]TYPE", parse=parse_input_type))
+        f"element type of raw images: {' or '.join(INPUT_TYPES)} (default: the input's own)", kind="named", metavar="[NAME=]TYPE",
+        parse=parse_input_type))
     labels: Mapping[str, Sequence[str] | str | os.PathLike[str]] | Sequence[str] | str | os.PathLike[str] = field(
         default_factory=dict, metadata=flag(
             "labels of an output's last axis, one a line, for the TFLite file's metadata; without NAME= of the only output of that size",

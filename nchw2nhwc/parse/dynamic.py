@@ -75,11 +75,11 @@ def positions(b: Builder, size: Size) -> Formula:
     return Formula(b, b.add1(CumSum(0, exclusive=True), ones))
 
 
-def sizes_of(b: Builder, numbers: Value, what: str = "size") -> Shape:
+def sizes_of(b: Builder, numbers: Value) -> Shape:
     """The sizes that computed numbers are: the same number is the same named dimension wherever it is asked for. What is no size (0, or a
     placeholder) has one of its own."""
-    found = [b.numbers.size(n.value, lambda: fresh(b, what)) for n in elements(Formula(b, numbers))]
-    return tuple(fresh(b, what) if isinstance(size, int) and size < 1 else size for size in found)
+    found = [b.numbers.size(n.value, lambda: fresh(b, "size")) for n in elements(Formula(b, numbers))]
+    return tuple(fresh(b, "size") if isinstance(size, int) and size < 1 else size for size in found)
 
 
 def counted(b: Builder, count: Formula, what: str = "count") -> Formula:
