@@ -10,7 +10,8 @@ from math import sqrt
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import Size, bounds, exact_div
+from nchw2nhwc.ir.bounds import bounds
+from nchw2nhwc.ir.dim import Size, exact_div
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, GreaterEqual, Mul, Where
