@@ -33,13 +33,12 @@ def test_least_error_against_trying_all_values() -> None:
 
 def test_all_channels_and_columns_are_in_histograms(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few values are taken; with a fixed step through them the second of three channels, or every column but some, would be left out."""
-    monkeypatch.setattr("nchw2nhwc.quantize.clipping._VALUES", 48)
-    one = np.zeros((6, 8, 1, 1))
-    one[1] = 50.0
-    columns = np.arange(8.0) == 5
+    monkeypatch.setattr("nchw2nhwc.quantize.clipping._VALUES", 128)
+    one, column = np.zeros((6, 8, 1, 1)), np.zeros((1, 1, 1, 8))
+    one[1], column[..., 5] = 50.0, 1.0
     nodes = [helper.make_node("Abs", ["c"], ["a"], "abs"), helper.make_node("Conv", ["a", "one"], ["o"], "one"),
              helper.make_node("Mul", ["a", "column"], ["y"], "column")]
-    converted = nchw2nhwc.convert(network(nodes, outputs=("o", "y"), one=one, column=columns))
+    converted = nchw2nhwc.convert(network(nodes, outputs=("o", "y"), one=one, column=column))
     found = histograms(converted.tflite(), converted.inputs, samples(), {"o": (0.0, 1000.0), "y": (0.0, 10.0)})
     assert found.keys() == {"o", "y"}
 
