@@ -23,7 +23,7 @@ from nchw2nhwc.quantize import flatfile, islands, rounding, weights
 from nchw2nhwc.quantize.clipping import histograms, least_error
 from nchw2nhwc.quantize.coarse import flat, last, spread_out, steep, uneven
 from nchw2nhwc.quantize.interface import Ranges, apply_interface
-from nchw2nhwc.quantize.ranges import make_room, settle
+from nchw2nhwc.quantize.ranges import make_room, settle, trim
 from nchw2nhwc.quantize.recipes import BODY, Recipe, kept_in_float, needs_hessian, needs_samples
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class Engine:
         measured = self._calibrate(None)
         model = flatfile.read(self._content)
         self._float = [*settle(model, measured), *steep(model)]
+        trim(model, measured)
         return measured
 
     @cached_property

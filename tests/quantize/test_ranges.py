@@ -8,6 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import helper
 
 import nchw2nhwc
+from nchw2nhwc.quantize import flatfile
 from nchw2nhwc.quantize.clipping import histograms, least_error
 from tests.quantize.models import conv, network, pixel_weights, samples
 from tests.quantize.test_islands import operators, quantized, run
@@ -124,3 +125,19 @@ def test_ranges_that_spoil_the_outputs_are_not_taken(monkeypatch: pytest.MonkeyP
             for ranges in ("auto", "mse", "minmax")}
     assert made["mse"] != made["minmax"]
     assert made["auto"] == made["minmax"]
+
+
+def test_ranges_end_where_functions_are_flat() -> None:
+    """And not above: what is cut at -3 would be a little off 0, for all values alike."""
+    nodes = [helper.make_node("Mul", ["c", "large"], ["w2"], "scaled"), conv("w2", "d", "before"),
+             helper.make_node("HardSwish", ["d"], ["h"], "act"), conv("h", "y", "last")]
+    converted, content = quantized(network(nodes, large=np.array(10.0), v=pixel_weights(8, 8)), "int8")
+    model = flatfile.read(content)
+    part = flatfile.Part(model, model.subgraphs[0])
+    (op,) = (op for op in part.graph.operators if part.code(op) == "HARD_SWISH")
+    params = part.params(op.inputs[0])
+    assert params is not None
+    assert -3 - 2 * params.scale <= params.scale * (-128 - params.zero_point) <= -3
+    x = converted.inputs[0].to_result(samples()[5]["x"])
+    expected = run(converted.tflite(), x, xnnpack=True)
+    assert np.abs(run(content, x, xnnpack=True) - expected).max() < 0.05 * np.abs(expected).max()
