@@ -7,7 +7,7 @@ elements of all samples: 20 dB is a difference of a tenth, 40 dB of a hundredth,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ LIMIT = 200.0
 TOP = 5
 INNER_SAMPLES = 4
 """How many samples the tensors inside are compared on."""
+REMEMBERED = 1 << 28
+"""Bytes of tensors that are kept for the comparison of other files."""
 
 
 class Noise:
@@ -135,18 +137,42 @@ def _top(pairs: Sequence[tuple[Array, Array]]) -> tuple[float, float]:
     return float(np.mean(order[:, 0] == best)), float(np.mean((order == best[:, None]).any(1)))
 
 
-def layer_accuracy(graph: Subgraph, reference: LoadedFile, result: LoadedFile,
-                   samples: Sequence[Mapping[str, Array]]) -> tuple[LayerAccuracy, ...]:
-    """The tensors that the operators of the float32 file's main `graph` make and the quantized file has too, over some samples. `reference`
-    is the float32 file; both are loaded with the tensors inside. Raises CheckError."""
+class Reference:
+    """The tensors inside the float32 file, which is loaded with these, for the first few of some samples. Small ones are kept for the
+    files of other modes."""
+
+    def __init__(self, loaded: LoadedFile, samples: Sequence[Mapping[str, Array]]) -> None:
+        self._loaded, self.samples = loaded, samples[:INNER_SAMPLES]
+        self._known: dict[int, dict[str, Array]] = {}
+        self._left = REMEMBERED
+
+    def names(self) -> set[str]:
+        """The names of all tensors."""
+        return self._loaded.names()
+
+    def tensors(self, number: int, wanted: Set[str]) -> Mapping[str, Array]:
+        """What a sample makes of the tensors `wanted`. Raises CheckError."""
+        if number in self._known and wanted <= self._known[number].keys():
+            return self._known[number]
+        found = self._loaded.tensors(self.samples[number], wanted)
+        size = sum(array.nbytes for array in found.values())
+        if number not in self._known and size <= self._left:
+            self._left -= size
+            self._known[number] = found
+        return found
+
+
+def layer_accuracy(graph: Subgraph, reference: Reference, result: LoadedFile) -> tuple[LayerAccuracy, ...]:
+    """The tensors that the operators of the float32 file's main `graph` make and the quantized file has too, over the samples of
+    `reference`, the float32 file; `result` is loaded with the tensors inside. Raises CheckError."""
     noises: dict[str, Noise] = {}
-    computed = {graph.tensors[i].name for op in graph.operators for i in op.outputs}
-    shared = reference.names() & result.names() & computed
-    for sample in samples[:INNER_SAMPLES]:
-        expected, actual = reference.tensors(sample, shared), result.tensors(sample, shared)
-        for name, array in expected.items():
-            if array.dtype.kind == "f" and name in actual:
-                noises.setdefault(name, Noise()).add(array, actual[name])
+    shared = reference.names() & {graph.tensors[i].name for op in graph.operators for i in op.outputs}
+    mine = shared & result.names()
+    for number, sample in enumerate(reference.samples):
+        expected, actual = reference.tensors(number, shared), result.tensors(sample, mine)
+        for name, array in actual.items():
+            if expected[name].dtype.kind == "f":
+                noises.setdefault(name, Noise()).add(expected[name], array)
     return tuple(_added(graph, {name: noise.sqnr for name, noise in noises.items()}))
 
 

@@ -12,7 +12,7 @@ from nchw2nhwc.ir import Array
 from nchw2nhwc.quantize.flatfile import Part
 
 if TYPE_CHECKING:
-    from ai_edge_litert.schema_py_generated import ModelT
+    from ai_edge_litert.schema_py_generated import ModelT, OperatorT
 
 LARGEST = 1e6
 """Values beyond this are no activations but stand for "never" (a mask before a softmax): with a scale that holds them all others are 0."""

@@ -151,21 +151,24 @@ def _second(sums: Doubles, products: Doubles, rows: int, *, about_mean: bool) ->
     return found
 
 
-def rounded_together(values: Doubles, second: Doubles, largest: int) -> Doubles:
-    """Whole numbers up to `largest` and its negative for `values` (group, result, operand) that keep their sums, weighted by operands with
-    the second moments `second` (group, operand, operand; positive definite), nearer than the nearest ones do."""
-    made = np.empty_like(values)
-    for group, (rows, moment) in enumerate(zip(values, second)):
-        order = np.argsort(-np.diagonal(moment), kind="stable")
-        upper = np.linalg.cholesky(np.linalg.inv(moment[np.ix_(order, order)])).T
-        left, whole = rows[:, order].copy(), np.empty_like(rows)
-        for start in range(0, len(order), _STEPS):
-            stop = min(start + _STEPS, len(order))
-            errors = np.empty((len(rows), stop - start))
-            for k in range(start, stop):
-                whole[:, k] = np.clip(np.round(left[:, k]), -largest, largest)
-                errors[:, k - start] = (left[:, k] - whole[:, k]) / upper[k, k]
-                left[:, k + 1:stop] -= np.outer(errors[:, k - start], upper[k, k + 1:stop])
-            left[:, stop:] -= errors @ upper[start:stop, stop:]
-        made[group][:, order] = whole
-    return made
+def rounded_together(values: Doubles, second: Doubles, largest: int) -> Array:
+    """Whole numbers (int8) up to `largest` and its negative for `values` (group, result, operand) that keep their sums, weighted by
+    operands with the second moments `second` (group, operand, operand; positive definite), nearer than the nearest ones do."""
+    order = np.argsort(-np.diagonal(second, axis1=1, axis2=2), axis=1, kind="stable")
+    moments = np.take_along_axis(np.take_along_axis(second, order[:, :, None], 1), order[:, None, :], 2)
+    upper = np.linalg.cholesky(np.linalg.inv(moments)).transpose(0, 2, 1)
+    # What an error of one does to those behind; float32 is exact enough for what is rounded, and operands by rows for the cache.
+    spread = (upper / np.diagonal(upper, axis1=1, axis2=2)[:, :, None]).astype(np.float32)
+    left = np.take_along_axis(values.transpose(0, 2, 1), order[:, :, None], 1).astype(np.float32)
+    whole, count = np.empty(left.shape, np.int8), left.shape[1]
+    for start in range(0, count, _STEPS):
+        stop = min(start + _STEPS, count)
+        for k in range(start, stop):
+            nearest = np.clip(np.rint(left[:, k]), -largest, largest)
+            whole[:, k] = nearest
+            left[:, k] -= nearest
+            left[:, k + 1:stop] -= spread[:, k, k + 1:stop, None] * left[:, k, None]
+        left[:, stop:] -= spread[:, start:stop, stop:].transpose(0, 2, 1) @ left[:, start:stop]
+    made = np.empty_like(whole)
+    np.put_along_axis(made, order[:, :, None], whole, 1)
+    return made.transpose(0, 2, 1)

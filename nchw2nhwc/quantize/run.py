@@ -15,7 +15,7 @@ from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.options.quantize import AUTO, FOR_DEVICE, RANDOM, RANGES, TOGETHER, QuantizeOptions, Samples, is_recipe
-from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, layer_accuracy, output_accuracy
+from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, Reference, layer_accuracy, output_accuracy
 from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split, spread
 from nchw2nhwc.quantize.engine import Engine, require_quantizer
 from nchw2nhwc.quantize.images import image_files, read_images
@@ -46,6 +46,7 @@ class Quantization:
         self._hold_out = not tested and (hold_out or options.auto_mixed is not None)
         self._converted, self._options, self._given = converted, options, tested
         self._kept: dict[str, tuple[str, ...]] = {}
+        self._compared: dict[str, bytes] = {}
         self._told = converted.stages.progress.step
 
     # ---- samples ---------------------------------------------------------------------------------------------------------
@@ -129,10 +130,14 @@ class Quantization:
         self._kept[mode] = tuple(dict.fromkeys(self._layer_of(name) for name in found.kept))
         return found.content
 
-    def _made(self, mode: str, kept: Iterable[str]) -> bytes:
+    def _made(self, mode: str, kept: Sequence[str]) -> bytes:
         """The file with some tensors' operators kept in float, or finer."""
         ranges = self._options.ranges if mode in ("int8", "int8-full") else "minmax"
-        return self._with_ranges(mode, kept, self._better_ranges if ranges == AUTO else ranges)
+        if ranges == AUTO:
+            ranges = self._better_ranges
+            if mode == "int8" and not kept and ranges in self._compared:
+                return self._compared.pop(ranges)
+        return self._with_ranges(mode, kept, ranges)
 
     def _with_ranges(self, mode: str, kept: Iterable[str], ranges: str) -> bytes:
         finer = kept if self._options.mixed_with == "int16" else ()
@@ -161,12 +166,15 @@ class Quantization:
         expected = run(self._float)
 
         def worst(ranges: str) -> float:
-            found = output_accuracy(expected, run(self._with_ranges("int8", (), ranges)))
+            self._compared[ranges] = self._with_ranges("int8", (), ranges)
+            found = output_accuracy(expected, run(self._compared[ranges]))
             return min((each.sqnr for each in found.values() if each.equal is None), default=0.0)
 
         ratios = {ranges: worst(ranges) for ranges in RANGES if ranges != AUTO}
         self._told("ranges: " + ", ".join(f"{ranges} {ratio:.1f} dB" for ranges, ratio in ratios.items()))
-        return max(ratios, key=lambda ranges: ratios[ranges])
+        best = max(ratios, key=lambda ranges: ratios[ranges])
+        self._compared = {best: self._compared[best]}
+        return best
 
     @cached_property
     def _engine(self) -> Engine:
@@ -178,8 +186,8 @@ class Quantization:
         return self._converted.flatbuffer().tobytes()
 
     @cached_property
-    def _float_inside(self) -> LoadedFile:
-        return LoadedFile(self._float, self._converted.inputs, inside=True)
+    def _float_inside(self) -> Reference:
+        return Reference(LoadedFile(self._float, self._converted.inputs, inside=True), self._tested[0])
 
     @property
     def _graph(self) -> Subgraph:
@@ -197,7 +205,7 @@ class Quantization:
                         self._layers_of(file), len(samples), data, self._options.min_sqnr, self._kept.get(mode, ()))
 
     def _layers_of(self, file: Path | bytes) -> tuple[LayerAccuracy, ...]:
-        return layer_accuracy(self._graph, self._float_inside, LoadedFile(file, self._converted.inputs, inside=True), self._tested[0])
+        return layer_accuracy(self._graph, self._float_inside, LoadedFile(file, self._converted.inputs, inside=True))
 
     def _worst(self, content: bytes) -> float:
         """The smallest SQNR of all outputs of a file."""
