@@ -160,3 +160,17 @@ def last(model: ModelT, outputs: Collection[str]) -> list[str]:
                 break
             tensor = maker.inputs[0]
     return found
+
+
+def made_by_softmax(model: ModelT) -> set[str]:
+    """The outputs of the signature, by name, that are the result of a softmax over their last axis."""
+    part = Part(model, model.subgraphs[0])
+    found = set()
+    for entry in model.signatureDefs[0].outputs:
+        tensor = int(entry.tensorIndex)
+        size = part.graph.tensors[tensor].shape[-1:]
+        while (maker := part.made_by(tensor, "RESHAPE")) is not None and list(part.graph.tensors[maker.inputs[0]].shape[-1:]) == list(size):
+            tensor = maker.inputs[0]
+        if part.made_by(tensor, "SOFTMAX") is not None:
+            found.add(entry.name.decode())
+    return found

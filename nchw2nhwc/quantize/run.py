@@ -9,13 +9,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nchw2nhwc.check import source_tensors
 from nchw2nhwc.check.inputs import random_inputs
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.options.quantize import AUTO, FOR_DEVICE, RANDOM, RANGES, TOGETHER, QuantizeOptions, Samples, is_recipe
+from nchw2nhwc.quantize import flatfile
 from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, Reference, layer_accuracy, output_accuracy
+from nchw2nhwc.quantize.coarse import made_by_softmax
 from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split, spread
 from nchw2nhwc.quantize.engine import Engine, require_quantizer
 from nchw2nhwc.quantize.images import image_files, read_images
@@ -29,10 +33,18 @@ if TYPE_CHECKING:
 RANDOM_SAMPLES = 4
 COMPARED = 32
 """On how many samples ways to choose ranges are compared: few outputs of a few samples say little."""
+_SMALLEST = 1e-30
+"""Probabilities below are as good as this one."""
 _NONE = "{} needs samples of the model's inputs to find the ranges of its tensors, and there are none"
 _IMPLIED = "--target {} makes an {} file, which"
 _GIVE = ("Give --calibration DATA: an .npz file with an array of samples for each input, a folder of such files or of images. "
          "'--calibration random' makes a file that runs but says nothing about accuracy.")
+
+
+def _logits(probabilities: Array) -> Array:
+    """What a softmax over the last axis has read, but for a constant: logarithms about their mean."""
+    logarithms = np.log(np.maximum(probabilities.astype(np.float32), _SMALLEST))
+    return np.asarray(logarithms - logarithms.mean(-1, keepdims=True))
 
 
 class Quantization:
@@ -155,13 +167,17 @@ class Quantization:
     @cached_property
     def _better_ranges(self) -> str:
         """Those with which an int8 file comes nearest to the float32 file, on some of the samples that it is calibrated with: what is cut
-        may be noise or what matters, and only the outputs tell."""
+        may be noise or what matters, and only the outputs tell. Of a softmax they would tell little, as all but a few samples have the same
+        ones and zeros there: what it is made of is compared."""
         inputs, outputs, samples = self._converted.inputs, self._converted.outputs, self._to_calibrate()
         some = [samples[k] for k in spread(len(samples), COMPARED)]
+        kept = {info.name for info in outputs if info.perm == tuple(range(len(info.perm)))}
+        squashed = made_by_softmax(flatfile.read(self._float)) & kept
 
         def run(content: bytes) -> list[dict[str, Array]]:
             loaded = LoadedFile(content, inputs)
-            return [loaded.run(outputs, sample) for sample in some]
+            return [{name: _logits(array) if name in squashed else array for name, array in loaded.run(outputs, sample).items()}
+                    for sample in some]
 
         expected = run(self._float)
 

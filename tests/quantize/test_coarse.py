@@ -12,6 +12,7 @@ from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.options.quantize import QuantizeOptions
 from nchw2nhwc.quantize import flatfile
 from nchw2nhwc.quantize.accuracy import output_accuracy
+from nchw2nhwc.quantize.coarse import made_by_softmax
 from tests.quantize.models import conv, network, pixel_weights, samples
 
 
@@ -92,3 +93,11 @@ def test_layers_that_a_logarithm_reads() -> None:
              helper.make_node("Log", ["p"], ["l"], "log"), conv("l", "y", "last")]
     part, _ = quantized(network(nodes, v=pixel_weights(4, 8), e=np.array(1e-6)), "int8")
     assert kinds(part, "CONV_2D") == ["float32", "int8"]
+
+
+def test_what_is_made_by_softmax() -> None:
+    nodes = [helper.make_node("Flatten", ["c"], ["f"], "flat"), helper.make_node("Softmax", ["f"], ["s"], "soft", axis=-1),
+             helper.make_node("Reshape", ["s", "whole"], ["y"], "whole"), helper.make_node("Reshape", ["s", "split"], ["z"], "split"),
+             helper.make_node("Relu", ["f"], ["r"], "relu")]
+    model = network(nodes, outputs=("y", "z", "r"), whole=np.array([1, 1, 512]), split=np.array([1, 8, 64]))
+    assert made_by_softmax(flatfile.read(nchw2nhwc.convert(model).tflite())) == {"y"}
