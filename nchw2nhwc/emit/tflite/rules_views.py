@@ -123,6 +123,17 @@ def rows_of_few_axes(rw: Rewriter, node: Node, op: Reshape) -> Value:
 
 
 @VIEWS.on(Reshape)
+def rows_alone(rw: Rewriter, node: Node, op: Reshape) -> Value:
+    """A fully connected layer whose result is only seen as rows: it makes rows."""
+    layer = producer(node.input(0), FullyConnected)
+    dense, rows = op_of(layer, FullyConnected), layer.output
+    require(dense.keep_num_dims and rows.rank > 2 and node.output.shape == (product(rows.shape[:-1]), rows.shape[-1]),
+            "{!r} is no view of rows", node)
+    rw.require_single_use(rows)
+    return rw.add_for(layer, FullyConnected(False, dense.activation), *layer.inputs)
+
+
+@VIEWS.on(Reshape)
 def split_of_views(rw: Rewriter, node: Node, op: Reshape) -> Value:
     """Parts that are all seen in another shape, in which they are still parts along one axis: the whole takes that shape."""
     parts = producer(node.input(0), Split)

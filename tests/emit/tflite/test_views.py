@@ -155,3 +155,19 @@ def test_slices_of_views_that_stay() -> None:
                net(Neg(), net(Slice((None, None, 1), (None,) * 3, (1,) * 3), read)), net(Neg(), read),
                net(Neg(), net(Slice((1, None, None, 1), (None,) * 4, (1,) * 4), two)))
     check_untouched(net, JOIN)
+
+
+def test_a_layer_that_is_seen_as_rows() -> None:
+    net = Net()
+    y = net(FullyConnected(), net(Exp(), net.input(1, 3, 4, 5)), net.random_const(2, 5), net.random_const(2))
+    net.output(net(Neg(), net(Reshape((12, 2)), y)))
+    assert check_pass(net, JOIN) == ["Exp", "FullyConnected", "Neg"]
+
+
+def test_a_layer_that_is_seen_otherwise_stays() -> None:
+    """With other columns, with more axes, and as it is besides."""
+    net = Net()
+    x = net.input(1, 3, 4, 5)
+    a, b, c = (net(FullyConnected(), x, net.random_const(2, 5)) for _ in range(3))
+    net.output(*(net(Neg(), net(Reshape(shape), y)) for shape, y in (((6, 4), a), ((3, 4, 2), b), ((12, 2), c))), net(Exp(), c))
+    check_untouched(net, JOIN)
