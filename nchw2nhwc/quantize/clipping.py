@@ -7,19 +7,15 @@ Zeros are exact and do not count. (Banner, Nahshan, Soudry: Post training 4-bit 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Set
 from typing import TypeAlias
 
 import numpy as np
 
-from nchw2nhwc.check.litert import LoadedFile
-from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.quantize.data import stride
 
 BINS = 2048
-SAMPLES = 32
-"""How many samples the histograms are made of."""
 _VALUES = 1 << 16
 """About how many values of a tensor are taken from one sample: all channels of some places."""
 _WORTH = 0.8
@@ -31,20 +27,30 @@ Histogram: TypeAlias = "tuple[Doubles, Doubles]"
 """Counts of the bins, and their edges."""
 
 
-def histograms(file: bytes, inputs: Sequence[TensorInfo], samples: Sequence[Mapping[str, Array]],
-               ranges: Mapping[str, tuple[float, float]]) -> dict[str, Histogram]:
-    """Of the tensors in `ranges` over at most `SAMPLES` samples (by input name, in the source's axis order). Raises CheckError."""
-    loaded = LoadedFile(file, inputs, inside=True)
-    edges = {name: np.linspace(*bounds, BINS + 1) for name, bounds in ranges.items() if bounds[0] < bounds[1]}
-    counts = {name: np.zeros(BINS) for name in edges}
-    for sample in samples[:SAMPLES]:
-        for name, array in loaded.tensors(sample, edges.keys()).items():
-            if array.dtype.kind == "f":
+class Histograms:
+    """Of the tensors in `ranges`, whose values lie within."""
+
+    def __init__(self, ranges: Mapping[str, tuple[float, float]]) -> None:
+        self._ranges = {name: bounds for name, bounds in ranges.items() if bounds[0] < bounds[1]}
+        self._counts = {name: np.zeros(BINS) for name in self._ranges}
+
+    @property
+    def wanted(self) -> Set[str]:
+        """The names of the tensors."""
+        return self._ranges.keys()
+
+    def add(self, tensors: Mapping[str, Array]) -> None:
+        """Take in what one sample makes of them; others may be there too."""
+        for name, array in tensors.items():
+            if name in self._counts and array.dtype.kind == "f":
                 places = array.reshape(-1, array.shape[-1] if array.ndim else 1)
                 values = places[::stride(len(places), _VALUES // places.shape[1])].reshape(-1)
                 # in float64: between two float32 bounds that are nearly the same there are not as many float32 numbers as bins
-                counts[name] += np.histogram(values[values != 0].astype(np.float64), BINS, ranges[name])[0]
-    return {name: (counts[name], edges[name]) for name in edges if counts[name].any()}
+                self._counts[name] += np.histogram(values[values != 0].astype(np.float64), BINS, self._ranges[name])[0]
+
+    def found(self) -> dict[str, Histogram]:
+        """By name, of those that have values."""
+        return {name: (counts, np.linspace(*self._ranges[name], BINS + 1)) for name, counts in self._counts.items() if counts.any()}
 
 
 def least_error(histogram: Histogram, levels: int = 255) -> tuple[float, float]:

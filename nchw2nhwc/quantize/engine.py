@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.emit.tflite.task_metadata import archive
 from nchw2nhwc.errors import Location, OptionError, TargetError
 from nchw2nhwc.interface import METADATA
 from nchw2nhwc.options import EVERY
 from nchw2nhwc.options.quantize import Samples
 from nchw2nhwc.quantize import flatfile, islands, rounding, weights
-from nchw2nhwc.quantize.clipping import histograms, least_error
+from nchw2nhwc.quantize.clipping import Histograms, least_error
 from nchw2nhwc.quantize.coarse import flat, last, spread_out, steep, uneven
 from nchw2nhwc.quantize.interface import Ranges, apply_interface
 from nchw2nhwc.quantize.ranges import make_room, settle, trim
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from nchw2nhwc.ir import Array
 
 SIGNATURE = "serving_default"
+OBSERVED = 32
+"""How many samples histograms and moments are made of."""
 _OTHERWISE = "Leave the layer in float with --keep-float, or choose another mode."
 _OTHERWISE_HESSIAN = ("GPTQ and OSCAR are for fully connected layers that sum over the last axis of their data alone: leave others in "
                       "float with --keep-float, or use dynamic, weight8 or int8 with samples, which round all layers' weights that way.")
@@ -53,12 +56,15 @@ class Engine:
     for when they are first needed, and run once for all ways."""
 
     def __init__(self, content: bytes, file: str, inputs: Sequence[TensorInfo], samples: Callable[[], Samples], told: Told,
-                 files: Mapping[str, bytes]) -> None:
-        """`file` is what errors name; `files` stand in an archive behind the float32 file, and will behind quantized ones."""
+                 files: Mapping[str, bytes], *, both: bool) -> None:
+        """`file` is what errors name; `files` stand in an archive behind the float32 file, and will behind quantized ones. `both`: weights
+        will be rounded together and ranges be those of least error, so samples are run once for both."""
         require_quantizer()
         self._content, self._file, self._told = _prepared(content), file, told
         self._inputs, self._samples, self._files = inputs, samples, files
         self._float: list[str] = []
+        self._both = both
+        self._observed: Histograms | None = None
 
     def quantize(self, mode: str, recipe: Recipe, types: Mapping[str, str], shrink: Collection[str] | None = (), *,
                  per_tensor: bool = False, ranges: str = "minmax", together: bool = False) -> bytes:
@@ -105,8 +111,26 @@ class Engine:
 
     @cached_property
     def _moments(self) -> dict[str, rounding.Moments]:
-        self._told("rounding weights for the samples")
-        return rounding.moments(self._content, self._inputs, self._samples())
+        collected = rounding.Collected(self._content)
+        if self._both:
+            self._observed = self._histograms()
+        self._observe([collected, self._observed] if self._observed else [collected])
+        return collected.found
+
+    def _histograms(self) -> Histograms:
+        """Of all tensors but what goes in and out of the file, which keeps all values; nothing is counted yet."""
+        ends = islands.at_the_ends(flatfile.read(self._content))
+        return Histograms({name: bounds for name, bounds in _ranges(self._statistics).items() if name not in ends})
+
+    def _observe(self, observers: Sequence[rounding.Collected | Histograms]) -> None:
+        """Run some samples and show the tensors inside to all observers."""
+        self._told("looking at the tensors inside")
+        loaded = LoadedFile(self._content, self._inputs, inside=True)
+        wanted = {name for observer in observers for name in observer.wanted}
+        for sample in self._samples()[:OBSERVED]:
+            tensors = loaded.tensors(sample, wanted)
+            for observer in observers:
+                observer.add(tensors)
 
     @cached_property
     def _statistics(self) -> Statistics:
@@ -119,10 +143,13 @@ class Engine:
 
     @cached_property
     def _clipped(self) -> Statistics:
-        """The ranges of least error; what goes in and out of the file keeps all values."""
-        ends = islands.at_the_ends(flatfile.read(self._content))
-        known = {name: bounds for name, bounds in _ranges(self._statistics).items() if name not in ends}
-        found = {name: least_error(each) for name, each in histograms(self._content, self._inputs, self._samples(), known).items()}
+        """The ranges of least error."""
+        if self._both:
+            _ = self._moments
+        if self._observed is None:
+            self._observed = self._histograms()
+            self._observe([self._observed])
+        found = {name: least_error(each) for name, each in self._observed.found().items()}
         return {name: {"min": np.asarray(found[name][0]), "max": np.asarray(found[name][1])} if name in found else each
                 for name, each in self._statistics.items()}
 

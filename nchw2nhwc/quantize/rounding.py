@@ -8,14 +8,12 @@ bias correction, 2019, section 4.2).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nchw2nhwc.check.litert import LoadedFile
-from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.quantize.flatfile import INT4, INT8, Part, read
 from nchw2nhwc.quantize.weighted import Doubles, Weighted, weighted
@@ -23,10 +21,8 @@ from nchw2nhwc.quantize.weighted import Doubles, Weighted, weighted
 if TYPE_CHECKING:
     from ai_edge_litert.schema_py_generated import ModelT, OperatorT
 
-SAMPLES = 32
-"""How many samples moments are taken of."""
 ROWS = 256
-"""At about how many places of each sample."""
+"""At about how many places of each sample moments are taken."""
 BLOCK = 512
 """The weights of so many operands are rounded together."""
 _STEPS = 32
@@ -62,21 +58,27 @@ class Moments:
         return self.rows > 0 and all(np.isfinite(products).all() for products in self.products)
 
 
-def moments(file: bytes, inputs: Sequence[TensorInfo], samples: Sequence[Mapping[str, Array]]) -> dict[str, Moments]:
-    """Of the layers with weights of a float32 file's main graph, by the name of their result, over at most `SAMPLES` samples (by input
-    name, in the source's axis order). Raises CheckError."""
-    model = read(file)
-    layers = list(weighted(Part(model, model.subgraphs[0])))
-    loaded, found = LoadedFile(file, inputs, inside=True), dict[str, Moments]()
-    for sample in samples[:SAMPLES]:
-        tensors = loaded.tensors(sample, {layer.data for layer in layers})
-        for layer in layers:
+class Collected:
+    """The moments of all layers with weights of a float32 file's main graph, by the name of their result."""
+
+    def __init__(self, file: bytes) -> None:
+        model = read(file)
+        self._layers = list(weighted(Part(model, model.subgraphs[0])))
+        self.found: dict[str, Moments] = {}
+
+    @property
+    def wanted(self) -> set[str]:
+        """The names of the tensors that are needed."""
+        return {layer.data for layer in self._layers}
+
+    def add(self, tensors: Mapping[str, Array]) -> None:
+        """Take in what one sample makes of these; others may be there too."""
+        for layer in self._layers:
             more = _of(np.asarray(layer.rows(tensors[layer.data], ROWS), np.float32))
-            if layer.result in found:
-                found[layer.result].add(more)
+            if layer.result in self.found:
+                self.found[layer.result].add(more)
             else:
-                found[layer.result] = more
-    return found
+                self.found[layer.result] = more
 
 
 def _of(rows: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Moments:

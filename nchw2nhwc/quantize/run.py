@@ -194,8 +194,9 @@ class Quantization:
 
     @cached_property
     def _engine(self) -> Engine:
+        both = self._together and self._options.ranges != "minmax" and not {"int8", "int8-full"}.isdisjoint(self._options.modes)
         return Engine(self._float, self._converted.source.name, self._converted.inputs, self._to_calibrate, self._told,
-                      self._converted.flatbuffer().model.files)
+                      self._converted.flatbuffer().model.files, both=both)
 
     @cached_property
     def _float(self) -> bytes:

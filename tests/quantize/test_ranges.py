@@ -8,8 +8,9 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import helper
 
 import nchw2nhwc
+from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.quantize import flatfile
-from nchw2nhwc.quantize.clipping import histograms, least_error
+from nchw2nhwc.quantize.clipping import Histograms, least_error
 from tests.quantize.models import conv, network, pixel_weights, samples
 from tests.quantize.test_islands import operators, quantized, run
 
@@ -40,8 +41,10 @@ def test_all_channels_and_columns_are_in_histograms(monkeypatch: pytest.MonkeyPa
     nodes = [helper.make_node("Abs", ["c"], ["a"], "abs"), helper.make_node("Conv", ["a", "one"], ["o"], "one"),
              helper.make_node("Mul", ["a", "column"], ["y"], "column")]
     converted = nchw2nhwc.convert(network(nodes, outputs=("o", "y"), one=one, column=column))
-    found = histograms(converted.tflite(), converted.inputs, samples(), {"o": (0.0, 1000.0), "y": (0.0, 10.0)})
-    assert found.keys() == {"o", "y"}
+    histograms, loaded = Histograms({"o": (0.0, 1000.0), "y": (0.0, 10.0)}), LoadedFile(converted.tflite(), converted.inputs, inside=True)
+    for sample in samples():
+        histograms.add(loaded.tensors(sample, histograms.wanted))
+    assert histograms.found().keys() == {"o", "y"}
 
 
 def test_a_mask_stays_in_float() -> None:

@@ -13,7 +13,7 @@ from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.options.quantize import QuantizeOptions
 from nchw2nhwc.quantize import flatfile
 from nchw2nhwc.quantize.accuracy import output_accuracy
-from nchw2nhwc.quantize.rounding import moments, rounded_together
+from nchw2nhwc.quantize.rounding import Collected, rounded_together
 from nchw2nhwc.quantize.weighted import weighted
 from tests.quantize.models import conv, network, pixel_weights
 
@@ -76,7 +76,9 @@ def test_every_kind_of_layer_is_seen_as_a_matrix() -> None:
         made = made + (0 if bias is None else bias)
         np.testing.assert_allclose(made, tensors[layer.result].reshape(made.shape), atol=1e-4)
         np.testing.assert_array_equal(layer.stored(layer.matrices()), layer.weights)
-    known = moments(converted.tflite(), converted.inputs, [sample])
+    collected = Collected(converted.tflite())
+    collected.add(LoadedFile(converted.tflite(), converted.inputs, inside=True).tensors(sample, collected.wanted))
+    known = collected.found
     assert {layer.result for layer in layers} == set(known)
 
 
