@@ -138,13 +138,13 @@ def _top(pairs: Sequence[tuple[Array, Array]]) -> tuple[float, float]:
 
 
 class Reference:
-    """The tensors inside the float32 file, which is loaded with these, for the first few of some samples. Small ones are kept for the
-    files of other modes."""
+    """The tensors inside the float32 file, which is loaded with these, for the first few of some samples. `again`: other files will be
+    compared too, for which small ones are kept."""
 
-    def __init__(self, loaded: LoadedFile, samples: Sequence[Mapping[str, Array]]) -> None:
+    def __init__(self, loaded: LoadedFile, samples: Sequence[Mapping[str, Array]], *, again: bool) -> None:
         self._loaded, self.samples = loaded, samples[:INNER_SAMPLES]
         self._known: dict[int, dict[str, Array]] = {}
-        self._left = REMEMBERED
+        self._left = REMEMBERED if again else 0
 
     def names(self) -> set[str]:
         """The names of all tensors."""

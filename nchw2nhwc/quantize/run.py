@@ -204,7 +204,8 @@ class Quantization:
 
     @cached_property
     def _float_inside(self) -> Reference:
-        return Reference(LoadedFile(self._float, self._converted.inputs, inside=True), self._tested[0])
+        again = len(self._options.modes) > 1 or self._options.auto_mixed is not None
+        return Reference(LoadedFile(self._float, self._converted.inputs, inside=True), self._tested[0], again=again)
 
     @property
     def _graph(self) -> Subgraph:
