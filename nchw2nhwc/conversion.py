@@ -60,6 +60,8 @@ def _run(source: Source, options: ConvertOptions, stages: Stages, route: Route) 
         stages.show("read", graph)
         ends = _Boundary(graph, options)
         limits, source_ops, half, quantized = index_limits(graph), _count_layers(graph), in_half(source, graph), is_quantized(graph)
+        if not quantized:
+            graph.notes += integer_weights(graph)
     layout = plan(graph, options, stages, route)
     for note in layout.graph.notes:
         stages.progress.step(note)
@@ -277,6 +279,21 @@ def is_quantized(graph: Graph) -> bool:
 
     return any(part.remarks or any(isinstance(node.op, (FakeQuantize, Quantize, Dequantize)) for node in part.nodes)
                for part in graph.graphs())
+
+
+def integer_weights(graph: Graph) -> list[str]:
+    """A note on weights that a source which computes in float keeps as integers, if it does: they are written as the numbers they stand
+    for."""
+    from nchw2nhwc.ops.casts import Cast
+    from nchw2nhwc.ops.kinds import FLOAT, kind_of
+
+    found = {value for part in graph.graphs() for node in part.nodes if isinstance(node.op, Cast)
+             for value in (node.input(0),) if value.is_const and value.rank > 1 and kind_of(node.output.type.dtype) in FLOAT
+             and kind_of(value.type.dtype) == "integer" and value.type.dtype.itemsize == 1}
+    if not found:
+        return []
+    return [(f"{len(found)} weight(s) are integers of at most 8 bits in the source and floating point in the result; "
+             "--quantize weight8 rounds them to 8 bits again")]
 
 
 class _Boundary:

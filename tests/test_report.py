@@ -9,7 +9,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
+from openvino import opset11
 
 from nchw2nhwc import Converted, convert
 from nchw2nhwc.check import CheckResult
@@ -81,3 +83,22 @@ def test_other_element_types_are_noted() -> None:
     source = model([node("Relu", "x")], [tensor("x", (2, 3), np.float64)])
     assert convert(source).report["notes"] == ["input 'x' is float64 in the source and float32 in the result",
                                                "output 'y' is float64 in the source and float32 in the result"]
+
+
+def test_weights_that_a_float_source_keeps_as_integers_are_noted(tmp_path: Path) -> None:
+    """In ONNX and in IR; not of weights that integer kernels take as they are."""
+    w = np.random.default_rng(0).integers(-127, 128, (512, 256)).astype(np.int8)
+    numbers = {"w": w, "s": np.full(256, 0.01, np.float32), "step": np.float32(0.05), "zero": np.int8(0)}
+    product = [node("DequantizeLinear", "w s", "v", axis=1), node("MatMul", "x v", "y")]
+    source = model(product, [tensor("x", (4, 512))], constants=numbers)
+    noted = [note for note in convert(source).report["notes"] if "8 bits" in note]
+    assert len(noted) == 1
+    assert noted[0].startswith("1 weight(s) are integers")
+    assert convert(source).check().max_rel_error < 1e-5
+    weights = opset11.multiply(opset11.convert(opset11.constant(w), "f32"), opset11.constant(np.full((1, 256), 0.01, np.float32)))
+    x = opset11.parameter([4, 512], np.float32, name="x")
+    openvino.save_model(openvino.Model([opset11.result(opset11.matmul(x, weights, False, False))], [x]), tmp_path / "m.xml")
+    assert noted[0] in convert(tmp_path / "m.xml").report["notes"]
+    rounded = [node("QuantizeLinear", "x step zero", "q"), node("DequantizeLinear", "q step zero", "r"), product[0],
+               node("MatMul", "r v", "p"), node("QuantizeLinear", "p step zero", "o"), node("DequantizeLinear", "o step zero", "y")]
+    assert noted[0] not in convert(model(rounded, [tensor("x", (4, 512))], constants=numbers)).report["notes"]
