@@ -338,3 +338,17 @@ print(*sorted({"numpy", "onnx", "lxml", "highspy", "networkx", "rich", "openvino
 
 def test_errors_in_the_arguments_are_answered_without_loading_libraries(tmp_path: Path) -> None:
     assert python("-c", HEAVY, cwd=tmp_path).stdout.strip() == ""
+
+
+LOADED = """
+import sys
+from nchw2nhwc.cli import main
+assert main([*sys.argv[1:], "--quiet"]) == 0
+print(*sorted({"networkx", "rich", "openvino", "onnxruntime", "ai_edge_quantizer", "tensorflow", "PIL"} & set(sys.modules)))
+"""
+
+
+def test_a_conversion_loads_what_it_needs(here: Path) -> None:
+    """Libraries that take longer to load than most networks take to convert are for those that need them."""
+    for source in (XML, ONNX):
+        assert python("-c", LOADED, source, "--no-check", cwd=here).stdout.strip() == "", source

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 
-import networkx as nx
 import numpy as np
 
 from nchw2nhwc.errors import SourceError
@@ -60,6 +59,8 @@ class Forest:
 
     def depth(self) -> int:
         """The largest number of comparisons on a way down. Raises SourceError for nodes that lead in a circle."""
+        import networkx as nx  # takes longer to import than most networks take to convert
+
         ways = nx.DiGraph([(k, child) for k, mode in enumerate(self.modes) if mode for child in (self.yes[k], self.no[k])])
         if not nx.is_directed_acyclic_graph(ways):
             raise SourceError("the nodes of a tree lead in a circle")
