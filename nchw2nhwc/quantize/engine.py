@@ -90,6 +90,7 @@ class Engine:
     def _finished(self, model: ModelT, mode: str, ranges: Ranges | None, types: Mapping[str, str], shrink: Collection[str] | None, *,
                   per_tensor: bool) -> bytes:
         """The quantizer's file made into ours; `ranges` are those of inputs and outputs where activations are quantized."""
+        _give_out_named(model)
         if ranges is not None:
             apply_interface(model, types, ranges, self._file)
         if shrink is not None:
@@ -219,6 +220,17 @@ def _prepared(content: bytes) -> bytes:
                 tensor.buffer = len(model.buffers) - 1
             taken.add(tensor.buffer)
     return flatfile.write(model)
+
+
+def _give_out_named(model: ModelT) -> None:
+    """Give out, in place, what the signature names: where something inside reads an output rounded, the quantizer gives out the rounded
+    copy and leaves the signature as it was."""
+    graph = model.subgraphs[0]
+    part, named = flatfile.Part(model, graph), {entry.tensorIndex for entry in model.signatureDefs[0].outputs}
+    for place, tensor in enumerate(graph.outputs):
+        copy = part.made_by(tensor, "QUANTIZE")
+        if tensor not in named and copy is not None and copy.inputs[0] in named:
+            graph.outputs[place] = copy.inputs[0]
 
 
 def _declare(model: ModelT, mode: str) -> None:

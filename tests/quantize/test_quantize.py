@@ -14,6 +14,7 @@ from onnx import helper
 
 import nchw2nhwc
 from nchw2nhwc.check.inputs import load_inputs
+from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.cli import main as command_line
 from nchw2nhwc.errors import OptionError, TargetError
 from nchw2nhwc.metadata import read_tflite
@@ -244,3 +245,12 @@ def test_options_that_contradict() -> None:
                     {"quantize": ["int8"], "calibration_samples": 0}):
         with pytest.raises(OptionError):
             QuantizeOptions(**options)  # type: ignore[arg-type]
+
+
+def test_a_float_output_that_integers_are_made_of() -> None:
+    """It is given out as it is, not as the copy that is rounded for what reads it inside."""
+    converted = nchw2nhwc.convert(network([conv("c", "y", "last")], outputs=("c", "y"), v=pixel_weights(4, 8)))
+    content = converted.tflite(quantize=QuantizeOptions(["int8"], calibration=samples(), keep_float=["first"]))
+    found, wanted = (LoadedFile(each, converted.inputs).run(converted.outputs, samples(1)[0]) for each in (content, converted.tflite()))
+    assert sorted(found) == ["c", "y"]
+    np.testing.assert_allclose(found["c"], wanted["c"], atol=1e-5)
