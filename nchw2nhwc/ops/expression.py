@@ -14,7 +14,7 @@ import numpy as np
 from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import Array, DType
-from nchw2nhwc.ops import binary, elementwise
+from nchw2nhwc.ops import binary, elementwise, movement
 from nchw2nhwc.ops.base import Op
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ class Expression(ABC):
 
     def _after(self, op: Op, first: Value | float) -> Self:
         return self._of(self._add(op, self._operand(first), self.value))
+
+    def column(self) -> Self:
+        """A vector as a matrix of one column."""
+        return self.apply(movement.Reshape((*self.shape, 1)))
 
     # ---- arithmetic ------------------------------------------------------------------------------------------------
     def __add__(self, other: Operand) -> Self:

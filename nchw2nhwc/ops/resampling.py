@@ -11,8 +11,11 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ops.elementwise import Abs
 from nchw2nhwc.ops.expression import Expression
+from nchw2nhwc.ops.matmul import MatMul
+from nchw2nhwc.ops.reduce import ReduceSum
 from nchw2nhwc.ops.resize import TIE, Resize
 
 E = TypeVar("E", bound=Expression)
@@ -114,6 +117,29 @@ def kernel(distance: E, op: Resize) -> E:
     near = (d * (a + 2) - (a + 3)) * d * d + 1
     far = ((d - 5) * d + 8) * a * d - 4 * a
     return (d <= 1).choose(near, (d < 2).choose(far, 0))
+
+
+def reached(size: Size, op: Resize) -> Size:
+    """How many places, before the operand, in it and behind it, `antialiased` looks at: on either side as many as the operand is long,
+    times the radius of the kernel."""
+    radius = _radius(op)
+    return size * (2 * radius + 1) + 2 * radius
+
+
+def antialiased(where: E, places: E, elements: E, span: Span[E], op: Resize) -> E:
+    """The matrix (after, before) of weights with antialiasing; see `ops.resize.interpolation_matrix`. `places` and `elements` are 0, 1, 2
+    and so on, below `reached` and below the operand's size."""
+    there, last = places.cast(FLOAT32) - (span.before + 1) * _radius(op), span.before - 1
+    weights = kernel((there - where.column()) / (1.0 / span.scale.at_most(1)), op)
+    if op.exclude_outside:
+        weights = weights * ((there >= 0) & (there <= last)).cast(FLOAT32)
+    weights = normalised(weights, weights.apply(ReduceSum((1,), True)))
+    held = there.at_least(0).at_most(last).column()
+    return weights.apply(MatMul(), held.equals(elements.cast(FLOAT32)).cast(FLOAT32))
+
+
+def _radius(op: Resize) -> int:
+    return 1 if op.mode == "linear" else 2
 
 
 def _held(index: E, span: Span[E]) -> E:

@@ -41,10 +41,6 @@ class Formula(Expression):
     def reshape(self, *shape: Size) -> Formula:
         return Formula(self.b, self.b.reshape(self.value, shape))
 
-    def column(self) -> Formula:
-        """A vector as a matrix of one column."""
-        return self.reshape(*self.shape, 1)
-
     def transpose(self, *perm: int) -> Formula:
         return Formula(self.b, self.b.transpose(self.value, perm))
 

@@ -126,18 +126,7 @@ def _interpolated(b: Builder, x: Value, axis: int, taps: Sequence[tuple[Formula,
 
 
 def _matrix(b: Builder, size: Size, span: resampling.Span[Formula], where: Formula, op: Resize) -> Formula:
-    """The weights (result, operand) with antialiasing, which reaches as far as the operand is long; see
-    `ops.resize.interpolation_matrix`."""
-    radius = 1 if op.mode == "linear" else 2
-    stretch = Formula(b, b.const(1, FLOAT32)) / span.scale.at_most(1)
-    places = dynamic.positions(b, size * (2 * radius + 1) + 2 * radius) - (dynamic.size_of(b, size) + 1) * radius
-    weights = resampling.kernel((places.cast(FLOAT32) - where.column()) / stretch, op)
-    last = dynamic.size_of(b, size) - 1
-    if op.exclude_outside:
-        weights = weights * ((places >= 0) & (places <= last)).cast(FLOAT32)
-    weights = resampling.normalised(weights, weights.sum(1, keepdims=True))
-    edges = places.at_least(0).at_most(last).column().equals(dynamic.positions(b, size)).cast(FLOAT32)
-    return weights.apply(MatMul(), edges)
+    return resampling.antialiased(where, dynamic.positions(b, resampling.reached(size, op)), dynamic.positions(b, size), span, op)
 
 
 def _weighted(b: Builder, x: Value, axis: int, matrix: Formula) -> Value:

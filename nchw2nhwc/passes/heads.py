@@ -6,15 +6,12 @@ compute stay: their results are on grids of their own.
 
 from __future__ import annotations
 
-import numpy as np
-
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Reshape, Split
-from nchw2nhwc.ops.quantized import Dequantize, QuantizeDequantize
-from nchw2nhwc.passes.match import array, require
-from nchw2nhwc.passes.quantization import chooses
+from nchw2nhwc.passes.joint import is_quantized, joint_layer
+from nchw2nhwc.passes.match import require
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 HEADS = RuleSet()
@@ -28,11 +25,7 @@ def from_one_tensor(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     alike = [user for user in x.users if user.input(0) is x and _is_like(rw, user, node, heads)]
     require(len(alike) > 1, "no other layer is like {!r}", node)
     require(all(user is node or rw.comes_later(user) for user in alike), "another layer comes before {!r}", node)
-    weights = [array(user.input(1)) for user in alike]
-    biases = [array(user.input(2)) if len(user.inputs) > 2 and user.inputs[2] is not None else np.zeros(len(w), w.dtype)
-              for user, w in zip(alike, weights)]
-    bias = rw.constant(np.concatenate(biases)) if any(len(user.inputs) > 2 for user in alike) else None
-    joint = rw.add(op, x, rw.constant(np.concatenate(weights)), bias)
+    joint = joint_layer(rw, alike)
     lead, columns = node.output.shape[:-1], node.output.shape[-1]
     parts = rw.add_all(Split(len(lead), (1,) * len(alike)), rw.add(Reshape((*lead, len(alike), columns)), joint))
     results = {user: rw.add(Reshape(user.output.shape), part) for user, part in zip(alike, parts)}
@@ -40,13 +33,6 @@ def from_one_tensor(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
         if user is not node:
             rw.replace(user, [result])
     return results[node]
-
-
-def is_quantized(x: Value) -> bool:
-    """Whether a value is rounded to a grid, or its elements are chosen from one that is."""
-    while x.producer is not None and chooses(x.producer.op):
-        x = x.producer.input(0)
-    return x.producer is not None and isinstance(x.producer.op, (QuantizeDequantize, Dequantize))
 
 
 def _heads(rw: Rewriter, node: Node) -> tuple[object, ...]:

@@ -6,8 +6,6 @@ time than a convolution less saves. So do those that integer kernels compute: th
 
 from __future__ import annotations
 
-import numpy as np
-
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.activation_functions import Gelu, HardSwish, Mish, Sigmoid, Swish
@@ -15,8 +13,8 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.elementwise import Tanh
 from nchw2nhwc.ops.movement import Split
 from nchw2nhwc.ops.windowed import Conv
-from nchw2nhwc.passes.heads import is_quantized
-from nchw2nhwc.passes.match import array, op_of, require, static_sizes
+from nchw2nhwc.passes.joint import is_quantized, joint_layer
+from nchw2nhwc.passes.match import op_of, require, static_sizes
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 SIBLINGS = RuleSet()
@@ -35,8 +33,7 @@ def one_convolution(rw: Rewriter, node: Node, op: Conv) -> Value:
     activations = [_activation(rw, user) for user in alike]
     require(all(map(rw.comes_later, activations)), "another activation comes before {!r}", node)
     sizes = [size for user in alike for size in static_sizes(user.output, (1,))]
-    joint = rw.add(op, x, rw.constant(np.concatenate([array(user.input(1)) for user in alike])), _joint_bias(rw, alike))
-    parts = rw.add_all(Split(1, tuple(sizes)), rw.add(behind.op, joint))
+    parts = rw.add_all(Split(1, tuple(sizes)), rw.add(behind.op, joint_layer(rw, alike)))
     for each, part in zip(activations, parts):
         rw.replace(each, [part])
     return node.output
@@ -60,11 +57,3 @@ def _is_like(rw: Rewriter, user: Node, node: Node) -> bool:
         return _activation(rw, user).op == _activation(rw, node).op
     except Mismatch:
         return False
-
-
-def _joint_bias(rw: Rewriter, alike: list[Node]) -> Value | None:
-    biases = [node.inputs[2] if len(node.inputs) > 2 else None for node in alike]
-    if all(bias is None for bias in biases):
-        return None
-    return rw.constant(np.concatenate([np.zeros(len(array(node.input(1))), node.output.type.dtype) if bias is None else array(bias)
-                                       for node, bias in zip(alike, biases)]))

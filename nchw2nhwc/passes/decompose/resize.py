@@ -12,9 +12,7 @@ from nchw2nhwc.ops import resampling
 from nchw2nhwc.ops.binary import Add
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.indexing import Gather
-from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Reshape
-from nchw2nhwc.ops.reduce import ReduceSum
 from nchw2nhwc.ops.resampling import FLOAT32
 from nchw2nhwc.ops.resize import Resize, interpolation_matrix, nearest_indices, source_positions
 from nchw2nhwc.passes.decompose.matrices import along_axes, products
@@ -110,14 +108,4 @@ def _along(vector: Term, rank: int, axis: int) -> Term:
 
 
 def _antialiased(rw: Rewriter, before: Size, span: resampling.Span[Term], where: Term, op: Resize) -> Term:
-    """The matrix (after, before) of weights, which reach as far as the axis is long; see `ops.resize.interpolation_matrix`."""
-    radius = 1 if op.mode == "linear" else 2
-    stretch = 1.0 / span.scale.at_most(1)
-    reached = before * (2 * radius + 1) + 2 * radius
-    places = positions(rw, reached).cast(FLOAT32) - (span.before + 1) * radius
-    weights = resampling.kernel((places - where.apply(Reshape((*where.shape, 1)))) / stretch, op)
-    if op.exclude_outside:
-        weights = weights * ((places >= 0) & (places < span.before)).cast(FLOAT32)
-    weights = resampling.normalised(weights, weights.apply(ReduceSum((1,), True)))
-    held = places.at_least(0).at_most(span.before - 1).apply(Reshape((reached, 1)))
-    return weights.apply(MatMul(), held.equals(positions(rw, before).cast(FLOAT32)).cast(FLOAT32))
+    return resampling.antialiased(where, positions(rw, resampling.reached(before, op)), positions(rw, before), span, op)
