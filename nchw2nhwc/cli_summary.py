@@ -73,9 +73,10 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool, random_range
     sure = "proven minimal" if moves["proven_minimal"] else f"gap {moves['gap']:.1%}" if moves["gap"] else "not proven minimal"
     raw = [(info.name, str(info.preprocessing)) for info in converted.inputs if info.preprocessing is not None]
     moved = f" moving {size_text(moves['bytes'])}" if moves["count"] else ""
+    absorbed = f", {moves['operators']} as operators of their own" if moves["operators"] < moves["count"] else ""
     facts = [("preprocessing", "; ".join(f"{name}: {formula}" for name, formula in raw))] if raw else []
     facts += [("ops", f"{report['ops']['source']} in the source, {report['ops']['result']} in the result"),
-             ("transposes", f"{moves['count']}{moved} ({sure})"),
+             ("transposes", f"{moves['count']}{moved} ({sure}){absorbed}"),
              *_target(report["target"]),
              *_quantized(report["quantized"]),
              *(("sizes" if not k else "", rule) for k, rule in enumerate(size_rules(converted.inputs))),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.files import Staging
 from nchw2nhwc.interface import METADATA, TensorInfo
+from nchw2nhwc.ops.movement import Transpose
 from nchw2nhwc.options import KERAS_FILES, TOLERANCE
 from nchw2nhwc.options.quantize import FOR_DEVICE, PLAIN
 from nchw2nhwc.products import Products, reserve_keras
@@ -62,6 +63,11 @@ class Converted(Products):
         if self.route != "tflite":
             return self._keras_ops
         return self.operator_counts().total()
+
+    @property
+    def transpose_operators(self) -> int:
+        """How many transposes the float32 file, or the graph that Keras layers are made from, has."""
+        return self.operator_counts()["TRANSPOSE" if self.route == "tflite" else Transpose.__name__]
 
     def operator_counts(self) -> Counter[str]:
         """How many operators of each kind the float32 file has, by the TFLite schema's names; of a conversion by way of Keras alone how

@@ -46,10 +46,12 @@ class OpsReport(TypedDict):
 
 
 class TransposesReport(TypedDict):
-    """Transposes in the result and the bytes they move in one run, dimensions of any size counted as 1; whether less is proven impossible,
-    and if not, the part of the layout's cost by which it might be less."""
+    """Transposes that the layout leaves and the bytes they move in one run, dimensions of any size counted as 1; whether less is proven
+    impossible, and if not, the part of the layout's cost by which it might be less. `operators` is how many the result has: some become
+    part of what is next to them."""
 
     count: int
+    operators: int
     bytes: int
     proven_minimal: bool
     gap: float
@@ -198,8 +200,8 @@ def build_report(converted: Converted) -> Report:
         "inputs": [_tensor(info) for info in converted.inputs],
         "outputs": [_tensor(info) for info in converted.outputs],
         "ops": {"source": converted.source_ops, "result": converted.result_ops},
-        "transposes": {"count": len(layout.transposes), "bytes": sum(t.bytes for t in layout.transposes), "proven_minimal": layout.proven,
-                       "gap": layout.gap},
+        "transposes": {"count": len(layout.transposes), "operators": converted.transpose_operators,
+                       "bytes": sum(t.bytes for t in layout.transposes), "proven_minimal": layout.proven, "gap": layout.gap},
         "target": _target(converted),
         "quantized": _quantized(converted.integers),
         "check": _check(converted.checks),

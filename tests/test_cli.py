@@ -42,7 +42,7 @@ def test_convert_check_and_report(model: Path, tmp_path: Path) -> None:
                                  "dtype": "float32", "preprocessing": None}]
     assert report["outputs"] == [{"name": "logits", "source_shape": [-1, 10], "shape": [-1, 10], "perm": [0, 1], "dtype": "float32",
                                   "preprocessing": None}]
-    assert report["transposes"] == {"count": 0, "bytes": 0, "proven_minimal": True, "gap": 0.0}
+    assert report["transposes"] == {"count": 0, "operators": 0, "bytes": 0, "proven_minimal": True, "gap": 0.0}
     assert report["ops"]["result"] < report["ops"]["source"]
     check = report["check"]
     assert check["passed"]

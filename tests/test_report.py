@@ -102,3 +102,19 @@ def test_weights_that_a_float_source_keeps_as_integers_are_noted(tmp_path: Path)
     rounded = [node("QuantizeLinear", "x step zero", "q"), node("DequantizeLinear", "q step zero", "r"), product[0],
                node("MatMul", "r v", "p"), node("QuantizeLinear", "p step zero", "o"), node("DequantizeLinear", "o step zero", "y")]
     assert noted[0] not in convert(model(rounded, [tensor("x", (4, 512))], constants=numbers)).report["notes"]
+
+
+def test_transposes_that_become_part_of_something_else() -> None:
+    """Relative positions as absolute ones, along the other axis than the moves that shift them: all becomes one GATHER."""
+    constants = {"one": (0, 0, 0, 0, 0, 0, 0, 1), "flat": (2, 3, 32), "more": (0, 0, 0, 0, 0, 3), "square": (2, 3, 5, 7),
+                 "start": (0, 3), "stop": (4, 7), "axes": (2, 3)}
+    nodes = [node("Exp", "x", "e"), node("Transpose", "e", "t", perm=[0, 2, 1, 3]), node("Pad", "t one", "p"),
+             node("Reshape", "p flat", "f"), node("Pad", "f more", "m"), node("Reshape", "m square", "q"),
+             node("Slice", "q start stop axes", "s"), node("Transpose", "s", "u", perm=[0, 2, 1, 3]), node("Neg", "u", "y")]
+    shifted = model(nodes, [tensor("x", (2, 4, 3, 7))], ["y"],
+                    constants={name: np.asarray(value, np.int64) for name, value in constants.items()})
+    converted = convert(shifted, keep_layout=True)
+    assert converted.check().passed
+    moves = converted.report["transposes"]
+    assert (moves["count"], moves["operators"], converted.operator_counts()["TRANSPOSE"]) == (2, 0, 0)
+    assert "(proven minimal), 0 as operators of their own" in summary(converted)

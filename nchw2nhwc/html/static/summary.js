@@ -14,7 +14,7 @@ function tiles(data) {
   const written = Object.entries(files);
   const [kind, file] = written[0] || [];
   return element("dl", { class: "tiles" }, checkTile(data, tile),
-    tile("Transposes left", String(transposes.count), `${sure}${transposes.count ? `, ${bytesText(transposes.bytes)} moved` : ""}; ${before} in the source`),
+    tile("Transposes left", String(transposes.count), `${sure}${transposes.count ? `, ${bytesText(transposes.bytes)} moved` : ""}${transposes.operators < transposes.count ? `, ${transposes.operators} as operators` : ""}; ${before} in the source`),
     tile("Ops", `${ops.source.toLocaleString("en")} → ${ops.result.toLocaleString("en")}`, "in the source, in the result"),
     file ? tile("File", bytesText(file.bytes), written.length > 1 ? `${kind}; ${plural(written.length, "file")} in all` : kind) : null,
     tile("Time", secondsText(seconds.total), "for the whole conversion"));
