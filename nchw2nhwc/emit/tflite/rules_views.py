@@ -185,9 +185,8 @@ def parts_mostly_seen_alike(rw: Rewriter, node: Node, op: Split) -> list[Value]:
     parts = rw.add_all(Split(axis, sizes), rw.add(Reshape((*shape[:axis], sum(sizes), *shape[axis + 1:])), x))
     results = []
     for value, part, seen_so in zip(node.outputs, parts, views):
-        for view in seen_so:
-            if view.output.shape == shape:
-                rw.replace(view, [part])
+        for view in seen_so:  # never a view of a view, which would count as one that can go
+            rw.replace(view, [part if view.output.shape == shape else rw.add(Reshape(view.output.shape), part)])
         results.append(rw.add(Reshape(value.shape), part) if value.users else value)
     return results
 

@@ -127,6 +127,16 @@ def test_parts_that_are_mostly_seen_alike() -> None:
     assert node_of(net.graph, "Split").op == Split(1, (2, 2, 2))
 
 
+def test_parts_that_are_seen_in_two_shapes_come_to_rest() -> None:
+    """Queries and keys once as rows of heads and once as rows of windows, as relative positions read them, and values as they are."""
+    net = Net()
+    x = net(Reshape((3, 1, 512)), net(Exp(), net.input(3, 2, 2, 4, 2, 2, 8)))
+    q, k, v = net.all(Split(0, (1, 1, 1)), x)
+    net.output(*(net(Neg(), net(Reshape(shape), part)) for part in (q, k) for shape in ((32, 2, 8), (16, 2, 2, 8))), net(Neg(), v))
+    check_pass(net, JOIN)
+    assert len([node for node in net.graph.nodes if isinstance(node.op, Reshape)]) == 4
+
+
 def test_parts_that_are_seen_otherwise_stay() -> None:
     """Each in a shape of its own, in one that does not have the parts side by side, unequal ones, and one that is an output."""
     net = Net()
