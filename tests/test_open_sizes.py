@@ -58,6 +58,12 @@ CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
     "windows": (WINDOWS, {"two": ints(2), "four": ints(4), "seven": ints(7, 7), "open": ints(-1), "channels": ints(4), "side": ints(7),
                           "tokens": ints(-1, 4, 49)}),
     "full blocks": (FULL_BLOCKS, {"eights": ints(8, 8), "nothing": ints(0, 0, 0, 0, 0, 0)}),
+    "mirrored to full blocks": ([*FULL_BLOCKS[:-1], node("Pad", "x p", mode="reflect")],
+                                {"eights": ints(8, 8), "nothing": ints(0, 0, 0, 0, 0, 0)}),
+    "the last row": ([node("AveragePool", "x", "a", kernel_shape=[8, 1], strides=[8, 1]), node("Slice", "a last far rows", "l"),
+                      node("Sub", "a l", "y")], {"last": ints(-1), "far": ints(1 << 40), "rows": ints(2)}),
+    "as often as images": ([node("Shape", "x", "n", end=1), node("Concat", "n ones", "r", axis=0), node("Tile", "x r", "y")],
+                           {"ones": ints(1, 1, 1)}),
     "as large as": (AS_LARGE, {"w": weights(4, 4, 3, 3)}),
     "causal mask": (CAUSAL, {}),
     "mean of what is there": ([node("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])], {}),
@@ -90,7 +96,7 @@ NO_KERAS = {"attention": "at most one unknown size", "windows": "unknown size", 
             "causal mask": "Keras", "cubic": "sizes", "antialiased": "sizes", "nearest below": "sizes", "half as large": "sizes",
             "mean of what is there": "Keras", "read at positions": "sizes", "regions": "sizes", "deformed": "sizes",
             "reflected": "sizes", "wrapped": "sizes", "blocks": "at most one unknown size",
-            "halves": "at known positions only"}
+            "halves": "at known positions only", "mirrored to full blocks": "sizes", "as often as images": "at most one unknown size"}
 """What Keras' symbolic tensors, which do not tell sizes, cannot express."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from nchw2nhwc.ir.atoms import Atom, Call, Monomial, Name
 
 if TYPE_CHECKING:
-    from nchw2nhwc.ir.dim import Size
+    from nchw2nhwc.ir.dim import Dim, Size
 
 Bounds: TypeAlias = tuple[int | None, int | None]
 
@@ -15,6 +15,29 @@ Bounds: TypeAlias = tuple[int | None, int | None]
 def bounds(size: Size) -> Bounds:
     """Numbers that a size is certain not to be below, and not above; None where there is none. Quotients are of sizes that are not
     negative."""
+    if isinstance(size, int):
+        return size, size
+    low, high = _bounds_of_sum(size)
+    if low is None:  # k * (a // k) is at least a - k + 1, and at most a: what is padded to a multiple is not below 0
+        low = _bounds_of_sum(_without_quotients(size, 1))[0]
+    if high is None:
+        high = _bounds_of_sum(_without_quotients(size, -1))[1]
+    return low, high
+
+
+def _without_quotients(size: Dim, sign: int) -> Size:
+    """A size that `size` is not below (`sign` 1) or not above (-1), with fewer quotients."""
+    result: Size = size
+    for monomial, coefficient in size.terms.items():
+        atom = monomial[0] if len(monomial) == 1 else ""
+        divisor = atom.args[1] if isinstance(atom, Call) and atom.fn == "//" else None
+        if isinstance(atom, Call) and isinstance(divisor, int) and divisor > 0 and coefficient % divisor == 0:
+            times = coefficient // divisor
+            result = result - type(size)({monomial: coefficient}) + times * (atom.args[0] - (divisor - 1 if times * sign > 0 else 0))
+    return result
+
+
+def _bounds_of_sum(size: Size) -> Bounds:
     if isinstance(size, int):
         return size, size
     low: int | None = 0

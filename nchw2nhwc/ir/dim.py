@@ -177,14 +177,9 @@ def _call(fn: str, left: Size, right: Size) -> Size:
         if exact is not None:
             return exact if fn == "//" else 0
         if isinstance(left, Dim) and isinstance(right, int) and right > 0:
-            nested = _nested(left) if fn == "//" else None
-            if nested is not None:
-                return nested[0] // (nested[1] * right)
-            # (k*a + b) // k == a + b // k for integers: pull out whole multiples so that equal expressions look alike.
-            whole = {m: c // right for m, c in left._terms.items() if c // right and (not m or c % right == 0)}
-            if whole:
-                rest = left - _collapse(dict(whole)) * right
-                return _collapse(dict(whole)) + rest // right if fn == "//" else rest % right
+            found = (_quotient if fn == "//" else _remainder)(left, right)
+            if found is not None:
+                return found
     else:
         absorbed = next((a for a, b in ((left, right), (right, left)) if _is_among(a, b, "max" if fn == "min" else "min")), None)
         if absorbed is not None:
@@ -198,6 +193,35 @@ def _call(fn: str, left: Size, right: Size) -> Size:
         if low is not None and high_right is not None and high_right <= low:
             return right if fn == "min" else left
     return Dim({(Call(fn, (left, right)),): 1})
+
+
+def _quotient(left: Dim, right: int) -> Size | None:
+    """A simpler form of `left // right`; None where there is none."""
+    nested = _nested(left)
+    if nested is not None:
+        return nested[0] // (nested[1] * right)
+    whole = _multiples(left, right)
+    return None if whole == 0 else whole + (left - whole * right) // right
+
+
+def _remainder(left: Dim, right: int) -> Size | None:
+    """A simpler form of `left % right`; None where there is none. What a size lacks to the next multiple, (-a) % k, is that multiple less
+    the size: padding by it then gives a product."""
+    inner = {m: c for m, c in left.terms.items() if len(m) == 1 and isinstance(m[0], Call) and m[0].fn == "%" and m[0].args[1] == right}
+    if inner:
+        return (left + sum(c * (m[0].args[0] - Dim({m: 1})) for m, c in inner.items() if isinstance(m[0], Call))) % right
+    whole = _multiples(left, right)
+    if whole != 0:
+        return (left - whole * right) % right
+    above = right - 1 - left
+    low = bounds(above)[0] if all(c < 0 for m, c in left.terms.items() if m) else None
+    return None if low is None or low < 0 else left + above // right * right
+
+
+def _multiples(size: Dim, divisor: int) -> Size:
+    """The multiples of a number that can be pulled out of a sum, so that equal expressions look alike: (k*a + b) // k == a + b // k for
+    integers."""
+    return _collapse({m: c // divisor for m, c in size.terms.items() if c // divisor and (not m or c % divisor == 0)})
 
 
 def _is_among(size: Size, other: Size, fn: str) -> bool:

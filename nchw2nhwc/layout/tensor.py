@@ -57,21 +57,18 @@ class Numbers:
         """The number that stands for `size`; the size itself when it is known."""
         if isinstance(size, int):
             return size
-        monomial = size.monomial()
-        if monomial is None:
-            return self._prime(str(size), size)
-        coefficient, atoms = monomial
-        return coefficient * prod(self._prime(atom, None if atom == str(size) else Dim.symbol(atom), size) for atom in atoms)
+        if len(size.terms) > 1:
+            return self._prime(size)
+        ((atoms, coefficient),) = size.terms.items()
+        return coefficient * prod(self._prime(Dim({(atom,): 1})) for atom in atoms)
 
-    def _prime(self, text: str, size: Dim | None, whole: Dim | None = None) -> int:
+    def _prime(self, size: Dim) -> int:
+        text = str(size)
         if text not in self._primes:
             candidate = max(self._primes.values(), default=self._FIRST - 2) + 2
             while any(candidate % d == 0 for d in range(3, int(candidate**0.5) + 1, 2)):
                 candidate += 2
-            expression = size if size is not None else whole
-            assert expression is not None
-            self._primes[text] = candidate
-            self._sizes[candidate] = expression
+            self._primes[text], self._sizes[candidate] = candidate, size
         return self._primes[text]
 
     def size(self, number: int) -> Size:

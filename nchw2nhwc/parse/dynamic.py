@@ -152,8 +152,14 @@ def split(b: Builder, x: Value, axis: int, sizes: Formula) -> list[Value]:
 
 def padded(b: Builder, x: Value, axis: int, begin: Formula, end: Formula, mode: str, fill: Value | None) -> Value:
     """x with elements added before and after an axis, or cut off where the number is negative."""
+    places = counted(b, size_of(b, x.shape[axis]) + begin + end, "padded")
+    return padded_to(b, x, axis, begin, places, mode, fill)
+
+
+def padded_to(b: Builder, x: Value, axis: int, begin: Formula, places: Formula, mode: str, fill: Value | None) -> Value:
+    """x with `begin` elements added before an axis, and after it as many as there are `places` (0, 1, ...) left."""
     size = size_of(b, x.shape[axis])
-    place = counted(b, size + begin + end, "padded") - begin
+    place = places - begin
     last = size - 1
     match mode:
         case "wrap":

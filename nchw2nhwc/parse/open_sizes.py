@@ -97,7 +97,7 @@ class OpenSizes:
         return {name: self._multiple(name, step) for name, step in steps.items() if step > 1}
 
     def _bounded(self, left: Size, right: Size) -> dict[str, Size]:
-        """The largest number for a size that is cut to one where it would be larger."""
+        """The largest number for a size that is cut to one where it would be larger; the smallest for one that is cut to 0."""
         for a, b in ((left, right), (right, left)):
             linear = a.linear() if isinstance(a, Dim) else None
             atoms = [m[0] for m in b.terms] if isinstance(b, Dim) and b.terms and len(b.terms) == 1 else []
@@ -107,7 +107,9 @@ class OpenSizes:
                     return {linear[1]: Dim.symbol(linear[1], (most - linear[2]) // linear[0])}
             if isinstance(a, Dim) and b == size_max(a, 0):
                 return self._long_enough(a)
-        return {}
+        cut = [arg for side in (left, right) if isinstance(side, Dim) for monomial in side.terms for atom in monomial
+               if isinstance(atom, Call) and atom.fn == "max" and 0 in atom.args for arg in atom.args if isinstance(arg, Dim)]
+        return self._long_enough(cut[0]) if cut else {}
 
     def _long_enough(self, size: Dim) -> dict[str, Size]:
         """The smallest number for the open size that `size` depends on with which that is certain not to be negative."""

@@ -91,8 +91,8 @@ def nhwc_conv(b: LayerBuilder, x: Value, w: Value, bias: Value | None = None, *,
               group: int = 1, kernel_shape: Ints | None = None, pads: Ints | None = None, strides: Ints | None = None) -> Value:
     """Conv of x (N, ..., C); the weights are (M, ..., C / group), as ONNX Runtime's kernel for CUDA, its only one, and its optimizer for
     transformers have them, not (M, C / group, ...) as its documentation says."""
-    return nhwc_fused_conv(b, x, channels_first(b, w), bias, auto_pad=auto_pad, dilations=dilations, group=group, kernel_shape=kernel_shape, pads=pads,
-                           strides=strides)
+    return nhwc_fused_conv(b, x, channels_first(b, w), bias, auto_pad=auto_pad, dilations=dilations, group=group,
+                           kernel_shape=kernel_shape, pads=pads, strides=strides)
 
 
 @onnx_op("NhwcMaxPool", 1, domain=MICROSOFT)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size, exact_div, product
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.base import UnequalSizesError, broadcast_shapes, require_equal, static
+from nchw2nhwc.ops.base import UnequalSizesError, broadcast_shapes, require_equal
 from nchw2nhwc.ops.movement import FIX_SIZES, Concat, Expand, Tile, shape_text
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
 from nchw2nhwc.parse import dynamic
@@ -137,7 +138,7 @@ def expand(b: LayerBuilder, x: Value, shape: Value) -> Value:
 
 @onnx_op("Tile", 6, 13)
 def tile(b: LayerBuilder, x: Value, repeats: Value) -> Value:
-    """A symbolic number of copies is possible of an axis of size 1 only: that is a broadcast."""
+    """A symbolic number of copies is a broadcast, of an axis of size 1 or of a new one in front of the axis."""
     if b.is_computed(repeats):
         for axis, count in enumerate(dynamic.elements(dynamic.vector(b, repeats))):
             x = dynamic.tiled(b, x, b.axis(axis, x.rank), count)
@@ -145,8 +146,9 @@ def tile(b: LayerBuilder, x: Value, repeats: Value) -> Value:
     times = b.shape_of(repeats, "repeats")
     if len(times) != x.rank:
         raise b.damaged(f"repeats {shape_text(times)} needs one number for each axis of {x.type}")
-    broadcast = tuple(n if isinstance(n, Dim) and size == 1 else size for n, size in zip(times, x.shape))
-    if broadcast != x.shape:
-        x = b.add1(Expand(broadcast), x)
-    copies = tuple(1 if n == size and isinstance(n, Dim) else static(n, "the number of copies") for n, size in zip(times, broadcast))
+    opened = [(1, size) if isinstance(n, Dim) and size != 1 else (size,) for n, size in zip(times, x.shape)]
+    spread = [(n, *sizes[1:]) if isinstance(n, Dim) else sizes for n, sizes in zip(times, opened)]
+    if spread != opened:
+        x = b.reshape(b.add1(Expand(tuple(chain(*spread))), b.reshape(x, tuple(chain(*opened)))), tuple(map(product, spread)))
+    copies = tuple(n if isinstance(n, int) else 1 for n in times)
     return x if set(copies) <= {1} else b.add1(Tile(copies), x)

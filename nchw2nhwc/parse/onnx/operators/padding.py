@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.bounds import is_at_most
-from nchw2nhwc.ir.dim import Shape, is_static
+from nchw2nhwc.ir.dim import Size, is_static
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.movement import FIX_SIZES, Concat, Pad, Slice, shape_text
@@ -32,20 +32,32 @@ def pad(b: LayerBuilder, x: Value, pads: Value, constant_value: Value | None = N
     if constant_value is not None and mode == "constant":
         fill = float(b.number(constant_value, "constant_value"))
     widths = b.shape_of(pads, "pads")
-    if mode == "constant" and not is_static(widths):
-        return _open_padding(b, x, widths, range(x.rank) if axes is None else [b.axis(a, x.rank) for a in b.ints(axes, "axes")], fill)
+    if not is_static(widths):
+        _require_mode(b, mode)
+        where = range(x.rank) if axes is None else [b.axis(a, x.rank) for a in b.ints(axes, "axes")]
+        if len(widths) != 2 * len(where) or not all(is_at_most(0, p) for p in widths):
+            raise UnsupportedError(f"pads {shape_text(widths)} of {x.type} may be negative", b.where, FIX_SIZES)
+        ends = dict(zip(where, zip(widths, widths[len(where):])))
+        return _joined(b, x, ends, fill) if mode == "constant" else _gathered(b, x, ends, mode)
     return _padded(b, x, b.ints(pads, "pads"), None if axes is None else b.ints(axes, "axes"), mode, fill)
 
 
-def _open_padding(b: LayerBuilder, x: Value, pads: Shape, axes: Sequence[int], fill: float) -> Value:
-    """Padding whose width depends on sizes that are open: elements joined to both ends."""
-    if len(pads) != 2 * len(axes) or not all(is_at_most(0, p) for p in pads):
-        raise UnsupportedError(f"pads {shape_text(pads)} of {x.type} may be negative", b.where, FIX_SIZES)
-    for k, axis in enumerate(axes):
-        for before, width in ((True, pads[k]), (False, pads[k + len(axes)])):
+def _joined(b: LayerBuilder, x: Value, ends: Mapping[int, tuple[Size, Size]], fill: float) -> Value:
+    """Padding whose widths, by axis, depend on sizes that are open: elements joined to both ends."""
+    for axis, widths in ends.items():
+        for before, width in zip((True, False), widths):
             if width != 0:
                 more = b.full(np.asarray(fill, x.type.dtype), tuple(width if a == axis else s for a, s in enumerate(x.shape)))
                 x = b.add1(Concat(axis), *((more, x) if before else (x, more)))
+    return x
+
+
+def _gathered(b: LayerBuilder, x: Value, ends: Mapping[int, tuple[Size, Size]], mode: str) -> Value:
+    """The same with elements of x."""
+    for axis, (begin, end) in ends.items():
+        if (begin, end) != (0, 0):
+            places = dynamic.positions(b, x.shape[axis] + begin + end)
+            x = dynamic.padded_to(b, x, axis, dynamic.size_of(b, begin), places, mode, None)
     return x
 
 
