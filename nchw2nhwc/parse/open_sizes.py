@@ -59,7 +59,8 @@ class OpenSizes:
             left, right = _cancelled(substitute(a, found), substitute(b, found))
             if left == right:
                 continue
-            more = self._unified(left, right) or self._multiples(left, right) or self._bounded(left, right)
+            more = (self._unified(left, right) or self._unified(*_subtracted(left, right)) or self._multiples(left, right)
+                    or self._bounded(left, right))
             if not more:
                 impossible.append((left, right))
             found = {name: substitute(size, more) for name, size in found.items()} | more
@@ -229,6 +230,15 @@ def _cancelled(left: Size, right: Size) -> tuple[Size, Size]:
             left, right = a, b
     number = gcd(*(c for s in (left, right) for c in (s.terms.values() if isinstance(s, Dim) else (s,))))
     return (left, right) if number < 2 else (exact_div(left, number) or left, exact_div(right, number) or right)
+
+
+def _subtracted(left: Size, right: Size) -> tuple[Size, Size]:
+    """Two sums without the addends of both."""
+    difference = left - right
+    if isinstance(difference, int):
+        return left, right
+    terms = difference.terms.items()
+    return sum(c * Dim({m: 1}) for m, c in terms if c > 0), sum(-c * Dim({m: 1}) for m, c in terms if c < 0)
 
 
 def _where(where: Location) -> str:

@@ -57,6 +57,15 @@ def test_sizes_of_several_inputs_that_meet() -> None:
     assert [str(v.type) for v in graph.inputs] == ["float32[N, L, 3]", "float32[N, L, 3]", "float32[L, 3]"]
 
 
+def test_caches_that_grow_by_the_same_step() -> None:
+    """Each input has names of its own, as torch.export gives them: sums that have to be equal, and a batch that stays the batch."""
+    inputs = [tensor("x", ("B", "S", 3)), tensor("k", ("C", "P", 3)), tensor("v", ("D", "Q", 3)), tensor("z", ("E", 3))]
+    nodes = [node("Concat", "k x", "keys", axis=1), node("Concat", "v x", "values", axis=1), node("Add", "keys values", "a"),
+             node("Shape", "z", "n", start=0, end=1), node("Concat", "n rest", "flat", axis=0), node("Reshape", "a flat")]
+    graph = assert_as_runtime(model(nodes, inputs, constants={"rest": np.array([-1])}, opset=17), unknown=5)
+    assert [str(v.type) for v in graph.inputs] == ["float32[B, S, 3]", "float32[B, P, 3]", "float32[B, P, 3]", "float32[B, 3]"]
+
+
 def test_a_table_that_is_long_enough() -> None:
     """Position embeddings are cut to the length of the sequence, which therefore cannot be longer than the table."""
     nodes = [node("Shape", "x", "l", start=1, end=2), node("Slice", "table zero l one", "p"), node("Add", "x p", "y")]

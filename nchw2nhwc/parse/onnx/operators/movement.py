@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, takewhile
 
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size, exact_div, product
@@ -70,8 +70,9 @@ def _rest(b: LayerBuilder, x: Value, wanted: Sequence[Size]) -> Size:
     rest = exact_div(product(x.shape), known)
     if rest is None:
         if isinstance(known, Dim) or not x.type.is_static:
+            kept = takewhile(lambda pair: all(isinstance(s, Dim) and s.is_symbol for s in pair), zip(x.shape, wanted))
             raise UnequalSizesError(f"{x.type} cannot be given the shape {shape_text(wanted)} for all sizes",
-                                    [(product(x.shape) % known, 0)])
+                                    [pair for pair in kept if pair[0] != pair[1]] or [(product(x.shape) % known, 0)])
         raise b.damaged(f"{x.type} cannot be given the shape {shape_text(wanted)}")
     return rest
 
