@@ -15,6 +15,7 @@ from nchw2nhwc.ir import Array
 from tests.parse.onnx.models import Dims, model, node, runtime, tensor
 from tests.parse.onnx.operators.test_contrib_attention import DOMAIN, own
 from tests.parse.test_open_sizes import halvings, image_model
+from tests.runtimes import skip_with_older_runtime
 
 IMAGE: Dims = ("N", 4, "H", "W")
 RNG = np.random.default_rng(0)
@@ -103,6 +104,7 @@ NO_KERAS = {"attention": "at most one unknown size", "windows": "unknown size", 
 @pytest.mark.parametrize("name", MODELS)
 def test_one_file_at_several_sizes(name: str) -> None:
     """The check runs at two sizes, the file at two more, in which height and width differ."""
+    skip_with_older_runtime()
     source = MODELS[name]
     converted = convert(source)
     outcome = converted.check()

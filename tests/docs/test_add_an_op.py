@@ -17,6 +17,7 @@ from nchw2nhwc.ops.rules import Rule
 from tests.digits import ROOT, environment
 from tests.docs.pages import DOCS
 from tests.docs.test_getting_started import masked
+from tests.runtimes import skip_with_older_runtime
 
 PAGE = (DOCS / "add-an-op.md").read_text(encoding="utf-8")
 FIRST, SECOND = PAGE.split("\n## An op of its own\n")
@@ -97,6 +98,7 @@ def passed(clone: Path, *arguments: str) -> int:
 
 
 def test_a_mapping(clone: Path) -> None:
+    skip_with_older_runtime()
     follow(clone, FIRST)
     assert passed(clone, "-v", "tests/parse/onnx/operators/test_label_encoder.py") == 2
     assert passed(clone, "-v", "tests/parse/openvino/test_grn.py") == 2

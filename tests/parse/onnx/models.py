@@ -7,18 +7,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 import onnxruntime
-import pytest
 from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.verify import verify
 from nchw2nhwc.parse.onnx import read_onnx
+from tests.runtimes import skip_with_older_runtime
 
 Dims = Sequence[int | str | None]
-
-OLDEST_RUNTIME = (1, 32)
-"""The ONNX Runtime that is compared with. 1.23, the newest for Python 3.10, lacks operators and forms of them, and crashes on some."""
 
 
 def tensor(name: str, dims: Dims = (2, 3), dtype: type | np.dtype[np.generic] = np.float32) -> ValueInfoProto:
@@ -59,8 +56,7 @@ def read(source: onnx.ModelProto, **options: object) -> Graph:
 
 def runtime(source: onnx.ModelProto, inputs: Mapping[str, Array]) -> list[Array]:
     """What ONNX Runtime computes, without optimisations. An older one than is compared with skips the test."""
-    if tuple(map(int, onnxruntime.__version__.split(".")[:2])) < OLDEST_RUNTIME:
-        pytest.skip(f"ONNX Runtime {onnxruntime.__version__} is older than what is compared with")
+    skip_with_older_runtime()
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
