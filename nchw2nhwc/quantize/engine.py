@@ -23,9 +23,11 @@ from nchw2nhwc.options.quantize import Samples
 from nchw2nhwc.quantize import flatfile, islands, rounding, weights
 from nchw2nhwc.quantize.clipping import Histograms, least_error
 from nchw2nhwc.quantize.coarse import flat, last, spread_out, steep, uneven
+from nchw2nhwc.quantize.corrections import correct
 from nchw2nhwc.quantize.interface import Ranges, apply_interface
 from nchw2nhwc.quantize.ranges import make_room, settle, trim
 from nchw2nhwc.quantize.recipes import BODY, Recipe, kept_in_float, needs_hessian, needs_samples
+from nchw2nhwc.quantize.unfit import constant_left, unfit
 
 if TYPE_CHECKING:
     from ai_edge_litert.schema_py_generated import ModelT
@@ -90,7 +92,7 @@ class Engine:
     def _finished(self, model: ModelT, mode: str, ranges: Ranges | None, types: Mapping[str, str], shrink: Collection[str] | None, *,
                   per_tensor: bool) -> bytes:
         """The quantizer's file made into ours; `ranges` are those of inputs and outputs where activations are quantized."""
-        _give_out_named(model)
+        correct(model)
         if ranges is not None:
             apply_interface(model, types, ranges, self._file)
         if shrink is not None:
@@ -109,6 +111,11 @@ class Engine:
         outputs = {entry.name.decode() for entry in model.signatureDefs[0].outputs}
         floats = {name for name in outputs if types.get(name, types[EVERY]) == "float32"} if mode == "int8" else set()
         return [*spread_out(model, self._statistics), *uneven(model, self._statistics), *last(model, floats)]
+
+    @cached_property
+    def constant_left(self) -> list[str]:
+        """The results of products with a constant matrix from the left."""
+        return constant_left(flatfile.read(self._content))
 
     @cached_property
     def _moments(self) -> dict[str, rounding.Moments]:
@@ -138,7 +145,7 @@ class Engine:
         """The range of every tensor over all samples."""
         measured = self._calibrate(None)
         model = flatfile.read(self._content)
-        self._float = [*settle(model, measured), *steep(model)]
+        self._float = [*settle(model, measured), *steep(model), *unfit(model)]
         trim(model, measured)
         return measured
 
@@ -220,17 +227,6 @@ def _prepared(content: bytes) -> bytes:
                 tensor.buffer = len(model.buffers) - 1
             taken.add(tensor.buffer)
     return flatfile.write(model)
-
-
-def _give_out_named(model: ModelT) -> None:
-    """Give out, in place, what the signature names: where something inside reads an output rounded, the quantizer gives out the rounded
-    copy and leaves the signature as it was."""
-    graph = model.subgraphs[0]
-    part, named = flatfile.Part(model, graph), {entry.tensorIndex for entry in model.signatureDefs[0].outputs}
-    for place, tensor in enumerate(graph.outputs):
-        copy = part.made_by(tensor, "QUANTIZE")
-        if tensor not in named and copy is not None and copy.inputs[0] in named:
-            graph.outputs[place] = copy.inputs[0]
 
 
 def _declare(model: ModelT, mode: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,19 +22,25 @@ BODY = "body "
 _ALL, _EVERY = ".*", "*"
 _ALGORITHMS = {"minmax": "min_max_uniform_quantize", "mse": "MSE", "octav": "OCTAV"}
 _WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
+_PRODUCT = "BATCH_MATMUL"
 _HESSIANS = ("GPTQ", "OSCAR")
 
 
-def recipe_of(mode: str, options: QuantizeOptions, kept: Iterable[str] = (), finer: Iterable[str] = ()) -> Recipe:
+def recipe_of(mode: str, options: QuantizeOptions, kept: Iterable[str] = (), finer: Collection[str] = (),
+              constant_left: Iterable[str] = ()) -> Recipe:
     """The recipe of a mode. The operators that make the tensors called `kept` stay float32, those that make `finer` get int16 activations.
-    Raises OptionError for a recipe of the user's that cannot be read."""
+    Those that make `constant_left`, products with a constant matrix from the left, compute in float32 with its integers where they would
+    not beside int8. Raises OptionError for a recipe of the user's that cannot be read."""
     if is_recipe(mode):
         rules = _read(Path(mode))
     else:
         rules = _RULES[mode](options)
         if mode in _BODIES:
             rules += [_none(f"^(?:{BODY})"), *_rules(options, _BODIES[mode](options), f"^{BODY}")]
-    rules += [_rule(exactly(name), _EVERY, _ALGORITHMS["minmax"], _static(16, options)) for name in finer]
+    for name in finer:
+        rules += _static_rules(16, options, exactly(name))
+    rules += [_rule(exactly(name), _PRODUCT, _ALGORITHMS["minmax"], _weight_only(8, options)) for name in constant_left
+              if mode in ("dynamic", "int16x8") or name in finer or (mode in _BODIES and name.startswith(BODY))]
     return rules + kept_in_float(kept) + [_none(_ALL, operation) for operation in ("INPUT", "OUTPUT")]
 
 
@@ -90,14 +97,20 @@ def _rules(options: QuantizeOptions, config: dict[str, object], scope: str = _AL
     return rules
 
 
+def _static_rules(bits: int, options: QuantizeOptions, scope: str = _ALL) -> Recipe:
+    """Integers throughout. The kernels of matrix products know one scale for a constant operand."""
+    single = _static(bits, replace(options, per_tensor=True))
+    return [*_rules(options, _static(bits, options), scope), _rule(scope, _PRODUCT, _ALGORITHMS["minmax"], single)]
+
+
 _RULES: Mapping[str, Callable[[QuantizeOptions], Recipe]] = {
     # XNNPACK has no kernel for depthwise convolutions that quantizes while it runs, and the built-in one takes several times as long as
     # float32's, with weights that are made float32 again when the file is loaded.
     "dynamic": lambda options: [*_rules(options, _dynamic(options)),
                                 *_rules(options, _weight_only(8, options), operations=("DEPTHWISE_CONV_2D",))],
-    "int8": lambda options: _rules(options, _static(8, options)),
-    "int8-full": lambda options: _rules(options, _static(8, options)),
-    "int16x8": lambda options: _rules(options, _static(16, options)),
+    "int8": lambda options: _static_rules(8, options),
+    "int8-full": lambda options: _static_rules(8, options),
+    "int16x8": lambda options: _static_rules(16, options),
     "weight8": lambda options: _rules(options, _weight_only(8, options)),
     # Operators that take no 4-bit weights keep the first rule. A scope has one rule for all operators, so it is spelled in two ways.
     "weight4": lambda options: [_rule("", _EVERY, _ALGORITHMS["minmax"], _weight_only(8, options)),

@@ -152,10 +152,11 @@ class Quantization:
         return self._with_ranges(mode, kept, ranges)
 
     def _with_ranges(self, mode: str, kept: Iterable[str], ranges: str) -> bytes:
-        finer = kept if self._options.mixed_with == "int16" else ()
+        finer = tuple(kept) if self._options.mixed_with == "int16" else ()
         floats = [*self._tensors_of(self._options.keep_float), *(() if finer else kept)]
         together = self._together and not is_recipe(mode)
-        return self._engine.quantize(mode, recipe_of(mode, self._options, floats, finer), self._options.interface(mode),
+        recipe = recipe_of(mode, self._options, floats, finer, () if is_recipe(mode) else self._engine.constant_left)
+        return self._engine.quantize(mode, recipe, self._options.interface(mode),
                                      None if is_recipe(mode) else floats, per_tensor=self._options.per_tensor, ranges=ranges,
                                      together=together)
 
