@@ -32,9 +32,11 @@ class Products:
 
     def __init__(self, source: Source, options: ConvertOptions, layout: LayoutResult, inputs: tuple[TensorInfo, ...],
                  outputs: tuple[TensorInfo, ...], *, source_ops: int, half: bool, quantized: bool, index_limits: Mapping[str, int],
-                 stages: Stages, route: Route = "tflite") -> None:
+                 stages: Stages, route: Route = "tflite", keep_integers: bool = False) -> None:
         self.source, self.options, self.inputs, self.outputs = source, options, inputs, outputs
         self.source_ops, self.half, self.quantized, self.stages, self.route = source_ops, half, quantized, stages, route
+        self.keep_integers = keep_integers
+        """Whether weights that consist of integers are stored as such."""
         self.checks: dict[str, CheckResult] = {}
         self.accuracy: dict[str, Accuracy] = {}
         """Of the quantized files that were measured, by mode."""
@@ -48,7 +50,7 @@ class Products:
         self.tensor_names: Mapping[str, str] = {}
         """What the float32 TFLite file calls the tensors of the graph's values."""
         self._on_device: Model | None = None
-        self._made: dict[bool, FlatBuffer] = {}
+        self._made: dict[tuple[bool, bool], FlatBuffer] = {}
         self._keras_ops = 0
         if route == "tflite":
             with stages.stage("emit"):
@@ -95,20 +97,21 @@ class Products:
             file.write(content)
         self.files[mode] = (path, len(content))
 
-    def flatbuffer(self, float16: bool = False) -> FlatBuffer:
-        """The TFLite file, ready to be written."""
+    def flatbuffer(self, float16: bool = False, *, widened: bool = False) -> FlatBuffer:
+        """The TFLite file, ready to be written; `widened`: without integers that are made float32 while it is loaded."""
         from nchw2nhwc.emit.tflite import emit
         from nchw2nhwc.model_card import card
         from nchw2nhwc.targets import TABLES
 
-        if float16 not in self._made:
+        kept = self.keep_integers and not widened
+        if (float16, kept) not in self._made:
             described, files = card(self.options, self.source.stem, self.inputs, self.outputs)
             device = TABLES.get(self.options.target)
-            self._made[float16] = emit(self._layout_of("tflite").graph, float16=float16, files=files,
-                                       wide=self.options.target in WITH_INT16,
-                                       available=None if device is None else device.rows,
-                                       metadata=lambda names: {METADATA: self._metadata(names, float16), **described})
-        return self._made[float16]
+            self._made[float16, kept] = emit(self._layout_of("tflite").graph, float16=float16, keep_integers=kept, files=files,
+                                             wide=self.options.target in WITH_INT16,
+                                             available=None if device is None else device.rows,
+                                             metadata=lambda names: {METADATA: self._metadata(names, float16), **described})
+        return self._made[float16, kept]
 
     @property
     def inner_tensors(self) -> dict[str, Stored]:

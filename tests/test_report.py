@@ -86,14 +86,15 @@ def test_other_element_types_are_noted() -> None:
 
 
 def test_weights_that_a_float_source_keeps_as_integers_are_noted(tmp_path: Path) -> None:
-    """In ONNX and in IR; not of weights that integer kernels take as they are."""
+    """In ONNX and in IR; not those that integer kernels take as they are."""
     w = np.random.default_rng(0).integers(-127, 128, (512, 256)).astype(np.int8)
     numbers = {"w": w, "s": np.full(256, 0.01, np.float32), "step": np.float32(0.05), "zero": np.int8(0)}
     product = [node("DequantizeLinear", "w s", "v", axis=1), node("MatMul", "x v", "y")]
     source = model(product, [tensor("x", (4, 512))], constants=numbers)
-    noted = [note for note in convert(source).report["notes"] if "8 bits" in note]
+    noted = convert(source).report["notes"]
     assert len(noted) == 1
-    assert noted[0].startswith("1 weight(s) are integers")
+    assert noted[0].startswith("1 constant(s) of the TFLite file are integers with scales")
+    assert convert(source, dequantize=True).report["notes"][0].startswith("1 weight(s) are integers of at most 8 bits in the source")
     assert convert(source).check().max_rel_error < 1e-5
     weights = opset11.multiply(opset11.convert(opset11.constant(w), "f32"), opset11.constant(np.full((1, 256), 0.01, np.float32)))
     x = opset11.parameter([4, 512], np.float32, name="x")

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import openvino
 
 
+_IN_FLOAT = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0"}
+"""Nothing is rounded but what the model says: beside weights of 8 bits OpenVINO rounds data, too, unless it is told not to."""
+
+
 def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],
                  optional: Sequence[str] = ()) -> dict[str, Array]:
     """Tensors by name, computed in float32 whatever the weights are, in integers where the model is quantized, rounded as it says; of the
@@ -32,7 +36,7 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
         after = [name for name in wanted if name.startswith(STATE_OUT)]
         model, names = _part(read_model(core, source), source.name, inputs, [n for n in wanted if n not in after], optional, data)
         zeros = {len(inputs) + k: np.zeros((), np.float32) for k in range(keep_levels(model))}
-        compiled = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core.compile_model(model, "CPU", _IN_FLOAT)
         request = compiled.create_infer_request()
         for state in request.query_state():
             if state.name in states:

@@ -70,8 +70,8 @@ class ConvertOptions:
         "classes, scores and their number; cut ends the model before it: what it and the layers behind it read are outputs", metavar="FORM",
         parse=parse_nms))
     dequantize: bool = field(default=False, metadata=flag(
-        "TFLite: compute in float what the source quantizes, with its roundings as arithmetic (default: as integers, with the source's "
-        "scales); Keras models do that anyway", kind="switch"))
+        "TFLite: compute in float what the source quantizes, with its roundings as arithmetic and weights of float32 (default: as "
+        "integers, with the source's scales); Keras models do that anyway", kind="switch"))
     inputs: Sequence[str] = field(default=(), metadata=flag(
         "cut the model: these tensors or layers become its inputs (comma-separated, '\\,' for a comma in a name)", kind="list",
         metavar="NAMES"))

@@ -197,11 +197,11 @@ class Quantization:
     def _engine(self) -> Engine:
         both = self._together and self._options.ranges != "minmax" and not {"int8", "int8-full"}.isdisjoint(self._options.modes)
         return Engine(self._float, self._converted.source.name, self._converted.inputs, self._to_calibrate, self._told,
-                      self._converted.flatbuffer().model.files, both=both)
+                      self._converted.flatbuffer(widened=True).model.files, both=both)
 
     @cached_property
     def _float(self) -> bytes:
-        return self._converted.flatbuffer().tobytes()
+        return self._converted.flatbuffer(widened=True).tobytes()
 
     @cached_property
     def _float_inside(self) -> Reference:
@@ -210,7 +210,7 @@ class Quantization:
 
     @property
     def _graph(self) -> Subgraph:
-        return self._converted.flatbuffer().model.subgraphs[0]
+        return self._converted.flatbuffer(widened=True).model.subgraphs[0]
 
     # ---- accuracy --------------------------------------------------------------------------------------------------------
     def accuracy(self, mode: str, file: Path | bytes) -> Accuracy:

@@ -22,7 +22,7 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
 )
 from nchw2nhwc.emit.tflite.delegate import carry_quantization, separate_squares
 from nchw2nhwc.emit.tflite.directions import BOTH_DIRECTIONS, drop_unused, join_directions
-from nchw2nhwc.emit.tflite.emitter import Emitter
+from nchw2nhwc.emit.tflite.emitter import Emitter, Storage
 from nchw2nhwc.emit.tflite.in_place import keep_apart
 from nchw2nhwc.emit.tflite.integers import plan_integers
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS
@@ -33,18 +33,19 @@ from nchw2nhwc.ir import Graph
 from nchw2nhwc.ir.open_sizes import large_enough
 
 
-def emit(graph: Graph, *, float16: bool = False, wide: bool = True,
+def emit(graph: Graph, *, float16: bool = False, keep_integers: bool = False, wide: bool = True,
          metadata: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = None,
          files: Mapping[str, bytes] | None = None, available: Container[str] | None = None) -> FlatBuffer:
     """The TFLite file of a stored graph (channels-last, after the target passes).
 
-    `float16` stores weights in half precision. `wide` gives results that a quantized source does not round 16 bits. `metadata` gives the
-    file's metadata by name; it is told, by the names of the graph's values, what the file calls their tensors. `files` stand behind the
-    model, by name. `available` are the operators of the device that the file is for, None for all: what one operator does is said in others
-    where it lacks that one. Raises TargetError, before anything is written, that lists every layer which TFLite cannot express.
+    `float16` stores weights in half precision; `keep_integers` stores those that consist of integers as such, before that. `wide` gives
+    results that a quantized source does not round 16 bits. `metadata` gives the file's metadata by name; it is told, by the names of the
+    graph's values, what the file calls their tensors. `files` stand behind the model, by name. `available` are the operators of the device
+    that the file is for, None for all: what one operator does is said in others where it lacks that one. Raises TargetError, before
+    anything is written, that lists every layer which TFLite cannot express.
     """
     plan = plan_integers(graph, wide=wide)
-    e = Emitter(graph, large_enough(graph), float16, plan, available)
+    e = Emitter(graph, large_enough(graph), Storage(float16, keep_integers), plan, available)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]
     e.subgraph.input_names = [v.name for v in graph.inputs]
     LOWERINGS.lower(e, graph)
@@ -64,4 +65,5 @@ def emit(graph: Graph, *, float16: bool = False, wide: bool = True,
         keep_apart(subgraph)
     left = {tensor.name for tensor in e.subgraph.tensors}
     names = {value: name for value, name in names.items() if name in left}
-    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(names) if metadata else {}), files=dict(files or {}), plan=plan))
+    return FlatBuffer(Model(e.subgraphs, e.pool.blobs, dict(metadata(names) if metadata else {}), files=dict(files or {}), plan=plan,
+                            kept=e.storage.kept))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nchw2nhwc.emit.tflite.carriers import FLOAT32, INT8, INT16, INT32, INT64, UINT64, carrier, refused_type
 from nchw2nhwc.emit.tflite.float16 import is_stored_as_float16
 from nchw2nhwc.emit.tflite.integers import Plan
+from nchw2nhwc.emit.tflite.kept import integers_of
 from nchw2nhwc.emit.tflite.kernels import KERNELS
 from nchw2nhwc.emit.tflite.model import DATA_OPERANDS, Options, Quantization, options, type_number
 from nchw2nhwc.emit.tflite.subgraph import SubgraphBuilder, computed_like
@@ -27,6 +28,15 @@ def _quantization(grid: Grid) -> Quantization:
     return Quantization((grid.scale,), grid.zero_point)
 
 
+@dataclass
+class Storage:
+    """How a file stores weights: in half precision, as the integers that they consist of; and how many of these there are so far."""
+
+    float16: bool = False
+    integers: bool = False
+    kept: int = 0
+
+
 class Emitter(SubgraphBuilder):
     """Builds one subgraph, node by node: `enter` says for which node operators are being added. The first one of a file is that of the
     graph; `branch` begins others, which operators of this one call.
@@ -35,11 +45,11 @@ class Emitter(SubgraphBuilder):
     float32, are then int8 ones.
     """
 
-    def __init__(self, graph: Graph, sizes: Mapping[str, int], float16: bool, plan: Plan | None = None,
+    def __init__(self, graph: Graph, sizes: Mapping[str, int], storage: Storage, plan: Plan | None = None,
                  available: Container[str] | None = None) -> None:
         opened = frozenset(name for v in graph.inputs for s in v.shape if isinstance(s, Dim) for name in s.symbols)
         super().__init__(graph.source, graph.name or "main", sizes, opened)
-        self.graph, self.float16 = graph, float16
+        self.graph, self.storage = graph, storage
         self.plan = plan or Plan()
         self._available = available
         self.integer: Grid | None = None
@@ -62,7 +72,7 @@ class Emitter(SubgraphBuilder):
 
     def branch(self, part: str, body: Graph | None = None) -> Emitter:
         """An emitter for another subgraph of the same file, called after the current node and `part`, for a body of that node."""
-        other = Emitter(self.graph if body is None else body, self.sizes, self.float16, available=self._available)
+        other = Emitter(self.graph if body is None else body, self.sizes, self.storage, available=self._available)
         other.pool, other.subgraphs, other.where, other.prefix = self.pool, self.subgraphs, self.where, self.prefix
         other.opened = self.opened
         other.subgraph.name = f"{self.prefix}/{part}"
@@ -292,10 +302,15 @@ class Emitter(SubgraphBuilder):
         return self._values[id(value)]
 
     def _weights(self, array: Array, name: str) -> int:
-        if not self.float16 or not is_stored_as_float16(array):
+        kept = integers_of(array) if self.storage.integers else None
+        if kept is not None:
+            small = self._constant(kept.array, f"{name}/integers", quantization=kept.quantization)
+            self.storage.kept += small not in self._widened
+        elif self.storage.float16 and is_stored_as_float16(array):
+            small = self._constant(array, f"{name}/float16", np.dtype(np.float16))
+        else:
             return self._constant(array, name)
-        half = self._constant(array, f"{name}/float16", np.dtype(np.float16))
-        if half not in self._widened:
-            self._widened[half] = self._add(name, FLOAT32, array.shape)
-            self.plain("DEQUANTIZE", [half], [self._widened[half]], options("DequantizeOptions"))
-        return self._widened[half]
+        if small not in self._widened:
+            self._widened[small] = self._add(name, FLOAT32, array.shape)
+            self.plain("DEQUANTIZE", [small], [self._widened[small]], options("DequantizeOptions"))
+        return self._widened[small]

@@ -64,10 +64,11 @@ def type_number(dtype: DType) -> int:
 
 @dataclass(frozen=True)
 class Quantization:
-    """What the integers of a tensor stand for: `(q - zero_point) * scale`, with one scale, or one for each position along `axis`."""
+    """What the integers of a tensor stand for: `(q - zero_point) * scale`, with one scale, or one for each position along `axis`; the zero
+    point is one for all, or one for each scale."""
 
     scales: tuple[float, ...]
-    zero_point: int = 0
+    zero_point: int | tuple[int, ...] = 0
     axis: int = 0
 
 
@@ -146,3 +147,5 @@ class Model:
     files: dict[str, bytes] = field(default_factory=dict)
     plan: Plan = field(default_factory=Plan)
     """What the file holds as integers because the source does."""
+    kept: int = 0
+    """How many constants are integers that are made float32 when the file is loaded."""

@@ -15,7 +15,8 @@ LARGEST = 127
 """Kernels take weights from -127 to 127."""
 TOLERANCE = 2e-3
 """How far, in steps, a weight may be from a whole multiple: roundings of float32, and of scales that are kept in half precision."""
-_SAMPLE = 64
+_SAMPLE = 16
+"""How many elements of a row are looked at before all of them are."""
 
 
 def steps_of(rows: Array, most: int = LARGEST) -> Doubles | None:
@@ -39,7 +40,8 @@ def steps_of(rows: Array, most: int = LARGEST) -> Doubles | None:
         chosen = pending[likely]
         chosen = chosen[_whole(rows[chosen], count / largest[chosen])]
         steps[chosen] = largest[chosen] / count
-        pending = np.setdiff1d(pending, chosen, assume_unique=True)
+        if chosen.size:
+            pending = pending[steps[pending] == 0]
     return None if pending.size else _exact(rows, steps)
 
 

@@ -72,11 +72,17 @@ def _grouped(operands: Sequence[Tensor | None], _: Options | None) -> bool:
     return x is not None and w is not None and x.shape[-1] != w.shape[-1]
 
 
+def _many_scales(operands: Sequence[Tensor | None], _: Options | None) -> bool:
+    known = operands[0].quantization if operands[0] is not None else None
+    return known is not None and len(known.scales) > 1
+
+
 RULES: Mapping[str, tuple[tuple[int, _Rule], ...]] = {
     "CONV_2D": ((6, _grouped), (8, _option("quantizedBiasType"))),
     "DEPTHWISE_CONV_2D": ((2, _option("dilationWFactor", "dilationHFactor")),),
     "TRANSPOSE_CONV": ((3, lambda operands, _: len(operands) > 3), (4, _option("fusedActivationFunction"))),
     "FULLY_CONNECTED": ((5, _option("keepNumDims")), (11, _option("quantizedBiasType"))),
+    "DEQUANTIZE": ((5, _many_scales),),
     "GATHER": ((5, _option("batchDims")),),
     "TRANSPOSE": ((4, _rank_over(4)), (6, _rank_over(5))),
     "SLICE": ((5, _rank_over(4)),),

@@ -208,7 +208,7 @@ class _Skeleton:
         if wanted not in self._quantizations:
             s, b = self.schema, self.builder
             scales = b.CreateNumpyVector(np.array(wanted.scales, np.float32))
-            zeros = b.CreateNumpyVector(np.full(len(wanted.scales), wanted.zero_point, np.int64))
+            zeros = b.CreateNumpyVector(np.array(np.broadcast_to(wanted.zero_point, len(wanted.scales)), np.int64))
             s.QuantizationParametersStart(b)
             s.QuantizationParametersAddScale(b, scales)
             s.QuantizationParametersAddZeroPoint(b, zeros)
