@@ -14,6 +14,7 @@ from nchw2nhwc.check.inputs import index_limits
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.fixed_inputs import with_values
+from nchw2nhwc.integer_weights import integer_weights, told_of
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Dim
 from nchw2nhwc.ir.preprocessing import PREPROCESSING, Preprocessing
@@ -61,13 +62,15 @@ def _run(source: Source, options: ConvertOptions, stages: Stages, route: Route) 
         ends = _Boundary(graph, options)
         limits, source_ops, half, quantized = index_limits(graph), _count_layers(graph), in_half(source, graph), is_quantized(graph)
         integers = 0 if quantized else integer_weights(graph)
+        keep = integers > 0 and not options.dequantize and options.target == CPU and route == "tflite"
+        for part in graph.graphs():
+            part.keeps_integers = keep
     layout = plan(graph, options, stages, route)
     inputs, outputs = ends.described(layout)
     converted = Converted(source, options, layout, inputs, outputs, source_ops=source_ops, half=half, quantized=quantized,
-                          index_limits=limits, stages=stages, route=route,
-                          keep_integers=integers > 0 and not options.dequantize and options.target == CPU)
+                          index_limits=limits, stages=stages, route=route, keep_integers=keep)
     if integers:
-        layout.graph.notes.append(_told_of(integers, converted))
+        layout.graph.notes.append(told_of(integers, converted))
     for note in layout.graph.notes:
         stages.progress.step(note)
     if converted.integers is not None:
@@ -281,25 +284,6 @@ def is_quantized(graph: Graph) -> bool:
 
     return any(part.remarks or any(isinstance(node.op, (FakeQuantize, Quantize, Dequantize)) for node in part.nodes)
                for part in graph.graphs())
-
-
-def integer_weights(graph: Graph) -> int:
-    """How many weights a source which computes in float keeps as integers of at most 8 bits."""
-    from nchw2nhwc.ops.casts import Cast
-    from nchw2nhwc.ops.kinds import FLOAT, kind_of
-
-    return len({value for part in graph.graphs() for node in part.nodes if isinstance(node.op, Cast)
-                for value in (node.input(0),) if value.is_const and value.rank > 1 and kind_of(node.output.type.dtype) in FLOAT
-                and kind_of(value.type.dtype) == "integer" and value.type.dtype.itemsize == 1})
-
-
-def _told_of(integers: int, converted: Converted) -> str:
-    """A note on these weights: what has become of them."""
-    kept = converted.flatbuffer().model.kept if converted.keep_integers and converted.route == "tflite" else 0
-    if kept:
-        return f"{kept} constant(s) of the TFLite file are integers with scales, as the source's weights, made float32 while it is loaded"
-    return (f"{integers} weight(s) are integers of at most 8 bits in the source and floating point in the result; "
-            "--quantize weight8 rounds them to 8 bits again")
 
 
 class _Boundary:

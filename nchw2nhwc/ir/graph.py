@@ -144,6 +144,8 @@ class Graph:
         self.preprocessing: dict[str, Preprocessing] = {}
         """By name, what is done to the raw data of inputs before it is what the source takes."""
         self.remarks: list[Remark] = []
+        self.keeps_integers = False
+        """Whether weights that are whole multiples of a step for each result channel are to stay that."""
         self._nodes: list[Node] = []
         self._names: dict[str, int] = {}
 

@@ -247,7 +247,7 @@ def _subtract(graph: Graph, stream: _Stream, key: _Key, place: Place) -> None:
 
 def _centre(graph: Graph) -> int:
     count = 0
-    for stream in list(_Search(graph).streams()):
+    for stream in [] if graph.keeps_integers else list(_Search(graph).streams()):
         if stream.pays:
             _apply(graph, stream)
             count += len(stream.norms)

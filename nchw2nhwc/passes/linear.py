@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
-from nchw2nhwc.ir.types import Array
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.activation_functions import LeakyRelu, Relu
 from nchw2nhwc.ops.base import Op
@@ -20,15 +17,12 @@ from nchw2nhwc.ops.reduce import ReduceMean
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.passes.affine import AFFINE_OPS, Affine, affine_of, doubles, rounded
 from nchw2nhwc.passes.backwards import MOVES, trace
+from nchw2nhwc.passes.linear_weights import Linear, breaks_integers, in_channels, out_channels, response, scaled_operand, scaled_results
 from nchw2nhwc.passes.match import array, op_of, producer, require
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
-Linear = Conv | ConvTranspose | FullyConnected
 _HOMOGENEOUS: tuple[type[Op], ...] = (Relu, LeakyRelu, PRelu, MaxPool, AvgPool, ReduceMean)
 """Functions with f(s x) = s f(x) for positive s that is the same for all elements of a channel."""
-_ROWS = 1 << 20
-"""Elements of weights that are summed in double precision at a time."""
-
 _LARGEST_SHIFT = 1e4
 
 LINEAR = RuleSet()
@@ -59,58 +53,11 @@ def _per_channel(content: Doubles | None, axis: int, size: int) -> Doubles | Non
     return np.broadcast_to(content.reshape(-1), (size,))
 
 
-def _scaled(weights: Array, factor: Doubles) -> Array:
-    """`weights * factor`, computed in double precision without a copy in double precision."""
-    result: Array = np.empty(np.broadcast_shapes(weights.shape, factor.shape), weights.dtype)
-    np.multiply(weights, factor, out=result, dtype=np.float64, casting="same_kind")
-    return result
-
-
-def _out_channels(op: Linear, w: Value) -> int:
-    shape = array(w).shape
-    return shape[1] * op.groups if isinstance(op, ConvTranspose) else shape[0]
-
-
-def _in_channels(op: Linear, w: Value) -> int:
-    shape = array(w).shape
-    return shape[0] if isinstance(op, ConvTranspose) else shape[1] * (op.groups if isinstance(op, Conv) else 1)
-
-
-def _scaled_results(op: Linear, weights: Array, scale: Doubles) -> Array:
-    """Weights whose results are multiplied by `scale`, one number per result channel."""
-    if isinstance(op, ConvTranspose):
-        grouped = weights.reshape(op.groups, -1, *weights.shape[1:])
-        return _scaled(grouped, scale.reshape(op.groups, 1, -1, *[1] * (weights.ndim - 2))).reshape(weights.shape)
-    return _scaled(weights, scale.reshape(-1, *[1] * (weights.ndim - 1)))
-
-
-def _scaled_operand(op: Linear, weights: Array, scale: Doubles) -> Array:
-    """Weights that multiply their operand by `scale`, one number per operand channel, themselves."""
-    if isinstance(op, ConvTranspose):
-        return _scaled(weights, scale.reshape(-1, *[1] * (weights.ndim - 1)))
-    groups = 1 if isinstance(op, FullyConnected) else op.groups
-    grouped = weights.reshape(groups, -1, *weights.shape[1:])
-    return _scaled(grouped, scale.reshape(groups, 1, -1, *[1] * (weights.ndim - 2))).reshape(weights.shape)
-
-
-def _response(op: Conv | FullyConnected, weights: Array, shift: Doubles) -> Doubles:
-    """What a constant operand, `shift` per channel, gives in each result channel."""
-    groups = op.groups if isinstance(op, Conv) else 1
-    rows = weights.reshape(groups, weights.shape[0] // groups, weights.shape[1], prod(weights.shape[2:]))
-    per_group = shift.reshape(groups, -1)
-    result: Doubles = np.zeros(rows.shape[:2])
-    step = max(1, _ROWS // max(1, prod(rows.shape[2:])))
-    for group in range(groups):
-        for start in range(0, rows.shape[1], step):
-            result[group, start:start + step] = rows[group, start:start + step].sum(-1, dtype=np.float64) @ per_group[group]
-    return result.reshape(-1)
-
-
 def _behind(rw: Rewriter, node: Node, value: Value, scale: Doubles | None, shift: Doubles | None) -> tuple[Value, Value | None]:
     """Weights and bias with which the layer `node` gives its result `value` scaled and shifted. Raises Mismatch where there are none."""
     linear = _linear(node)
     require(linear.activation is Activation.NONE, "{!r} has an activation", node)
-    axis, channels = _channel_axis(linear, value), _out_channels(linear, node.input(1))
+    axis, channels = _channel_axis(linear, value), out_channels(linear, node.input(1))
     scale, shift = (_per_channel(c, axis, channels) for c in (scale, shift))
     w, bias = node.input(1), _bias(rw, node)
     if scale is not None:
@@ -119,7 +66,7 @@ def _behind(rw: Rewriter, node: Node, value: Value, scale: Doubles | None, shift
     if shift is not None:
         bias = shift if bias is None else bias + shift
     stored = None if bias is None else rounded(rw, bias, value.type.dtype)
-    return w if scale is None else rw.constant(_scaled_results(linear, array(w), scale)), stored
+    return w if scale is None else rw.constant(scaled_results(linear, array(w), scale)), stored
 
 
 @LINEAR.on(*AFFINE_OPS)
@@ -145,7 +92,7 @@ def fold_before_homogeneous(rw: Rewriter, node: Node, op: Linear) -> Value:
     require(bool(path), "{!r} is made by no function that keeps scales", value)
     rw.require_single_use(value)
     affine = _scaled_first(rw, affine_of(rw, producer(value)))
-    scale = _per_channel(affine.scale, axis, _in_channels(linear, node.input(1)))
+    scale = _per_channel(affine.scale, axis, in_channels(linear, node.input(1)))
     assert scale is not None
     require(bool((scale > 0).all() and np.isfinite(scale).all()), "the scale before {!r} is not positive", node)
     result = affine.x
@@ -153,7 +100,7 @@ def fold_before_homogeneous(rw: Rewriter, node: Node, op: Linear) -> Value:
         result = rw.add(Add(), result, rounded(rw, affine.shift, value.type.dtype))
     for each in reversed(path):
         result = rw.add(each.op, result, *each.inputs[1:])
-    return rw.add(linear, result, rw.constant(_scaled_operand(linear, array(node.input(1)), scale)), *node.inputs[2:])
+    return rw.add(linear, result, rw.constant(scaled_operand(linear, array(node.input(1)), scale)), *node.inputs[2:])
 
 
 def _axis_before(node: Node, axis: int) -> int:
@@ -218,20 +165,24 @@ def fold_before(rw: Rewriter, node: Node, op: Linear) -> Value:
     rw.require_single_use(x)
     affine = affine_of(rw, producer(x))
     axis = _channel_axis(linear, x)
-    channels = _in_channels(linear, node.input(1))
+    channels = in_channels(linear, node.input(1))
     scale, shift = (_per_channel(c, axis, channels) for c in (affine.scale, affine.shift))
     if shift is not None and not _shift_fits(linear, pad):
         affine = _scaled_first(rw, affine)
         scale, shift = _per_channel(affine.scale, axis, channels), None
+    if breaks_integers(rw, linear, scale):
+        require(shift is not None, "the weights of {!r} would be integers no more", node)
+        assert affine.scale is not None
+        affine, scale = Affine(rw.add(Mul(), affine.x, rounded(rw, affine.scale, x.type.dtype)), None, affine.shift), None
     source = affine.x if shift is not None or affine.shift is None else rw.add(Add(), affine.x, rounded(rw, affine.shift, x.type.dtype))
     w, bias = node.input(1), _bias(rw, node)
     if shift is not None:
         assert not isinstance(linear, ConvTranspose)
-        response = _response(linear, array(w), shift)
-        bias = response if bias is None else bias + response
+        constant = response(linear, array(w), shift)
+        bias = constant if bias is None else bias + constant
     if scale is not None:
         require(bool(np.isfinite(scale).all()), "the scale before {!r} is not finite", node)
-        w = rw.constant(_scaled_operand(linear, array(w), scale))
+        w = rw.constant(scaled_operand(linear, array(w), scale))
     for between in (*([] if pad is None else [pad]), *reversed(views)):
         source = rw.add(between, source)
     return rw.add(linear, source, w, None if bias is None else rounded(rw, bias, x.type.dtype))
@@ -251,11 +202,12 @@ def fold_before_product(rw: Rewriter, node: Node, op: Linear) -> Value:
         except Mismatch as mismatch:
             reasons.append(str(mismatch))
             continue
-        scale = _per_channel(affine.scale, _channel_axis(linear, x) - x.rank + value.rank, _in_channels(linear, node.input(1)))
+        scale = _per_channel(affine.scale, _channel_axis(linear, x) - x.rank + value.rank, in_channels(linear, node.input(1)))
         assert scale is not None
+        require(not breaks_integers(rw, linear, scale), "the weights of {!r} would be integers no more", node)
         require(bool(np.isfinite(scale).all()), "the scale before {!r} is not finite", node)
         result = rw.add(product, *((affine.x, other) if side == 0 else (other, affine.x)))
-        return rw.add(linear, result, rw.constant(_scaled_operand(linear, array(node.input(1)), scale)), *node.inputs[2:])
+        return rw.add(linear, result, rw.constant(scaled_operand(linear, array(node.input(1)), scale)), *node.inputs[2:])
     raise Mismatch("{}", "; ".join(reasons))
 
 

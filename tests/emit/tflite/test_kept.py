@@ -123,3 +123,22 @@ def test_quantized_files_are_made_of_floats() -> None:
     layers = [op for op in part.graph.operators if part.code(op) in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")]
     assert [part.graph.tensors[op.inputs[1]].type for op in layers] == [flatfile.INT8] * 3
     assert all(part.graph.tensors[i].type == flatfile.INT8 for op in layers for i in op.outputs)
+
+
+def test_norms_beside_them_are_not_folded_into_them() -> None:
+    """A factor for each operand, or no mean over the results, and they would be no integers any more."""
+    nodes, constants = [], []
+    for name in ("v", "w"):
+        values, scale, zero = weights((96, 96), 1, "uint8")
+        constants += [numpy_helper.from_array(array, f"{name}_{k}") for k, array in
+                      (("q", values.astype(np.uint8)), ("s", scale), ("z", zero.astype(np.uint8)))]
+        nodes.append(helper.make_node("DequantizeLinear", [f"{name}_q", f"{name}_s", f"{name}_z"], [name], axis=1))
+    constants += [numpy_helper.from_array(RNG.uniform(0.5, 2, 96).astype(np.float32), name) for name in ("gain", "bias")]
+    nodes += [helper.make_node("MatMul", ["x", "v"], ["p"]), helper.make_node("Relu", ["p"], ["r"]),
+              helper.make_node("MatMul", ["r", "v"], ["q"]), helper.make_node("LayerNormalization", ["q", "gain", "bias"], ["n"]),
+              helper.make_node("MatMul", ["n", "w"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, (3, 96))],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], constants)
+    converted = nchw2nhwc.convert(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10))
+    assert converted.report["notes"][0].startswith("2 constant(s)")
+    assert converted.check().max_rel_error < 1e-5
