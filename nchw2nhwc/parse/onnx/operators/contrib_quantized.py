@@ -192,17 +192,23 @@ def matmul_integer_to_float(b: LayerBuilder, A: Value, B: Value, a_scale: Value,
     return result if bias is None else b.add1(Add(), result, bias)
 
 
+def rounded_to_bytes(b: LayerBuilder, x: Value) -> tuple[Formula, Formula]:
+    """The whole numbers, and the scale, of x rounded to 256 numbers from its smallest element, or 0, to its largest, or 0, as
+    DynamicQuantizeLinear does; their zero point is taken off."""
+    real, everywhere = Formula(b, x), tuple(range(x.rank))
+    low, high = (real.apply(op(everywhere, keepdims=False)) for op in (ReduceMin, ReduceMax))
+    low, high = low.at_most(0), high.at_least(0)
+    scale = (high - low) / 255
+    scale = scale.equals(0).choose(b.scalar(1, x), scale)
+    zero = (-low / scale).apply(Round()).at_least(0).at_most(255)
+    return ((real / scale).apply(Round()) + zero).at_least(0).at_most(255) - zero, scale
+
+
 @onnx_op("DynamicQuantizeMatMul", 1, domain=MICROSOFT)
 def dynamic_quantize_matmul(b: LayerBuilder, A: Value, B: Value, b_scale: Value, b_zero_point: Value | None = None,
                             bias: Value | None = None) -> Value:
-    """A @ B + bias, where A is rounded to 256 numbers from its smallest element, or 0, to its largest, as DynamicQuantizeLinear does."""
-    x, everywhere = Formula(b, A), tuple(range(A.rank))
-    low, high = (x.apply(op(everywhere, keepdims=False)) for op in (ReduceMin, ReduceMax))
-    low, high = low.at_most(0), high.at_least(0)
-    scale = (high - low) / 255
-    scale = scale.equals(0).choose(b.scalar(1, A), scale)
-    zero = (-low / scale).apply(Round()).at_least(0).at_most(255)
-    whole = ((x / scale).apply(Round()) + zero).at_least(0).at_most(255) - zero
+    """A @ B + bias, where A is rounded by `rounded_to_bytes`."""
+    whole, scale = rounded_to_bytes(b, A)
     sums = matmul(b, whole.value, centred(b, B, _column(b, b_zero_point)))
     result = b.add1(Mul(), sums, b.add1(Mul(), scale.value, _column(b, b_scale) or b_scale))
     return result if bias is None else b.add1(Add(), result, bias)
