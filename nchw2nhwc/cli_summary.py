@@ -75,6 +75,8 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool, random_range
     moved = f" moving {size_text(moves['bytes'])}" if moves["count"] else ""
     absorbed = f", {moves['operators']} as operators of their own" if moves["operators"] < moves["count"] else ""
     facts = [("preprocessing", "; ".join(f"{name}: {formula}" for name, formula in raw))] if raw else []
+    facts += [("random", f"'{info.name}' stands for numbers that the model draws: {info.draw}")
+              for info in converted.inputs if info.draw is not None]
     facts += [("ops", f"{report['ops']['source']} in the source, {report['ops']['result']} in the result"),
              ("transposes", f"{moves['count']}{moved} ({sure}){absorbed}"),
              *_target(report["target"]),

@@ -86,7 +86,7 @@ def settled(source: Source, options: ConvertOptions) -> ConvertOptions:
     `source_inputs` does."""
     if options.target not in FIXED_SIZES or options.batch is not None:
         return options
-    plain = replace(options, mean={}, scale={}, reverse_channels=(), input_dtype={})
+    plain = replace(options, mean={}, scale={}, reverse_channels=(), input_dtype={}, random="refuse")
     shapes = [info.source_type.shape for info in source_inputs(source, plain)]
     return replace(options, batch=1) if any(shape and isinstance(shape[0], Dim) for shape in shapes) else options
 
@@ -206,7 +206,8 @@ def _ask_for(graph: Graph, form: Form) -> None:
 
 
 def source_inputs(source: Source, options: ConvertOptions) -> list[TensorInfo]:
-    """The inputs of the source itself, in its order, whatever its ops are. Raises SourceError, OptionError, UnsupportedError."""
+    """The inputs of the source itself, in its order, whatever its ops are, and those for what it draws at random. Raises SourceError,
+    OptionError, UnsupportedError."""
     source = with_values(source, options.input_value)
     types: Mapping[str, TensorType]
     if source.format is Format.ONNX:
@@ -220,22 +221,25 @@ def source_inputs(source: Source, options: ConvertOptions) -> list[TensorInfo]:
         assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"
         types = input_types(read_document(source.model), options.input_shape, options.batch)[0]
     infos = [describe(name, name, type, type, tuple(range(type.rank))) for name, type in types.items()]
-    if not options.preprocesses:
+    if not options.preprocesses and options.random == "refuse":
         return infos
-    raw = read(source, options).preprocessing
-    return [replace(info, preprocessing=raw.get(info.name)) for info in infos]
+    graph = read(source, options)
+    drawn = [describe(v.name, v.origin, v.type, v.type, tuple(range(v.rank)), draw=graph.draws[v.name])
+             for v in graph.inputs if v.name in graph.draws]
+    return [*(replace(info, preprocessing=graph.preprocessing.get(info.name)) for info in infos), *drawn]
 
 
 def _parsed(source: Source, options: ConvertOptions) -> Graph:
     if source.format is Format.ONNX:
         from nchw2nhwc.parse.onnx import read_onnx
 
-        return read_onnx(source.model, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs, nms=options.nms)
+        return read_onnx(source.model, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs, nms=options.nms,
+                         random=options.random)
     from nchw2nhwc.parse.openvino import read_openvino
 
     assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"
     return read_openvino(source.model, source.bin, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs,
-                         nms=options.nms)
+                         nms=options.nms, random=options.random)
 
 
 def _count_layers(graph: Graph) -> int:
@@ -290,7 +294,7 @@ class _Boundary:
     """Inputs and outputs as the source has them, remembered before passes change the graph."""
 
     def __init__(self, graph: Graph, options: ConvertOptions) -> None:
-        self._inputs = inputs_of(graph)
+        self._inputs, self._draws = inputs_of(graph), graph.draws
         self._outputs = [(name, tensor_of(name, v, options), v.type) for name, v in zip(graph.output_names, graph.outputs)]
 
     def described(self, layout: LayoutResult) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
@@ -298,7 +302,8 @@ class _Boundary:
         graph = layout.graph
         inputs = {v.name: v.type for v in graph.inputs}
         outputs = dict(zip(graph.output_names, (v.type for v in graph.outputs)))
-        return (tuple(describe(name, tensor, type, inputs[name], layout.inputs[name], found) for name, tensor, type, found in self._inputs),
+        return (tuple(describe(name, tensor, type, inputs[name], layout.inputs[name], found, self._draws.get(name))
+                      for name, tensor, type, found in self._inputs),
                 tuple(describe(name, tensor, type, outputs[name], layout.outputs[name]) for name, tensor, type in self._outputs))
 
 

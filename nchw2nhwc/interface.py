@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nchw2nhwc.ir import Array, Dim, DType, Shape, TensorType, bounds
+from nchw2nhwc.ir.draws import Draw
 from nchw2nhwc.ir.preprocessing import Preprocessing
 
 METADATA = "nchw2nhwc.interface"
@@ -21,7 +22,8 @@ class TensorInfo:
     `source_shape` is in the source's axis order, `shape` in the result's; -1 is a dimension of any size. `dtype` is the result's element
     type. `tensor` is the source's name of the tensor (the same as `name` unless a cut renamed it; "" if it has none) and `source_type` its
     element type and shape there, with names for the dimensions of any size. `preprocessing` is what the result does to raw data first; data
-    for an input is raw then, and the source gets `to_network` of it.
+    for an input is raw then, and the source gets `to_network` of it. `draw` says how the numbers of an input are distributed that the
+    source draws at random.
     """
 
     name: str
@@ -32,6 +34,7 @@ class TensorInfo:
     source_type: TensorType
     tensor: str
     preprocessing: Preprocessing | None = None
+    draw: Draw | None = None
 
     @property
     def given_type(self) -> TensorType:
@@ -79,10 +82,10 @@ def size_rules(inputs: Sequence[TensorInfo]) -> list[str]:
 
 
 def describe(name: str, tensor: str, source: TensorType, result: TensorType, perm: tuple[int, ...],
-             preprocessing: Preprocessing | None = None) -> TensorInfo:
+             preprocessing: Preprocessing | None = None, draw: Draw | None = None) -> TensorInfo:
     """The `TensorInfo` of a tensor from its types on both sides."""
     assert tuple(source.shape[a] for a in perm) == result.shape, f"'{name}': {source} stored as {perm} is not {result}"
-    return TensorInfo(name, numbers(source.shape), numbers(result.shape), result.dtype, perm, source, tensor, preprocessing)
+    return TensorInfo(name, numbers(source.shape), numbers(result.shape), result.dtype, perm, source, tensor, preprocessing, draw)
 
 
 def numbers(shape: Shape) -> tuple[int, ...]:

@@ -1,10 +1,10 @@
 """What a result says of itself in its own metadata: the layouts of its inputs and outputs, and of the tensors between them.
 
 It is JSON: `inputs` and `outputs` as in the report; `options`, those that say how to read the source (`input_shape`, `input_value`,
-`batch`, `nms`, `inputs`, `outputs`, `mean`, `scale`, `reverse_channels`, `input_dtype`) and what the result is for (`target`), as far as
-they were given; `float16`, true for a file whose weights are; `quantization`, the mode of a quantized file; `layouts`, a list of
-`[factors, order]` (see `ir.stored.Stored`); and `tensors`, a list of `[tensor in the file, index into layouts, source's tensor]`, in the
-order of execution, the last part left out where both names are the same.
+`batch`, `nms`, `random`, `inputs`, `outputs`, `mean`, `scale`, `reverse_channels`, `input_dtype`) and what the result is for (`target`),
+as far as they were given; `float16`, true for a file whose weights are; `quantization`, the mode of a quantized file; `layouts`, a list
+of `[factors, order]` (see `ir.stored.Stored`); and `tensors`, a list of `[tensor in the file, index into layouts, source's tensor]`, in
+the order of execution, the last part left out where both names are the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from nchw2nhwc.interface import METADATA
 from nchw2nhwc.ir.stored import Stored
 from nchw2nhwc.options import ConvertOptions
 
-_READING = ("input_shape", "input_value", "batch", "nms", "inputs", "outputs", "mean", "scale", "reverse_channels", "input_dtype", "target")
+_READING = ("input_shape", "input_value", "batch", "nms", "random", "inputs", "outputs", "mean", "scale", "reverse_channels",
+            "input_dtype", "target")
 _ADVICE = "Only results that this version of openvino2tf has written say how they are stored: convert the model again."
 
 

@@ -35,7 +35,7 @@ def _flags(source: Source, options: ConvertOptions) -> str:
     """`--input-shape` for every input that is open."""
     from nchw2nhwc.conversion import source_inputs
 
-    plain = replace(options, mean={}, scale={}, reverse_channels=(), input_dtype={})
+    plain = replace(options, mean={}, scale={}, reverse_channels=(), input_dtype={}, random="refuse")
     found = {info.name: info.source_type.shape for info in source_inputs(source, plain)}
     try:
         declared = {info.name: info.source_type.shape for info in source_inputs(source, replace(plain, input_shape={}, batch=None))}

@@ -38,7 +38,7 @@ def sample_sizes(inputs: Sequence[TensorInfo], graph: Graph | None = None) -> li
 def random_inputs(inputs: Sequence[TensorInfo], limits: Mapping[str, int], seed: int = 0,
                   ranges: Mapping[str, tuple[float, float]] | None = None, sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
     """Arrays by name, in the source's axis order: floats normal (0, 1), truth values and wide integers 0 or 1, bytes of any value. Raw
-    floats are such that they are normal (0, 1) once they are preprocessed.
+    floats are such that they are normal (0, 1) once they are preprocessed, and what the source draws is distributed as there.
 
     `limits` names integer inputs that are indices, with the first value that is too large: those are uniform below it. Inputs in `ranges`
     are uniform between two numbers, integers with both of them. `sizes` are numbers for the named dimensions, by default the first of
@@ -73,6 +73,8 @@ def _random(rng: np.random.Generator, info: TensorInfo, shape: tuple[int, ...], 
     if bounds is not None:
         values = rng.integers(int(bounds[0]), int(bounds[1]), shape, endpoint=True) if dtype.kind in "iub" else rng.uniform(*bounds, shape)
         return np.asarray(values).astype(dtype)
+    if info.draw is not None:
+        return info.draw.sample(rng, shape, dtype)
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(dtype)
     if dtype.kind in "iu":

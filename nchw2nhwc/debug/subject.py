@@ -65,7 +65,7 @@ def open_subject(source: Source, result: Path) -> Subject:
         graph = read(source, replace(metadata.options, bin=source.bin))
     except (OptionError, ShapeError) as error:
         raise _stranger(source, result, error.reason) from None
-    inputs = _bind(metadata.inputs, inputs_of(graph), source, result)
+    inputs = tuple(replace(info, draw=graph.draws.get(info.name)) for info in _bind(metadata.inputs, inputs_of(graph), source, result))
     named = [(n, tensor_of(n, v, metadata.options), v.type, None) for n, v in zip(graph.output_names, graph.outputs)]
     outputs = _bind(metadata.outputs, named, source, result)
     return Subject(source, result, metadata, graph, inputs, outputs, index_limits(graph), in_half(source, graph),

@@ -13,6 +13,7 @@ import numpy as np
 
 from nchw2nhwc.errors import ConversionError, Location
 from nchw2nhwc.ir.dim import Size
+from nchw2nhwc.ir.draws import Draw
 from nchw2nhwc.ir.preprocessing import Preprocessing
 from nchw2nhwc.ir.types import Array, TensorType
 
@@ -143,6 +144,8 @@ class Graph:
         self.notes: list[str] = []
         self.preprocessing: dict[str, Preprocessing] = {}
         """By name, what is done to the raw data of inputs before it is what the source takes."""
+        self.draws: dict[str, Draw] = {}
+        """By name, how the numbers of inputs are distributed that the source draws at random."""
         self.remarks: list[Remark] = []
         self.keeps_integers = False
         """Whether weights that are whole multiples of a step for each result channel are to stay that."""

@@ -37,7 +37,9 @@ def wanted_layouts(graph: Graph, inputs: Mapping[str, str], outputs: Mapping[str
     for value in graph.inputs:
         choice = inputs.get(value.name, default).lower()
         last = choice == "nhwc" or (choice == "auto" and id(value) in image)
-        perms_in.append([channels_last_perm(_rank(value, choice))] if last else [source_perm(value.rank)])
+        either = choice == "auto" and value.name in graph.draws and value.rank > 2
+        one = channels_last_perm(_rank(value, choice)) if last else source_perm(value.rank)
+        perms_in.append(list(dict.fromkeys((one, source_perm(value.rank), channels_last_perm(value.rank)))) if either else [one])
     perms_out = []
     for name, value in zip(graph.output_names, graph.outputs):
         choice = outputs.get(name, default).lower()

@@ -45,5 +45,11 @@ Nms: TypeAlias = Literal["builtin", "detection-postprocess", "cut"]
 """What becomes of non-maximum suppression: operators of the target, the custom operator that TFLite has for it, with which the model ends,
 or nothing, because the model ends before it."""
 
+Random: TypeAlias = Literal["refuse", "inputs"]
+"""What becomes of numbers that are drawn at random: an error, or an input in their place."""
+
+RANDOM_FORMS: tuple[Random, ...] = ("refuse", "inputs")
+"""What `random` can be."""
+
 NMS_FORMS: tuple[Nms, ...] = ("builtin", "detection-postprocess", "cut")
 """What `nms` can be."""

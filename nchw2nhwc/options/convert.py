@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from nchw2nhwc.errors import OptionError
-from nchw2nhwc.options.choices import CPU, DEVICES, EVERY, FORMS, NMS_FORMS, Form, Nms
+from nchw2nhwc.options.choices import CPU, DEVICES, EVERY, FORMS, NMS_FORMS, RANDOM_FORMS, Form, Nms, Random
 from nchw2nhwc.options.flags import flag
 from nchw2nhwc.options.metadata import labels_by_output, read_labels
 from nchw2nhwc.options.preprocess import (
@@ -26,6 +26,7 @@ from nchw2nhwc.options.values import (
     parse_form,
     parse_layout,
     parse_nms,
+    parse_random,
     parse_shape,
     parse_values,
 )
@@ -69,6 +70,10 @@ class ConvertOptions:
         "exact indices; detection-postprocess ends the model with the custom operator TFLite_Detection_PostProcess in its place: boxes, "
         "classes, scores and their number; cut ends the model before it: what it and the layers behind it read are outputs", metavar="FORM",
         parse=parse_nms))
+    random: Random = field(default="refuse", metadata=flag(
+        f"what becomes of numbers that the model draws at random: {', '.join(RANDOM_FORMS)}; refuse (default) is an error; inputs gives "
+        "the model an input in the place of each such tensor, by its name, so that results can be compared and repeated", metavar="FORM",
+        parse=parse_random))
     dequantize: bool = field(default=False, metadata=flag(
         "TFLite: compute in float what the source quantizes, with its roundings as arithmetic and weights of float32 (default: as "
         "integers, with the source's scales); Keras models do that anyway", kind="switch"))
@@ -107,13 +112,14 @@ class ConvertOptions:
             shapes = {name: check_shape(tuple(int(s) for s in shape), name) for name, shape in self.input_shape.items()}
             layouts = [{name: parse_layout(layout) for name, layout in given.items()} for given in (self.input_layout, self.output_layout)]
             numbers = {name: check_values([float(v) for v in given], name) for name, given in self.input_value.items()}
-            form, nms = parse_form(self.rnn), parse_nms(self.nms)
+            form, nms, random = parse_form(self.rnn), parse_nms(self.nms), parse_random(self.random)
             if self.batch is not None:
                 check_shape((self.batch,), f"batch={self.batch}")
             device = parse_device(self.target)
         except (ValueError, TypeError, AttributeError) as error:
             raise OptionError(str(error)) from None
         for name, value in (("input_shape", shapes), ("input_value", numbers), ("target", device), ("rnn", form), ("nms", nms),
+                            ("random", random),
                             ("input_layout", layouts[0]), ("output_layout", layouts[1]),
                             ("inputs", _names("inputs", self.inputs)), ("outputs", _names("outputs", self.outputs)),
                             ("mean", numbers_by_input("mean", self.mean, zero=True)),

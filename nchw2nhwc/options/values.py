@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TypeVar
 
-from nchw2nhwc.options.choices import DEVICES, FORMS, LAYOUTS, NMS_FORMS, Form, Nms
+from nchw2nhwc.options.choices import DEVICES, FORMS, LAYOUTS, NMS_FORMS, RANDOM_FORMS, Form, Nms, Random
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -75,6 +75,11 @@ def parse_form(text: str) -> Form:
 def parse_nms(text: str) -> Nms:
     """One of `NMS_FORMS`, in any case."""
     return _choice(text, NMS_FORMS, "nothing that non-maximum suppression can become")
+
+
+def parse_random(text: str) -> Random:
+    """One of `RANDOM_FORMS`, in any case."""
+    return _choice(text, RANDOM_FORMS, "nothing that random numbers can become")
 
 
 def _choice(text: str, choices: Sequence[_Choice], otherwise: str) -> _Choice:

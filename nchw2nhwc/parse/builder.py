@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.ops.shape_arithmetic import LIMIT, as_numbers, known, propagate
 from nchw2nhwc.ops.sizes import Sizes
 from nchw2nhwc.parse.numbers import Numbers
+
+if TYPE_CHECKING:
+    from nchw2nhwc.parse.draws import Drawn
 
 LARGEST = 1 << 24
 """Elements of the largest tensor that is computed while the graph is built, because an operand has to be known."""
@@ -34,6 +38,8 @@ class Builder:
         self.origin = Origin()
         self.detections: list[tuple[Value, ...]] | None = None
         """What mappings of layers that suppress boxes add where models are to end with the operator for that (see `parse.detection`)."""
+        self.draws: list[Drawn] | None = None
+        """The inputs that stand for random numbers, where such are asked for (see `parse.draws`)."""
         self.positions: dict[Value, Value] = {}
         """The positions of elements that are not 0, by operand: found once, so that what is chosen by equal conditions has one size."""
         self.numbers = Numbers()

@@ -10,9 +10,10 @@ from onnx import ModelProto, NodeProto
 from nchw2nhwc.errors import ConversionError, SourceError
 from nchw2nhwc.ir.graph import Graph
 from nchw2nhwc.ir.types import TensorType
-from nchw2nhwc.options import Nms
+from nchw2nhwc.options import Nms, Random
 from nchw2nhwc.parse.cut import unknown_name
 from nchw2nhwc.parse.detection import NAMES, only
+from nchw2nhwc.parse.draws import declare
 from nchw2nhwc.parse.onnx.interface import Input, declared_inputs, reshaped
 from nchw2nhwc.parse.onnx.model import Model, load
 from nchw2nhwc.parse.onnx.order import layer_name
@@ -24,13 +25,14 @@ __all__ = ["read_inputs", "read_onnx"]
 
 
 def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shapes: Mapping[str, Sequence[int]] | None = None,
-              batch: int | None = None, outputs: Sequence[str] = (), nms: Nms = "builtin") -> Graph:
+              batch: int | None = None, outputs: Sequence[str] = (), nms: Nms = "builtin", random: Random = "refuse") -> Graph:
     """Read an ONNX model from a path, its bytes or a ModelProto.
 
     `input_shapes`: sizes by input name in the place of the declared ones, -1 for dynamic. `batch`: the size of axis 0 of every input, -1
     for dynamic. `outputs`: tensors or layers of the main graph to stop at; what they do not need is not read, whatever it is. Default: the
     model's own outputs. `nms="cut"` stops before non-maximum suppression: at what it and the nodes behind it read;
-    "detection-postprocess" ends with another op in its place (see `parse.detection`).
+    "detection-postprocess" ends with another op in its place (see `parse.detection`). `random="inputs"` makes an input of each tensor of
+    random numbers, after the model's own.
 
     Constants are views of the mapped file where the format allows that. Raises SourceError for a damaged or contradictory model,
     UnsupportedOpsError for ops that are not supported, UnsupportedError for what else cannot be expressed, ShapeError where operands do
@@ -41,7 +43,7 @@ def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shape
         declared = _declared(source, input_shapes or {})
         inputs = reshaped(declared, input_shapes or {}, batch)
         sizes = OpenSizes(*({i.name: i.shape for i in entries} for entries in (inputs, declared)))
-        return read_with_open_sizes(sizes, lambda sizes: _read(source, inputs, sizes, outputs, nms))
+        return read_with_open_sizes(sizes, lambda sizes: _read(source, inputs, sizes, outputs, nms, random))
     except ConversionError as error:
         raise error.at(source.where) from None
 
@@ -63,9 +65,11 @@ def _declared(source: Model, input_shapes: Mapping[str, Sequence[int]]) -> list[
     return declared_inputs((info for info in source.graph.input if info.name not in known), ranks, source.where)
 
 
-def _read(source: Model, inputs: Sequence[Input], sizes: OpenSizes, outputs: Sequence[str], nms: Nms) -> Graph:
+def _read(source: Model, inputs: Sequence[Input], sizes: OpenSizes, outputs: Sequence[str], nms: Nms,
+          random: Random) -> Graph:
     graph = Graph(source.graph.name or "model", source.where.file)
     reader, scope = Reader(source, graph), Scope(source.opsets)
+    reader.b.draws = [] if random == "inputs" else None
     reader.initializers(source.graph, scope)
     for entry in inputs:
         scope.entries[entry.name] = graph.add_input(entry.name, entry.type.with_shape(sizes.shape(entry.name)))
@@ -84,6 +88,7 @@ def _read(source: Model, inputs: Sequence[Input], sizes: OpenSizes, outputs: Seq
     for name, value in zip(names, values, strict=True):
         graph.add_output(value, name)
     graph.prune()
+    declare(graph, reader.b.draws or (), {name for node in source.graph.node for name in node.output})
     return graph
 
 

@@ -10,10 +10,11 @@ from nchw2nhwc.errors import ConversionError, Location, MissingOp, SourceError, 
 from nchw2nhwc.ir import Dim, Graph, TensorType, Value, product
 from nchw2nhwc.ir.states import STATE_IN, STATE_OUT
 from nchw2nhwc.ops.movement import FIX_SIZES
-from nchw2nhwc.options import Nms
+from nchw2nhwc.options import Nms, Random
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.cut import unknown_name
 from nchw2nhwc.parse.detection import NAMES, only
+from nchw2nhwc.parse.draws import declare
 from nchw2nhwc.parse.open_sizes import OpenSizes, read_with_open_sizes
 from nchw2nhwc.parse.openvino.attributes import integer, integers
 from nchw2nhwc.parse.openvino.common import require_rank, same
@@ -37,15 +38,15 @@ HELD = ("Parameter", "Const", "Result", "ReadValue", "Assign")
 
 def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[str] | bytes | None = None, *,
                   input_shapes: Mapping[str, Sequence[int]] | None = None, batch: int | None = None,
-                  outputs: Sequence[str] = (), nms: Nms = "builtin") -> Graph:
+                  outputs: Sequence[str] = (), nms: Nms = "builtin", random: Random = "refuse") -> Graph:
     """The graph of an OpenVINO IR (version 10 or 11), in the source's order of axes.
 
     `xml` and `bin` are paths or the files' content; without `bin` the file beside the .xml is used. `input_shapes` replaces the sizes of
     inputs, by tensor or layer name, with -1 for one that is known only at run time; `batch` that of axis 0 of all other inputs with at
     least two axes. `outputs`: tensors or layers to stop at; what they do not need is not read, whatever it is. Default: the model's
     Results. `nms="cut"` stops before non-maximum suppression: at what it and the layers behind it read; "detection-postprocess" ends with
-    another op in its place (see `parse.detection`). The .bin is mapped: constants are views of it wherever possible. Inputs and outputs are
-    named as in the source.
+    another op in its place (see `parse.detection`). `random="inputs"` makes an input of each tensor of random numbers, after the model's
+    own. The .bin is mapped: constants are views of it wherever possible. Inputs and outputs are named as in the source.
 
     Raises SourceError, UnsupportedError, UnsupportedOpsError (one for all op types that are not known), ShapeError or OptionError.
     """
@@ -60,7 +61,8 @@ def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[st
 
     def read(sizes: OpenSizes) -> Graph:
         held = {name: type.with_shape(sizes.shape(name)) for name, type in types.items()}
-        return Reader(document, weights, check_shapes=not changed).read(held, stops, detects=nms == "detection-postprocess")
+        return Reader(document, weights, check_shapes=not changed).read(held, stops, detects=nms == "detection-postprocess",
+                                                                       draws=random == "inputs")
 
     return read_with_open_sizes(OpenSizes(*({name: t.shape for name, t in each.items()} for each in (types, declared))), read)
 
@@ -77,9 +79,12 @@ class Reader:
         self.inner = False
         """Whether this reads a body."""
 
-    def read(self, inputs: Mapping[str, TensorType], stops: Mapping[str, End], *, detects: bool = False) -> Graph:
+    def read(self, inputs: Mapping[str, TensorType], stops: Mapping[str, End], *, detects: bool = False,
+             draws: bool = False) -> Graph:
         """The graph for inputs of these types, up to the results `stops` (by the names of their tensors) or, without any, the Results; if
-        it `detects`, with what stands for the suppression of boxes in the place of those that need it."""
+        it `detects`, with what stands for the suppression of boxes in the place of those that need it; if it `draws`, with inputs in the
+        place of random numbers."""
+        self.builder.draws = [] if draws else None
         results = [] if stops else self.document.of_type("Result")
         written = [] if stops else self.document.of_type("Assign")
         ends = [self.document.layers[id] for id, _ in stops.values()] or results
@@ -105,6 +110,8 @@ class Reader:
         for layer in written:
             self._add_state(layer)
         self.graph.prune()
+        declare(self.graph, self.builder.draws or (), {tensor_name(self.document, layer, k) for layer in self.document.layers.values()
+                                                       for k in range(len(layer.results))})
         return self.graph
 
     def within(self, inner: Inner, graph: Graph | None = None) -> Reader:

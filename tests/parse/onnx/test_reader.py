@@ -234,23 +234,23 @@ def foreign(inputs: str, outputs: str, op: str = "Wonder") -> NodeProto:
 
 def test_all_unsupported_ops_are_reported_at_once() -> None:
     nodes = [node("Marvel", "x", "m"), *[foreign("m" if k == 0 else f"f{k - 1}", f"f{k}") for k in range(5)],
-             node("RandomNormalLike", "f4")]
-    assert missing(nodes) == {"Marvel": (1, ("m",)), "RandomNormalLike": (1, ("y",)), "far.away.Wonder": (5, ("f0", "f1", "f2"))}
+             node("RegexFullMatch", "f4")]
+    assert missing(nodes) == {"Marvel": (1, ("m",)), "RegexFullMatch": (1, ("y",)), "far.away.Wonder": (5, ("f0", "f1", "f2"))}
 
 
 def test_they_are_reported_before_what_else_is_wrong() -> None:
-    assert missing([node("Concat", "x x", "a", axis=99), node("RandomNormalLike", "a")]).keys() == {"RandomNormalLike"}
+    assert missing([node("Concat", "x x", "a", axis=99), node("RegexFullMatch", "a")]).keys() == {"RegexFullMatch"}
 
 
 def test_they_are_found_inside_loops_functions_and_branches() -> None:
     body = helper.make_graph([node("Identity", "go", "more"), foreign("x", "r")], "b",
                              [tensor("i", (), np.int64), tensor("go", (), np.bool_)], [output("more"), output("r")])
     loop = node("Loop", "- c", "l", body=body)
-    made = function("F", "v", "r", [node("RandomNormalLike", "v", "r")])
+    made = function("F", "v", "r", [node("RegexFullMatch", "v", "r")])
     conditional = node("If", "unknown", "w", then_branch=branch(node("Multinomial", "x", "r")), else_branch=branch(node("Neg", "x", "r")))
     found = missing([loop, call("F", "l", "q"), call("F", "q", "p"), conditional, node("Sum", "w p")], functions=[made], domains=["own"],
                     inputs=[tensor("x"), tensor("unknown", (), np.bool_)], constants=YES)
-    assert found == {"RandomNormalLike": (1, ("q/r",)), "Multinomial": (1, ("r",)), "far.away.Wonder": (1, ("r",))}
+    assert found == {"RegexFullMatch": (1, ("q/r",)), "Multinomial": (1, ("r",)), "far.away.Wonder": (1, ("r",))}
 
 
 def test_they_are_found_in_the_branches_of_a_computed_condition() -> None:
@@ -328,7 +328,7 @@ def test_results_of_impossible_size(shape: list[int]) -> None:
 def test_reading_stops_at_named_tensors_and_layers() -> None:
     """What lies behind them may be unsupported."""
     nodes = [node("Relu", "x", "a", name="first"), node("Split", "a", "b c", axis=1, num_outputs=2, name="second"),
-             node("RandomNormalLike", "b")]
+             node("RegexFullMatch", "b")]
     source = model(nodes, [tensor("x", (2, 4))], opset=18).SerializeToString()
     for outputs, wanted in ((["a"], ["a"]), (["first"], ["a"]), (["second"], ["b", "c"]), (["c", "first"], ["c", "a"])):
         assert read_onnx(source, outputs=outputs).output_names == wanted

@@ -1,0 +1,132 @@
+"""Random numbers: an error, or inputs in their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import openvino
+import pytest
+from onnx import NodeProto, helper
+from openvino import opset8 as ops
+
+from nchw2nhwc import convert
+from nchw2nhwc.cli import main
+from nchw2nhwc.debug.bisect import bisect
+from nchw2nhwc.debug.check import check
+from nchw2nhwc.errors import OptionError, UnsupportedError
+from nchw2nhwc.ir.draws import Draw, Normal, Uniform
+from nchw2nhwc.options import ConvertOptions
+from nchw2nhwc.parse.onnx import read_onnx
+from nchw2nhwc.source import identify
+from tests.parse.onnx.models import model, node, tensor
+from tests.parse.onnx.test_control import body
+from tests.parse.onnx.test_reader import call, function
+from tests.parse.openvino.harness import saved
+
+KERNEL = np.linspace(-1, 1, 4 * 3 * 9).reshape(4, 3, 3, 3).astype(np.float32)
+
+
+def noisy() -> onnx.ModelProto:
+    """An image of any batch, with noise on its features and a factor drawn for each of them."""
+    nodes = [node("Conv", "x w", "f"), node("RandomNormalLike", "f", "noise", scale=0.5, name="draw"), node("Add", "f noise", "s"),
+             node("RandomUniform", "", "factor", shape=[1, 4, 1, 1], low=1.0, high=2.0), node("Mul", "s factor")]
+    return model(nodes, [tensor("x", ("N", 3, 8, 8))], constants={"w": KERNEL})
+
+
+def test_inputs_in_their_place() -> None:
+    converted = convert(noisy(), random="inputs")
+    assert [(i.name, i.draw) for i in converted.inputs] == [("x", None), ("noise", Normal(0.0, 0.5)), ("factor", Uniform(1.0, 2.0))]
+    assert converted.report["transposes"]["count"] == 0, "noise may have any layout"
+    assert converted.check().passed
+    assert any("'noise'" in note and "normal, mean 0, standard deviation 0.5" in note for note in converted.report["notes"])
+    data = {"x": np.zeros((1, 3, 8, 8), np.float32), "noise": np.ones((1, 4, 6, 6), np.float32),
+            "factor": np.full((1, 4, 1, 1), 1.5, np.float32)}
+    np.testing.assert_array_equal(next(iter(converted.reference(data).expected.values())), np.full((1, 4, 6, 6), 1.5))
+
+
+def test_refused_unless_asked_for() -> None:
+    with pytest.raises(UnsupportedError, match="draws random numbers") as caught:
+        convert(noisy())
+    assert caught.value.where.layer == "draw"
+    assert "--random inputs" in caught.value.advice
+    with pytest.raises(OptionError, match="nothing that random numbers can become"):
+        convert(noisy(), random="seed")
+
+
+def test_openvino(tmp_path: Path) -> None:
+    x = ops.parameter([2, -1], np.float32, name="x")
+    shape = ops.shape_of(x)
+    drawn = ops.random_uniform(shape, np.float32(-1), np.float32(1), "f32")
+    whole = ops.convert(ops.random_uniform(shape, np.int64(3), np.int64(9), "i64"), "f32")
+    drawn.set_friendly_name("noise")
+    path = saved(openvino.Model([ops.result(ops.add(ops.multiply(x, drawn), whole))], [x], "net"), tmp_path)
+    converted = convert(path, random="inputs")
+    assert [str(i.draw) for i in converted.inputs] == ["None", "uniform, from -1 up to 1", "uniform, from 3 up to 9"]
+    assert converted.inputs[1].name == "noise"
+    assert converted.check().passed
+
+
+@pytest.mark.parametrize(("draw", "dtype"), [(Uniform(-1, 1), np.float16), (Uniform(3, 5), np.int64), (Normal(7, 0.1), np.float32)])
+def test_samples(draw: Draw, dtype: type) -> None:
+    found = draw.sample(np.random.default_rng(0), (4000,), np.dtype(dtype))
+    assert found.dtype == dtype
+    if isinstance(draw, Uniform):
+        assert draw.low <= found.min() < found.max() < draw.high
+        assert abs(found.astype(float).mean() - (draw.low + draw.high - (dtype is np.int64)) / 2) < 0.1
+    else:
+        assert abs(found.mean() - 7) < 0.02
+        assert abs(found.std() - 0.1) < 0.02
+
+
+def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The result knows what it was made with."""
+    source = tmp_path / "m.onnx"
+    onnx.save(noisy(), source)
+    assert main([str(source), "-o", str(tmp_path), "--random", "inputs", "--quiet"]) == 0
+    assert check(source, tmp_path / "m_float32.tflite").passed
+    assert main([str(source), "-o", str(tmp_path), "--random", "inputs"]) == 0
+    assert "'noise' stands for numbers that the model draws: normal, mean 0, standard deviation 0.5" in capsys.readouterr().out
+
+
+def test_bisect() -> None:
+    assert bisect(identify(noisy()), ConvertOptions(random="inputs")).finding is None
+
+
+def test_what_nothing_reads_is_no_input() -> None:
+    source = model([node("RandomNormalLike", "x", "noise"), node("Shape", "noise", "s"), node("Reshape", "x s")])
+    assert [v.name for v in read_onnx(source, random="inputs").inputs] == ["x"]
+
+
+def test_cuts() -> None:
+    converted = convert(noisy(), random="inputs", inputs=["s", "factor"])
+    assert [(i.name, i.draw) for i in converted.inputs] == [("s", None), ("factor", Uniform(1.0, 2.0))]
+    assert converted.check().passed
+
+
+def _inside(kind: str) -> tuple[list[NodeProto], list[onnx.FunctionProto]]:
+    if kind == "function":
+        return [call("F", "x")], [function("F", "v", "r", [node("RandomNormalLike", "v", "t"), node("Add", "v t", "r")])]
+    drawing, other = body([node("RandomNormalLike", "x", "r")], [], ["r"]), body([node("Neg", "x", "r")], [], ["r"])
+    choice = node("If", "go", "y", then_branch=drawing, else_branch=other)
+    return [node("ReduceMax", "x", "m", keepdims=0), node("Cast", "m", "go", to=onnx.TensorProto.BOOL), choice], []
+
+
+@pytest.mark.parametrize("kind", ["function", "branch"])
+def test_what_the_sources_runtime_cannot_be_given(kind: str) -> None:
+    nodes, functions = _inside(kind)
+    with pytest.raises(UnsupportedError, match="random numbers"):
+        read_onnx(model(nodes, functions=functions, domains=["own"]), random="inputs")
+
+
+def test_a_number_of_them_that_data_decides() -> None:
+    nodes = [node("NonZero", "x", "n"), node("Cast", "n", "c", to=1), node("RandomNormalLike", "c", "r"), node("Add", "c r")]
+    with pytest.raises(UnsupportedError, match="how many random numbers it draws depends on data"):
+        read_onnx(model(nodes), random="inputs")
+
+
+def test_chances_that_data_decides_are_refused() -> None:
+    for op in ("Bernoulli", "Multinomial"):
+        with pytest.raises(UnsupportedError):
+            convert(model([helper.make_node(op, ["x"], ["y"])]), random="inputs")
