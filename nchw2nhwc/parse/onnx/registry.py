@@ -41,6 +41,11 @@ SparseTensor: TypeAlias = bool
 WITHOUT_SCHEMA = {"LayerNormalization": 1, "SimplifiedLayerNormalization": 1}
 """Operators that ONNX Runtime has in ONNX's domain though the standard lacks them, or lacks them in old operator sets; their versions."""
 
+EXPERIMENTAL = frozenset({"Affine", "Crop", "DynamicSlice", "ImageScaler", "MeanVarianceNormalization", "ParametricSoftplus", "Scale",
+                          "ScaledTanh"})
+"""Operators that ONNX took out of its domain before they had a schema, or a lasting one; ONNX Runtime has them up to opset 9, as version 1,
+unless there is a newer one."""
+
 OLDEST_OPSET = 7
 """The first operator set with numpy's broadcasting."""
 
@@ -272,7 +277,7 @@ def operator_version(op: str, opset: int) -> int | None:
     try:
         return defs.get_schema(op, opset, "").since_version
     except defs.SchemaError:
-        return WITHOUT_SCHEMA.get(op)
+        return 1 if op in EXPERIMENTAL and opset < 10 else WITHOUT_SCHEMA.get(op)
 
 
 def find_mapping(domain: str, op: str, opset: int) -> tuple[OpMapping, int] | None:
