@@ -19,7 +19,9 @@ from nchw2nhwc.emit.tflite.lowering import LOWERINGS as TFLITE
 from nchw2nhwc.ops import REGISTRY, Op
 from nchw2nhwc.parse.onnx.control import CONTROL
 from nchw2nhwc.parse.onnx.functions import has_definition
+from nchw2nhwc.parse.onnx.missing import REASONS as ONNX_REASONS
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, OLDEST_OPSET, newest_opset
+from nchw2nhwc.parse.onnx.sequences import SEQUENCES
 from nchw2nhwc.parse.openvino.control import CONTROL as OPENVINO_CONTROL
 from nchw2nhwc.parse.openvino.missing import REASONS
 from nchw2nhwc.parse.openvino.reader import HELD
@@ -32,8 +34,8 @@ Functions: TypeAlias = tuple[object, object]
 DIRECT, COMPOSED, NO = "direct", "composed", "no"
 """The target has such an op; it is expressed in others; it is not available."""
 
-_ELSEWHERE = tuple(CONTROL)
-"""What the reader itself understands: operators with subgraphs."""
+_ELSEWHERE = (*CONTROL, *SEQUENCES)
+"""What the reader itself understands: operators with subgraphs, and those of sequences and optionals."""
 
 _READ = (*HELD, *OPENVINO_CONTROL)
 """What the reader of IRs itself understands: the ends of models, constants, states, and operations with bodies."""
@@ -133,8 +135,9 @@ def onnx_defined() -> str:
 
 
 def onnx_missing() -> str:
-    """The operators of the newest operator set that can be read in neither way, with the opset of each one's newest definition."""
-    return _listed(name for name in _unmapped() if name not in _ELSEWHERE and not has_definition(name, newest_opset()))
+    """The operators of the newest operator set that can be read in neither way, with the opset of each one's newest definition, and why."""
+    names = [name for name in _unmapped() if name not in _ELSEWHERE and not has_definition(name, newest_opset())]
+    return table(("operator", "opset", "reason"), [(code(name), str(in_force(name)[-1]), ONNX_REASONS[name]) for name in names])
 
 
 def _unmapped() -> list[str]:

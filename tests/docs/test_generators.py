@@ -18,7 +18,9 @@ from nchw2nhwc.ops import REGISTRY
 from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.parse.onnx.control import CONTROL
+from nchw2nhwc.parse.onnx.missing import REASONS as ONNX_REASONS
 from nchw2nhwc.parse.onnx.registry import MAPPINGS
+from nchw2nhwc.parse.onnx.sequences import SEQUENCES
 from nchw2nhwc.parse.openvino.missing import REASONS
 from nchw2nhwc.parse.openvino.registry import NEWEST_OPSET, mappings
 from tests.docs.pages import PAGES
@@ -103,12 +105,19 @@ def test_every_onnx_operator_is_listed() -> None:
     listed = first_cells(coverage.onnx_supported())
     assert listed == [f"{domain}.{name}" if domain else name for domain, name in sorted(MAPPINGS)]
     known = {s.name for s in defs.get_all_schemas_with_history() if not s.domain and coverage.in_force(s.name)}
-    defined, missing = (set(re.findall(r"`(\w+)`", text)) for text in (coverage.onnx_defined(), coverage.onnx_missing()))
+    defined, missing = set(re.findall(r"`(\w+)`", coverage.onnx_defined())), set(first_cells(coverage.onnx_missing()))
     assert "MeanVarianceNormalization" in listed
     assert "SoftmaxCrossEntropyLoss" in defined
     assert not defined & missing
     assert not (defined | missing) & set(listed)
-    assert known <= defined | missing | set(listed) | {*CONTROL, "Scatter"}, "Scatter has been replaced; it is in no newest operator set"
+    assert known <= defined | missing | set(listed) | {*CONTROL, *SEQUENCES, "Scatter"}, "Scatter has been replaced"
+
+
+def test_every_operator_of_onnx_is_read_in_every_version_or_has_a_reason_not_to_be() -> None:
+    """An operator that is new in ONNX would be missing without a reason, which is an error."""
+    assert first_cells(coverage.onnx_missing()) == sorted(ONNX_REASONS)
+    for (domain, name), versions in MAPPINGS.items():
+        assert domain or versions.keys() >= {*coverage.in_force(name)}, name
 
 
 @pytest.mark.usefixtures("keras")

@@ -16,6 +16,7 @@ from nchw2nhwc.parse.body import Body
 from nchw2nhwc.parse.onnx import operators
 from nchw2nhwc.parse.onnx.control import CARRYING, CONTROL
 from nchw2nhwc.parse.onnx.functions import default_attributes, definition, has_definition, resolved
+from nchw2nhwc.parse.onnx.missing import reason_of
 from nchw2nhwc.parse.onnx.model import FunctionKey, Model, domain_of, function_key, opset_versions, subgraphs
 from nchw2nhwc.parse.onnx.order import Step, in_order, layer_name
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, LayerBuilder, find_mapping
@@ -79,7 +80,7 @@ class Reader:
         if not self.missing:
             return
         self._note(*self._main, everywhere=True)
-        found = [MissingOp(kind, len(layers), tuple(layers)[:3]) for kind, layers in sorted(self.missing.items())]
+        found = [MissingOp(kind, len(layers), tuple(layers)[:3], reason_of(kind)) for kind, layers in sorted(self.missing.items())]
         raise UnsupportedOpsError(found, self.model.where)
 
     def _steps(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope) -> list[Step]:

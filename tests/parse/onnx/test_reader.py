@@ -238,6 +238,14 @@ def test_all_unsupported_ops_are_reported_at_once() -> None:
     assert missing(nodes) == {"Marvel": (1, ("m",)), "RegexFullMatch": (1, ("y",)), "far.away.Wonder": (5, ("f0", "f1", "f2"))}
 
 
+def test_reasons_not_to_read_an_operator() -> None:
+    nodes = [node("StringConcat", "x x", "s"), helper.make_node("Conv", ["s"], ["y"], domain="com.microsoft.nchwc")]
+    with pytest.raises(UnsupportedOpsError) as caught:
+        read(model(nodes, domains=["com.microsoft.nchwc"]))
+    assert [m.reason.split(",")[0] for m in caught.value.missing] == ["targets have no tensors of strings",
+                                                                      "ONNX Runtime wrote the model for the machine that it ran on"]
+
+
 def test_they_are_reported_before_what_else_is_wrong() -> None:
     assert missing([node("Concat", "x x", "a", axis=99), node("RegexFullMatch", "a")]).keys() == {"RegexFullMatch"}
 

@@ -1,0 +1,25 @@
+"""ONNX's operators that are not read, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_STRINGS = "targets have no tensors of strings"
+
+REASONS: Mapping[str, str] = {
+    "ImageDecoder": "no operator of the targets decodes images",
+    "Multinomial": "its results are random with chances that data decides, so that no input can take their place",
+    "RegexFullMatch": _STRINGS, "StringConcat": _STRINGS, "StringNormalizer": _STRINGS, "StringSplit": _STRINGS,
+}
+"""By the name of a standard operator. What is neither here nor read is not ONNX's, or newer than this version."""
+
+OF_DOMAINS: Mapping[str, str] = {
+    "com.microsoft.nchwc": "ONNX Runtime wrote the model for the machine that it ran on, with the layout of its registers; save it with "
+                           "GraphOptimizationLevel.ORT_ENABLE_EXTENDED instead of ORT_ENABLE_ALL",
+}
+"""By domain."""
+
+
+def reason_of(type: str) -> str:
+    """Why an operator is not read, by its name and domain as messages show it; "" where there is nothing to say."""
+    return REASONS.get(type, OF_DOMAINS.get(type.rpartition(".")[0], ""))
