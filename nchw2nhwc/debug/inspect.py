@@ -6,7 +6,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +81,7 @@ def inspect(model: Model, options: ConvertOptions | None = None) -> Inspection:
     ops, parameters = _content(source)
     known = (source.format.value, tuple(_tensor(info.name, info.source_type) for info in inputs))
     try:
-        graph = read(source, chosen)
+        graph = read(source, replace(chosen, random="inputs"))
     except UnsupportedOpsError as error:
         return Inspection(*known, None, ops, parameters, None, error.missing, None, tuple(dynamic), "ops are not supported")
     outputs = tuple(_tensor(name, v.type) for name, v in zip(graph.output_names, graph.outputs))
