@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
 import numpy as np
 
-from nchw2nhwc.errors import ShapeError, UnsupportedError
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
@@ -13,27 +15,27 @@ from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.parse import sampling
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula
-from nchw2nhwc.parse.sampling import CUT, Pooling, corners
+from nchw2nhwc.parse.sampling import Pooling, corners, pooled, require_regions
 
 LARGEST_REGION = 2
 """How many times the size of the image a region may have: more samples than such a one has are not taken."""
 
 
 def roi_align(b: Builder, x: Value, rois: Value, batch_indices: Value, at: Pooling) -> Value:
-    """`sampling.roi_align`; without a number of samples each cell is the mean of ceil(its size) samples along both axes.
+    """`sampling.roi_align`; without a number of samples each cell has ceil(its size) samples along both axes.
 
     A sample is a sum of elements with weights for rows and weights for columns, and so is a mean of samples: two products with matrices
-    that follow from the regions. Raises ShapeError, and UnsupportedError for maxima, which are no sums."""
+    that follow from the regions. For maxima as many samples are read as the largest region has. Raises ShapeError, UnsupportedError."""
     if at.samples > 0:
         return sampling.roi_align(b, x, rois, batch_indices, at)
-    if x.rank != 4 or rois.rank != 2 or rois.shape[1] != 4 or batch_indices.rank != 1:
-        raise ShapeError(f"{x.type}, regions {rois.type} and batch indices {batch_indices.type} do not fit together")
-    if at.mode != "avg":
-        raise UnsupportedError("how many samples each cell has depends on the region (sampling_ratio is 0), of which the largest one is "
-                               "taken", b.where, CUT)
+    require_regions(x, rois, batch_indices)
     batch, channels, height, width = (static(s, "the size of an image") for s in x.shape)
     regions, (cells_h, cells_w) = rois.shape[0], at.sizes
-    rows, columns = (_weights(b, at, rois, axis, size) for axis, size in ((0, height), (1, width)))
+    sizes = height, width
+    most = [most_samples(cells, size) for cells, size in zip(at.sizes, sizes)]
+    if at.mode != "avg":
+        return _largest(b, x, batch_indices, at, [_along(b, at, rois, axis, max(most)) for axis in (0, 1)])
+    rows, columns = (_weights(_along(b, at, rois, axis, most[axis]), sizes[axis]) for axis in (0, 1))
     if batch > 1:
         mine = Formula(b, batch_indices).reshape(regions, 1, 1, 1).equals(np.arange(batch).reshape(1, 1, batch, 1)).cast(x.type.dtype)
         rows = rows.reshape(regions, cells_h, 1, height) * mine
@@ -43,17 +45,65 @@ def roi_align(b: Builder, x: Value, rois: Value, batch_indices: Value, at: Pooli
     return found.reshape(regions, cells_h, channels, cells_w).transpose(0, 2, 1, 3).value
 
 
-def _weights(b: Builder, at: Pooling, rois: Value, axis: int, size: int) -> Formula:
-    """The weights (R, cells, size) of the elements along rows (0) or columns (1)."""
-    regions, cells = rois.shape[0], at.sizes[axis]
-    start, span = (Formula(b, v).reshape(regions, 1, 1) for v in corners(b, at, rois, axis))
+@dataclass(frozen=True)
+class Samples:
+    """Where the samples of regions lie along an axis, (R, cells, most), which of the `most` there are, (R, 1, most), and how many,
+    (R, 1, 1): none for regions without extent."""
+
+    places: Formula
+    there: Formula
+    count: Formula
+
+
+def most_samples(cells: int, size: int) -> int:
+    """How many samples a cell of the largest region has on an axis of `size` elements."""
+    return -(-LARGEST_REGION * size // cells) + 1
+
+
+def samples(start: Formula, span: Formula, cells: int, most: int) -> Samples:
+    """The samples of regions that begin at `start` and reach `span` far, (R, 1, 1) both, at most so many in each cell."""
     cell = span / float(cells)
-    most = -(-LARGEST_REGION * size // cells) + 1
-    count = cell.ceil().at_most(float(most)).at_least(1.0)
-    samples = np.arange(most).reshape(1, 1, most)
-    places = (cell * np.arange(cells).reshape(1, cells, 1) + start) + cell / count * (samples + 0.5)
-    counts = (places >= -1.0) & (places <= float(size)) & (count > samples)
+    count = cell.ceil().at_most(float(most))
+    numbers = np.arange(most).reshape(1, 1, most)
+    places = (cell * np.arange(cells).reshape(1, cells, 1) + start) + cell / count.at_least(1.0) * (numbers + 0.5)
+    return Samples(places, count > numbers, count)
+
+
+def flat(places: Formula, of: Samples) -> Formula:
+    """Something of each sample, or of those of each cell, as (R, cells * most)."""
+    regions, cells, most = of.places.shape
+    return places.expand(regions, cells, most).reshape(regions, cells * most)
+
+
+def both(rows: Samples, columns: Samples) -> Formula:
+    """Which samples there are of all, (R, rows * most, columns * most)."""
+    down, across = flat(rows.there, rows), flat(columns.there, columns)
+    return down.reshape(*down.shape, 1) & across.reshape(across.shape[0], 1, across.shape[1])
+
+
+def _along(b: Builder, at: Pooling, rois: Value, axis: int, most: int) -> Samples:
+    """The samples along rows (0) or columns (1)."""
+    start, span = (Formula(b, v).reshape(rois.shape[0], 1, 1) for v in corners(b, at, rois, axis))
+    return samples(start, span, at.sizes[axis], most)
+
+
+def _weights(taken: Samples, size: int) -> Formula:
+    """The weights (R, cells, size) of the elements along an axis."""
+    places = taken.places
+    regions, cells, most = places.shape
+    counts = (places >= -1.0) & (places <= float(size)) & taken.there
     near = places.apply(Clip(0.0, size - 1.0)).reshape(regions, cells, most, 1)
     share = (1.0 - abs(near - np.arange(size).reshape(1, 1, 1, size))).at_least(0.0)
     weighed = share * counts.apply(Cast(share.dtype)).reshape(regions, cells, most, 1)
-    return weighed.sum(2) / count
+    return weighed.sum(2) / taken.count.at_least(1.0)
+
+
+def _largest(b: Builder, x: Value, batch_indices: Value, at: Pooling, taken: Sequence[Samples]) -> Value:
+    """The largest sample of each cell; 0 where there is none."""
+    (rows, columns), regions = taken, taken[0].places.shape[0]
+    there = both(rows, columns)
+    most = static(rows.places.shape[2], "the number of samples")
+    found = Formula(b, pooled(b, x, batch_indices, replace(at, samples=most), flat(rows.places, rows).value,
+                              flat(columns.places, columns).value, there.value))
+    some = (rows.count > 0) & (columns.count > 0)
+    return some.reshape(regions, 1, 1, 1).choose(found, 0).value

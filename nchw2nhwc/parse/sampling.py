@@ -16,7 +16,7 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import Op, static
-from nchw2nhwc.ops.binary import Add, GreaterEqual, Less, LessEqual, LogicalAnd, Maximum, Minimum, Mul, Sub
+from nchw2nhwc.ops.binary import Add, GreaterEqual, Less, LessEqual, LogicalAnd, Maximum, Minimum, Mul, Sub, Where
 from nchw2nhwc.ops.elementwise import Cast, Floor
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Slice
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
@@ -104,10 +104,21 @@ def _valid(b: Builder, where: Value, size: Size) -> Value:
 
 def roi_align(b: Builder, x: Value, rois: Value, batch_indices: Value, at: Pooling) -> Value:
     """Regions `rois` (R, 4), corners (x, y, x, y) in x (N, C, H, W), as (R, C, rows, columns). Raises ShapeError, UnsupportedError."""
+    require_regions(x, rois, batch_indices)
+    rows, columns = (_positions(b, at, rois, axis) for axis in (0, 1))
+    return pooled(b, x, batch_indices, at, rows, columns)
+
+
+def require_regions(x: Value, rois: Value, batch_indices: Value) -> None:
+    """Raises ShapeError unless these are images, corners and numbers of images."""
     if x.rank != 4 or rois.rank != 2 or rois.shape[1] != 4 or batch_indices.rank != 1:
         raise ShapeError(f"{x.type}, regions {rois.type} and batch indices {batch_indices.type} do not fit together")
-    (batch, channels, height, width), regions = x.shape, rois.shape[0]
-    rows, columns = (_positions(b, at, rois, axis) for axis in (0, 1))
+
+
+def pooled(b: Builder, x: Value, batch_indices: Value, at: Pooling, rows: Value, columns: Value, there: Value | None = None) -> Value:
+    """What is read at `rows` (R, cells * samples) and `columns` of x (N, C, H, W) for each region, reduced to cells: (R, C, rows, columns).
+    `there` (R, rows * samples, columns * samples) says which samples there are; it is for maxima."""
+    (batch, channels, height, width), regions = x.shape, rows.shape[0]
     (cells_h, cells_w), n = at.sizes, at.samples
     weight = b.add1(Mul(), b.reshape(_valid(b, rows, height), (regions, cells_h * n, 1)),
                     b.reshape(_valid(b, columns, width), (regions, 1, cells_w * n)))
@@ -119,13 +130,18 @@ def roi_align(b: Builder, x: Value, rois: Value, batch_indices: Value, at: Pooli
     read = _Reader(b, image, first, shape)
     if at.mode != "max_of_parts":
         reduction = ReduceMean((3, 5), False) if at.mode == "avg" else ReduceMax((3, 5), False)
-        return _pooled(b, b.add1(Mul(), read("linear", rows, columns), weight), reduction, at)
+        return _cells(b, _those(b, b.add1(Mul(), read("linear", rows, columns), weight), there), reduction, at)
     sides = [_sides(b, p, size) for p, size in ((rows, height), (columns, width))]
     found = []
     for (row, upper), (column, left) in every(*sides):
         share = b.add1(Mul(), b.reshape(upper, (*upper.shape, 1)), b.reshape(left, (regions, 1, cells_w * n)))
         found.append(b.add1(Mul(), read("nearest", row, column), b.add1(Mul(), share, weight)))
-    return _pooled(b, reduce(lambda one, two: b.add1(Maximum(), one, two), found), ReduceMax((3, 5), False), at)
+    return _cells(b, _those(b, reduce(lambda one, two: b.add1(Maximum(), one, two), found), there), ReduceMax((3, 5), False), at)
+
+
+def _those(b: Builder, read: Value, there: Value | None) -> Value:
+    """Samples (C, R, rows, columns), and the smallest number in the place of those that there are not."""
+    return read if there is None else b.add1(Where(), there, read, b.const(float(np.finfo(read.type.dtype.name).min), read.type.dtype))
 
 
 @dataclass(frozen=True)
@@ -154,7 +170,7 @@ def _sides(b: Builder, where: Value, size: Size) -> list[tuple[Value, Value]]:
     return [(low, b.add1(Sub(), b.const(1.0, share.type.dtype), share)), (high, share)]
 
 
-def _pooled(b: Builder, read: Value, reduction: Op, at: Pooling) -> Value:
+def _cells(b: Builder, read: Value, reduction: Op, at: Pooling) -> Value:
     """(C, R, rows * samples, columns * samples) reduced to one element a cell, as (R, C, rows, columns)."""
     channels, regions = read.shape[:2]
     cells = b.reshape(read, (channels, regions, at.sizes[0], at.samples, at.sizes[1], at.samples))

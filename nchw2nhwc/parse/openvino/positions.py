@@ -7,19 +7,19 @@ from typing import Literal
 
 import numpy as np
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import Value
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.elementwise import Cos, Round, Sin
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.sampling import GridSample
+from nchw2nhwc.parse.adaptive import both, flat, most_samples, samples
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.common import require_ranks
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 from nchw2nhwc.parse.regions import F32, MOST_CELLS, Image, image_of
-from nchw2nhwc.parse.sampling import CUT
 
 
 @mapping("PSROIPooling", 1)
@@ -143,11 +143,10 @@ def deformable_psroi_pooling(b: Builder, x: Value, rois: Value, offsets: Value |
 @mapping("ROIAlignRotated", 15)
 def roi_align_rotated(b: Builder, x: Value, rois: Value, batch_indices: Value, *, pooled_h: int, pooled_w: int, sampling_ratio: int,
                       spatial_scale: float, clockwise_mode: bool) -> Results:
-    """Regions (R, 5), centre (x, y), width, height and angle in radians, as means of `sampling_ratio` by as many positions in each cell."""
-    if min(pooled_h, pooled_w) < 1 or max(pooled_h, pooled_w, sampling_ratio) > MOST_CELLS:
+    """Regions (R, 5), centre (x, y), width, height and angle in radians, as means of `sampling_ratio` by as many positions in each cell,
+    or of one for each element if it is 0."""
+    if min(pooled_h, pooled_w, sampling_ratio + 1) < 1 or max(pooled_h, pooled_w, sampling_ratio) > MOST_CELLS:
         raise SourceError(f"regions of {pooled_h} by {pooled_w} cells with {sampling_ratio} samples")
-    if sampling_ratio < 1:
-        raise UnsupportedError("how many samples each cell has depends on the region (sampling_ratio is 0)", b.where, CUT)
     image = image_of(b, x, rois)
     image = replace(image, numbers=Formula(b, batch_indices).cast(F32).reshape(image.regions, 1))
     regions, (height, width) = image.regions, image.sizes
@@ -155,15 +154,22 @@ def roi_align_rotated(b: Builder, x: Value, rois: Value, batch_indices: Value, *
     wide, high = (image.rois.part(1, k, k + 1) * spatial_scale for k in (2, 3))
     angle = image.rois.part(1, 4, 5) * (-1.0 if clockwise_mode else 1.0)
     cos, sin = (angle.apply(op).reshape(regions, 1, 1) for op in (Cos(), Sin()))
-    shares = [(np.arange(n * sampling_ratio) + 0.5) / (n * sampling_ratio) - 0.5 for n in (pooled_h, pooled_w)]
-    down = (high * shares[0][None]).reshape(regions, pooled_h * sampling_ratio, 1)
-    across = (wide * shares[1][None]).reshape(regions, 1, pooled_w * sampling_ratio)
+    spans, there, area = ((high, pooled_h), (wide, pooled_w)), None, None
+    most = sampling_ratio or max(most_samples(cells, max(height, width)) for _, cells in spans)
+    if sampling_ratio:
+        offsets = [span * ((np.arange(cells * most) + 0.5) / (cells * most) - 0.5)[None] for span, cells in spans]
+    else:
+        taken = [samples((span * -0.5).reshape(regions, 1, 1), span.reshape(regions, 1, 1), cells, most) for span, cells in spans]
+        offsets = [flat(each.places, each) for each in taken]
+        there, area = both(*taken), (taken[0].count * taken[1].count).at_least(1.0).reshape(1, regions, 1, 1)
+    down, across = offsets[0].reshape(regions, pooled_h * most, 1), offsets[1].reshape(regions, 1, pooled_w * most)
     rows = down * cos - across * sin + y0.reshape(regions, 1, 1)
     columns = down * sin + across * cos + x0.reshape(regions, 1, 1)
     inside = _within(rows, -1.0, float(height)) & _within(columns, -1.0, float(width))
+    inside = inside if there is None else inside & there
     planes = image.x.transpose(1, 0, 2, 3).reshape(1, image.channels, image.batch, height, width)
-    shape = (1, regions, pooled_h * sampling_ratio, pooled_w * sampling_ratio)
+    shape = (1, regions, pooled_h * most, pooled_w * most)
     found = _sampled(image, planes, rows.reshape(*shape), columns.reshape(*shape))
     counted = inside.reshape(1, 1, *shape[1:]).choose(found, 0)
-    cells = counted.reshape(image.channels, regions, pooled_h, sampling_ratio, pooled_w, sampling_ratio).sum(3, 5)
-    return (cells / float(sampling_ratio**2)).transpose(1, 0, 2, 3).cast(x.type.dtype).value
+    cells = counted.reshape(image.channels, regions, pooled_h, most, pooled_w, most).sum(3, 5)
+    return (cells / (float(most**2) if area is None else area)).transpose(1, 0, 2, 3).cast(x.type.dtype).value

@@ -64,9 +64,9 @@ def rnn_sequence(b: Builder, x: Value, h: Value, lengths: Value, w: Value, r: Va
 def lstm_cell_1(b: Builder, x: Value, h: Value, c: Value, w: Value, r: Value, bias: Value | None = None, peepholes: Value | None = None, *,
                 hidden_size: int, activations: str = "sigmoid,tanh,tanh", activations_alpha: str = "", activations_beta: str = "",
                 clip: float = 0.0, input_forget: bool = False, weights_format: str = "fico") -> Results:
-    """With its gates in any order, and peepholes, which are supported where they are 0."""
+    """With its gates in any order, and peepholes, which are supported where they are 0: OpenVINO itself computes without them."""
     if peepholes is not None and only_number(peepholes) != 0:
-        raise UnsupportedError("an LSTM with peepholes is not supported")
+        raise UnsupportedError("an LSTM with peepholes, which OpenVINO leaves out when it computes one, so that results would differ")
     if sorted(weights_format) != ["c", "f", "i", "o"]:
         raise SourceError(f"the gates are in an order '{weights_format}'")
     op = LSTM(_functions(activations, activations_alpha, activations_beta, 3), batch_first=True, clip=clip or None,

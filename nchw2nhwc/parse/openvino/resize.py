@@ -98,6 +98,9 @@ def interpolate_11(b: Builder, x: Value, sizes_or_scales: Value, axes: Value | N
     return _interpolate(b, x, targets, method, pads_begin, pads_end)
 
 
+_AREA = "Interpolate of mode 'area', which OpenVINO has in its format but does not compute"
+
+
 # ---- targets -------------------------------------------------------------------------------------------------------------------
 def _targets(b: Builder, x: Value, operand: Value, axes: Value | None, by_size: bool, pads_begin: Ints,
              pads_end: Ints) -> dict[int, Target]:
@@ -161,7 +164,7 @@ def _computed(b: Builder, x: Value, wanted: Value, axes: Sequence[int], by_size:
     begin, end = _padded(pads_begin, x), _padded(pads_end, x)
     padded = b.add1(Pad(begin, end), x) if any((*begin, *end)) else x
     if method.mode == "area":
-        raise UnsupportedError("Interpolate of mode 'area'")
+        raise UnsupportedError(_AREA)
     if method.antialias and len(axes) > 1:
         raise UnsupportedError("Interpolate with antialias by computed sizes, which may shrink one axis and enlarge another",
                                advice="Give fixed sizes with --input-shape NAME=...")
@@ -186,7 +189,7 @@ def _passes(x: Value, targets: Mapping[int, Target], method: Method) -> list[tup
     if not targets:
         return []
     if method.mode == "area":
-        raise UnsupportedError("Interpolate of mode 'area'")
+        raise UnsupportedError(_AREA)
     if not method.antialias and (method.mode, method.nearest) != ("nearest", "simple"):
         return [(dict(targets), method)]
     shrinks = {axis: _shrinks(x.shape[axis], target) for axis, target in targets.items()}

@@ -13,9 +13,7 @@ import openvino.opset9 as op9
 import openvino.opset15 as op15
 import pytest
 
-from nchw2nhwc.errors import UnsupportedError
-from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino.harness import Case, Input, agree, case, given, model_of, saved
+from tests.parse.openvino.harness import Case, Input, agree, case, given
 
 X = Input((2, 3, 6, 5))
 GRID = Input((2, 4, 3, 2), low=-1.4, high=1.4)
@@ -60,6 +58,8 @@ CASES = [
     case("ROIAlign-3 of as many samples as elements", roi("avg", "", op3, 0, 1.0), (2, 3, 12, 10), REGIONS, tolerance=1e-5),
     case("ROIAlign-9 half pixel of as many samples as elements", roi("avg", "half_pixel", op9, 0, 0.8), (2, 3, 12, 10), REGIONS,
          tolerance=1e-5),
+    case("ROIAlign-9 largest of as many samples as elements", roi("max", "half_pixel", op9, 0, 0.8), (2, 3, 12, 10), REGIONS,
+         tolerance=1e-5),
     case("ROIAlign-9 of as many samples of one image", roi("avg", "half_pixel_for_nn", op9, 0, 0.8, [0, 0, 0]), (1, 3, 12, 10), REGIONS,
          tolerance=1e-5),
     case("DeformableConvolution-1", deformed(op1), DATA, (2, 18, 5, 3), tolerance=1e-5),
@@ -80,8 +80,3 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
     agree(case, tmp_path)
-
-
-def test_what_is_not_supported(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match="sampling_ratio is 0"):
-        read_openvino(saved(model_of(case("x", roi("max", "half_pixel", op9, 0), X, ROIS)), tmp_path))

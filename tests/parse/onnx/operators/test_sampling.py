@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nchw2nhwc import convert
-from nchw2nhwc.errors import ShapeError, SourceError, UnsupportedError
+from nchw2nhwc.errors import ShapeError, SourceError
 from nchw2nhwc.ir.interpreter import run
 from tests.parse.onnx.models import assert_as_runtime, model, node, read, runtime, tensor
 
@@ -43,10 +43,18 @@ def test_roi_align(opset: int, attributes: dict[str, object]) -> None:
     assert_as_runtime(model([source], [X], constants=ROIS, opset=opset), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["avg", "max"])
 @pytest.mark.parametrize("mode", ["half_pixel", "output_half_pixel"])
-def test_as_many_samples_as_elements(mode: str) -> None:
-    source = node("RoiAlign", "x r i", output_height=2, output_width=3, spatial_scale=0.4, coordinate_transformation_mode=mode)
+def test_as_many_samples_as_elements(mode: str, kind: str) -> None:
+    source = node("RoiAlign", "x r i", output_height=2, output_width=3, spatial_scale=0.4, coordinate_transformation_mode=mode, mode=kind)
     regions = {**ROIS, "r": np.sort(ROIS["r"].reshape(4, 2, 2), 1).reshape(4, 4)}  # ONNX Runtime fails for those that end before they begin
+    assert_as_runtime(model([source], [X], constants=regions, opset=16), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["avg", "max"])
+def test_regions_without_extent_have_no_samples(kind: str) -> None:
+    source = node("RoiAlign", "x r i", output_height=2, output_width=3, mode=kind)
+    regions = {"r": np.array([[2, 2, 2, 2], [1, 1, 1, 3], [-5, -5, -3, -3], [40, 40, 50, 50]], np.float32), "i": ROIS["i"]}
     assert_as_runtime(model([source], [X], constants=regions, opset=16), rtol=1e-4, atol=1e-5)
 
 
@@ -90,7 +98,6 @@ def test_max_unpool(larger: bool) -> None:
 @pytest.mark.parametrize(("source", "constants", "error", "reason"), [
     (node("GridSample", "x x", mode="cosine"), {}, SourceError, "no interpolation mode 'cosine'"),
     (node("GridSample", "x x"), {}, ShapeError, "does not have positions in the 2 spatial axes"),
-    (node("RoiAlign", "x r i", mode="max"), ROIS, UnsupportedError, "sampling_ratio is 0"),
     (node("RoiAlign", "x r i", mode="sum", sampling_ratio=1), ROIS, SourceError, "mode 'sum'"),
     (node("Col2Im", "x s s"), {"s": np.array([2, 2])}, ShapeError, "has no blocks"),
     (node("MaxUnpool", "x i", kernel_shape=[2, 2]), {"i": np.array([0])}, SourceError, "do not fit kernel"),
