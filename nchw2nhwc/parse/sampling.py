@@ -118,16 +118,12 @@ def require_regions(x: Value, rois: Value, batch_indices: Value) -> None:
 def pooled(b: Builder, x: Value, batch_indices: Value, at: Pooling, rows: Value, columns: Value, there: Value | None = None) -> Value:
     """What is read at `rows` (R, cells * samples) and `columns` of x (N, C, H, W) for each region, reduced to cells: (R, C, rows, columns).
     `there` (R, rows * samples, columns * samples) says which samples there are; it is for maxima."""
-    (batch, channels, height, width), regions = x.shape, rows.shape[0]
+    (height, width), regions = x.shape[2:], rows.shape[0]
     (cells_h, cells_w), n = at.sizes, at.samples
     weight = b.add1(Mul(), b.reshape(_valid(b, rows, height), (regions, cells_h * n, 1)),
                     b.reshape(_valid(b, columns, width), (regions, 1, cells_w * n)))
     rows, columns = (_within_axis(b, p, s) for p, s in ((rows, height), (columns, width)))
-    image = b.reshape(b.transpose(x, (1, 0, 2, 3)), (1, channels, batch * height, width))
-    first = None if batch == 1 else b.reshape(
-        _with(b, Mul(), b.add1(Cast(rows.type.dtype), batch_indices), _extent(b, height, rows.type.dtype)), (regions, 1))
-    shape = (regions, cells_h * n, cells_w * n)
-    read = _Reader(b, image, first, shape)
+    read = _reader_of(b, x, batch_indices, (regions, cells_h * n, cells_w * n), rows.type.dtype)
     if at.mode != "max_of_parts":
         reduction = ReduceMean((3, 5), False) if at.mode == "avg" else ReduceMax((3, 5), False)
         return _cells(b, _those(b, b.add1(Mul(), read("linear", rows, columns), weight), there), reduction, at)
@@ -160,6 +156,22 @@ class _Reader:
         grid = _grid(b, (b.reshape(columns, (regions, 1, width)), b.reshape(rows, (regions, height, 1))), self.shape)
         found = b.add1(GridSample(mode, "border", "pixels"), self.image, b.reshape(grid, (1, regions * height, width, 2)))
         return b.reshape(found, (self.image.shape[1], *self.shape))
+
+
+def read_regions(b: Builder, x: Value, batch_indices: Value, mode: str, rows: Value, columns: Value) -> Value:
+    """Images x (N, C, H, W) at rows and columns (R, positions) of each region, held within the image: (C, R, rows, columns)."""
+    counts = tuple(static(v.shape[1], "the number of positions") for v in (rows, columns))
+    read = _reader_of(b, x, batch_indices, (rows.shape[0], counts[0], counts[1]), rows.type.dtype)
+    return read(mode, *(_within_axis(b, p, s) for p, s in zip((rows, columns), x.shape[2:])))
+
+
+def _reader_of(b: Builder, x: Value, batch_indices: Value, shape: tuple[Size, int, int], dtype: DType) -> _Reader:
+    """Reads images x (N, C, H, W) at positions of `dtype`, for each region in the image that it belongs to."""
+    batch, channels, height, width = x.shape
+    image = b.reshape(b.transpose(x, (1, 0, 2, 3)), (1, channels, batch * height, width))
+    first = None if batch == 1 else b.reshape(
+        _with(b, Mul(), b.add1(Cast(dtype), batch_indices), _extent(b, height, dtype)), (shape[0], 1))
+    return _Reader(b, image, first, shape)
 
 
 def _sides(b: Builder, where: Value, size: Size) -> list[tuple[Value, Value]]:
