@@ -33,8 +33,8 @@ def matmul_n_bits(b: LayerBuilder, A: Value, B: Value, scales: Value, zero_point
     packed, steps = b.array(B, "the weights"), b.array(scales, "the scales of the weights")
     if packed.size != N * blocks * block_size * bits // 8 or steps.size != N * blocks:
         raise b.damaged(f"weights {B.type} and scales {scales.type} are not {N} rows of {blocks} blocks of {block_size}")
-    numbers = _unpacked(packed.reshape(N, -1), bits)
-    zeros = _zero_points(b, zero_points, N, blocks, bits)
+    numbers = unpacked(packed.reshape(N, -1), bits)
+    zeros = zero_points_of(b, zero_points, N, blocks, bits)
     order = np.arange(blocks * block_size) // block_size
     if g_idx is not None:
         order = np.resize(b.array(g_idx, "g_idx").ravel(), K)
@@ -46,13 +46,13 @@ def matmul_n_bits(b: LayerBuilder, A: Value, B: Value, scales: Value, zero_point
     return product if bias is None else b.add1(Add(), product, bias)
 
 
-def _unpacked(packed: Array, bits: int) -> Array:
+def unpacked(packed: Array, bits: int) -> Array:
     """Rows of bytes as rows of the numbers in them, lowest bits first."""
     each = [(packed.astype(np.uint8) >> shift) & ((1 << bits) - 1) for shift in range(0, 8, bits)]
     return np.stack(each, -1).reshape(packed.shape[0], -1)
 
 
-def _zero_points(b: LayerBuilder, zero_points: Value | None, rows: int, blocks: int, bits: int) -> Doubles:
+def zero_points_of(b: LayerBuilder, zero_points: Value | None, rows: int, blocks: int, bits: int) -> Doubles:
     """The zero point of each block, (rows, blocks): the middle, where none are given."""
     if zero_points is None:
         return np.full((rows, blocks), float(1 << (bits - 1)))
@@ -61,7 +61,7 @@ def _zero_points(b: LayerBuilder, zero_points: Value | None, rows: int, blocks: 
         return given.reshape(rows, blocks).astype(np.float64)
     if given.dtype != np.uint8 or given.size != rows * -(-blocks * bits // 8):
         raise b.damaged(f"zero points {zero_points.type} are not those of {rows} rows of {blocks} blocks")
-    return _unpacked(given.reshape(rows, -1), bits)[:, :blocks].astype(np.float64)
+    return unpacked(given.reshape(rows, -1), bits)[:, :blocks].astype(np.float64)
 
 
 # ---- tables ------------------------------------------------------------------------------------------------------------
