@@ -23,6 +23,7 @@ from nchw2nhwc.options import CPU, EVERY, FIXED_SIZES, ConvertOptions, Form, Rou
 from nchw2nhwc.products import Products
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
+from nchw2nhwc.spelled_draws import with_uniform_draws
 
 if TYPE_CHECKING:
     from nchw2nhwc.ir import Graph, TensorType, Value
@@ -54,7 +55,7 @@ def run(source: Source, options: ConvertOptions, stages: Stages, route: Route = 
 
 def _run(source: Source, options: ConvertOptions, stages: Stages, route: Route) -> Converted:
     with stages.stage("read"):
-        source = with_values(source, options.input_value)
+        source = prepared(source, options)
         options = settled(source, options)
         graph = read(source, options)
         _require_fixed(graph, options)
@@ -79,6 +80,12 @@ def _run(source: Source, options: ConvertOptions, stages: Stages, route: Route) 
         for where, text in converted.integers.remarks:
             stages.progress.step(f"{where.type} '{where.layer}': {text}")
     return converted
+
+
+def prepared(source: Source, options: ConvertOptions) -> Source:
+    """The source as its runtime is to run it: with inputs that have become constants, and with what it draws at random spelled out where
+    inputs are to take its place. Raises SourceError, OptionError."""
+    return with_uniform_draws(with_values(source, options.input_value), options.random)
 
 
 def settled(source: Source, options: ConvertOptions) -> ConvertOptions:
@@ -180,7 +187,7 @@ def read(source: Source, options: ConvertOptions) -> Graph:
 
 
 def _read(source: Source, options: ConvertOptions) -> Graph:
-    graph = _parsed(with_values(source, options.input_value), options)
+    graph = _parsed(prepared(source, options), options)
     if options.inputs or options.outputs:
         from nchw2nhwc.parse.cut import cut
 
@@ -208,7 +215,7 @@ def _ask_for(graph: Graph, form: Form) -> None:
 def source_inputs(source: Source, options: ConvertOptions) -> list[TensorInfo]:
     """The inputs of the source itself, in its order, whatever its ops are, and those for what it draws at random. Raises SourceError,
     OptionError, UnsupportedError."""
-    source = with_values(source, options.input_value)
+    source = prepared(source, options)
     types: Mapping[str, TensorType]
     if source.format is Format.ONNX:
         from nchw2nhwc.parse.onnx import read_inputs

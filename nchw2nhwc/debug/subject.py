@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from nchw2nhwc.check.inputs import index_limits
-from nchw2nhwc.conversion import in_half, inputs_of, is_quantized, read, tensor_of
+from nchw2nhwc.conversion import in_half, inputs_of, is_quantized, prepared, read, tensor_of
 from nchw2nhwc.errors import ConversionError, Location, OptionError, ShapeError, SourceError
-from nchw2nhwc.fixed_inputs import with_values
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Graph, TensorType
 from nchw2nhwc.ir.preprocessing import Preprocessing
@@ -61,7 +60,7 @@ def open_subject(source: Source, result: Path) -> Subject:
     model."""
     metadata = read_metadata(result)
     try:
-        source = with_values(source, metadata.options.input_value)
+        source = prepared(source, metadata.options)
         graph = read(source, replace(metadata.options, bin=source.bin))
     except (OptionError, ShapeError) as error:
         raise _stranger(source, result, error.reason) from None

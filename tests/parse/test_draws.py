@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import openvino
 import pytest
-from onnx import NodeProto, helper
+from onnx import NodeProto
 from openvino import opset8 as ops
 
 from nchw2nhwc import convert
@@ -126,7 +126,61 @@ def test_a_number_of_them_that_data_decides() -> None:
         read_onnx(model(nodes), random="inputs")
 
 
-def test_chances_that_data_decides_are_refused() -> None:
-    for op in ("Bernoulli", "Multinomial"):
-        with pytest.raises(UnsupportedError):
-            convert(model([helper.make_node(op, ["x"], ["y"])]), random="inputs")
+# ---- chances that data decides --------------------------------------------------------------------------------------------------
+def test_bernoulli() -> None:
+    for attributes in ({}, {"dtype": onnx.TensorProto.INT64}):
+        nodes = [node("Sigmoid", "x", "p"), node("Bernoulli", "p", "c", **attributes), node("Cast", "c", to=1)]
+        source = model(nodes, [tensor("x", ("N", 400))])
+        converted = convert(source, random="inputs")
+        assert [i.draw for i in converted.inputs] == [None, Uniform(0, 1)]
+        assert converted.check().passed
+        x = np.full((9, 400), np.log(0.3 / 0.7), np.float32)
+        drawn = Uniform(0, 1).sample(np.random.default_rng(0), x.shape, x.dtype)
+        (found,) = converted.reference({"x": x, converted.inputs[1].name: drawn}).expected.values()
+        assert {*found.ravel().tolist()} == {0, 1}
+        assert abs(found.mean() - 0.3) < 0.03
+
+
+@pytest.mark.parametrize("attributes", [{}, {"sample_size": 5000, "dtype": onnx.TensorProto.INT64}])
+def test_multinomial(attributes: dict[str, int]) -> None:
+    source = model([node("Multinomial", "x", "c", **attributes), node("Cast", "c", to=1)], [tensor("x", ("N", 3))])
+    converted = convert(source, random="inputs")
+    assert converted.check().passed
+    if attributes:
+        x, name = np.log(np.array([[0.5, 0.2, 0.3], [0.1, 0.8, 0.1]], np.float32)), converted.inputs[1].name
+        drawn = np.random.default_rng(0).random((2, 5000), np.float32)
+        (found,) = converted.reference({"x": x, name: drawn}).expected.values()
+        np.testing.assert_allclose([[(row == k).mean() for k in range(3)] for row in found], np.exp(x), atol=0.03)
+
+
+@pytest.mark.parametrize("operands", ["x r t", "x - t"])
+def test_dropout_in_training_mode(operands: str) -> None:
+    source = model([node("Dropout", operands, "y m", name="drop")], [tensor("x", ("N", 400))], ["y", "m"],
+                   {"r": np.float32(0.25), "t": np.array(True)})
+    with pytest.raises(UnsupportedError, match="training mode is random"):
+        convert(source)
+    converted = convert(source, random="inputs")
+    assert converted.check().passed
+    drawn = np.random.default_rng(0).random((2, 400), np.float32)
+    ratio = 0.25 if " r " in operands else 0.5
+    results = converted.reference({"x": np.ones((2, 400), np.float32), converted.inputs[1].name: drawn}).expected
+    np.testing.assert_allclose(results["y"], np.where(drawn < ratio, 0, 1 / (1 - ratio)), rtol=1e-6)
+    np.testing.assert_array_equal(results["m"], drawn >= ratio)
+
+
+def test_results_that_are_checked_again(tmp_path: Path) -> None:
+    source = tmp_path / "m.onnx"
+    onnx.save(model([node("Sigmoid", "x", "p"), node("Bernoulli", "p")], [tensor("x", ("N", 40))]), source)
+    assert main([str(source), "-o", str(tmp_path), "--random", "inputs", "--quiet"]) == 0
+    assert check(source, tmp_path / "m_float32.tflite").passed
+    assert bisect(identify(source), ConvertOptions(random="inputs")).finding is None
+
+
+def test_what_stays_refused() -> None:
+    with pytest.raises(UnsupportedError, match="--random inputs spells it out"):
+        convert(model([node("Multinomial", "x")]))
+    with pytest.raises(UnsupportedError, match="--random inputs spells it out"):
+        convert(model([node("Multinomial", "x")], opset=14), random="inputs")
+    known = model([node("Dropout", "x - t")], [tensor("x"), tensor("t", (), np.bool_)])
+    with pytest.raises(UnsupportedError, match="training mode is random"):
+        convert(known, random="inputs")

@@ -11,6 +11,7 @@ from onnx import AttributeProto, defs
 from nchw2nhwc.ir import Value
 from nchw2nhwc.parse.onnx import operators
 from nchw2nhwc.parse.onnx.registry import (
+    EXPERIMENTAL,
     MAPPINGS,
     OLDEST_OPSET,
     WITHOUT_SCHEMA,
@@ -24,7 +25,7 @@ from nchw2nhwc.parse.onnx.registry import (
 
 STANDARD = sorted(op for domain, op in MAPPINGS if not domain)
 OF_SCHEMAS = [(op, version, mapping) for (domain, op), versions in MAPPINGS.items() if not domain
-              for version, mapping in versions.items() if WITHOUT_SCHEMA.get(op) != version]
+              for version, mapping in versions.items() if WITHOUT_SCHEMA.get(op) != version and (op not in EXPERIMENTAL or version > 1)]
 UNLIMITED = 2**31 - 1
 SINCE_THEN: dict[str, frozenset[int]] = {"Upsample": frozenset({10})}
 """Versions that only take an operator away."""
@@ -65,6 +66,13 @@ def test_what_the_runtime_has_of_its_own_in_the_standard_domain() -> None:
     found = [find_mapping("", "LayerNormalization", opset) for opset in (11, 16, 17, newest_opset())]
     assert [version for _, version in filter(None, found)] == [1, 1, 17, 17]
     assert find_mapping("", "SimplifiedLayerNormalization", newest_opset()) is not None
+
+
+def test_what_was_experimental_ended_with_opset_9() -> None:
+    for op in EXPERIMENTAL:
+        found = [find_mapping("", op, opset) for opset in (OLDEST_OPSET, 8)]
+        assert [version for _, version in filter(None, found)] == [1, 1]
+    assert find_mapping("", "Affine", 10) is None
 
 
 def test_operators_of_other_sets_are_not_found() -> None:

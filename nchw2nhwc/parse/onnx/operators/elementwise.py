@@ -184,7 +184,8 @@ def dropout(b: LayerBuilder, x: Value, ratio: Value | None = None, training_mode
             seed: int | None = None) -> tuple[Value, ...]:
     whole = ratio is not None and ratio.is_const and b.number(ratio, "ratio") == 0
     if training_mode is not None and not whole and (b.is_computed(training_mode) or b.number(training_mode, "training_mode")):
-        raise UnsupportedError("Dropout in training mode is random", b.where, "Export the model for inference.")
+        raise UnsupportedError("Dropout in training mode is random", b.where,
+                               "Export the model for inference, or make an input of what it draws: --random inputs (opset 15, main graph).")
     return _dropped(b, x, 0.5 if ratio is None else b.number(ratio, "ratio") if ratio.is_const else 0.0)
 
 

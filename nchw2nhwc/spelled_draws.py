@@ -1,0 +1,156 @@
+"""Layers that draw with chances which data decides, spelled out in the source itself as uniform numbers that are compared with the chances:
+then an input can take the place of the uniform numbers, and the source's runtime takes the same inputs as the result.
+
+Only the main graph of ONNX models is changed; what stays as it is, is refused when the model is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nchw2nhwc.options import Random
+from nchw2nhwc.source import Format, Source
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto
+
+OLDEST = 15
+"""The operator set that has CastLike."""
+
+
+def with_uniform_draws(source: Source, random: Random) -> Source:
+    """The source with Bernoulli, Multinomial and Dropout in training mode spelled out, if random numbers are to be inputs; itself where
+    there is nothing to do. Raises SourceError for a source that cannot be read."""
+    if random != "inputs" or source.format is not Format.ONNX:
+        return source
+    from nchw2nhwc.check.onnx_source import load
+    from nchw2nhwc.parse.onnx.model import load as checked
+
+    found = checked(source.model)
+    if found.opsets.get("", 0) < OLDEST or not any(_form_of(node, found.graph) for node in found.graph.node):
+        return source
+    model: ModelProto = load(source.model)
+    _spell(model.graph)
+    return replace(source, model=model, origin=source.model if isinstance(source.model, Path) else source.origin)
+
+
+def _spell(graph: GraphProto) -> None:
+    """Spell such nodes out, in place."""
+    names = {name for node in graph.node for name in (*node.input, *node.output)} | {t.name for t in graph.initializer}
+    nodes: list[NodeProto] = []
+    for node in graph.node:
+        form = _form_of(node, graph)
+        if form is None:
+            nodes.append(node)
+        else:
+            text = _Text(graph, node, names)
+            form(text)
+            nodes += text.nodes
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+@dataclass
+class _Text:
+    """What a node is spelled out as, so far."""
+
+    graph: GraphProto
+    node: NodeProto
+    names: set[str]
+    nodes: list[NodeProto] = field(default_factory=list)
+
+    def add(self, op: str, *operands: str, result: str = "", **attributes: int) -> str:
+        """Add a node; its result, a new tensor unless it is given."""
+        from onnx import helper
+
+        # The last node has the layer's name; the one that draws is known by its tensor.
+        name = self.node.name if result == self.node.output[0] else ""
+        made = result or self._free(f"{self.node.output[0]}_{op.lower()}")
+        node = helper.make_node(op, list(operands), [made], name)
+        node.attribute.extend(helper.make_attribute(key, number) for key, number in attributes.items())
+        self.nodes.append(node)
+        return made
+
+    def const(self, numbers: object, dtype: type[np.generic] = np.float32) -> str:
+        from onnx import numpy_helper
+
+        name = self._free(f"{self.node.output[0]}_const")
+        self.graph.initializer.append(numpy_helper.from_array(np.asarray(numbers, dtype), name))
+        return name
+
+    def attribute(self, name: str, default: int) -> int:
+        return next((a.i for a in self.node.attribute if a.name == name), default)
+
+    def _free(self, wanted: str) -> str:
+        name = next(n for n in _numbered(wanted) if n not in self.names)
+        self.names.add(name)
+        return name
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    number = 1
+    while True:
+        yield f"{name}_{number}"
+        number += 1
+
+
+# ---- forms -------------------------------------------------------------------------------------------------------------------
+def _form_of(node: NodeProto, graph: GraphProto) -> Callable[[_Text], None] | None:
+    """How a node is spelled out; None for all that are not."""
+    if node.domain not in ("", "ai.onnx") or not node.output or not node.output[0]:
+        return None
+    if node.op_type == "Dropout" and not _trains(node, graph):
+        return None
+    return _FORMS.get(node.op_type)
+
+
+def _trains(node: NodeProto, graph: GraphProto) -> bool:
+    """Whether a Dropout is known to be in training mode."""
+    from onnx import numpy_helper
+
+    name = node.input[2] if len(node.input) > 2 else ""
+    given = [t for t in graph.initializer if t.name == name]
+    given += [a.t for n in graph.node if n.op_type == "Constant" and name in n.output for a in n.attribute if a.name == "value"]
+    return bool(name and given and numpy_helper.to_array(given[0]).all())
+
+
+def _bernoulli(t: _Text) -> None:
+    """1 where a uniform number is below the chance."""
+    chances, kind = t.node.input[0], t.attribute("dtype", 0)
+    below = t.add("Less", t.add("RandomUniformLike", chances), chances)
+    if kind:
+        t.add("Cast", below, result=t.node.output[0], to=kind)
+    else:
+        t.add("CastLike", below, chances, result=t.node.output[0])
+
+
+def _multinomial(t: _Text) -> None:
+    """The first class whose share of the softmax, with those of all classes before it, is above a uniform number."""
+    from onnx import TensorProto
+
+    scores, count = t.node.input[0], t.attribute("sample_size", 1)
+    best = t.add("Reshape", t.add("ArgMax", scores, axis=1, keepdims=1), t.const([0, 1], np.int64))
+    each = t.add("MatMul", t.add("CastLike", best, scores), t.add("CastLike", t.const(np.ones((1, count))), scores))
+    drawn = t.add("Reshape", t.add("RandomUniformLike", each), t.const([0, count, 1], np.int64))
+    sums = t.add("CumSum", t.add("Softmax", scores, axis=1), t.const(1, np.int64))
+    above = t.add("Greater", t.add("Unsqueeze", sums, t.const([1], np.int64)), drawn)
+    first = t.add("ArgMax", t.add("CastLike", above, scores), axis=2, keepdims=0)
+    t.add("Cast", first, result=t.node.output[0], to=t.attribute("dtype", TensorProto.INT32))
+
+
+def _dropout(t: _Text) -> None:
+    """What is kept, where a uniform number is not below the ratio, divided by 1 - ratio; the mask."""
+    data, results = t.node.input[0], [*t.node.output, ""]
+    ratio = t.add("CastLike", (t.node.input[1] if len(t.node.input) > 1 else "") or t.const(0.5), data)
+    mask = t.add("Not", t.add("Less", t.add("RandomUniformLike", data), ratio), result=results[1])
+    kept = t.add("Div", data, t.add("Sub", t.add("CastLike", t.const(1.0), data), ratio))
+    t.add("Where", mask, kept, t.add("CastLike", t.const(0.0), data), result=results[0])
+
+
+_FORMS: Mapping[str, Callable[[_Text], None]] = {"Bernoulli": _bernoulli, "Multinomial": _multinomial, "Dropout": _dropout}
