@@ -39,9 +39,20 @@ def with_uniform_draws(source: Source, random: Random) -> Source:
     return replace(source, model=model, origin=source.model if isinstance(source.model, Path) else source.origin)
 
 
+def _names(graph: GraphProto) -> Iterator[str]:
+    """The names of all tensors, those in subgraphs included."""
+    from nchw2nhwc.parse.onnx.model import subgraphs
+
+    yield from (tensor.name for tensor in (*graph.input, *graph.initializer))
+    for node in graph.node:
+        yield from (*node.input, *node.output)
+        for inner in subgraphs(node):
+            yield from _names(inner)
+
+
 def _spell(graph: GraphProto) -> None:
     """Spell such nodes out, in place."""
-    names = {name for node in graph.node for name in (*node.input, *node.output)} | {t.name for t in graph.initializer}
+    names = set(_names(graph))
     nodes: list[NodeProto] = []
     for node in graph.node:
         form = _form_of(node, graph)

@@ -104,9 +104,24 @@ def load_inputs(path: Path) -> dict[str, Array]:
 _NPZ = "Write it with numpy.savez(FILE, **{input name: array in the source's axis order})."
 
 
+def with_draws(inputs: Sequence[TensorInfo], given: Mapping[str, Array], seed: int = 0) -> dict[str, Array]:
+    """The given arrays, and numbers for the inputs that the source draws at random where there are none. Raises ShapeError for shapes that
+    contradict the model or each other."""
+    missing = [info for info in inputs if info.draw is not None and info.name not in given]
+    if not missing:
+        return dict(given)
+    interface, rng = Graph("given inputs"), np.random.default_rng(seed)
+    for info in inputs:
+        if info.name in given:
+            interface.add_input(info.name, info.given_type)
+    sizes = bind_dims(interface, given)
+    return {**given, **{info.name: _random(rng, info, tuple(evaluate(s, sizes) for s in info.source_type.shape), None, None)
+                        for info in missing}}
+
+
 def validate_inputs(inputs: Sequence[TensorInfo], given: Mapping[str, Array]) -> dict[str, Array]:
-    """The given arrays in the element types of the source. Raises OptionError for one that is missing, unknown or does not fit,
-    ShapeError for shapes that contradict the model or each other."""
+    """The given arrays in the element types of the source, and what the source draws where it is not given. Raises OptionError for one that
+    is missing, unknown or does not fit, ShapeError for shapes that contradict the model or each other."""
     names = ", ".join(info.name for info in inputs)
     unknown = [name for name in given if name not in {info.name for info in inputs}]
     if unknown:
@@ -114,7 +129,7 @@ def validate_inputs(inputs: Sequence[TensorInfo], given: Mapping[str, Array]) ->
     interface = Graph("check inputs")
     for info in inputs:
         interface.add_input(info.name, info.given_type)
-    arrays = {name: np.asarray(array) for name, array in given.items()}
+    arrays = with_draws(inputs, {name: np.asarray(array) for name, array in given.items()})
     bind_dims(interface, arrays)
     for info in inputs:
         wanted, array = info.given_type.dtype, arrays[info.name]

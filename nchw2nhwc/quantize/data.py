@@ -1,7 +1,7 @@
 """Samples to calibrate with: by input name and in the source's axis order, each as one run of the model takes it.
 
 An array with the rank of its input is cut along its first axis into pieces as large as the model's own first axis (1 where that is of any
-size); in one with an axis more, that axis counts samples.
+size); in one with an axis more, that axis counts samples. What the source draws at random may be left out.
 """
 
 from __future__ import annotations
@@ -82,13 +82,15 @@ def _load(file: Path, inputs: Sequence[TensorInfo]) -> dict[str, Array]:
         raise OptionError(f"cannot read calibration data '{file}': {error.strerror or error}", advice=_HOW) from None
     except (ValueError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
         raise OptionError(f"calibration data '{file}' is no sound .npz or .npy file of numbers", advice=_HOW) from error
-    if len(inputs) != 1:
-        raise OptionError(f"calibration data '{file}' is one array, the model has {len(inputs)} inputs", advice=_HOW)
-    return {inputs[0].name: loaded}
+    names = [info.name for info in inputs if info.draw is None]
+    if len(names) != 1:
+        raise OptionError(f"calibration data '{file}' is one array, the model has {len(names)} inputs", advice=_HOW)
+    return {names[0]: loaded}
 
 
 def samples_of(arrays: Mapping[str, Array], inputs: Sequence[TensorInfo], layout: str, file: str) -> list[dict[str, Array]]:
     """The samples in arrays by input name. Raises OptionError."""
+    inputs = [info for info in inputs if info.draw is None or info.name in arrays]
     names = [info.name for info in inputs]
     unknown, missing = [n for n in arrays if n not in names], [n for n in names if n not in arrays]
     if unknown or missing:

@@ -29,7 +29,7 @@ def read_images(folder: Path, inputs: Sequence[TensorInfo], image: TensorInfo | 
                 options: QuantizeOptions) -> list[dict[str, Array]]:
     """One sample for each image. `image` is the input that takes images, channels first in the source, None if there is none; where the
     result itself prepares them it gets the values from 0 to 255 as they are. Raises OptionError."""
-    if image is None or len(inputs) != 1:
+    if image is None or sum(info.draw is None for info in inputs) != 1:
         raise OptionError("a folder of images calibrates a model with one input, which takes images",
                           advice="Give the samples as an .npz file, by input name.")
     if find_spec("PIL") is None:

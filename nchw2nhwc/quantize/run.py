@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nchw2nhwc.check import source_tensors
-from nchw2nhwc.check.inputs import random_inputs
+from nchw2nhwc.check.inputs import random_inputs, with_draws
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
@@ -72,13 +72,18 @@ class Quantization:
             return split(self._random(RANDOM_SAMPLES), "random numbers", hold_out=self._hold_out)
         if not isinstance(given, (str, os.PathLike)):
             listed = [samples_of(sample, inputs, self._options.calibration_layout, f"sample {k}") for k, sample in enumerate(given)]
-            return split([sample for samples in listed for sample in samples], "the samples given", hold_out=self._hold_out)
+            return self._split([sample for samples in listed for sample in samples], "the samples given")
         path = Path(given)
         samples = self._images(path) if path.is_dir() and image_files(path) else read_arrays(
             path, inputs, self._options.calibration_layout, self._options.calibration_samples)
         if not samples:
             raise OptionError(f"calibration data: there is neither an array (.npz, .npy) nor an image in the folder '{path}'")
-        return split(samples, path.name, hold_out=self._hold_out)
+        return self._split(samples, path.name)
+
+    def _split(self, samples: Samples, origin: str) -> Calibration:
+        """Samples, with what the source draws at random, as those to calibrate with and the others."""
+        whole = [with_draws(self._converted.inputs, sample, seed) for seed, sample in enumerate(samples)]
+        return split(whole, origin, hold_out=self._hold_out)
 
     def _images(self, folder: Path) -> Samples:
         from nchw2nhwc.conversion import read
@@ -86,7 +91,7 @@ class Quantization:
 
         graph = read(self._converted.source, self._converted.options)
         spatial = spatial_inputs(graph)
-        names = [v.name for v in graph.inputs if id(v) in spatial and v.rank == 4]
+        names = [v.name for v in graph.inputs if id(v) in spatial and v.rank == 4 and v.name not in graph.draws]
         image = next((info for info in self._converted.inputs if [info.name] == names), None)
         return read_images(folder, self._converted.inputs, image, self._options)
 

@@ -12,6 +12,7 @@ from onnx import NodeProto
 from openvino import opset8 as ops
 
 from nchw2nhwc import convert
+from nchw2nhwc.check.inputs import with_draws
 from nchw2nhwc.cli import main
 from nchw2nhwc.debug.bisect import bisect
 from nchw2nhwc.debug.check import check
@@ -184,3 +185,28 @@ def test_what_stays_refused() -> None:
     known = model([node("Dropout", "x - t")], [tensor("x"), tensor("t", (), np.bool_)])
     with pytest.raises(UnsupportedError, match="training mode is random"):
         convert(known, random="inputs")
+
+
+# ---- data that is given ---------------------------------------------------------------------------------------------------------
+def test_what_is_drawn_need_not_be_given(tmp_path: Path) -> None:
+    converted = convert(noisy(), random="inputs")
+    x = np.random.default_rng(0).standard_normal((2, 3, 8, 8)).astype(np.float32)
+    found = with_draws(converted.inputs, {"x": x})
+    assert {name: array.shape for name, array in found.items()} == {"x": x.shape, "noise": (2, 4, 6, 6), "factor": (1, 4, 1, 1)}
+    assert 1 <= found["factor"].min() < found["factor"].max() < 2
+    np.testing.assert_array_equal(found["noise"], with_draws(converted.inputs, {"x": x})["noise"])
+    assert (found["noise"] != with_draws(converted.inputs, {"x": x}, seed=1)["noise"]).any()
+    zeros = np.zeros((2, 4, 6, 6), np.float32)
+    assert with_draws(converted.inputs, {"x": x, "noise": zeros})["noise"] is zeros
+    assert converted.check({"x": x}).passed
+
+
+def test_calibration_without_what_is_drawn(tmp_path: Path) -> None:
+    source = tmp_path / "m.onnx"
+    onnx.save(noisy(), source)
+    data = np.random.default_rng(0).standard_normal((6, 3, 8, 8)).astype(np.float32)
+    np.save(tmp_path / "x.npy", data)
+    np.savez(tmp_path / "all.npz", x=data, noise=np.zeros((6, 4, 6, 6), np.float32), factor=np.ones((6, 4, 1, 1), np.float32))
+    for file in ("x.npy", "all.npz"):
+        assert main([str(source), "-o", str(tmp_path), "--random", "inputs", "--quantize", "int8", "--calibration", str(tmp_path / file),
+                     "--calibration-layout", "source", "--quiet"]) == 0
