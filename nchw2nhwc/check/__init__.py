@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from nchw2nhwc.check.compare import Rankings, TensorError, compare, worst_of
 from nchw2nhwc.check.inputs import random_inputs, sample_sizes, validate_inputs
 from nchw2nhwc.check.litert import run_litert
+from nchw2nhwc.check.positions import fitted, positions
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array, Graph
@@ -105,7 +106,8 @@ def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[Te
               limits: Mapping[str, int] | None = None, graph: Callable[[], Graph] | None = None,
               stored: Graph | None = None) -> Reference:
     """Run the source on `given` inputs (by name, in its axis order), or on random ones: see `random_inputs`, which takes `limits`. Where
-    sizes are open it runs twice, with `sample_sizes` for the graph `stored`. `graph` is as for `source_outputs`.
+    sizes are open it runs twice, with `sample_sizes` for the graph `stored`, changed so that the `positions` of the source's graph fit.
+    `graph` is as for `source_outputs`.
 
     Raises MissingRuntimeError when the source's runtime is not installed, CheckError when it does not run the model, OptionError and
     ShapeError for inputs that do not fit.
@@ -113,7 +115,9 @@ def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[Te
     if given is not None:
         samples = [validate_inputs(inputs, given)]
     else:
-        samples = [random_inputs(inputs, limits or {}, sizes=sizes) for sizes in sample_sizes(inputs, stored)]
+        runs = sample_sizes(inputs, stored)
+        needs = positions(graph()) if graph is not None and runs[0] else []
+        samples = [random_inputs(inputs, limits or {}, sizes=fitted(needs, sizes)) for sizes in runs]
     first, *more = (Reference(inputs, outputs, data, source_outputs(source, inputs, outputs, data, graph)) for data in samples)
     return replace(first, more=tuple(more))
 
