@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Graph, Node, Value
-from nchw2nhwc.ir.types import Array
+from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.kinds import FLOAT, kind_of
 from nchw2nhwc.passes.rewrite import Mismatch
@@ -16,6 +16,8 @@ _Op = TypeVar("_Op", bound=Op)
 
 TOLERANCE = 2e-6
 """How far, relatively, a float32 constant may be from the number that a formula has there: a few roundings."""
+HALF = {"float16": 2.0**-9, "bfloat16": 2.0**-6}
+"""The same for constants of half precision."""
 _UNIFORM_LIMIT = 1 << 16
 
 
@@ -69,9 +71,9 @@ def scalar(value: Value) -> float:
     return float(first)
 
 
-def close(number: float, wanted: float) -> bool:
-    """Whether a constant is the number of a formula but for rounding."""
-    return abs(number - wanted) <= TOLERANCE * abs(wanted)
+def close(number: float, wanted: float, dtype: DType | None = None) -> bool:
+    """Whether a constant is the number of a formula but for rounding to the element type that it was stored in (default: float32)."""
+    return abs(number - wanted) <= (TOLERANCE if dtype is None else HALF.get(dtype.name, TOLERANCE)) * abs(wanted)
 
 
 def constant_operand(node: Node) -> tuple[Value, Value]:

@@ -24,7 +24,7 @@ from nchw2nhwc.passes.parallel import PARALLEL
 from nchw2nhwc.passes.parts import PARTS
 from nchw2nhwc.passes.promote import PROMOTE_FLOATS
 from nchw2nhwc.passes.quantization import QUANTIZATION, REMARK
-from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, LENGTHS, NORMS, STACKS
+from nchw2nhwc.passes.recognise import ACTIVATIONS, BLOCKS, CELLS, LAST_STEP, LENGTHS, NORMS, ROUNDED, STACKS
 from nchw2nhwc.passes.reversed_channels import REVERSED_CHANNELS
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.passes.routing import ROUTE_CHANNELS
@@ -37,6 +37,9 @@ PRUNE = Pass("prune", Graph.prune)
 
 INFERENCE = rule_pass("inference", TRAINING_ONLY)
 """What does nothing but in training goes."""
+
+RECOGNISE_ROUNDED = rule_pass("recognise_rounded", ROUNDED)
+"""Activation functions that half precision spells out are found before their constants become single precision."""
 
 SIMPLIFY = rule_pass("simplify", FOLDING, CONTROL, IDENTITIES, WHOLES, CANONICAL, STACKS, MOVEMENT, PARTS, INDEXING)
 """Constants are folded, what changes nothing goes, and what recognition looks for is spelled in one way."""
@@ -73,6 +76,6 @@ def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None, 
     """The passes for a target that takes the nodes that are `native` as they are; what it lacks is decomposed, by the rules of `first`
     before those of all targets. `quantized`: the target has tensors of small integers for what the source quantizes."""
     quantization = (KEEP_QUANTIZATION, REMARK) if quantized else (SPELL_OUT_QUANTIZATION,)
-    return (PRUNE, INFERENCE, PROMOTE_FLOATS, *quantization, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED, FOLD_AFFINE,
-            ORDER_CHANNELS, ROUTE_CHANNELS, JOIN_SIBLINGS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL,
-            rule_pass("variances", variances(native)), CENTRE, JOIN_HEADS, PRUNE)
+    return (PRUNE, INFERENCE, RECOGNISE_ROUNDED, PROMOTE_FLOATS, *quantization, SIMPLIFY, MERGE_EQUAL, RECOGNISE, MAKE_FULLY_CONNECTED,
+            FOLD_AFFINE, ORDER_CHANNELS, ROUTE_CHANNELS, JOIN_SIBLINGS, decompose(native, first=first), CLEAN, FOLD_AFFINE, CLEAN,
+            MERGE_EQUAL, rule_pass("variances", variances(native)), CENTRE, JOIN_HEADS, PRUNE)

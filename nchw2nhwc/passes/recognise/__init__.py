@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nchw2nhwc.passes.recognise.activations import ACTIVATIONS
+from nchw2nhwc.passes.recognise.activations import ACTIVATIONS, ROUNDED
 from nchw2nhwc.passes.recognise.blocks import BLOCKS
 from nchw2nhwc.passes.recognise.cells import CELLS
 from nchw2nhwc.passes.recognise.lengths import LENGTHS
@@ -10,4 +10,4 @@ from nchw2nhwc.passes.recognise.norms import NORMS
 from nchw2nhwc.passes.recognise.recurrent import LAST_STEP
 from nchw2nhwc.passes.recognise.stacks import STACKS
 
-__all__ = ["ACTIVATIONS", "BLOCKS", "CELLS", "LAST_STEP", "LENGTHS", "NORMS", "STACKS"]
+__all__ = ["ACTIVATIONS", "BLOCKS", "CELLS", "LAST_STEP", "LENGTHS", "NORMS", "ROUNDED", "STACKS"]

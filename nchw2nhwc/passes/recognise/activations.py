@@ -14,11 +14,13 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, Greater, GreaterEqual, Less, LessEqual, Maximum, Mul, PRelu, Sub, Where
 from nchw2nhwc.ops.elementwise import Abs, Erf, Exp, Log, Neg, Reciprocal, Tanh
 from nchw2nhwc.passes.identities import clipped
-from nchw2nhwc.passes.match import Pattern, close, op_of, other_operand, require, require_float, require_same_type, scalar
+from nchw2nhwc.passes.match import HALF, Pattern, close, op_of, other_operand, require, require_float, require_same_type, scalar
 from nchw2nhwc.passes.recognise.algebra import Polynomial, Product, array_product, is_polynomial, linear, polynomial, product_of
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 ACTIVATIONS = RuleSet()
+ROUNDED = RuleSet()
+"""For a graph whose constants are still in half precision, in which they are further from the numbers of formulas than in float32."""
 _GELU_TANH = {1: sqrt(2 / pi), 3: sqrt(2 / pi) * 0.044715}
 _GELU_SIGMOID = {power: 2 * c for power, c in _GELU_TANH.items()}
 
@@ -112,12 +114,19 @@ def gated(rw: Rewriter, node: Node, op: Mul | Div) -> Value:
     raise Mismatch("{}", "; ".join(reasons))
 
 
+@ROUNDED.on(Mul, Div)
+def gated_in_half(rw: Rewriter, node: Node, op: Mul | Div) -> Value:
+    """The same in half precision."""
+    require(node.output.type.dtype.name in HALF, "{!r} is not in half precision", node)
+    return gated(rw, node, op)
+
+
 def _gate_op(pattern: Pattern, product: Product, x: Value, gate: Value) -> Op:
     """The op that `product.number * x * gate` is."""
-    number = product.number
+    number, dtype = product.number, x.type.dtype
     if _made_by(gate, Clip, HardSigmoid):
         found, number = _hard_gate(pattern, number, x, gate)
-        require(close(number, 1) and is_polynomial(found, {1: 1 / 6, 0: 0.5}), "{!r} is no hard sigmoid of {!r}", gate, x)
+        require(close(number, 1, dtype) and is_polynomial(found, {1: 1 / 6, 0: 0.5}, dtype), "{!r} is no hard sigmoid of {!r}", gate, x)
         return HardSwish()
     if _made_by(gate, Sigmoid):
         return _sigmoid_gate(pattern, number, x, gate)
@@ -127,13 +136,13 @@ def _gate_op(pattern: Pattern, product: Product, x: Value, gate: Value) -> Op:
         return Mish()
     base, a, b = linear(pattern, gate, _from(Erf, Tanh))
     sign = -1.0 if a * number < 0 else 1.0  # both are odd: TensorFlow has 1 - erf(-x / sqrt(2))
-    require(close(sign * a * number, 0.5) and close(b * number, 0.5), "{!r} is not (1 + ...) / 2", gate)
+    require(close(sign * a * number, 0.5, dtype) and close(b * number, 0.5, dtype), "{!r} is not (1 + ...) / 2", gate)
     found = polynomial(pattern, pattern.producer(base, Erf, Tanh).input(0), x)
     found = {power: sign * c for power, c in found.items()}
     if _made_by(base, Erf):
-        require(is_polynomial(found, {1: sqrt(0.5)}), "erf is taken of {}", found)
+        require(is_polynomial(found, {1: sqrt(0.5)}, dtype), "erf is taken of {}", found)
         return Gelu()
-    require(is_polynomial(found, _GELU_TANH), "tanh is taken of {}", found)
+    require(is_polynomial(found, _GELU_TANH, dtype), "tanh is taken of {}", found)
     return Gelu(approximate=True)
 
 
@@ -150,7 +159,7 @@ def _hard_gate(pattern: Pattern, number: float, x: Value, gate: Value) -> tuple[
 def _sigmoid_gate(pattern: Pattern, number: float, x: Value, gate: Value) -> Op:
     require(close(number, 1), "the product is scaled by {}", number)
     found = polynomial(pattern, pattern.producer(gate, Sigmoid).input(0), x)
-    if is_polynomial(found, _GELU_SIGMOID):
+    if is_polynomial(found, _GELU_SIGMOID, x.type.dtype):
         return Gelu(approximate=True)
     require(found.keys() == {1}, "the sigmoid is of {}", found)
     return Swish(1.0 if close(found[1], 1) else found[1])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.binary import Add, Arithmetic, Div, Mul, Pow, Sub
 from nchw2nhwc.ops.elementwise import Neg
@@ -176,9 +177,9 @@ def plus_number(pattern: Pattern, value: Value) -> tuple[Value, float]:
     return value, 0.0
 
 
-def is_polynomial(found: Polynomial, wanted: Polynomial) -> bool:
-    """Whether two polynomials have the same coefficients, but for rounding."""
-    return found.keys() == wanted.keys() and all(close(found[k], wanted[k]) for k in wanted)
+def is_polynomial(found: Polynomial, wanted: Polynomial, dtype: DType | None = None) -> bool:
+    """Whether two polynomials have the same coefficients, but for rounding; see `close`."""
+    return found.keys() == wanted.keys() and all(close(found[k], wanted[k], dtype) for k in wanted)
 
 
 def _clean(coefficients: Polynomial) -> Polynomial:

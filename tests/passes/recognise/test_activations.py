@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import pi, sqrt
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -17,7 +18,7 @@ from nchw2nhwc.ops.elementwise import Abs, Erf, Exp, Log, Neg, Reciprocal, Tanh
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.passes.constants import MERGE_EQUAL
 from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES
-from nchw2nhwc.passes.recognise import ACTIVATIONS
+from nchw2nhwc.passes.recognise import ACTIVATIONS, ROUNDED
 from nchw2nhwc.passes.rewrite import rule_pass
 from tests.passes.nets import Net, check_pass, ops_of
 
@@ -180,3 +181,18 @@ def test_integers_are_left_alone() -> None:
     x = net.input(4)
     net.output(net(Maximum(), x, net(Mul(), x, 1)), net(Add(), net(Relu(), x), net(Mul(), -1, net(Relu(), net(Neg(), x)))))
     assert RECOGNISE(net.graph) == 0
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float16, 4e-3), (ml_dtypes.bfloat16, 3e-2)], ids=("float16", "bfloat16"))
+def test_numbers_in_half_precision(dtype: object, tolerance: float) -> None:
+    """1.4140625 is the square root of 2 there; in single precision it is another number."""
+    rounded = rule_pass("rounded", ROUNDED)
+    for other in (False, True):
+        net = Net(np.float32 if other else dtype)
+        x = net(Neg(), net.input(2, 3, 4))
+        net.output(net(Mul(), net(Mul(), x, net(Add(), net(Erf(), net(Div(), x, 1.4140625)), 1.0)), 0.5),
+                   net(Div(), net(Mul(), x, net(Clip(0, 6), net(Add(), x, 3.0))), 6.0))
+        if other:
+            assert rounded(net.graph) == RECOGNISE(net.graph) - 1 == 0
+        else:
+            assert sorted(check_pass(net, rounded, tolerance)) == ["Gelu", "HardSwish", "Neg"]
