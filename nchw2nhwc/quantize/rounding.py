@@ -112,24 +112,33 @@ def _round(part: Part, op: OperatorT, layer: Weighted, known: Moments) -> None:
     corrected = bias >= 0 and len(part.readers[bias]) == 1
     key = (scales.tobytes(), corrected, tensor.type)
     if key not in known.rounded:
-        known.rounded[key] = _by_blocks(weights / scales, known, _LARGEST[tensor.type], about_mean=corrected)
+        known.rounded[key] = _by_blocks(weights, scales, known, _LARGEST[tensor.type], about_mean=corrected)
     rounded = known.rounded[key]
     stored = layer.stored(rounded)
     part.store(place, stored if tensor.type == INT8 else _packed(stored))
     if corrected:
-        lost = (weights - rounded.astype(np.float64) * scales) @ np.concatenate(known.sums, 1)[:, :, None] / known.rows
-        part.shift(bias, lost.reshape(-1))
+        part.shift(bias, _lost(weights, rounded, scales, known).reshape(-1))
 
 
-def _by_blocks(values: Doubles, known: Moments, largest: int, *, about_mean: bool) -> Array:
+def _by_blocks(weights: Array, scales: Doubles, known: Moments, largest: int, *, about_mean: bool) -> Array:
     """Weights in steps of their scales, (group, result, operand), as int8."""
-    made, start = np.empty(values.shape, np.int8), 0
+    made, start = np.empty(weights.shape, np.int8), 0
     for sums, products in zip(known.sums, known.products):
         stop = start + sums.shape[1]
         second = _second(sums, products, known.rows, about_mean=about_mean)
-        made[:, :, start:stop] = rounded_together(values[:, :, start:stop], second, largest)
+        made[:, :, start:stop] = rounded_together(np.divide(weights[:, :, start:stop], scales), second, largest)
         start = stop
     return made
+
+
+def _lost(weights: Array, rounded: Array, scales: Doubles, known: Moments) -> Doubles:
+    """What results have lost by rounding on the average, (group, result, 1)."""
+    lost, start = np.zeros((*weights.shape[:2], 1)), 0
+    for sums in known.sums:
+        stop = start + sums.shape[1]
+        lost += np.subtract(weights[:, :, start:stop], np.multiply(rounded[:, :, start:stop], scales)) @ sums[:, :, None] / known.rows
+        start = stop
+    return lost
 
 
 def _packed(values: Array) -> Array:

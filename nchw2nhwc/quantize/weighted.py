@@ -32,14 +32,12 @@ class Weighted:
     weights: Array
     groups: int
 
-    def matrices(self) -> Doubles:
-        """The weights as (group, result, operand), float64. Operands of one channel are side by side: those vary together."""
-        wide = self.weights.astype(np.float64)
+    def matrices(self) -> Array:
+        """The weights as (group, result, operand). Operands of one channel are side by side: those vary together."""
         if self.code == "DEPTHWISE_CONV_2D":
-            return np.moveaxis(wide, 3, 0).reshape(self.groups, 1, -1)
-        if self.code == "CONV_2D":
-            wide = np.moveaxis(wide, 3, 1)
-        return wide.reshape(self.groups, -1, wide[0].size)
+            return np.moveaxis(self.weights, 3, 0).reshape(self.groups, 1, -1)
+        moved = np.moveaxis(self.weights, 3, 1) if self.code == "CONV_2D" else self.weights
+        return moved.reshape(self.groups, -1, moved[0].size)
 
     def stored(self, matrices: Array) -> Array:
         """The reverse of `matrices`, in the type that is given."""
