@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nchw2nhwc.ir import Array
 from nchw2nhwc.options import Random
 from nchw2nhwc.source import Format, Source
 
@@ -122,13 +123,18 @@ def _form_of(node: NodeProto, graph: GraphProto) -> Callable[[_Text], None] | No
 
 
 def _trains(node: NodeProto, graph: GraphProto) -> bool:
-    """Whether a Dropout is known to be in training mode."""
+    """Whether a Dropout is known to be in training mode, and not known to keep everything."""
+    ratio, training = (_known(graph, node.input[k]) if len(node.input) > k else None for k in (1, 2))
+    return training is not None and bool(training.all()) and (ratio is None or bool(ratio.any()))
+
+
+def _known(graph: GraphProto, name: str) -> Array | None:
+    """The content of a constant; None for what is none."""
     from onnx import numpy_helper
 
-    name = node.input[2] if len(node.input) > 2 else ""
-    given = [t for t in graph.initializer if t.name == name]
-    given += [a.t for n in graph.node if n.op_type == "Constant" and name in n.output for a in n.attribute if a.name == "value"]
-    return bool(name and given and numpy_helper.to_array(given[0]).all())
+    given = [t for t in graph.initializer if name and t.name == name]
+    given += [a.t for n in graph.node if n.op_type == "Constant" and name in n.output for a in n.attribute if name and a.name == "value"]
+    return numpy_helper.to_array(given[0]) if given else None
 
 
 def _bernoulli(t: _Text) -> None:

@@ -169,6 +169,13 @@ def test_dropout_in_training_mode(operands: str) -> None:
     np.testing.assert_array_equal(results["m"], drawn >= ratio)
 
 
+def test_a_dropout_that_keeps_everything_draws_nothing() -> None:
+    source = model([node("Dropout", "x r t", "d"), node("Relu", "d")], constants={"r": np.float32(0), "t": np.array(True)})
+    converted = convert(source, random="inputs")
+    assert [i.name for i in converted.inputs] == ["x"]
+    assert converted.check().passed
+
+
 def test_results_that_are_checked_again(tmp_path: Path) -> None:
     source = tmp_path / "m.onnx"
     onnx.save(model([node("Sigmoid", "x", "p"), node("Bernoulli", "p")], [tensor("x", ("N", 40))]), source)
