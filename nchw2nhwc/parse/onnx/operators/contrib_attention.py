@@ -60,6 +60,11 @@ def _counted(b: LayerBuilder, mask: Value, batch: Size, keys: Size) -> Value | N
 
 def _attended(b: LayerBuilder, q: Value, k: Value, v: Value, scale: float, masks: Masks) -> Value:
     """softmax(q @ k' * scale + bias, masked) @ v, heads put together."""
+    return weighted(b, softmax(b, _masked_scores(b, q, k, scale, masks)), v)
+
+
+def _masked_scores(b: LayerBuilder, q: Value, k: Value, scale: float, masks: Masks) -> Value:
+    """q @ k' * scale + bias, masked: (batch, heads, queries, keys)."""
     weights = scores(b, q, k, scale or None)
     batch, _, queries, keys = weights.shape
     if masks.bias is not None:
@@ -67,9 +72,7 @@ def _attended(b: LayerBuilder, q: Value, k: Value, v: Value, scale: float, masks
     counted = None if masks.mask is None else _counted(b, masks.mask, batch, keys)
     if counted is not None:
         weights = b.add1(Add(), weights, seen(b, b.scalar(0, weights), counted, masks.masked))
-    if masks.causal:
-        weights = seen(b, weights, not_ahead(b, queries, keys))
-    return weighted(b, softmax(b, weights), v)
+    return seen(b, weights, not_ahead(b, queries, keys)) if masks.causal else weights
 
 
 # ---- self-attention ----------------------------------------------------------------------------------------------------
@@ -160,11 +163,10 @@ def multi_head_attention(b: LayerBuilder, query: Value, key: Value | None = None
                          past_value: Value | None = None, past_sequence_length: Value | None = None,
                          cache_indirection: Value | None = None, *, num_heads: int, mask_filter_value: float = -10000.0, scale: float = 0.0,
                          unidirectional: bool = False) -> Sequence[Value]:
-    """Attention of queries to keys and values; the second and third result are all keys and values, the past ones included."""
+    """Attention of queries to keys and values; the second and third result are all keys and values, the past ones included, the fourth one
+    the scores of keys before the softmax."""
     if cache_indirection is not None:
         raise UnsupportedError("MultiHeadAttention with cache_indirection (beams) is not supported", b.where)
-    if any(b.wanted[3:]):
-        raise UnsupportedError("MultiHeadAttention with qk, the scores, as a result is not supported", b.where)
     q, k, v = _separate(b, query, key, value, num_heads)
     if bias is not None:
         q, k, v = _with_bias(b, bias, (q, k, v), (True, *(x is None or x.rank != 4 for x in (key, value))))
@@ -172,12 +174,12 @@ def multi_head_attention(b: LayerBuilder, query: Value, key: Value | None = None
         raise UnsupportedError(f"MultiHeadAttention with unidirectional=1 of {q.shape[2]} queries to {k.shape[2]} keys is not supported",
                                b.where)
     masks = Masks(mask_filter_value, unidirectional, key_padding_mask, attention_bias)
-    if past_key is None or past_value is None:
-        return _attended(b, q, k, v, scale, masks), k, v
-    if past_sequence_length is not None:
-        return _to_a_buffer(b, (q, k, v), (past_key, past_value), past_sequence_length, scale, masks)
-    k, v = b.add1(Concat(2), past_key, k), b.add1(Concat(2), past_value, v)
-    return _attended(b, q, k, v, scale, masks), k, v
+    if past_key is not None and past_value is not None:
+        if past_sequence_length is not None:
+            return _to_a_buffer(b, (q, k, v), (past_key, past_value), past_sequence_length, scale, masks)
+        k, v = b.add1(Concat(2), past_key, k), b.add1(Concat(2), past_value, v)
+    weights = _masked_scores(b, q, k, scale, masks)
+    return weighted(b, softmax(b, weights), v), k, v, weights
 
 
 def _to_a_buffer(b: LayerBuilder, operands: tuple[Value, Value, Value], past: tuple[Value, Value], past_length: Value, scale: float,

@@ -85,6 +85,17 @@ def test_multi_head_attention(operands: str) -> None:
     check(own("MultiHeadAttention", operands, num_heads=HEADS), *(i for i in inputs if i.name in operands.split()), constants=constants)
 
 
+@pytest.mark.parametrize("operands", ["x k v", "x k v - m", "x k v - - a", "x k v - m a"])
+@pytest.mark.parametrize("causal", [0, 1])
+def test_scores_as_a_result(operands: str, causal: int) -> None:
+    inputs = [X, *(tensor(n, (BATCH, LENGTH, WIDTH)) for n in "kv"), tensor("a", (1, HEADS, LENGTH, LENGTH))]
+    source = own("MultiHeadAttention", operands, "y - - s", num_heads=HEADS, unidirectional=causal)
+    constants = {name: array for name, array in MASKS.items() if name in source.input}
+    whole = model([source], [i for i in inputs if i.name in operands.split()], ["y", "s"], constants, domains=[DOMAIN])
+    whole.graph.output[1].CopyFrom(tensor("s", (BATCH, HEADS, LENGTH, LENGTH)))  # ONNX Runtime does not infer its type
+    assert_as_runtime(whole, rtol=1e-4, atol=1e-5)
+
+
 def test_packed_operands() -> None:
     """(batch, length, heads, 3 or 2, size), which ONNX Runtime has no kernel for on CPUs: the same as separate ones."""
     arrays = {name: normal(BATCH, LENGTH, HEADS, SIZE) for name in "qkv"}
