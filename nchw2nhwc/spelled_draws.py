@@ -1,7 +1,7 @@
 """Layers that draw with chances which data decides, spelled out in the source itself as uniform numbers that are compared with the chances:
 then an input can take the place of the uniform numbers, and the source's runtime takes the same inputs as the result.
 
-Only the main graph of ONNX models is changed; what stays as it is, is refused when the model is read.
+Only the main graph is changed; what stays as it is, is refused when the model is read.
 """
 
 from __future__ import annotations
@@ -26,9 +26,15 @@ OLDEST = 15
 
 def with_uniform_draws(source: Source, random: Random) -> Source:
     """The source with Bernoulli, Multinomial and Dropout in training mode spelled out, if random numbers are to be inputs; itself where
-    there is nothing to do. Raises SourceError for a source that cannot be read."""
-    if random != "inputs" or source.format is not Format.ONNX:
+    there is nothing to do. For IRs see `spelled_openvino`. Raises SourceError for a source that cannot be read."""
+    if random != "inputs":
         return source
+    origin = source.model if isinstance(source.model, Path) else source.origin
+    if source.format is Format.OPENVINO:
+        from nchw2nhwc.spelled_openvino import spelled_out
+
+        spelled = spelled_out(source)
+        return source if spelled is None else replace(source, model=spelled[0], bin=spelled[1], origin=origin)
     from nchw2nhwc.check.onnx_source import load
     from nchw2nhwc.parse.onnx.model import load as checked
 
@@ -37,7 +43,7 @@ def with_uniform_draws(source: Source, random: Random) -> Source:
         return source
     model: ModelProto = load(source.model)
     _spell(model.graph)
-    return replace(source, model=model, origin=source.model if isinstance(source.model, Path) else source.origin)
+    return replace(source, model=model, origin=origin)
 
 
 def _names(graph: GraphProto) -> Iterator[str]:

@@ -10,6 +10,7 @@ import openvino
 import pytest
 from onnx import NodeProto
 from openvino import opset8 as ops
+from openvino import opset13
 
 from nchw2nhwc import convert
 from nchw2nhwc.check.inputs import with_draws
@@ -152,6 +153,24 @@ def test_multinomial(attributes: dict[str, int]) -> None:
         drawn = np.random.default_rng(0).random((2, 5000), np.float32)
         (found,) = converted.reference({"x": x, name: drawn}).expected.values()
         np.testing.assert_allclose([[(row == k).mean() for k in range(3)] for row in found], np.exp(x), atol=0.03)
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_multinomial_of_openvino(log: bool, tmp_path: Path) -> None:
+    x = ops.parameter([-1, 3], np.float32, name="x")
+    chances = ops.log(ops.abs(x)) if log else ops.abs(x)
+    pick = opset13.multinomial(chances, np.int32(5000), "i32", with_replacement=True, log_probs=log)
+    pick.set_friendly_name("pick")
+    path = saved(openvino.Model([ops.result(ops.convert(pick, "f32"))], [x], "net"), tmp_path)
+    with pytest.raises(UnsupportedError, match="--random inputs spells it out"):
+        convert(path)
+    converted = convert(path, random="inputs")
+    assert [(i.name, i.draw) for i in converted.inputs] == [("x", None), ("pick/uniform", Uniform(0, 1))]
+    assert converted.check().passed
+    given = np.array([[1, -2, 1], [8, 1, 1]], np.float32)
+    drawn = np.random.default_rng(0).random((2, 5000), np.float32)
+    (found,) = converted.reference({"x": given, "pick/uniform": drawn}).expected.values()
+    np.testing.assert_allclose([[(row == k).mean() for k in range(3)] for row in found], [[0.25, 0.5, 0.25], [0.8, 0.1, 0.1]], atol=0.03)
 
 
 @pytest.mark.parametrize("operands", ["x r t", "x - t"])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_RANDOM = "its results are random with chances that data decides, so that no input can take their place"
 _STRINGS = "targets have no tensors of strings"
 
 REASONS: Mapping[str, str] = {
-    "Multinomial": _RANDOM, "StringTensorPack": _STRINGS, "StringTensorUnpack": _STRINGS,
+    "Multinomial": "its results are random; --random inputs spells it out with an input of uniform numbers, if it draws with replacement",
+    "StringTensorPack": _STRINGS, "StringTensorUnpack": _STRINGS,
     "SparseFillEmptyRows": "how many elements its results have depends on data",
     "GroupedMatMul": "OpenVINO itself has nothing yet that computes it, so that no result could be compared",
 }
