@@ -7,7 +7,7 @@ import copy
 import io
 import json
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, TypeAlias
@@ -24,6 +24,7 @@ from nchw2nhwc.quantize import flatfile, islands, rounding, weights
 from nchw2nhwc.quantize.clipping import Histograms, least_error
 from nchw2nhwc.quantize.coarse import flat, last, spread_out, steep, uneven
 from nchw2nhwc.quantize.corrections import correct
+from nchw2nhwc.quantize.equalization import equalized
 from nchw2nhwc.quantize.interface import Ranges, apply_interface
 from nchw2nhwc.quantize.ranges import make_room, settle, trim
 from nchw2nhwc.quantize.recipes import BODY, Recipe, kept_in_float, needs_hessian, needs_samples
@@ -58,15 +59,22 @@ class Engine:
     for when they are first needed, and run once for all ways."""
 
     def __init__(self, content: bytes, file: str, inputs: Sequence[TensorInfo], samples: Callable[[], Samples], told: Told,
-                 files: Mapping[str, bytes], *, both: bool) -> None:
+                 files: Mapping[str, bytes], *, both: bool, equal: bool) -> None:
         """`file` is what errors name; `files` stand in an archive behind the float32 file, and will behind quantized ones. `both`: weights
-        will be rounded together and ranges be those of least error, so samples are run once for both."""
+        will be rounded together and ranges be those of least error, so samples are run once for both. `equal`: channels are made equally
+        large (see `equalization`)."""
         require_quantizer()
-        self._content, self._file, self._told = _prepared(content), file, told
+        self._given, self._equal, self._file, self._told = content, equal, file, told
         self._inputs, self._samples, self._files = inputs, samples, files
         self._float: list[str] = []
         self._both = both
         self._observed: Histograms | None = None
+
+    @cached_property
+    def content(self) -> bytes:
+        """The float32 file that is quantized."""
+        content = _prepared(self._given)
+        return equalized(content, lambda wanted: self._inside(content, wanted)) if self._equal else content
 
     def quantize(self, mode: str, recipe: Recipe, types: Mapping[str, str], shrink: Collection[str] | None = (), *,
                  per_tensor: bool = False, ranges: str = "minmax", together: bool = False) -> bytes:
@@ -86,7 +94,7 @@ class Engine:
         ends = _ranges(found or {})
         model = flatfile.read(self._run(recipe, found))
         if together:
-            rounding.refine(model, self._content, self._moments)
+            rounding.refine(model, self.content, self._moments)
         return self._finished(model, mode, None if found is None else ends, types, shrink, per_tensor=per_tensor)
 
     def _finished(self, model: ModelT, mode: str, ranges: Ranges | None, types: Mapping[str, str], shrink: Collection[str] | None, *,
@@ -105,7 +113,7 @@ class Engine:
 
     def _finer(self, mode: str, types: Mapping[str, str]) -> list[str]:
         """What the integer kernels of a mode are too coarse for, by name. Devices that run integers alone get them."""
-        model = flatfile.read(self._content)
+        model = flatfile.read(self.content)
         if mode == "int16x8":
             return flat(model)
         outputs = {entry.name.decode() for entry in model.signatureDefs[0].outputs}
@@ -115,11 +123,11 @@ class Engine:
     @cached_property
     def constant_left(self) -> list[str]:
         """The results of products with a constant matrix from the left."""
-        return constant_left(flatfile.read(self._content))
+        return constant_left(flatfile.read(self.content))
 
     @cached_property
     def _moments(self) -> dict[str, rounding.Moments]:
-        collected = rounding.Collected(self._content)
+        collected = rounding.Collected(self.content)
         if self._both:
             self._observed = self._histograms()
         self._observe([collected, self._observed] if self._observed else [collected])
@@ -127,24 +135,27 @@ class Engine:
 
     def _histograms(self) -> Histograms:
         """Of all tensors but what goes in and out of the file, which keeps all values; nothing is counted yet."""
-        ends = islands.at_the_ends(flatfile.read(self._content))
+        ends = islands.at_the_ends(flatfile.read(self.content))
         return Histograms({name: bounds for name, bounds in _ranges(self._statistics).items() if name not in ends})
 
     def _observe(self, observers: Sequence[rounding.Collected | Histograms]) -> None:
         """Run some samples and show the tensors inside to all observers."""
-        self._told("looking at the tensors inside")
-        loaded = LoadedFile(self._content, self._inputs, inside=True)
         wanted = {name for observer in observers for name in observer.wanted}
-        for sample in self._samples()[:OBSERVED]:
-            tensors = loaded.tensors(sample, wanted)
+        for tensors in self._inside(self.content, wanted):
             for observer in observers:
                 observer.add(tensors)
+
+    def _inside(self, content: bytes, wanted: Set[str]) -> Iterator[Mapping[str, Array]]:
+        """What some samples make of the tensors of a float32 file."""
+        self._told("looking at the tensors inside")
+        loaded = LoadedFile(content, self._inputs, inside=True)
+        yield from (loaded.tensors(sample, wanted) for sample in self._samples()[:OBSERVED])
 
     @cached_property
     def _statistics(self) -> Statistics:
         """The range of every tensor over all samples."""
         measured = self._calibrate(None)
-        model = flatfile.read(self._content)
+        model = flatfile.read(self.content)
         self._float = [*settle(model, measured), *steep(model), *unfit(model)]
         trim(model, measured)
         return measured
@@ -170,10 +181,10 @@ class Engine:
         mode = calibrator.CalibrationMode
         with self._quiet():
             if recipe is None:
-                run = calibrator.Calibrator(self._content, mode=mode.CALIBRATION_PROFILER_BASED, qsv_update_func=qsv_utils.min_max_update)
+                run = calibrator.Calibrator(self.content, mode=mode.CALIBRATION_PROFILER_BASED, qsv_update_func=qsv_utils.min_max_update)
             else:
                 manager.load_quantization_recipe(recipe)
-                run = calibrator.Calibrator(self._content, mode=mode.CALIBRATION_PRESERVE_ALL_TENSORS)
+                run = calibrator.Calibrator(self.content, mode=mode.CALIBRATION_PRESERVE_ALL_TENSORS)
             for k, sample in enumerate(samples):
                 self._told(f"calibrating: sample {k + 1} of {len(samples)}")
                 run.calibrate({SIGNATURE: [{info.name: info.to_result(sample[info.name]) for info in self._inputs}]}, manager)
@@ -187,7 +198,7 @@ class Engine:
 
         with self._quiet(_OTHERWISE_HESSIAN if needs_hessian(recipe) else _OTHERWISE):
             try:
-                made = quantizer.Quantizer(self._content, recipe)
+                made = quantizer.Quantizer(self.content, recipe)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise OptionError(f"ai-edge-quantizer does not take the recipe: {error}", Location(self._file)) from error
             content = made.quantize(statistics, enable_progress_bar=False, enable_progress_report=False).quantized_model

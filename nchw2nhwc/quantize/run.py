@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 RANDOM_SAMPLES = 4
 COMPARED = 32
 """On how many samples ways to choose ranges are compared: few outputs of a few samples say little."""
+_RANGED = {"int8", "int8-full"}
+"""The modes with ranges of int8 activations."""
 _SMALLEST = 1e-30
 """Probabilities below are as good as this one."""
 _NONE = "{} needs samples of the model's inputs to find the ranges of its tensors, and there are none"
@@ -59,6 +61,8 @@ class Quantization:
         self._converted, self._options, self._given = converted, options, tested
         self._kept: dict[str, tuple[str, ...]] = {}
         self._compared: dict[str, bytes] = {}
+        self._engines: dict[bool, Engine] = {}
+        self._inside: dict[bytes, Reference] = {}
         self._told = converted.stages.progress.step
 
     # ---- samples ---------------------------------------------------------------------------------------------------------
@@ -143,13 +147,14 @@ class Quantization:
         target = self._options.auto_mixed
         if target is None or not static:
             return self._made(mode, ())
-        found = fewest(lambda kept: self._made(mode, kept), self._layers_of, self._worst, target, self._told)
+        found = fewest(lambda kept: self._made(mode, kept), lambda made: self._layers_of(mode, made), self._worst, target,
+                       self._told)
         self._kept[mode] = tuple(dict.fromkeys(self._layer_of(name) for name in found.kept))
         return found.content
 
     def _made(self, mode: str, kept: Sequence[str]) -> bytes:
         """The file with some tensors' operators kept in float, or finer."""
-        ranges = self._options.ranges if mode in ("int8", "int8-full") else "minmax"
+        ranges = self._options.ranges if mode in _RANGED else "minmax"
         if ranges == AUTO:
             ranges = self._better_ranges
             if mode == "int8" and not kept and ranges in self._compared:
@@ -159,11 +164,14 @@ class Quantization:
     def _with_ranges(self, mode: str, kept: Iterable[str], ranges: str) -> bytes:
         finer = tuple(kept) if self._options.mixed_with == "int16" else ()
         floats = [*self._tensors_of(self._options.keep_float), *(() if finer else kept)]
-        together = self._together and not is_recipe(mode)
-        recipe = recipe_of(mode, self._options, floats, finer, () if is_recipe(mode) else self._engine.constant_left)
-        return self._engine.quantize(mode, recipe, self._options.interface(mode),
-                                     None if is_recipe(mode) else floats, per_tensor=self._options.per_tensor, ranges=ranges,
-                                     together=together)
+        engine = self._engine(mode)
+        recipe = recipe_of(mode, self._options, floats, finer, () if is_recipe(mode) else engine.constant_left)
+        return engine.quantize(mode, recipe, self._options.interface(mode), None if is_recipe(mode) else floats,
+                               per_tensor=self._options.per_tensor, ranges=ranges, together=self._fitted(mode))
+
+    def _fitted(self, mode: str) -> bool:
+        """Whether a file's weights are made for the samples."""
+        return self._together and not is_recipe(mode) and mode != "float16"
 
     @property
     def _together(self) -> bool:
@@ -198,20 +206,26 @@ class Quantization:
         self._compared = {best: self._compared[best]}
         return best
 
-    @cached_property
-    def _engine(self) -> Engine:
-        both = self._together and self._options.ranges != "minmax" and not {"int8", "int8-full"}.isdisjoint(self._options.modes)
-        return Engine(self._float, self._converted.source.name, self._converted.inputs, self._to_calibrate, self._told,
-                      self._converted.flatbuffer(widened=True).model.files, both=both)
+    def _engine(self, mode: str) -> Engine:
+        """What makes a mode's file. Channels are not made equally large where weights have one scale for all of them."""
+        equal = self._fitted(mode) and not self._options.per_tensor
+        if equal not in self._engines:
+            both = self._together and self._options.ranges != "minmax" and not _RANGED.isdisjoint(self._options.modes)
+            self._engines[equal] = Engine(self._float, self._converted.source.name, self._converted.inputs, self._to_calibrate, self._told,
+                                          self._converted.flatbuffer(widened=True).model.files, both=both, equal=equal)
+        return self._engines[equal]
 
     @cached_property
     def _float(self) -> bytes:
         return self._converted.flatbuffer(widened=True).tobytes()
 
-    @cached_property
-    def _float_inside(self) -> Reference:
-        again = len(self._options.modes) > 1 or self._options.auto_mixed is not None
-        return Reference(LoadedFile(self._float, self._converted.inputs, inside=True), self._tested[0], again=again)
+    def _float_inside(self, mode: str) -> Reference:
+        """The tensors that a mode's file is made of."""
+        content = self._engine(mode).content
+        if content not in self._inside:
+            again = len(self._options.modes) > 1 or self._options.auto_mixed is not None
+            self._inside[content] = Reference(LoadedFile(content, self._converted.inputs, inside=True), self._tested[0], again=again)
+        return self._inside[content]
 
     @property
     def _graph(self) -> Subgraph:
@@ -226,10 +240,10 @@ class Quantization:
         plain = LoadedFile(file, self._converted.inputs, plain=True).run(self._converted.outputs, samples[0])
         first = output_accuracy(self._expected[:1], [plain])
         return Accuracy(output_accuracy(self._expected, actual), {n: e.sqnr for n, e in first.items() if e.equal is None},
-                        self._layers_of(file), len(samples), data, self._options.min_sqnr, self._kept.get(mode, ()))
+                        self._layers_of(mode, file), len(samples), data, self._options.min_sqnr, self._kept.get(mode, ()))
 
-    def _layers_of(self, file: Path | bytes) -> tuple[LayerAccuracy, ...]:
-        return layer_accuracy(self._graph, self._float_inside, LoadedFile(file, self._converted.inputs, inside=True))
+    def _layers_of(self, mode: str, file: Path | bytes) -> tuple[LayerAccuracy, ...]:
+        return layer_accuracy(self._graph, self._float_inside(mode), LoadedFile(file, self._converted.inputs, inside=True))
 
     def _worst(self, content: bytes) -> float:
         """The smallest SQNR of all outputs of a file."""
