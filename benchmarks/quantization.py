@@ -74,15 +74,15 @@ def _latency(cases: Sequence[Case], state: State, scratch: Path, seconds: float,
                                              for n, ms in row.milliseconds.items()), row.failures
 
 
-def _peers(wheels: Path | None, omz: Path | None, peer: Path | None, only: Sequence[str], seed: int, state: State,
+def _peers(wheels: Path | None, omz: Path | None, peer: Path | None, only: Sequence[str], seeds: Sequence[int], state: State,
            scratch: Path, kept: list[object]) -> Iterator[tuple[str, list[str]]]:
     rows: list[PeersRow] = []
-    for network in trained(wheels, omz, seed):
+    for network in (each for seed in seeds for each in trained(wheels, omz, seed)):
         if only and network.name not in only:
             continue
-        row = state.find(PeersRow, network.name, seed=seed)
+        row = state.find(PeersRow, network.name, seed=network.seed)
         if row is None:
-            with work_folder(scratch, network.name.replace(" ", "_")) as folder:
+            with work_folder(scratch, f"{network.name.replace(' ', '_')}_{network.seed}") as folder:
                 row = compare(network, peer, folder)
             state.add(row)
         rows.append(row)
@@ -102,7 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = common_parser("quantization.py", __doc__ or "", SETS, "wheels of rapidocr-onnxruntime and basic-pitch")
     parser.add_argument("--latency-seconds", type=float, default=10, metavar="S", help="seconds of runs per network (default 10)")
     parser.add_argument("--state", type=Path, metavar="FILE", help="remembers finished networks, to go on after them")
-    parser.add_argument("--seed", type=int, default=SEED, metavar="N", help=f"of the samples that peers are compared on (default {SEED})")
+    parser.add_argument("--seed", type=int, nargs="+", default=[SEED], metavar="N",
+                        help=f"of the samples that peers are compared on; of several, the average counts (default {SEED})")
     args = parser.parse_args(argv)
     print("; ".join(describe_machine()))
     failures: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -53,7 +54,9 @@ def markdown(rows: Sequence[object]) -> str:
 
 
 def _sample_text(peers: Sequence[PeersRow]) -> str:
-    return "samples drawn from seed " + ", ".join(sorted({str(row.seed) for row in peers}))
+    seeds = sorted({row.seed for row in peers})
+    spread = ": mean, and standard deviation of one" if len(seeds) > 1 else ""
+    return f"samples drawn from seed {', '.join(map(str, seeds))}{spread}"
 
 
 def _table(header: Sequence[str], lines: Sequence[Sequence[str]] | Iterator[Sequence[str]], title: str) -> str:
@@ -62,11 +65,19 @@ def _table(header: Sequence[str], lines: Sequence[Sequence[str]] | Iterator[Sequ
 
 
 def _peers(rows: Sequence[PeersRow]) -> Iterator[list[str]]:
-    for row in rows:
+    for network in dict.fromkeys(row.network for row in rows):
         for name, whose in WHOSE.items():
-            found: Mapping[str, float | None] = getattr(row, name)
-            if any(value is not None for value in found.values()):
-                yield [f"{row.network}: {whose}", *("-" if (value := found.get(m)) is None else f"{value:.1f}" for m in PEER_MODES)]
+            cells = [_decibels([getattr(row, name).get(mode) for row in rows if row.network == network]) for mode in PEER_MODES]
+            if any(cell != "-" for cell in cells):
+                yield [f"{network}: {whose}", *cells]
+
+
+def _decibels(values: Sequence[float | None]) -> str:
+    """A ratio, or those of several seeds."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    return f"{statistics.fmean(known):.1f}" + (f" ± {statistics.stdev(known):.1f}" if len(known) > 1 else "")
 
 
 def _cells(row: DigitsRow | LatencyRow | ZooRow) -> list[str]:

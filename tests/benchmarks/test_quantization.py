@@ -124,6 +124,16 @@ def test_what_peers_are_judged_by() -> None:
         assert line in text.splitlines()
 
 
+def test_of_several_seeds_the_average_counts() -> None:
+    rows = [PeersRow("a", 1, {"int8": 30.0}, {"int8": 31.0}), PeersRow("b", 1, {"int8": 20.0}, {"int8": 20.0}),
+            PeersRow("a", 2, {"int8": 34.0}, {"int8": 30.0}), PeersRow("b", 2, {"int8": 20.0}, {"int8": 20.5})]
+    assert judge(rows)[1] == ["b, int8: -0.2 dB against tensorflow"]
+    assert "+0.62 dB on the average of 2 files" in judge(rows)[0]
+    text = markdown(rows)
+    assert "seed 1, 2: mean, and standard deviation" in text
+    assert "| a: nchw2nhwc | - | - | 32.0 ± 2.8 | - | - |" in text.splitlines()
+
+
 def test_a_peer_with_one_file(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program in the place of onnx2tf, that writes a file of ours for float16 and a broken one for int8."""
     path, peer = models / f"{NAME}.onnx", tmp_path / "bin" / "python"
