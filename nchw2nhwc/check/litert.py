@@ -74,10 +74,17 @@ class LoadedFile:
 
     def tensors(self, data: Mapping[str, Array], wanted: Collection[str]) -> dict[str, Array]:
         """Run it, and the tensors that are called as in `wanted`, as they are stored."""
+        return dict(self.each(data, wanted))
+
+    def each(self, data: Mapping[str, Array], wanted: Collection[str]) -> Iterator[tuple[str, Array]]:
+        """The same, one after another, so that they do not have to be there all at once."""
         with _errors():
             _invoke(self._interpreter, self._inputs, data)
-            return {detail["name"]: _numbers(self._interpreter, detail) for detail in self._interpreter.get_tensor_details()
-                    if detail["name"] in wanted}
+            details = [detail for detail in self._interpreter.get_tensor_details() if detail["name"] in wanted]
+        for detail in details:
+            with _errors():
+                array = _numbers(self._interpreter, detail)
+            yield detail["name"], array
 
 
 def litert_tensors(model: Path | bytes, inputs: Sequence[TensorInfo], data: Mapping[str, Array],
@@ -154,7 +161,7 @@ def _as_declared(interpreter: Interpreter, detail: _Detail, info: TensorInfo) ->
 
 def _numbers(interpreter: Interpreter, detail: _Detail) -> Array:
     """A tensor, integers that stand for numbers as these."""
-    array = np.array(_content(interpreter, detail))
+    array = _content(interpreter, detail)
     scale, zero = detail["quantization"]
     return ((array.astype(np.float32) - np.float32(zero)) * np.float32(scale)) if scale and array.dtype.kind in "iu" else array
 

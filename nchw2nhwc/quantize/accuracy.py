@@ -169,8 +169,8 @@ def layer_accuracy(graph: Subgraph, reference: Reference, result: LoadedFile) ->
     shared = reference.names() & {graph.tensors[i].name for op in graph.operators for i in op.outputs}
     mine = shared & result.names()
     for number, sample in enumerate(reference.samples):
-        expected, actual = reference.tensors(number, shared), result.tensors(sample, mine)
-        for name, array in actual.items():
+        expected = reference.tensors(number, shared)
+        for name, array in result.each(sample, mine):
             if expected[name].dtype.kind == "f":
                 noises.setdefault(name, Noise()).add(expected[name], array)
     return tuple(_added(graph, {name: noise.sqnr for name, noise in noises.items()}))
