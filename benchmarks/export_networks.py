@@ -1,10 +1,11 @@
-"""Exports networks of PyTorch libraries, with drawn weights: python export_networks.py DIR [--format ir] [--only NAME...]
+"""Exports networks of PyTorch libraries, with drawn weights: python export_networks.py DIR [--format dynamo|half|ir] [--only NAME...]
 [--group GROUP...]
 
-Runs in an environment of its own: `pip install torch torchvision timm transformers ultralytics segmentation-models-pytorch onnx
-onnxscript`, and `openvino` for IR, which its PyTorch frontend makes without ONNX. The converter was not written with these networks,
-unlike with the zoo's. A network that its library or the exporter cannot make is reported and left out. Existing files are kept. Exit
-status: 0 when there is a file for every network, else 1.
+Runs in an environment of its own: `pip install torch torchvision timm transformers diffusers ultralytics segmentation-models-pytorch onnx
+onnxscript`, and `openvino` for IR, which its PyTorch frontend makes without ONNX. `onnx` is the TorchScript exporter, `dynamo` the newer
+one (opset 20), `half` that one with the network in float16. Decoders with caches have open lengths. The converter was not written with
+these networks, unlike with the zoo's. A network that its library or the exporter cannot make is reported and left out. Existing files are
+kept. Exit status: 0 when there is a file for every network, else 1.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from measure.families import FAMILIES
+from measure.larger_families import LARGER
 from torch import Tensor, nn
 
 TIMM = (
@@ -160,18 +164,35 @@ GROUPS: dict[str, dict[str, Maker]] = {
     "timm": _of(_timm, TIMM), "torchvision": {**_of(_vision, tuple(VISION)), "raft_small": _flow},
     "segmentation": _of(_segmentation, SEGMENTATION, "smp_"), "yolo": _of(_yolo, YOLO), "text": _of(_text, tuple(TEXT), "hf_"),
     "decoders": _of(_decoder, tuple(DECODERS), "hf_"), "images": _of(_image, tuple(IMAGES), "hf_"),
-    "sequences": {**_of(_pairs, ("T5", "Bart"), "hf_"), "hf_Wav2Vec2": _audio}}
+    "sequences": {**_of(_pairs, ("T5", "Bart"), "hf_"), "hf_Wav2Vec2": _audio}, **LARGER,
+    "families": {make.__name__: make for make in FAMILIES}}
 
 
 Write = Callable[[nn.Module, tuple[Tensor, ...], Path], None]
 
 
 def _onnx(model: nn.Module, operands: tuple[Tensor, ...], path: Path) -> None:
-    torch.onnx.export(model, operands, path, dynamo=False, opset_version=18)
+    torch.onnx.export(model, operands, path, dynamo=False, opset_version=18, **_interface(model))
 
 
-def _dynamo(model: nn.Module, operands: tuple[Tensor, ...], path: Path) -> None:
-    torch.onnx.export(model, operands, path, dynamo=True, opset_version=18, external_data=False)
+def _dynamo(model: nn.Module, operands: tuple[Tensor, ...], path: Path, opset: int = 20) -> None:
+    interface = _interface(model)
+    axes = interface.pop("dynamic_axes", None)
+    if axes is not None:
+        shapes = [dict.fromkeys(axes[name], torch.export.Dim.DYNAMIC) for name in interface["input_names"]]
+        interface["dynamic_shapes"] = (tuple(shapes),)
+    torch.onnx.export(model, operands, path, dynamo=True, opset_version=opset, external_data=False, **interface)
+
+
+def _half(model: nn.Module, operands: tuple[Tensor, ...], path: Path) -> None:
+    _dynamo(model.half(), tuple(o.half() if o.is_floating_point() else o for o in operands), path)
+
+
+def _interface(model: nn.Module) -> dict[str, Any]:
+    """Names and open axes of a network that has its own."""
+    if not hasattr(model, "open_axes"):
+        return {}
+    return {"input_names": model.names, "output_names": model.results, "dynamic_axes": model.open_axes}
 
 
 def _ir(model: nn.Module, operands: tuple[Tensor, ...], path: Path) -> None:
@@ -179,6 +200,9 @@ def _ir(model: nn.Module, operands: tuple[Tensor, ...], path: Path) -> None:
 
     found = openvino.convert_model(model, example_input=operands, input=[tuple(operand.shape) for operand in operands])
     openvino.save_model(found, path, compress_to_fp16=False)
+
+
+FORMATS: dict[str, Write] = {"onnx": _onnx, "dynamo": _dynamo, "half": _half, "ir": _ir}
 
 
 def export(make: Maker, path: Path, write: Write) -> str:
@@ -202,7 +226,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line (default: the process's own)."""
     parser = argparse.ArgumentParser("export_networks.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR", help="where the files go")
-    parser.add_argument("--format", default="onnx", choices=("onnx", "ir"), help="what to write (default: onnx)")
+    parser.add_argument("--format", default="onnx", choices=FORMATS, help="what to write (default: onnx)")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only these networks")
     parser.add_argument("--group", nargs="+", default=list(GROUPS), choices=GROUPS, metavar="GROUP",
                         help=f"only these of {', '.join(GROUPS)}")
@@ -215,7 +239,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             path = given.folder / f"{name}.{'xml' if given.format == 'ir' else 'onnx'}"
             if (given.only and name not in given.only) or path.exists():
                 continue
-            reason = export(make, path, _ir if given.format == "ir" else _dynamo if group == "decoders" else _onnx)
+            newer = given.format == "onnx" and group == "decoders"  # which the TorchScript exporter does not take
+            reason = export(make, path, _dynamo if newer else FORMATS[given.format])
             failed += bool(reason)
             size = sum(file.stat().st_size for file in given.folder.glob(f"{name}.*"))
             print(f"{name:28} {reason or f'{size / 1e6:.1f} MB'}", flush=True)
