@@ -70,6 +70,8 @@ def test_options_that_can_never_be_right() -> None:
                   {"input_layout": {"x": 3}}, {"input_layout": "nhwc"}, {"outputs": "name"}, {"inputs": ["a", "a"]}):
         with pytest.raises(OptionError):
             ConvertOptions(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="output_layout is str, but has to say by name which output has what"):
+        ConvertOptions(output_layout="nhwc")  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="quiet"):
         RunOptions(quiet=True, verbose=True)
 

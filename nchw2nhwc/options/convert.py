@@ -108,6 +108,8 @@ class ConvertOptions:
     model_license: str = field(default="", metadata=flag("its licence", metavar="TEXT"))
 
     def __post_init__(self) -> None:
+        for what in ("input_shape", "input_layout", "output_layout", "input_value"):
+            _require_names(what, getattr(self, what))
         try:
             shapes = {name: check_shape(tuple(int(s) for s in shape), name) for name, shape in self.input_shape.items()}
             layouts = [{name: parse_layout(layout) for name, layout in given.items()} for given in (self.input_layout, self.output_layout)]
@@ -138,6 +140,13 @@ class ConvertOptions:
     def preprocesses(self) -> bool:
         """Whether any input takes raw data."""
         return any((self.mean, self.scale, self.reverse_channels, self.input_dtype))
+
+
+def _require_names(what: str, given: object) -> None:
+    """Raises OptionError for anything but a mapping."""
+    if not isinstance(given, Mapping):
+        raise OptionError(f"{what} is {type(given).__name__}, but has to say by name which {what.partition('_')[0]} has what",
+                          advice=f"Write {what}={{NAME: ...}}.")
 
 
 def _names(what: str, names: Iterable[str]) -> tuple[str, ...]:
