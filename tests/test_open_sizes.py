@@ -61,6 +61,9 @@ CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
     "full blocks": (FULL_BLOCKS, {"eights": ints(8, 8), "nothing": ints(0, 0, 0, 0, 0, 0)}),
     "mirrored to full blocks": ([*FULL_BLOCKS[:-1], node("Pad", "x p", mode="reflect")],
                                 {"eights": ints(8, 8), "nothing": ints(0, 0, 0, 0, 0, 0)}),
+    "full blocks of what is halved": (
+        [node("AveragePool", "x", "h", kernel_shape=[2, 2], strides=[2, 2]), node("Shape", "h", "s", start=2), *FULL_BLOCKS[1:-1],
+         node("Pad", "h p", "y")], {"eights": ints(8, 8), "nothing": ints(0, 0, 0, 0, 0, 0)}),
     "the last row": ([node("AveragePool", "x", "a", kernel_shape=[8, 1], strides=[8, 1]), node("Slice", "a last far rows", "l"),
                       node("Sub", "a l", "y")], {"last": ints(-1), "far": ints(1 << 40), "rows": ints(2)}),
     "as often as images": ([node("Shape", "x", "n", end=1), node("Concat", "n ones", "r", axis=0), node("Tile", "x r", "y")],
@@ -97,7 +100,8 @@ NO_KERAS = {"attention": "at most one unknown size", "windows": "unknown size", 
             "causal mask": "Keras", "cubic": "sizes", "antialiased": "sizes", "nearest below": "sizes", "half as large": "sizes",
             "mean of what is there": "Keras", "read at positions": "sizes", "regions": "sizes", "deformed": "sizes",
             "reflected": "sizes", "wrapped": "sizes", "blocks": "at most one unknown size",
-            "halves": "at known positions only", "mirrored to full blocks": "sizes", "as often as images": "at most one unknown size"}
+            "halves": "at known positions only", "mirrored to full blocks": "sizes",
+            "full blocks of what is halved": "Keras", "as often as images": "at most one unknown size"}
 """What Keras' symbolic tensors, which do not tell sizes, cannot express."""
 
 

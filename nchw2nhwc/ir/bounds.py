@@ -31,9 +31,16 @@ def _without_quotients(size: Dim, sign: int) -> Size:
     for monomial, coefficient in size.terms.items():
         atom = monomial[0] if len(monomial) == 1 else ""
         divisor = atom.args[1] if isinstance(atom, Call) and atom.fn == "//" else None
-        if isinstance(atom, Call) and isinstance(divisor, int) and divisor > 0 and coefficient % divisor == 0:
-            times = coefficient // divisor
-            result = result - type(size)({monomial: coefficient}) + times * (atom.args[0] - (divisor - 1 if times * sign > 0 else 0))
+        if not isinstance(atom, Call) or not isinstance(divisor, int) or divisor < 1:
+            continue
+        if coefficient % divisor == 0:
+            times, block = coefficient // divisor, divisor
+        elif divisor % coefficient == 0:  # k * (a // (k * d)) is at least a // d - k + 1, and at most a // d
+            times, block = (1 if coefficient > 0 else -1), abs(coefficient)
+        else:
+            continue
+        inner = atom.args[0] // (divisor // block)
+        result = result - type(size)({monomial: coefficient}) + times * (inner - (block - 1 if times * sign > 0 else 0))
     return result
 
 

@@ -126,6 +126,7 @@ def test_whole_multiples_leave_a_floor_division() -> None:
     assert (H + 5) // 2 == (H + 1) // 2 + 2
     assert (H - 1) // 2 == (H + 1) // 2 - 1
     assert (4 * N + H) % 2 == H % 2
+    assert bounds((-(H // 4)) % 4) == (0, 3)
     assert (8 - H % 8) % 8 + H == (-H) % 8 + H == (H + 7) // 8 * 8
 
 
