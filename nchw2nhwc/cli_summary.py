@@ -84,6 +84,9 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool, random_range
              *(("sizes" if not k else "", rule) for k, rule in enumerate(size_rules(converted.inputs))),
              ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
     facts += [("", f"{kind} {result.rankings}") for kind, result in converted.checks.items() if result.rankings is not None]
+    uniform = list(dict.fromkeys(name for result in converted.checks.values() for name in result.uniform))
+    if uniform:
+        facts.append(("", f"{', '.join(uniform)}: one number throughout in the source, which says nothing about the layers before it."))
     if any(not result.passed for result in converted.checks.values()) and random_inputs:
         facts.append(("", "Random inputs may mean nothing to a trained network; --check-inputs FILE.npz checks with real ones."))
     facts += [fact for mode, each in converted.accuracy.items() for fact in _quantization(mode, each)]

@@ -71,7 +71,8 @@ class ErrorsReport(TypedDict):
     `sqnr` is the ratio of signal to noise of each output in decibels, from -200 to 200 (no noise). The outputs of a quantized source pass
     with at least `min_sqnr`; it is null for other sources.
 
-    `rankings` is null unless nearly equal numbers rank in another order than in the source.
+    `rankings` is null unless nearly equal numbers rank in another order than in the source. `uniform` are outputs that the source makes one
+    number throughout, which says nothing about the layers before.
     """
 
     outputs: dict[str, float | None]
@@ -80,6 +81,7 @@ class ErrorsReport(TypedDict):
     sqnr: dict[str, float]
     min_sqnr: float | None
     rankings: RankingsReport | None
+    uniform: list[str]
     passed: bool
 
 
@@ -282,4 +284,5 @@ def errors_report(check: CheckResult) -> ErrorsReport:
             "tolerance": check.tolerance, "sqnr": {name: round(ratio, 2) for name, ratio in check.sqnr.items()},
             "min_sqnr": check.min_sqnr, "rankings": None if check.rankings is None else
             {"tensors": {name: plain(error) for name, error in check.rankings.tensors.items()},
-             "end_to_end": {name: plain(error) for name, error in check.rankings.end_to_end.items()}}, "passed": check.passed}
+             "end_to_end": {name: plain(error) for name, error in check.rankings.end_to_end.items()}},
+            "uniform": list(check.uniform), "passed": check.passed}

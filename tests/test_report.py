@@ -61,7 +61,7 @@ def test_a_check_passes_when_all_files_do(digits: Converted) -> None:
     check = digits.report["check"]
     assert check is not None
     assert check["float16"] == {"outputs": {"logits": 0.1}, "max_rel_error": 0.1, "tolerance": 0.01, "sqnr": {}, "min_sqnr": None,
-                                "rankings": None, "passed": False}
+                                "rankings": None, "uniform": [], "passed": False}
     assert not check["passed"]
     text = summary(digits)
     assert "float32 passed, worst error 1.0e-06 (0.0001 allowed); float16 FAILED, worst error 1.0e-01 (0.01 allowed)" in text
@@ -119,3 +119,14 @@ def test_transposes_that_become_part_of_something_else() -> None:
     moves = converted.report["transposes"]
     assert (moves["count"], moves["operators"], converted.operator_counts()["TRANSPOSE"]) == (2, 0, 0)
     assert "(proven minimal), 0 as operators of their own" in summary(converted)
+
+
+@pytest.mark.parametrize(("weight", "uniform"), [(0.0, ["y"]), (0.5, [])])
+def test_a_check_that_compares_nothing_says_so(weight: float, uniform: list[str]) -> None:
+    """Untrained networks may have a last layer of zeros."""
+    converted = convert(model([node("Exp", "x", "e"), node("MatMul", "e w")], constants={"w": np.full((3, 4), weight, np.float32)}))
+    assert converted.check().passed
+    check = converted.report["check"]
+    assert check is not None
+    assert check["uniform"] == uniform
+    assert ("y: one number throughout in the source" in summary(converted)) == bool(uniform)

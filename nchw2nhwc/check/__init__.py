@@ -45,6 +45,9 @@ class CheckResult:
 
     `rankings` is there where nearly equal numbers rank in another order: outputs behind rankings are then compared from the result's own
     numbers on, see `check.rankings`.
+
+    `uniform` are the floating point outputs that the source makes one number throughout, as untrained networks with a last layer of zeros
+    do: that says nothing about the layers before.
     """
 
     outputs: Mapping[str, float]
@@ -52,6 +55,7 @@ class CheckResult:
     sqnr: Mapping[str, float] = field(default_factory=dict)
     min_sqnr: float | None = None
     rankings: Rankings | None = None
+    uniform: tuple[str, ...] = ()
 
     @property
     def max_rel_error(self) -> float:
@@ -99,7 +103,14 @@ class Reference:
         errors = {name: worst_of([compare(each.expected[name], outputs[name]) for each, outputs in zip(self.runs, actual, strict=True)])
                   for name in self.expected}
         return CheckResult({name: error.max_rel for name, error in errors.items()}, tolerance,
-                           {name: error.sqnr for name, error in errors.items()}, min_sqnr)
+                           {name: error.sqnr for name, error in errors.items()}, min_sqnr,
+                           uniform=tuple(name for name in self.expected if _is_uniform([each.expected[name] for each in self.runs])))
+
+
+def _is_uniform(runs: Sequence[Array]) -> bool:
+    """Whether floating point tensors of several elements are one number throughout."""
+    first = runs[0]
+    return first.dtype.kind == "f" and first.size > 1 and all(bool((each == first.flat[0]).all()) for each in runs)
 
 
 def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], given: Mapping[str, Array] | None = None,
