@@ -15,7 +15,6 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from measure.families import FAMILIES
@@ -188,7 +187,7 @@ def _half(model: nn.Module, operands: tuple[Tensor, ...], path: Path) -> None:
     _dynamo(model.half(), tuple(o.half() if o.is_floating_point() else o for o in operands), path)
 
 
-def _interface(model: nn.Module) -> dict[str, Any]:
+def _interface(model: nn.Module) -> dict[str, object]:
     """Names and open axes of a network that has its own."""
     if not hasattr(model, "open_axes"):
         return {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +23,7 @@ FRAMES = {**VIT, "num_hidden_layers": 2, "image_size": 32, "patch_size": 8, "num
 DECODER = {**BERT, "num_key_value_heads": 2, "head_dim": 16, "pad_token_id": 0}
 
 
-def _model(kind: str, parts: Mapping[str, object] | None = None, **config: object) -> Any:
+def _model(kind: str, parts: Mapping[str, object] | None = None, **config: object) -> nn.Module:
     """A model of transformers; `parts` are configurations inside of its own."""
     import transformers
 
