@@ -21,7 +21,7 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
     lower_windowed,
 )
 from nchw2nhwc.emit.tflite.delegate import carry_quantization, separate_squares
-from nchw2nhwc.emit.tflite.directions import BOTH_DIRECTIONS, drop_unused, join_directions
+from nchw2nhwc.emit.tflite.directions import BOTH_DIRECTIONS, ONE_DIRECTION, drop_unused, join_directions
 from nchw2nhwc.emit.tflite.emitter import Emitter, Storage
 from nchw2nhwc.emit.tflite.in_place import keep_apart
 from nchw2nhwc.emit.tflite.integers import plan_integers
@@ -55,7 +55,7 @@ def emit(graph: Graph, *, float16: bool = False, keep_integers: bool = False, wi
     e.subgraph.output_names = list(graph.output_names)
     names = e.tensor_names()
     for subgraph in e.subgraphs:
-        if e.has(BOTH_DIRECTIONS) and join_directions(subgraph):
+        if (e.has(BOTH_DIRECTIONS) or not e.has(ONE_DIRECTION)) and join_directions(subgraph):
             drop_unused(subgraph)
         if e.has(UNPACK):
             unpack(subgraph, e.pool.blobs)

@@ -14,6 +14,7 @@ from nchw2nhwc.ir import Array, Dim, Graph, Origin, Shape, Size, TensorType, Val
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.recurrent import LSTM
+from nchw2nhwc.targets.gpu import GPU
 from nchw2nhwc.targets.nnapi import NNAPI
 from tests.emit.tflite.runs import RESOLVERS
 
@@ -112,6 +113,12 @@ def test_a_device_that_has_only_the_other_kernel() -> None:
     made = emit(graph, available=NNAPI.rows)
     assert (operators(made)[ONE], operators(made)[BOTH]) == (2, 0)
     assert_runs(graph, made, (STEPS, BATCH, FEATURES))
+
+
+def test_a_device_without_either_kernel() -> None:
+    """One operator falls back to the CPU rather than four."""
+    made = emit(net(), available=GPU.rows)
+    assert (operators(made)[ONE], operators(made)[BOTH], operators(made)["REVERSE_V2"]) == (0, 1, 0)
 
 
 def _backwards_first(graph: Graph, x: Value) -> Value:
