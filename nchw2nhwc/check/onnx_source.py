@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ml_dtypes import bfloat16
 
+from nchw2nhwc.check.onnx_widened import widen
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
@@ -22,6 +24,8 @@ def run_onnx(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str]
              optional: Sequence[str] = ()) -> dict[str, Array]:
     """Tensors by name, of the model as it is written; of the `optional` ones those that it has. Raises CheckError; ImportError when ONNX
     Runtime is missing.
+
+    A part, and a model that the runtime refuses, runs in float32 where it says bfloat16, for which the runtime has hardly any kernels.
 
     The runtime's optimisations are off: some change results. ONNX Runtime 1.31 moves a Pad of zeros into the MaxPool behind it, whose own
     padding is below every number.
@@ -39,6 +43,8 @@ def run_onnx(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str]
         names = list(dict.fromkeys(wanted))
         if session is None or not _fits(session, inputs, names, data):
             part = _part(source, inputs, names, optional, data)
+            if widen(part):
+                feeds = {name: array.astype(np.float32) if array.dtype == bfloat16 else array for name, array in feeds.items()}
             names = [output.name for output in part.graph.output]
             session = None if _is_beyond_runtime(part) else _session(part.SerializeToString())
         if session is None:

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from openvino import opset8 as ops
 
+from nchw2nhwc import convert
 from nchw2nhwc.check import MissingRuntimeError, reference
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
@@ -134,3 +135,26 @@ def test_a_missing_runtime_is_named(monkeypatch: pytest.MonkeyPatch, ir: Path) -
             patch.setitem(__import__("sys").modules, "onnxruntime.capi", None)
             with pytest.raises(MissingRuntimeError, match=f"{package} is not installed"):
                 run(model, [info("x", (1, 3, 4))], [info("y", (1, 3, 4))], {"x": X})
+
+
+def bfloat16_model(*, whole: bool) -> onnx.ModelProto:
+    """y = relu(x w + 1/2) in bfloat16, in a branch too, for which ONNX Runtime has no kernels; of float32 data unless it is bfloat16 as a
+    whole."""
+    kind = TensorProto.BFLOAT16 if whole else TensorProto.FLOAT
+    weights = helper.make_tensor("w", TensorProto.BFLOAT16, [4, 5], np.linspace(-1, 1, 20))
+    one = helper.make_node("Constant", [], ["one"], value=helper.make_tensor("c", TensorProto.BFLOAT16, [1], [0.5]))
+    branch = helper.make_graph([one, helper.make_node("Add", ["p", "one"], ["q"])], "b", [], [helper.make_empty_tensor_value_info("q")])
+    nodes = [helper.make_node("Cast", ["x"], ["h"], to=TensorProto.BFLOAT16), helper.make_node("MatMul", ["h", "w"], ["p"]),
+             helper.make_node("If", ["yes"], ["s"], then_branch=branch, else_branch=branch), helper.make_node("Relu", ["s"], ["r"]),
+             helper.make_node("Cast", ["r"], ["y"], to=kind)]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", kind, [3, 4])],
+                              [helper.make_tensor_value_info("y", kind, [3, 5])], [weights, numpy_helper.from_array(np.array(True), "yes")])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_bfloat16_is_checked_in_float32(whole: bool) -> None:
+    found = convert(bfloat16_model(whole=whole)).check()
+    assert found.passed
+    assert found.max_rel_error < 1e-6
+    assert not found.uniform
