@@ -31,6 +31,7 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, FakeQuantize, FloorDiv, FMod, Mod, Mul, Sub
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Expand, Pad, Reshape
+from nchw2nhwc.ops.quantized import Dequantize
 from nchw2nhwc.ops.reduce import ReduceLogSum
 from nchw2nhwc.ops.rules import (
     Along,
@@ -174,6 +175,8 @@ class Maker:
                 return False  # no kernel reflects more than the smaller batch has
         if isinstance(op, ReduceLogSum) and any(o.exact.dtype.kind != "f" and o.exact.min() <= 0 for o in operands):
             return False  # which integer minus infinity becomes is not defined
+        if isinstance(op, Dequantize) and any(x.min() < op.grid.low or x.max() > op.grid.high for x in operands[0].runs if x.size):
+            return False  # integers that the grid does not have
         for results, batch in zip(runs, self.batches):
             if not all(_is_usable(y) and _has_type(y, t, batch) for y, t in zip(results, types)):
                 return False

@@ -94,7 +94,8 @@ class Quantize(Op):
 
 @dataclass(frozen=True)
 class Dequantize(Op):
-    """`(x - zero point) * scale` of integers, in float32. ONNX DequantizeLinear."""
+    """`(x - zero point) * scale` of integers of the grid, in float32: what it is used for may rest on there being no others. ONNX
+    DequantizeLinear."""
 
     grid: Grid
     rule = Elementwise()

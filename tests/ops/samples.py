@@ -164,11 +164,12 @@ def quantize(cls: type[Op]) -> SearchStrategy[Case]:
 
 @sampler(Dequantize)
 def dequantize(_: type[Op]) -> SearchStrategy[Case]:
-    """Of signed and unsigned bytes."""
+    """Of signed and unsigned bytes, as far as the grid has them."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
         source = draw(st.sampled_from([np.dtype(np.int8), np.dtype(np.uint8)]))
-        return Dequantize(draw(grids(source))), (draw(arrays(draw(shapes()), source)),)
+        grid = draw(grids(source))
+        return Dequantize(grid), (np.clip(draw(arrays(draw(shapes()), source)), grid.low, grid.high),)
     return cases()
 
 
