@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast
 
-from nchw2nhwc.errors import Location, TargetError
+from nchw2nhwc.errors import Location, ShapeError, TargetError
 from nchw2nhwc.ir import Graph, Node
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.movement import FIX_SIZES
@@ -83,10 +83,11 @@ class Lowerings(Generic[_E]):
                     failed |= {id(v) for v in node.outputs}
                 else:
                     self.table[type(node.op)].lower(e, node, node.op)
-            except TargetError as error:
-                if not error.advice and any(v is not None and not v.type.is_static for v in (*node.inputs, *node.outputs)):
-                    error.advice = FIX_SIZES
-                problems.append(error)
+            except (TargetError, ShapeError) as error:  # a size that the target has to know
+                problem = error if isinstance(error, TargetError) else TargetError(error.reason, e.where, error.advice)
+                if not problem.advice and any(v is not None and not v.type.is_static for v in (*node.inputs, *node.outputs)):
+                    problem.advice = FIX_SIZES
+                problems.append(problem)
                 failed |= {id(v) for v in node.outputs}
         if problems:
             raise _together(problems, self.target)

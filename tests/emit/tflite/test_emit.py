@@ -48,6 +48,15 @@ def test_a_single_one_is_named() -> None:
         emit(graph)
 
 
+def test_a_size_that_has_to_be_known_is_an_error_of_its_layer() -> None:
+    graph = Graph("open", "open.onnx")
+    x = graph.add_input("x", TensorType(FLOAT, (1, 2, 2, N)))
+    graph.add_output(graph.add1(Conv((1, 1), (1, 1), (0, 0), (0, 0), channels_last=True), (x, x), origin=Origin("itself", "Conv")), "y")
+    with pytest.raises(TargetError, match="the number of channels must be known, but is 'N'") as caught:
+        emit(graph)
+    assert (str(caught.value.where), "--input-shape" in caught.value.advice) == ("open.onnx: layer 'itself' (Conv)", True)
+
+
 def test_a_layer_of_several_nodes_is_listed_once() -> None:
     graph, x = with_input((2, 3))
     inner = graph.add1(Erf(), [x], origin=Origin("only", "Erf"))
