@@ -19,7 +19,7 @@ from statistics import geometric_mean, median
 
 from measure import ours, peer
 from measure.cases import Case
-from measure.child import Environment, Outcome, WorkerError, elsewhere, run
+from measure.child import Environment, Outcome, WorkerError, elsewhere, run, versions
 from measure.flatfile import read_facts
 from measure.litert import Timed, latencies
 from measure.machine import describe_machine
@@ -150,17 +150,6 @@ def _means(rows: Sequence[Row]) -> Iterator[str]:
             yield f"{geometric_mean(known):.2f} {what} (geometric mean of {len(known)} networks)"
 
 
-def _version(there: Environment) -> str:
-    """What the peer's environment has; raises WorkerError if something is missing."""
-    code = f"import importlib.metadata as m; print(', '.join(f'{{p}} {{m.version(p)}}' for p in {PACKAGES!r}))"
-    if not there.python.exists():
-        raise WorkerError(f"{there.python} does not exist")
-    outcome = run([str(there.python), "-c", code], there.variables)
-    if not outcome.ok:
-        raise WorkerError(f"{', '.join(PACKAGES)} are wanted there: {outcome.complaint}")
-    return outcome.stdout.strip()
-
-
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser("beside_litert_torch.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, required=True, metavar="PYTHON",
@@ -178,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _arguments(argv)
     there, machine = elsewhere(given.peer.absolute()), describe_machine()
     try:
-        machine.append(f"peer: {_version(there)}")
+        machine.append(f"peer: {versions(there.python, PACKAGES)}")
     except WorkerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

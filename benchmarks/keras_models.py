@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from measure.cases import Folders, find_cases
-from measure.child import WorkerError, elsewhere, run
+from measure.child import WorkerError, elsewhere, versions
 from measure.keras_data import SETS, SPEED_ALONE, SPEED_NETWORKS, TRAINING
 from measure.keras_network import Settings, measure_files, measure_speed, measure_training, training_case
 from measure.keras_rows import FilesRow, Rows, SpeedRow, Summary, TrainingRow, summarize
@@ -50,18 +50,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def versions(args: argparse.Namespace) -> list[str]:
+def others(args: argparse.Namespace) -> list[str]:
     """The versions in the other environments; raises WorkerError if something is not there."""
     found = [f"peer: {Peer(args.peer.absolute()).version('tensorflow', 'tf-keras')}"] if args.peer else []
-    for name, python in args.backends:
-        if not python.exists():
-            raise WorkerError(f"the backend {name} is not there: {python} does not exist")
-        code = f"import importlib.metadata as m; print('keras', m.version('keras') + ', {name}', m.version({name!r}))"
-        outcome = run([str(python), "-c", code])
-        if not outcome.ok:
-            raise WorkerError(f"the backend {name} is not at {python}: {outcome.complaint}")
-        found.append(f"beside it {outcome.stdout.strip()}")
-    return found
+    return found + [f"beside it {versions(python, ('keras', name))}" for name, python in args.backends]
 
 
 def show(title: str, columns: Sequence[Column[R]], rows: Iterator[R]) -> list[R]:
@@ -106,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line (default: the process's own)."""
     args = arguments(argv)
     try:
-        machine = describe_machine() + versions(args)
+        machine = describe_machine() + others(args)
     except WorkerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

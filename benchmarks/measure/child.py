@@ -91,6 +91,17 @@ def elsewhere(python: Path, **variables: str) -> Environment:
     return Environment(python, {"PATH": path, "PYTHONPATH": str(BENCHMARKS), **variables})
 
 
+def versions(python: Path, packages: Sequence[str]) -> str:
+    """The packages that a Python has, with their versions. Raises WorkerError if there is no such Python, or it lacks one of them."""
+    if not python.exists():
+        raise WorkerError(f"{python}, which is to have {', '.join(packages)}, does not exist")
+    code = f"import importlib.metadata as m; print(', '.join(f'{{p}} {{m.version(p)}}' for p in {tuple(packages)!r}))"
+    outcome = run([str(python), "-c", code])
+    if not outcome.ok:
+        raise WorkerError(f"{python} lacks one of {', '.join(packages)}: {outcome.complaint}")
+    return outcome.stdout.strip()
+
+
 def work(module: str, job: Mapping[str, object], timeout: float = TIMEOUT, environment: Environment = HERE) -> object:
     """Have `measure.MODULE` do a job in a process of its own and return its answer, both JSON.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from measure.cases import Case
-from measure.child import Outcome, WorkerError, run
+from measure.child import Outcome, WorkerError, run, versions
 from measure.flatfile import FileFacts, TensorEntry, read_facts
 from measure.litert import Port, compare
 from measure.reference import Names
@@ -39,15 +39,10 @@ class Peer:
 
     def version(self, *more: str) -> str:
         """Its version as it is installed there, with those of `more` packages; raises WorkerError if one is not."""
-        packages = (NAME, "onnx", "onnxsim", "numpy", *more)
-        code = f"import importlib.metadata as m; print(', '.join(f'{{p}} {{m.version(p)}}' for p in {packages!r}))"
-        missing = [str(path) for path in (self.python, self.program) if not path.exists()]
-        if missing:
-            raise WorkerError(f"no {NAME} there: {missing[0]} does not exist")
-        outcome = run([str(self.python), "-c", code])
-        if not outcome.ok:
-            raise WorkerError(f"no {NAME} at {self.python}: {outcome.complaint}")
-        return outcome.stdout.strip()
+        found = versions(self.python, (NAME, "onnx", "onnxsim", "numpy", *more))
+        if not self.program.exists():
+            raise WorkerError(f"no {NAME} there: {self.program} does not exist")
+        return found
 
     def convert(self, case: Case, variant: str, folder: Path) -> tuple[Outcome, Path]:
         """Convert a case in a folder; the outcome, and the file that is there if it was a success."""

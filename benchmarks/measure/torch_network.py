@@ -9,6 +9,7 @@ converter that sees a scale of 0 may leave out the whole branch.
 from __future__ import annotations
 
 import sys
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,11 +25,12 @@ IMAGE = (1, 3, 224, 224)
 def _network(name: str) -> tuple[nn.Module, Tensor]:
     """A network and its operand."""
     import torch
-    import torchvision
+    from torchvision.models import get_model_builder
 
     torch.manual_seed(0)
-    segments = {"weights_backbone": None} if "_resnet" in name or "_mobilenet" in name else {}
-    model: nn.Module = torchvision.models.get_model(name, weights=None, **segments).eval()
+    builder = get_model_builder(name)
+    undrawn = {"weights", "weights_backbone"} & signature(builder).parameters.keys()
+    model: nn.Module = builder(**dict.fromkeys(undrawn)).eval()
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
             if tensor.is_floating_point() and tensor.numel() > 1 and bool((tensor == tensor.flatten()[0]).all()):

@@ -35,7 +35,7 @@ class _Mixture:
     beta: float
     limit: float | None
 
-    def inner(self, b: LayerBuilder, x: Formula) -> Formula:
+    def inner(self, x: Formula) -> Formula:
         """The activation of (experts, tokens, units); for "swiglu" gates and what they let through take turns along the last axis."""
         if self.activation != "swiglu":
             return x.apply(_SIMPLE[self.activation])
@@ -81,7 +81,7 @@ def _mixed(b: LayerBuilder, x: Value, shares: Formula, how: _Mixture, first: tup
         found = found.apply(MatMul(adjoint_b=True), weights)
         if bias is not None:
             found = found + Formula(b, bias).reshape(experts, 1, units)
-        found = found if layer else how.inner(b, found)
+        found = found if layer else how.inner(found)
     return (found * shares.transpose(1, 0).reshape(shares.shape[1], tokens, 1)).sum(0).reshape(*x.shape).value
 
 
