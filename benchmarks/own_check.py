@@ -20,8 +20,8 @@ from pathlib import Path
 from measure.make_ir import make_ir
 
 import nchw2nhwc
-from nchw2nhwc.conversion import source_inputs
 from nchw2nhwc.source import identify
+from nchw2nhwc.source.reading import source_inputs
 
 FLAG = re.compile(r"--input-shape (\S+)=([-\d,]+)(?=\s|$|\.)")
 MOST_ERRORS = 8

@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from nchw2nhwc.check.inputs import index_limits
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.errors import Location, OptionError
-from nchw2nhwc.fixed_inputs import with_values
 from nchw2nhwc.integer_weights import integer_weights, told_of
-from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Dim
-from nchw2nhwc.ir.preprocessing import PREPROCESSING, Preprocessing
-from nchw2nhwc.open_inputs import naming_inputs
-from nchw2nhwc.options import CPU, EVERY, FIXED_SIZES, ConvertOptions, Form, Route
+from nchw2nhwc.options import CPU, EVERY, FIXED_SIZES, ConvertOptions, Route
 from nchw2nhwc.products import Products
 from nchw2nhwc.progress import Stages
-from nchw2nhwc.source import Format, Model, Source, identify
-from nchw2nhwc.spelled_draws import with_uniform_draws
+from nchw2nhwc.source import Model, Source, identify
+from nchw2nhwc.source.open_sizes import naming_inputs
+from nchw2nhwc.source.reading import prepared, read, settled
+from nchw2nhwc.source.traits import Boundary, count_layers, in_half, is_quantized
 
 if TYPE_CHECKING:
-    from nchw2nhwc.ir import Graph, TensorType, Value
+    from nchw2nhwc.ir import Graph
     from nchw2nhwc.layout import LayoutResult
     from nchw2nhwc.passes import Pass
 
@@ -60,8 +54,8 @@ def _run(source: Source, options: ConvertOptions, stages: Stages, route: Route) 
         graph = read(source, options)
         _require_fixed(graph, options)
         stages.show("read", graph)
-        ends = _Boundary(graph, options)
-        limits, source_ops, half, quantized = index_limits(graph), _count_layers(graph), in_half(source, graph), is_quantized(graph)
+        ends = Boundary(graph, options)
+        limits, source_ops, half, quantized = index_limits(graph), count_layers(graph), in_half(source, graph), is_quantized(graph)
         integers = 0 if quantized else integer_weights(graph)
         keep = integers > 0 and not options.dequantize and options.target == CPU and route == "tflite"
         for part in graph.graphs():
@@ -80,22 +74,6 @@ def _run(source: Source, options: ConvertOptions, stages: Stages, route: Route) 
         for where, text in converted.integers.remarks:
             stages.progress.step(f"{where.type} '{where.layer}': {text}")
     return converted
-
-
-def prepared(source: Source, options: ConvertOptions) -> Source:
-    """The source as its runtime is to run it: with inputs that have become constants, and with what it draws at random spelled out where
-    inputs are to take its place. Raises SourceError, OptionError."""
-    return with_uniform_draws(with_values(source, options.input_value), options.random)
-
-
-def settled(source: Source, options: ConvertOptions) -> ConvertOptions:
-    """The options with what they imply for this source: a batch of any size is 1 for a device that takes fixed sizes. Raises as
-    `source_inputs` does."""
-    if options.target not in FIXED_SIZES or options.batch is not None:
-        return options
-    plain = replace(options, mean={}, scale={}, reverse_channels=(), input_dtype={}, random="refuse")
-    shapes = [info.source_type.shape for info in source_inputs(source, plain)]
-    return replace(options, batch=1) if any(shape and isinstance(shape[0], Dim) for shape in shapes) else options
 
 
 def _require_fixed(graph: Graph, options: ConvertOptions) -> None:
@@ -175,143 +153,6 @@ def require_tensorflow() -> None:
     if find_spec("tensorflow") is None or find_spec("keras") is None:
         raise OptionError("TensorFlow is not installed, which Keras models, SavedModels, .h5 and .pb files are made with",
                           advice="pip install 'nchw2nhwc[keras]'")
-
-
-def read(source: Source, options: ConvertOptions) -> Graph:
-    """The source as a graph in its own axis order, cut as asked for, its loops in the form that is asked for, with the preprocessing of its
-    inputs.
-
-    Raises SourceError, OptionError, ShapeError, UnsupportedError."""
-    with naming_inputs(source, options):
-        return _read(source, options)
-
-
-def _read(source: Source, options: ConvertOptions) -> Graph:
-    graph = _parsed(prepared(source, options), options)
-    if options.inputs or options.outputs:
-        from nchw2nhwc.parse.cut import cut
-
-        cut(graph, options.inputs, options.outputs if options.nms == "builtin" else ())
-    if options.preprocesses:
-        from nchw2nhwc.preprocess import preprocess
-
-        preprocess(graph, options)
-    if options.rnn != "auto":
-        _ask_for(graph, options.rnn)
-    return graph
-
-
-def _ask_for(graph: Graph, form: Form) -> None:
-    """Let all recurrent layers and loops run in a form."""
-    from nchw2nhwc.ops.control import Loop
-    from nchw2nhwc.ops.recurrent import Recurrent
-
-    for part in graph.graphs():
-        for node in part.nodes:
-            if isinstance(node.op, (Loop, Recurrent)):
-                node.op = replace(node.op, form=form)
-
-
-def source_inputs(source: Source, options: ConvertOptions) -> list[TensorInfo]:
-    """The inputs of the source itself, in its order, whatever its ops are, and those for what it draws at random. Raises SourceError,
-    OptionError, UnsupportedError."""
-    source = prepared(source, options)
-    types: Mapping[str, TensorType]
-    if source.format is Format.ONNX:
-        from nchw2nhwc.parse.onnx import read_inputs
-
-        types = read_inputs(source.model, input_shapes=options.input_shape, batch=options.batch)
-    else:
-        from nchw2nhwc.parse.openvino.document import read_document
-        from nchw2nhwc.parse.openvino.inputs import input_types
-
-        assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"
-        types = input_types(read_document(source.model), options.input_shape, options.batch)[0]
-    infos = [describe(name, name, type, type, tuple(range(type.rank))) for name, type in types.items()]
-    if not options.preprocesses and options.random == "refuse":
-        return infos
-    graph = read(source, options)
-    drawn = [describe(v.name, v.origin, v.type, v.type, tuple(range(v.rank)), draw=graph.draws[v.name])
-             for v in graph.inputs if v.name in graph.draws]
-    return [*(replace(info, preprocessing=graph.preprocessing.get(info.name)) for info in infos), *drawn]
-
-
-def _parsed(source: Source, options: ConvertOptions) -> Graph:
-    if source.format is Format.ONNX:
-        from nchw2nhwc.parse.onnx import read_onnx
-
-        return read_onnx(source.model, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs, nms=options.nms,
-                         random=options.random)
-    from nchw2nhwc.parse.openvino import read_openvino
-
-    assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"
-    return read_openvino(source.model, source.bin, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs,
-                         nms=options.nms, random=options.random)
-
-
-def _count_layers(graph: Graph) -> int:
-    """How many layers of the source depend on its inputs: constants, and what is computed from them alone, do not count."""
-    live = {id(v) for v in graph.inputs}
-    layers = set()
-    for node in graph.nodes:
-        if any(id(v) in live for v in node.inputs):
-            live |= {id(v) for v in node.outputs}
-            layers.add((node.origin.layer, node.origin.type))
-    return sum(type != PREPROCESSING for _, type in layers)
-
-
-def tensor_of(name: str, value: Value, options: ConvertOptions) -> str:
-    """The source's name of the tensor that is an output; "" for one that the source does not have."""
-    from nchw2nhwc.parse.detection import NAMES
-
-    if options.nms == "detection-postprocess" and name in NAMES and not value.origin:
-        return ""
-    return value.origin or name
-
-
-def in_half(source: Source, graph: Graph) -> bool:
-    """Whether the source's runtime rounds to float16: its results, or what it computes, as ONNX Runtime does (OpenVINO is told to compute
-    in float32)."""
-    if any(v.type.dtype == np.float16 for v in graph.outputs):
-        return True
-    return source.format is Format.ONNX and any(v.type.dtype == np.float16 for part in graph.graphs() for node in part.nodes
-                                                for v in node.outputs if node.op.name != "Cast")
-
-
-def inputs_of(graph: Graph) -> list[tuple[str, str, TensorType, Preprocessing | None]]:
-    """Of the inputs of a graph that was read: name, the source's name of the tensor, its type there, and what is done to raw data first."""
-    found: list[tuple[str, str, TensorType, Preprocessing | None]] = []
-    for value in graph.inputs:
-        raw = graph.preprocessing.get(value.name)
-        found.append((value.name, value.origin or value.name, value.type, None) if raw is None else
-                     (value.name, raw.tensor, value.type.with_dtype(raw.dtype), raw))
-    return found
-
-
-def is_quantized(graph: Graph) -> bool:
-    """Whether a source rounds numbers to integers, or to levels, somewhere inside; reading it says of those that become arithmetic why."""
-    from nchw2nhwc.ops.binary import FakeQuantize
-    from nchw2nhwc.ops.quantized import Dequantize, Quantize
-
-    return any(part.remarks or any(isinstance(node.op, (FakeQuantize, Quantize, Dequantize)) for node in part.nodes)
-               for part in graph.graphs())
-
-
-class _Boundary:
-    """Inputs and outputs as the source has them, remembered before passes change the graph."""
-
-    def __init__(self, graph: Graph, options: ConvertOptions) -> None:
-        self._inputs, self._draws = inputs_of(graph), graph.draws
-        self._outputs = [(name, tensor_of(name, v, options), v.type) for name, v in zip(graph.output_names, graph.outputs)]
-
-    def described(self, layout: LayoutResult) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
-        """The same with what they have become."""
-        graph = layout.graph
-        inputs = {v.name: v.type for v in graph.inputs}
-        outputs = dict(zip(graph.output_names, (v.type for v in graph.outputs)))
-        return (tuple(describe(name, tensor, type, inputs[name], layout.inputs[name], found, self._draws.get(name))
-                      for name, tensor, type, found in self._inputs),
-                tuple(describe(name, tensor, type, outputs[name], layout.outputs[name]) for name, tensor, type in self._outputs))
 
 
 def _every(given: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from nchw2nhwc.files import Staging, size_of
 from nchw2nhwc.interface import METADATA, TensorInfo
-from nchw2nhwc.open_inputs import naming_inputs
 from nchw2nhwc.options import APPROXIMATED, KERAS_FILES, MIN_SQNR, TOLERANCE_FLOAT16, WITH_INT16, ConvertOptions, Route
 from nchw2nhwc.options.quantize import FOR_DEVICE
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Source
+from nchw2nhwc.source.open_sizes import naming_inputs
 
 if TYPE_CHECKING:
     from nchw2nhwc.check import CheckResult, Reference
@@ -194,7 +194,7 @@ class Products:
     def reference(self, inputs: Mapping[str, Array] | None = None) -> Reference:
         """What the source computes; see `check`."""
         from nchw2nhwc.check import reference
-        from nchw2nhwc.conversion import read
+        from nchw2nhwc.source.reading import read
 
         self.sample = reference(self.source, self.inputs, self.outputs, inputs, self.index_limits, lambda: read(self.source, self.options),
                                 self.graph)
@@ -214,7 +214,7 @@ class Products:
     def _past_rankings(self, outcome: CheckResult, reference: Reference, result: Result, tensors: Mapping[str, Stored]) -> CheckResult:
         """The outcome of a result that is off from end to end, compared past rankings of nearly equal numbers."""
         from nchw2nhwc.check.ranked import Pair, past_rankings
-        from nchw2nhwc.conversion import read
+        from nchw2nhwc.source.reading import read
 
         pair = Pair(self.source, lambda: read(self.source, self.options), self.inputs, self.outputs, result, tensors)
         return past_rankings(outcome, pair, [each.data for each in reference.runs])

@@ -17,7 +17,6 @@ from nchw2nhwc.check.inputs import random_inputs, validate_inputs
 from nchw2nhwc.check.layers import LayerError, LayerErrors
 from nchw2nhwc.check.ranked import Pair, outputs_past_rankings, tensors_past_rankings
 from nchw2nhwc.check.results import TfliteResult, open_result
-from nchw2nhwc.conversion import read
 from nchw2nhwc.debug.data import checked_ranges
 from nchw2nhwc.debug.subject import Subject, open_subject
 from nchw2nhwc.errors import OptionError
@@ -25,6 +24,7 @@ from nchw2nhwc.ir import Array
 from nchw2nhwc.metadata import read_tflite
 from nchw2nhwc.options import TOLERANCE_INSIDE_QUANTIZED
 from nchw2nhwc.source import Model, identify
+from nchw2nhwc.source.reading import read
 
 if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted

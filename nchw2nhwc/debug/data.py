@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nchw2nhwc.check.inputs import index_limits, random_inputs, validate_inputs
-from nchw2nhwc.conversion import read, source_inputs
 from nchw2nhwc.errors import OptionError, UnsupportedError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.options import ConvertOptions, check_range
 from nchw2nhwc.source import Source
+from nchw2nhwc.source.reading import read, source_inputs
 
 
 def checked_ranges(inputs: Sequence[TensorInfo], ranges: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, float]]:

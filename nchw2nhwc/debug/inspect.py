@@ -11,7 +11,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.conversion import plan, read, source_inputs
+from nchw2nhwc.conversion import plan
 from nchw2nhwc.errors import ConversionError, MissingOp, UnsupportedOpsError
 from nchw2nhwc.ir import Dim, Graph, Node, TensorType, evaluate
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
@@ -20,6 +20,7 @@ from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.options import ConvertOptions
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Format, Model, Source, identify
+from nchw2nhwc.source.reading import read, source_inputs
 
 if TYPE_CHECKING:
     from onnx import NodeProto

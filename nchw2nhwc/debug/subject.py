@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 
 from nchw2nhwc.check.inputs import index_limits
-from nchw2nhwc.conversion import in_half, inputs_of, is_quantized, prepared, read, tensor_of
 from nchw2nhwc.errors import ConversionError, Location, OptionError, ShapeError, SourceError
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Graph, TensorType
@@ -18,6 +17,8 @@ from nchw2nhwc.metadata import Declared, Metadata
 from nchw2nhwc.metadata import read as read_metadata
 from nchw2nhwc.options import APPROXIMATED, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, TOLERANCE_QUANTIZED, ConvertOptions
 from nchw2nhwc.source import Source
+from nchw2nhwc.source.reading import prepared, read
+from nchw2nhwc.source.traits import in_half, inputs_of, is_quantized, tensor_of
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def collect(converted: Converted, *, layers: LayerErrors | None = None, unchecke
     `layers` are the errors inside the network, if they have been measured; `unchecked` says why there was no check; `result` is the TFLite
     file, where it exists already. When the result has been checked and has outputs that are pictures, it runs once more, for those.
     """
-    from nchw2nhwc.conversion import read
+    from nchw2nhwc.source.reading import read
 
     read_again = read(converted.source, converted.options)
     source, result_ops = source_graph(read_again), result_graph(converted.layout)

@@ -90,8 +90,8 @@ class Quantization:
         return split(whole, origin, hold_out=self._hold_out)
 
     def _images(self, folder: Path) -> Samples:
-        from nchw2nhwc.conversion import read
         from nchw2nhwc.layout.interface import spatial_inputs
+        from nchw2nhwc.source.reading import read
 
         graph = read(self._converted.source, self._converted.options)
         spatial = spatial_inputs(graph)

@@ -18,12 +18,12 @@ import nchw2nhwc
 from nchw2nhwc import cli
 from nchw2nhwc.check.compare import TensorError
 from nchw2nhwc.check.rankings import End, Parts, compare_in_parts, in_parts
-from nchw2nhwc.conversion import read
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.ir.interpreter import run as interpret
 from nchw2nhwc.ir.stored import Stored
 from nchw2nhwc.options import ConvertOptions
 from nchw2nhwc.source import identify
+from nchw2nhwc.source.reading import read
 
 N, K = 40, 8
 OFFSETS = np.float32(np.random.default_rng(7).permutation(N))

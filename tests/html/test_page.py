@@ -15,10 +15,10 @@ from onnx import helper
 
 from nchw2nhwc import Converted, convert
 from nchw2nhwc.check.layers import LayerErrors
-from nchw2nhwc.conversion import read
 from nchw2nhwc.html.graphs import GraphData
 from nchw2nhwc.html.model import PageData, collect
 from nchw2nhwc.html.page import render
+from nchw2nhwc.source.reading import read
 from tests.digits import ONNX, XML, openvino2tf
 from tests.html.conftest import HOSTILE, RECORDS
 

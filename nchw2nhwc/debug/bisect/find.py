@@ -10,7 +10,6 @@ from pathlib import Path
 from nchw2nhwc.check.growth import beginnings, compared_before, layer_errors
 from nchw2nhwc.check.ranked import Pair
 from nchw2nhwc.check.results import TfliteResult
-from nchw2nhwc.conversion import read, settled
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.debug.bisect.delegate import first_delegated
 from nchw2nhwc.debug.bisect.finding import Bisection
@@ -24,6 +23,7 @@ from nchw2nhwc.errors import ConversionError, OptionError, SourceError
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.options import TOLERANCE, TOLERANCE_FLOAT16, TOLERANCE_INSIDE_QUANTIZED, ConvertOptions
 from nchw2nhwc.source import Source
+from nchw2nhwc.source.reading import read, settled
 
 _TRIED = 5
 """Tensors with which an error seems to begin that are looked into before giving up."""

@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from nchw2nhwc.conversion import source_inputs
 from nchw2nhwc.debug.fixture import Fixture, Region, cut_fixture, run_fixture, save_fixture
 from nchw2nhwc.errors import CheckError, ConversionError, OptionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.options import ConvertOptions
 from nchw2nhwc.source import Source
+from nchw2nhwc.source.reading import source_inputs
 
 
 def culprit_fixture(source: Source, options: ConvertOptions, data: Mapping[str, Array], regions: Sequence[Region], tolerance: float | None,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from nchw2nhwc.check.litert import run_litert
-from nchw2nhwc.conversion import read, run
+from nchw2nhwc.conversion import run
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.debug.bisect.finding import LOADING, Finding
 from nchw2nhwc.errors import CheckError, ConversionError, TargetError, UnsupportedOpsError
@@ -14,6 +14,7 @@ from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.options import ConvertOptions
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import Source
+from nchw2nhwc.source.reading import read
 
 
 def running(source: Source, options: ConvertOptions, data: Mapping[str, Array]) -> tuple[Converted, bytes]:

@@ -1,4 +1,4 @@
-"""Multinomial of OpenVINO, spelled out in the source itself as uniform numbers that are compared; see `spelled_draws`."""
+"""Multinomial of OpenVINO, spelled out in the source itself as uniform numbers that are compared; see `draws`."""
 
 from __future__ import annotations
 

@@ -13,12 +13,12 @@ from onnx import NodeProto
 import nchw2nhwc
 from nchw2nhwc import cli
 from nchw2nhwc.check.litert import run_litert
-from nchw2nhwc.conversion import read
 from nchw2nhwc.debug.bisect import bisect
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.options import ConvertOptions
 from nchw2nhwc.source import identify
+from nchw2nhwc.source.reading import read
 from tests.digits import ONNX, XML
 from tests.parse.onnx.models import model, node, runtime, tensor
 

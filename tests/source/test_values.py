@@ -14,8 +14,8 @@ from nchw2nhwc import convert
 from nchw2nhwc.cli import main
 from nchw2nhwc.debug.check import check
 from nchw2nhwc.errors import OptionError
-from nchw2nhwc.fixed_inputs import with_values
 from nchw2nhwc.source import identify
+from nchw2nhwc.source.values import with_values
 from tests.parse.onnx.models import model, node, tensor
 from tests.parse.onnx.test_control import body
 from tests.parse.openvino.harness import saved

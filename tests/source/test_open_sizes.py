@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 import nchw2nhwc
 from nchw2nhwc.errors import ConversionError
-from nchw2nhwc.open_inputs import DECIDED_BY_DATA
+from nchw2nhwc.source.open_sizes import DECIDED_BY_DATA
 
 
 def network(op: str, inputs: dict[str, list[int | str]], **attributes: object) -> onnx.ModelProto:

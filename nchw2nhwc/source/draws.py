@@ -26,12 +26,12 @@ OLDEST = 15
 
 def with_uniform_draws(source: Source, random: Random) -> Source:
     """The source with Bernoulli, Multinomial and Dropout in training mode spelled out, if random numbers are to be inputs; itself where
-    there is nothing to do. For IRs see `spelled_openvino`. Raises SourceError for a source that cannot be read."""
+    there is nothing to do. For IRs see `openvino_draws`. Raises SourceError for a source that cannot be read."""
     if random != "inputs":
         return source
     origin = source.model if isinstance(source.model, Path) else source.origin
     if source.format is Format.OPENVINO:
-        from nchw2nhwc.spelled_openvino import spelled_out
+        from nchw2nhwc.source.openvino_draws import spelled_out
 
         spelled = spelled_out(source)
         return source if spelled is None else replace(source, model=spelled[0], bin=spelled[1], origin=origin)

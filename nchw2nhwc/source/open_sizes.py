@@ -33,7 +33,7 @@ def naming_inputs(source: Source, options: ConvertOptions) -> Iterator[None]:
 
 def _flags(source: Source, options: ConvertOptions) -> str:
     """`--input-shape` for every input that is open."""
-    from nchw2nhwc.conversion import source_inputs
+    from nchw2nhwc.source.reading import source_inputs
 
     plain = replace(options, mean={}, scale={}, reverse_channels=(), input_dtype={}, random="refuse")
     found = {info.name: info.source_type.shape for info in source_inputs(source, plain)}
