@@ -20,22 +20,48 @@ from nchw2nhwc.source.reading import prepared, read, settled
 from nchw2nhwc.source.traits import Boundary, count_layers, in_half, is_quantized
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from nchw2nhwc.ir import Graph
     from nchw2nhwc.layout import LayoutResult
+    from nchw2nhwc.options.arguments import ConvertArguments
     from nchw2nhwc.passes import Pass
 
 
-def convert(model: Model, **options: object) -> Converted:
+def convert(model: Model, **options: Unpack[ConvertArguments]) -> Converted:
     """Convert an OpenVINO IR or ONNX model.
 
-    `model` is the path of an .xml or .onnx file, the content of one (an IR then needs `bin=`), or an `onnx.ModelProto`; `options` are the
-    fields of `ConvertOptions`. Raises ConversionError (SourceError, OptionError, ShapeError, UnsupportedError or TargetError) when the
-    model cannot be converted, TypeError for an option that does not exist.
+    `model` is the path of an .xml or .onnx file, the content of one as bytes, or an `onnx.ModelProto`. All options are given by name, and
+    names of inputs, outputs, tensors and layers are the source's:
+
+    - `bin`: an IR's weights, as a path or bytes. Default: the .bin beside the .xml.
+    - `input_shape`: shapes by input, in the source's axis order; -1 is a dimension of any size. Default: as in the model.
+    - `batch`: the size of every input's first axis; -1 is any size. Default: as in the model.
+    - `input_value`: numbers by input, all elements in row-major order; these inputs become constants.
+    - `input_layout`, `output_layout`: "auto", "source" or "nhwc" by name, "*" being all others. Default "auto": inputs that are image-like
+      become channels-last, outputs take whichever of channels-last and the source's order costs nothing.
+    - `keep_layout`: True keeps the source's order for all that are not given a layout by name. Default False.
+    - `rnn`: how recurrent layers and loops run: "auto" (default), "while" (a loop for all) or "unroll" (no loop).
+    - `nms`: what becomes of non-maximum suppression: "builtin" (default), "detection-postprocess" or "cut" (the model ends before it).
+    - `random`: what becomes of numbers that are drawn at random: "refuse" (default; an error) or "inputs" (an input in their place).
+    - `dequantize`: True computes in float what the source quantizes. Default False: with integers, and the source's scales.
+    - `inputs`, `outputs`: tensors or layers that become the model's inputs or outputs, which cuts it. Default: its own.
+    - `target`: what the TFLite file is for: "cpu" (default), "gpu", "edgetpu", "nnapi" or "micro".
+    - `mean`, `scale`, `reverse_channels`, `input_dtype`: the result takes raw images x and gives `(x - mean) / scale` to the source, the
+      channels of x reversed first where `reverse_channels` is True. Numbers are one for all channels or one for each, in the source's
+      order; `input_dtype` is "float32" or "uint8". Each is for the only image-like input, or a mapping by input (`reverse_channels`:
+      names).
+    - `labels`: of an output's last axis, as texts or the path of a file with one a line, or a mapping by output to either.
+    - `model_name`, `model_description`, `model_version`, `model_author`, `model_license`: texts for the TFLite file's metadata, where
+      `labels` go too; the TFLite Task Library and MediaPipe read it.
+
+    Raises ConversionError when the model cannot be converted (SourceError: it cannot be read; OptionError: an option does not fit;
+    ShapeError; UnsupportedError: an op has no mapping; TargetError: TFLite cannot express it), TypeError for an option that does not exist.
     """
     unknown = options.keys() - ConvertOptions.__dataclass_fields__.keys()
     if unknown:
         raise TypeError(f"convert() has no option '{sorted(unknown)[0]}'; its options are {', '.join(ConvertOptions.__dataclass_fields__)}")
-    chosen = ConvertOptions(**options)  # type: ignore[arg-type]
+    chosen = ConvertOptions(**options)
     return run(identify(model, chosen.bin), chosen, Stages())
 
 

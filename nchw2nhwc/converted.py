@@ -12,7 +12,7 @@ from nchw2nhwc.errors import OptionError
 from nchw2nhwc.files import Staging
 from nchw2nhwc.interface import METADATA, TensorInfo
 from nchw2nhwc.ops.movement import Transpose
-from nchw2nhwc.options import KERAS_FILES, TOLERANCE
+from nchw2nhwc.options import KERAS_FILES, TOLERANCE, check_tolerance
 from nchw2nhwc.options.quantize import FOR_DEVICE, PLAIN
 from nchw2nhwc.products import Products, reserve_keras
 
@@ -39,6 +39,10 @@ class Converted(Products):
     left and why. `source_ops` is the number of ops of the source; `half` says that its runtime computes it in float16, `quantized` that it
     rounds to integers inside; `route` is the target whose graph decided the layouts.
     """
+
+    def __repr__(self) -> str:
+        sides = (f"{info.name} {list(info.shape)}" for info in (*self.inputs, *self.outputs))
+        return f"<Converted {self.source.name or self.source.format.value}: {', '.join(sides)}; {len(self.layout.transposes)} transposes>"
 
     @property
     def integers(self) -> Integers | None:
@@ -95,7 +99,7 @@ class Converted(Products):
 
     # ---- the result --------------------------------------------------------------------------------------------------
     def tflite(self, float16: bool = False, *, quantize: str | QuantizeOptions | None = None) -> bytes:
-        """The TFLite file's content; with `float16` its weights are float16 and its arithmetic float32.
+        """The TFLite file's content; with `float16` its weights are float16 and its arithmetic float32, so that it excludes `quantize`.
 
         `quantize` is one of the modes of `options.quantize.MODES`, the path of a recipe for ai-edge-quantizer (.json), or
         `QuantizeOptions` with one of them. Without it, a file for the Edge TPU is quantized by int8-full, which needs samples, unless the
@@ -157,9 +161,10 @@ class Converted(Products):
         Raises CheckError when one of them does not run or the source's runtime is not installed, OptionError and ShapeError for inputs that
         do not fit.
         """
+        allowed = check_tolerance(tolerance)
         content = self.unquantized(float16)
         with self.stages.stage("check"):
-            return self.compare(self.reference(inputs), content, float16, tolerance)
+            return self.compare(self.reference(inputs), content, float16, allowed)
 
     # ---- the page ----------------------------------------------------------------------------------------------------------
     def save_html(self, path: str | os.PathLike[str], layers: LayerErrors | None = None) -> None:
@@ -186,7 +191,9 @@ class Converted(Products):
 
     # ---- inside --------------------------------------------------------------------------------------------------------
     def _chosen(self, quantize: str | QuantizeOptions | None, *, float16: bool) -> str | QuantizeOptions | None:
-        """The quantization that is asked for, or that the device implies; None for none."""
+        """The quantization that is asked for, or that the device implies; None for none. Raises OptionError for two kinds at once."""
+        if float16 and quantize not in (None, PLAIN, "float16"):
+            raise OptionError("float16 and quantize ask for two different files", advice="Leave one out.")
         if quantize is None and not float16 and self.integers is None:
             return FOR_DEVICE.get(self.options.target)
         return None if quantize == PLAIN else quantize

@@ -29,7 +29,7 @@ def test_importing_loads_nothing_else(tmp_path: Path) -> None:
     heavy = {"numpy", "onnx", "lxml", "networkx", "highspy", "flatbuffers", "ml_dtypes", "rich", "ai_edge_litert", "openvino",
              "onnxruntime"}
     assert heavy & set(loaded.split()) == set()
-    assert set(nchw2nhwc.__all__) <= set(public.split())
+    assert sorted(nchw2nhwc.__all__) == public.split()
 
 
 def test_everything_public_is_there() -> None:
@@ -61,6 +61,10 @@ def test_what_a_result_says_about_its_tensors(digits: nchw2nhwc.Converted) -> No
     assert np.array_equal(image.to_source(image.to_result(x)), x)
 
 
+def test_what_a_result_looks_like(digits: nchw2nhwc.Converted) -> None:
+    assert repr(digits) == "<Converted digits.xml: image [-1, 8, 8, 1], logits [-1, 10]; 0 transposes>"
+
+
 def test_the_file_declares_its_layouts(digits: nchw2nhwc.Converted) -> None:
     content = digits.tflite()
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
@@ -86,6 +90,8 @@ def test_saving(digits: nchw2nhwc.Converted, tmp_path: Path) -> None:
     digits.save(str(tmp_path / "m16.tflite"), float16=True)
     assert (tmp_path / "a" / "m.tflite").read_bytes() == digits.tflite()
     assert (tmp_path / "m16.tflite").read_bytes() == digits.tflite(float16=True) != digits.tflite()
+    with pytest.raises(nchw2nhwc.OptionError, match="two different files"):
+        digits.save(tmp_path / "m.tflite", float16=True, quantize="dynamic")
     assert digits.report["files"]["float32"] == {"path": str(tmp_path / "a" / "m.tflite"), "bytes": len(digits.tflite())}
     with pytest.raises(nchw2nhwc.OutputError, match="cannot write"):
         digits.save(tmp_path)
@@ -107,6 +113,10 @@ def test_checking() -> None:
     half = converted.check({"image": np.ones((3, 1, 8, 8), np.float32)}, float16=True)
     assert result.max_rel_error < half.max_rel_error < half.tolerance
     assert not converted.check(tolerance=1e-12).passed
+    with pytest.raises(nchw2nhwc.OptionError, match="tolerance=-1: give a number above 0"):
+        converted.check(tolerance=-1)
+    with pytest.raises(nchw2nhwc.OptionError, match="arrays by input name, not list"):
+        converted.check([np.ones((3, 1, 8, 8), np.float32)])  # type: ignore[arg-type]
     with pytest.raises(nchw2nhwc.ShapeError, match="image"):
         converted.check({"image": np.ones((3, 1, 8, 9), np.float32)})
     with pytest.raises(nchw2nhwc.OptionError, match="picture"):

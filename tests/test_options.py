@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import pytest
 
+import nchw2nhwc
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options import (
     ConvertOptions,
@@ -17,6 +20,7 @@ from nchw2nhwc.options import (
     split_names,
     split_pair,
 )
+from nchw2nhwc.options.arguments import ConvertArguments
 
 
 def test_shapes() -> None:
@@ -63,11 +67,25 @@ def test_options_are_normalised() -> None:
     assert options.input_shape == {"x": (1, 3, 8, 8)}
     assert options.input_layout == {"x": "source"}
     assert options.outputs == ("a", "b")
+    numpy = ConvertOptions(batch=np.int64(2), mean=np.array([1.0, 2.0, 3.0], np.float32), scale=np.float32(2.0))  # type: ignore[arg-type]
+    assert (numpy.batch, numpy.mean, numpy.scale) == (2, {"": (1.0, 2.0, 3.0)}, {"": (2.0,)})
+
+
+def test_type_checkers_know_the_options() -> None:
+    declared = {name: hint.__forward_arg__ for name, hint in ConvertArguments.__annotations__.items()}
+    assert declared == {f.name: f.type for f in fields(ConvertOptions)}
+
+
+def test_every_option_is_described() -> None:
+    described = nchw2nhwc.convert.__doc__ or ""
+    assert [name for name in ConvertArguments.__annotations__ if f"`{name}`" not in described] == []
 
 
 def test_options_that_can_never_be_right() -> None:
     for wrong in ({"batch": 0}, {"input_shape": {"x": (0, 3)}}, {"input_shape": {"x": "ab"}}, {"input_layout": {"x": "wild"}},
-                  {"input_layout": {"x": 3}}, {"input_layout": "nhwc"}, {"outputs": "name"}, {"inputs": ["a", "a"]}):
+                  {"input_layout": {"x": 3}}, {"input_layout": "nhwc"}, {"outputs": "name"}, {"inputs": ["a", "a"]}, {"outputs": [1]},
+                  {"batch": "1"}, {"batch": 1.0}, {"input_shape": {"x": (1, 3.5)}}, {"input_shape": {"x": (None, 3)}},
+                  {"keep_layout": "no"}, {"rnn": 3}, {"model_name": 5}, {"mean": "7"}, {"scale": []}):
         with pytest.raises(OptionError):
             ConvertOptions(**wrong)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="output_layout is str, but has to say by name which output has what"):

@@ -123,6 +123,8 @@ def validate_inputs(inputs: Sequence[TensorInfo], given: Mapping[str, Array]) ->
     """The given arrays in the element types of the source, and what the source draws where it is not given. Raises OptionError for one that
     is missing, unknown or does not fit, ShapeError for shapes that contradict the model or each other."""
     names = ", ".join(info.name for info in inputs)
+    if not isinstance(given, Mapping):
+        raise OptionError(f"check inputs are arrays by input name, not {type(given).__name__}", advice=f"The inputs are: {names}.")
     unknown = [name for name in given if name not in {info.name for info in inputs}]
     if unknown:
         raise OptionError(f"check input '{unknown[0]}' is not an input of the model", advice=f"The inputs are: {names}.")

@@ -15,7 +15,15 @@ from nchw2nhwc.ir import Graph, TensorType
 from nchw2nhwc.ir.preprocessing import Preprocessing
 from nchw2nhwc.metadata import Declared, Metadata
 from nchw2nhwc.metadata import read as read_metadata
-from nchw2nhwc.options import APPROXIMATED, MIN_SQNR, TOLERANCE, TOLERANCE_FLOAT16, TOLERANCE_QUANTIZED, ConvertOptions
+from nchw2nhwc.options import (
+    APPROXIMATED,
+    MIN_SQNR,
+    TOLERANCE,
+    TOLERANCE_FLOAT16,
+    TOLERANCE_QUANTIZED,
+    ConvertOptions,
+    check_tolerance,
+)
 from nchw2nhwc.source import Source
 from nchw2nhwc.source.reading import prepared, read
 from nchw2nhwc.source.traits import in_half, inputs_of, is_quantized, tensor_of
@@ -47,9 +55,10 @@ class Subject:
         return replace(self.metadata.options, bin=self.source.bin)
 
     def tolerance(self, given: float | None) -> float:
-        """The tolerance to hold against: the one that is given, else the one that suits the precision."""
+        """The tolerance to hold against: the one that is given, else the one that suits the precision. Raises OptionError for one that is
+        no number above 0."""
         if given is not None:
-            return given
+            return check_tolerance(given)
         if self.metadata.quantization:
             return TOLERANCE_QUANTIZED
         loose = self.half or self.metadata.float16 or self.metadata.options.target in APPROXIMATED

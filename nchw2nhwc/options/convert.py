@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options.choices import CPU, DEVICES, EVERY, FORMS, NMS_FORMS, RANDOM_FORMS, Form, Nms, Random
 from nchw2nhwc.options.flags import flag
-from nchw2nhwc.options.metadata import labels_by_output, read_labels
+from nchw2nhwc.options.metadata import Labels, labels_by_output, read_labels
 from nchw2nhwc.options.preprocess import (
     INPUT_TYPES,
+    Numbers,
     numbers_by_input,
     parse_input_type,
     parse_numbers,
@@ -34,13 +35,9 @@ from nchw2nhwc.options.values import (
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """What decides the result of a conversion. Raises OptionError for a value that can never be right.
+    """What decides the result of a conversion: the options of `convert`, which describes each.
 
-    `bin` is a path or, for a model given as bytes, bytes. Shapes are in the source's axis order, with -1 for a dimension of any size.
-    `inputs` and `outputs` cut the model; an empty sequence keeps the model's own. With `mean`, `scale`, `reverse_channels` or `input_dtype`
-    an input of the result takes raw data, `(reversed(x) - mean) / scale` of which is what the source gets; each is for the only image-like
-    input, or maps input names (`reverse_channels`: True or names). `labels` (a file, texts, or either by output name) and `model_...`
-    become TFLite metadata, which the TFLite Task Library and MediaPipe read.
+    Raises OptionError for a value that can never be right.
     """
 
     bin: str | os.PathLike[str] | bytes | None = field(default=None, metadata=flag(
@@ -86,10 +83,10 @@ class ConvertOptions:
         f"what the TFLite file is for: {', '.join(DEVICES)} (default {CPU}); what a device lacks is said in what it has where that is "
         "possible, and the report lists every operator that it does not run; edgetpu implies --quantize int8-full", metavar="DEVICE",
         parse=parse_device))
-    mean: Mapping[str, Sequence[float]] | Sequence[float] | float = field(default_factory=dict, metadata=flag(
+    mean: Mapping[str, Numbers] | Numbers = field(default_factory=dict, metadata=flag(
         "the result takes raw images and subtracts this from their channels, in the source's order of them; without NAME= of the only "
         "image-like input; repeatable", kind="named", metavar="[NAME=]R,G,B", parse=parse_numbers))
-    scale: Mapping[str, Sequence[float]] | Sequence[float] | float = field(default_factory=dict, metadata=flag(
+    scale: Mapping[str, Numbers] | Numbers = field(default_factory=dict, metadata=flag(
         "divide raw images by this, after --mean", kind="named", metavar="[NAME=]R,G,B", parse=parse_numbers))
     reverse_channels: bool | Sequence[str] = field(default=(), metadata=flag(
         "reverse the channels of raw images (BGR to RGB), before --mean; --reverse-channels-of NAMES where several inputs are image-like",
@@ -97,10 +94,9 @@ class ConvertOptions:
     input_dtype: Mapping[str, str] | str = field(default_factory=dict, metadata=flag(
         f"element type of raw images: {' or '.join(INPUT_TYPES)} (default: the input's own)", kind="named", metavar="[NAME=]TYPE",
         parse=parse_input_type))
-    labels: Mapping[str, Sequence[str] | str | os.PathLike[str]] | Sequence[str] | str | os.PathLike[str] = field(
-        default_factory=dict, metadata=flag(
-            "labels of an output's last axis, one a line, for the TFLite file's metadata; without NAME= of the only output of that size",
-            kind="named", metavar="[NAME=]FILE", parse=read_labels))
+    labels: Mapping[str, Labels] | Labels = field(default_factory=dict, metadata=flag(
+        "labels of an output's last axis, one a line, for the TFLite file's metadata; without NAME= of the only output of that size",
+        kind="named", metavar="[NAME=]FILE", parse=read_labels))
     model_name: str = field(default="", metadata=flag("the model's name in the TFLite file's metadata", metavar="TEXT"))
     model_description: str = field(default="", metadata=flag("its description", metavar="TEXT"))
     model_version: str = field(default="", metadata=flag("its version", metavar="TEXT"))
@@ -110,18 +106,20 @@ class ConvertOptions:
     def __post_init__(self) -> None:
         for what in ("input_shape", "input_layout", "output_layout", "input_value"):
             _require_names(what, getattr(self, what))
+        for f in fields(self):
+            if isinstance(f.default, (bool, str)):
+                _require_kind(f.name, getattr(self, f.name), type(f.default))
         try:
-            shapes = {name: check_shape(tuple(int(s) for s in shape), name) for name, shape in self.input_shape.items()}
+            shapes = {name: check_shape(shape, name) for name, shape in self.input_shape.items()}
             layouts = [{name: parse_layout(layout) for name, layout in given.items()} for given in (self.input_layout, self.output_layout)]
             numbers = {name: check_values([float(v) for v in given], name) for name, given in self.input_value.items()}
             form, nms, random = parse_form(self.rnn), parse_nms(self.nms), parse_random(self.random)
-            if self.batch is not None:
-                check_shape((self.batch,), f"batch={self.batch}")
+            batch = None if self.batch is None else check_shape((self.batch,), "batch")[0]
             device = parse_device(self.target)
         except (ValueError, TypeError, AttributeError) as error:
             raise OptionError(str(error)) from None
         for name, value in (("input_shape", shapes), ("input_value", numbers), ("target", device), ("rnn", form), ("nms", nms),
-                            ("random", random),
+                            ("random", random), ("batch", batch),
                             ("input_layout", layouts[0]), ("output_layout", layouts[1]),
                             ("inputs", _names("inputs", self.inputs)), ("outputs", _names("outputs", self.outputs)),
                             ("mean", numbers_by_input("mean", self.mean, zero=True)),
@@ -149,11 +147,19 @@ def _require_names(what: str, given: object) -> None:
                           advice=f"Write {what}={{NAME: ...}}.")
 
 
+def _require_kind(what: str, given: object, kind: type) -> None:
+    """Raises OptionError for anything but True or False, or a text: a text in the place of a truth value would count as True."""
+    if not isinstance(given, kind):
+        raise OptionError(f"{what}={given!r}: give {'True or False' if kind is bool else 'a text'}")
+
+
 def _names(what: str, names: Iterable[str]) -> tuple[str, ...]:
     """Names without repetition; raises OptionError for a bare string, which would be read letter by letter."""
     if isinstance(names, str):
         raise OptionError(f"{what} is a sequence of names, not one string", advice=f"Write {what}=[{names!r}].")
     result = tuple(names)
+    if not all(isinstance(name, str) for name in result):
+        raise OptionError(f"{what}={names!r}: give a sequence of names")
     if len(set(result)) < len(result):
         raise OptionError(f"{what} names '{next(n for n in result if result.count(n) > 1)}' twice")
     return result

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias, Union
 
 from nchw2nhwc.errors import OptionError
+
+Labels: TypeAlias = Union[Sequence[str], str, "os.PathLike[str]"]
+"""The labels of one output, or the path of a file with one a line."""
 
 ONLY = ""
 """Stands for the only output with as many places along its last axis as there are labels."""

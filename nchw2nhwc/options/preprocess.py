@@ -5,10 +5,18 @@ Each is given by input name, or without one for the only image-like input; the n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options.values import check_values
+
+if TYPE_CHECKING:
+    from nchw2nhwc.ir.types import Array
+
+Numbers: TypeAlias = Union[float, Sequence[float], "Array"]
+"""One number for all channels, or one for each."""
 
 ONLY = ""
 """Stands for the only image-like input."""
@@ -36,11 +44,12 @@ def numbers_by_input(what: str, given: object, *, zero: bool) -> dict[str, tuple
     """One number, numbers, or a mapping of them by input name. Raises OptionError; for 0 too unless `zero` is allowed."""
     found: dict[str, tuple[float, ...]] = {}
     for name, value in _by_name(given).items():
-        listed = [value] if isinstance(value, (int, float)) else value
-        if not isinstance(listed, Sequence) or isinstance(listed, str) or not all(isinstance(n, (int, float)) for n in listed):
+        listed: list[object] = list(value) if isinstance(value, Iterable) else [value]
+        numbers = [float(n) for n in listed if isinstance(n, Real)]
+        if len(numbers) < len(listed):
             raise OptionError(f"{what}={value!r}: give a number, or one for each channel")
         try:
-            found[name] = check_values([float(n) for n in listed], what)
+            found[name] = check_values(numbers, what)
         except ValueError as error:
             raise OptionError(str(error)) from None
         if not zero and 0 in found[name]:

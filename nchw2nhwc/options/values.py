@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
+from operator import index
 from typing import TypeVar
 
+from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options.choices import DEVICES, FORMS, LAYOUTS, NMS_FORMS, RANDOM_FORMS, Form, Nms, Random
 
 _Choice = TypeVar("_Choice", bound=str)
@@ -21,10 +24,14 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 
 def check_shape(sizes: Sequence[int], what: str) -> tuple[int, ...]:
-    """`sizes` as a tuple when each is positive or -1; raises ValueError naming `what`."""
-    if any(s < 1 and s != -1 for s in sizes):
+    """`sizes` as plain integers when each is positive or -1; raises ValueError naming `what`, for what is no sequence of integers too."""
+    try:
+        found = tuple(index(size) for size in sizes)
+    except TypeError:
+        raise ValueError(f"'{what}' is {sizes!r}; sizes are integers, and -1 stands for any size") from None
+    if any(s < 1 and s != -1 for s in found):
         raise ValueError(f"'{what}' has a size that is not positive; -1 stands for any size")
-    return tuple(sizes)
+    return found
 
 
 def parse_values(text: str) -> tuple[float, ...]:
@@ -93,12 +100,16 @@ def _choice(text: str, choices: Sequence[_Choice], otherwise: str) -> _Choice:
 def parse_tolerance(text: str) -> float:
     """A finite number above 0."""
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"'{text}' is not a tolerance; give a number above 0, such as 1e-4")
-    return value
+        return check_tolerance(float(text))
+    except (ValueError, OptionError):
+        raise ValueError(f"'{text}' is not a tolerance; give a number above 0, such as 1e-4") from None
+
+
+def check_tolerance(value: float) -> float:
+    """`value` when it is a finite number above 0; raises OptionError."""
+    if not (isinstance(value, Real) and math.isfinite(value) and value > 0):
+        raise OptionError(f"tolerance={value!r}: give a number above 0, such as 1e-4")
+    return float(value)
 
 
 def parse_range(text: str) -> tuple[float, float]:
