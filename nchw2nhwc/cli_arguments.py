@@ -1,15 +1,18 @@
-"""The command line's flags: made from the fields of `ConvertOptions` and `RunOptions`, plus those of openvino2tensorflow."""
+"""The command line's flags: made from the fields of options, plus those of openvino2tensorflow and answers to those of onnx2tf."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from nchw2nhwc import __version__
-from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED, adopt
+from nchw2nhwc import __version__, cli_onnx2tf
+from nchw2nhwc.cli_openvino2tensorflow import ACCEPTED, REPLACED, adopt
+from nchw2nhwc.commands import ERROR
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options import ConvertOptions, Flag, RunOptions, flag_of, split_names, split_pair
 from nchw2nhwc.options.quantize import FOR_DEVICE, QuantizeOptions
@@ -17,10 +20,18 @@ from nchw2nhwc.options.quantize import FOR_DEVICE, QuantizeOptions
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+_USAGE = """MODEL [-o DIR] [options]
+       %(prog)s check MODEL RESULT            compare an earlier result with its source
+       %(prog)s bisect MODEL                  find the op with which a result becomes wrong
+       %(prog)s fixture MODEL --layer NAME    cut one op, or a region, out of a model
+       %(prog)s fixture run DIR...            convert fixtures and compare
+       %(prog)s scaffold MODEL --layer NAME   begin support for an operator that has none
+       %(prog)s inspect MODEL                 show what a model holds
+       %(prog)s COMMAND --help                describe the options of a command"""
 _DESCRIPTION = "Convert an OpenVINO IR or ONNX model (channels-first) to TensorFlow Lite (channels-last), and check that both agree."
 _EPILOG = ("exit status: 0 converted; 2 an error, nothing was written; 3 converted, but the check found an error above tolerance; "
-           "130 interrupted, nothing was written. Other commands: openvino2tf check, bisect, fixture, scaffold, inspect; each has --help")
-_LEGACY = "These are understood too; any other of its flags is answered with what replaces it."
+           "130 interrupted, nothing was written")
+_LEGACY = "These are understood too; any other of its flags, and any of onnx2tf's, is answered with what replaces it."
 
 
 _Chosen = TypeVar("_Chosen", bound="DataclassInstance")
@@ -44,7 +55,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
     """Read a command line (default: the process's own). Exits with status 2 and a message for one that is not well formed; raises
     OptionError for options that do not go together."""
     parser = _parser()
-    given: dict[str, object] = {k: v for k, v in vars(parser.parse_args(argv)).items() if v is not None}
+    given: dict[str, object] = {k: v for k, v in vars(read_flags(parser, argv)).items() if v is not None}
     layer_ids = adopt(given, parser)
     model = given.pop("model", None)
     if not isinstance(model, Path):
@@ -62,28 +73,56 @@ def parse_arguments(argv: Sequence[str] | None = None) -> Arguments:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = new_parser("openvino2tf", "MODEL [-o DIR] [options]", _DESCRIPTION, _EPILOG)
+    parser = new_parser("openvino2tf", _USAGE, _DESCRIPTION, _EPILOG)
     parser.add_argument("model", nargs="?", type=Path, metavar="MODEL", default=None,
                         help="an OpenVINO IR (.xml, with its .bin beside it) or an ONNX model (.onnx)")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     for title, options in (("conversion", ConvertOptions), ("files, check and output", RunOptions), ("quantization", QuantizeOptions)):
         add_flags(parser.add_argument_group(title), options)
-    legacy = parser.add_argument_group("flags of openvino2tensorflow", _LEGACY)
+    others = parser.add_argument_group("flags of openvino2tensorflow", _LEGACY)
     for name, (metavar, help) in ACCEPTED.items():
         if metavar:
-            legacy.add_argument(name, metavar=metavar, help=help)
+            others.add_argument(name, metavar=metavar, help=help)
         else:
-            legacy.add_argument(name, action="store_true", help=help)
-    for name, answer in REPLACED.items():
-        legacy.add_argument(name, nargs="?", action=_Replaced, const=answer, help=argparse.SUPPRESS)
+            others.add_argument(name, action="store_true", help=help)
+    answers = ({name: f"a flag of onnx2tf; here: {answer}" for name, answer in cli_onnx2tf.replaced().items()}
+               | {name: f"a flag of openvino2tensorflow; here: {answer}" for name, answer in REPLACED.items()})
+    for name in answers.keys() - ACCEPTED.keys():
+        others.add_argument(name, nargs="?", action=_Replaced, const=answers[name], help=argparse.SUPPRESS)
     return parser
 
 
 # ---- for all commands --------------------------------------------------------------------------------------------------
+class _Parser(argparse.ArgumentParser):
+    """argparse's, whose errors look like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with status 2 and the message."""
+        self.exit(ERROR, f"error: {message}\n  '{self.prog} --help' describes all options.\n")
+
+
 def new_parser(program: str, usage: str, description: str, epilog: str) -> argparse.ArgumentParser:
     """A parser whose result holds only what was given."""
-    return argparse.ArgumentParser(program, usage=f"%(prog)s {usage}  ({program} --help shows them)", description=description,
-                                   epilog=epilog, allow_abbrev=False, argument_default=argparse.SUPPRESS)
+    return _Parser(program, usage=f"%(prog)s {usage}", description=description, epilog=epilog, allow_abbrev=False,
+                   argument_default=argparse.SUPPRESS)
+
+
+def read_flags(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """What was given, by the options' names. Exits with status 2 and a message for a command line that is not well formed."""
+    given, unknown = parser.parse_known_args(argv)
+    if unknown:
+        parser.error(_unknown(unknown, parser))
+    return given
+
+
+def _unknown(words: Sequence[str], parser: argparse.ArgumentParser) -> str:
+    """Why a command line is not understood: a flag that does not exist, with the one that is meant, or a word too many."""
+    named = [word.partition("=")[0] for word in words if word.startswith("-")]
+    if not named:
+        return f"there is no place for '{words[0]}'"
+    flags = re.findall(r"--[a-z][a-z0-9-]*", parser.format_help())
+    meant = get_close_matches(named[0].replace("_", "-"), flags, n=1, cutoff=0.7)
+    return f"there is no option {named[0]}" + (f"; did you mean {meant[0]}?" if meant else "")
 
 
 def add_flags(group: argparse._ActionsContainer, options: type[DataclassInstance], without: Collection[str] = ()) -> None:
@@ -162,4 +201,4 @@ class _Replaced(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object,
                  option_string: str | None = None) -> NoReturn:
-        parser.error(f"{option_string} is a flag of openvino2tensorflow; here: {self.const}")
+        parser.error(f"{option_string} is {self.const}")

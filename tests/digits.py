@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from nchw2nhwc import cli
+
 ROOT = Path(__file__).resolve().parents[1]
 DIGITS = ROOT / "docs" / "examples" / "digits"
 ONNX, XML, BIN = DIGITS / "digits.onnx", DIGITS / "digits.xml", DIGITS / "digits.bin"
@@ -34,3 +36,8 @@ def python(*arguments: str | Path, cwd: Path, **more: str) -> subprocess.Complet
 def openvino2tf(*arguments: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     return python("-m", "nchw2nhwc", *arguments, cwd=cwd, **more)
+
+
+def main(*arguments: str | Path) -> int:
+    """Run the command line in this process."""
+    return cli.main([str(a) for a in arguments])

@@ -15,6 +15,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     **{f"command-{name.replace(' ', '-')}": partial(command_line.options, name) for name in command_line.COMMANDS},
     "openvino2tensorflow-understood": migration.understood,
     "openvino2tensorflow-replaced": migration.replaced,
+    **{f"onnx2tf-{subject.lower().replace(' ', '-')}": partial(migration.onnx2tf, subject) for subject in migration.ANSWERS},
     "onnx-operators": coverage.onnx_supported,
     "onnx-operators-defined": coverage.onnx_defined,
     "onnx-operators-missing": coverage.onnx_missing,

@@ -1,12 +1,12 @@
-"""The subcommands of openvino2tf, one module each: `prepare(argv)` reads the arguments behind the subcommand's name."""
+"""The commands of openvino2tf, one module each: `prepare(argv)` reads the arguments behind the command's name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-SUBCOMMANDS = ("check", "bisect", "fixture", "scaffold", "inspect")
-"""What the first argument may be besides a model. A file of such a name can be given as ./NAME."""
+SUBCOMMANDS = ("convert", "check", "bisect", "fixture", "scaffold", "inspect")
+"""What the first argument may be besides a model, which is converted then. A file of such a name can be given as ./NAME."""
 
 ERROR, ABOVE_TOLERANCE, INTERRUPTED, TERMINATED = 2, 3, 130, 143
 """Exit statuses besides 0."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser
+from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser, read_flags
 from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared
 from nchw2nhwc.commands.options import CheckOptions
 
@@ -21,7 +21,7 @@ def prepare(argv: Sequence[str]) -> Prepared:
     parser.add_argument("result", type=Path, metavar="RESULT",
                         help="what openvino2tf has written: a .tflite, .keras or .h5 file or the folder of a SavedModel")
     add_flags(parser.add_argument_group("options"), CheckOptions)
-    given = vars(parser.parse_args(argv))
+    given = vars(read_flags(parser, argv))
     model, result = given.pop("model"), given.pop("result")
     options = chosen(CheckOptions, given)
     return Prepared(lambda: _run(model, result, options))
@@ -33,7 +33,7 @@ def _run(model: Path, result: Path, options: CheckOptions) -> int:
     from nchw2nhwc.debug.check import check
     from nchw2nhwc.files import write_file
 
-    data = load_inputs(options.inputs) if options.inputs else None
+    data = load_inputs(options.check_inputs) if options.check_inputs else None
     found = check(model, result, bin=options.bin, inputs=data, samples=options.samples, input_range=options.input_range,
                   tolerance=options.tolerance, layers=options.layers)
     if options.json:

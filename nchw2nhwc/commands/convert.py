@@ -1,4 +1,4 @@
-"""The command without a subcommand: convert a model, check the result, write it, and say what came out."""
+"""openvino2tf [convert] MODEL: convert a model, check the result, write it, and say what came out."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser
+from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser, read_flags
 from nchw2nhwc.commands import ABOVE_TOLERANCE, ERROR, Prepared
 from nchw2nhwc.commands.options import FixtureOptions, FixtureRunOptions
 from nchw2nhwc.errors import ConversionError
@@ -26,7 +26,7 @@ def prepare(argv: Sequence[str]) -> Prepared:
     parser = new_parser("openvino2tf fixture", "MODEL --layer NAME [-o DIR] [options]", _DESCRIPTION, _EPILOG)
     parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
     add_flags(parser.add_argument_group("options"), FixtureOptions)
-    given = vars(parser.parse_args(argv))
+    given = vars(read_flags(parser, argv))
     model = given.pop("model")
     options = chosen(FixtureOptions, given)
     return Prepared(lambda: _write(model, options))
@@ -36,7 +36,7 @@ def _prepare_run(argv: Sequence[str]) -> Prepared:
     parser = new_parser("openvino2tf fixture run", "DIR... [options]", _RUN_DESCRIPTION, _RUN_EPILOG)
     parser.add_argument("folders", type=Path, metavar="DIR", nargs="+", help="a folder that 'openvino2tf fixture' has written")
     add_flags(parser.add_argument_group("options"), FixtureRunOptions)
-    given = vars(parser.parse_args(argv))
+    given = vars(read_flags(parser, argv))
     folders = given.pop("folders")
     options = chosen(FixtureRunOptions, given)
     return Prepared(lambda: _run(folders, options))
@@ -51,7 +51,7 @@ def _write(model: Path, options: FixtureOptions) -> int:
 
     source = identify(model, options.bin)
     reading = ConvertOptions(bin=options.bin, input_shape=options.input_shape, batch=options.batch)
-    given = load_inputs(options.inputs) if options.inputs else None
+    given = load_inputs(options.check_inputs) if options.check_inputs else None
     inputs, data = source_data(source, reading, given, options.input_range)
     region = Region(options.first, options.last)
     fixture = cut_fixture(source, region, inputs, data)

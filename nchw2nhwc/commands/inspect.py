@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser
+from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser, read_flags
 from nchw2nhwc.commands import Prepared
 from nchw2nhwc.commands.options import InspectOptions
 from nchw2nhwc.options import ConvertOptions
@@ -26,7 +26,7 @@ def prepare(argv: Sequence[str]) -> Prepared:
     parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
     add_flags(parser.add_argument_group("conversion"), ConvertOptions)
     add_flags(parser.add_argument_group("options"), InspectOptions)
-    given = vars(parser.parse_args(argv))
+    given = vars(read_flags(parser, argv))
     model, convert, options = given.pop("model"), chosen(ConvertOptions, given), chosen(InspectOptions, given)
     return Prepared(lambda: _run(model, convert, options))
 

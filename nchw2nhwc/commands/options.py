@@ -38,13 +38,19 @@ def _tolerance(*others: str) -> Mapping[str, Flag]:
                 metavar="T", parse=parse_tolerance)
 
 
+def _require_one_source_of_data(given: Path | None, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raises OptionError for data that is given and drawn from ranges at once."""
+    if given is not None and ranges:
+        raise OptionError("--check-inputs gives the data; it does not go together with --input-range")
+
+
 
 @dataclass(frozen=True)
 class CheckOptions:
     """Of `openvino2tf check`."""
 
     bin: Path | None = field(default=None, metadata=BIN)
-    inputs: Path | None = field(default=None, metadata=_INPUTS)
+    check_inputs: Path | None = field(default=None, metadata=_INPUTS)
     samples: int = field(default=1, metadata=flag("how many sets of random inputs (default 1)", metavar="N", parse=parse_count))
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict, metadata=_RANGE)
     tolerance: float | None = field(default=None, metadata=_tolerance(
@@ -55,8 +61,8 @@ class CheckOptions:
     quiet: bool = field(default=False, metadata=_QUIET)
 
     def __post_init__(self) -> None:
-        if self.inputs is not None and (self.samples > 1 or self.input_range):
-            raise OptionError("--inputs gives the data; it does not go together with --samples or --input-range")
+        if self.check_inputs is not None and (self.samples > 1 or self.input_range):
+            raise OptionError("--check-inputs gives the data; it does not go together with --samples or --input-range")
 
 
 @dataclass(frozen=True)
@@ -71,14 +77,13 @@ class FixtureOptions:
     bin: Path | None = field(default=None, metadata=BIN)
     input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=_INPUT_SHAPE)
     batch: int | None = field(default=None, metadata=_BATCH)
-    inputs: Path | None = field(default=None, metadata=_INPUTS)
+    check_inputs: Path | None = field(default=None, metadata=_INPUTS)
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict, metadata=_RANGE)
 
     def __post_init__(self) -> None:
         if bool(self.layer) == bool(self.from_ or self.to) or bool(self.from_) != bool(self.to):
             raise OptionError("say what to cut out: --layer NAME, or --from NAME --to NAME")
-        if self.inputs is not None and self.input_range:
-            raise OptionError("--inputs gives the data; it does not go together with --input-range")
+        _require_one_source_of_data(self.check_inputs, self.input_range)
 
     @property
     def first(self) -> str:
@@ -121,15 +126,14 @@ class ScaffoldOptions:
     bin: Path | None = field(default=None, metadata=BIN)
     input_shape: Mapping[str, Sequence[int]] = field(default_factory=dict, metadata=_INPUT_SHAPE)
     batch: int | None = field(default=None, metadata=_BATCH)
-    inputs: Path | None = field(default=None, metadata=_INPUTS)
+    check_inputs: Path | None = field(default=None, metadata=_INPUTS)
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict, metadata=_RANGE)
 
     def __post_init__(self) -> None:
         if not self.layer:
             raise OptionError("say which layer's operator to scaffold: --layer NAME",
                               advice="The error for a model with unsupported ops, and openvino2tf inspect, name such layers.")
-        if self.inputs is not None and self.input_range:
-            raise OptionError("--inputs gives the data; it does not go together with --input-range")
+        _require_one_source_of_data(self.check_inputs, self.input_range)
 
 
 @dataclass(frozen=True)
@@ -147,8 +151,7 @@ class BisectOptions:
     quiet: bool = field(default=False, metadata=_QUIET)
 
     def __post_init__(self) -> None:
-        if self.check_inputs is not None and self.input_range:
-            raise OptionError("--check-inputs gives the data; it does not go together with --input-range")
+        _require_one_source_of_data(self.check_inputs, self.input_range)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser
+from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser, read_flags
 from nchw2nhwc.commands import Prepared
 from nchw2nhwc.commands.options import ScaffoldOptions
 from nchw2nhwc.errors import CheckError, Location, OptionError
@@ -27,7 +27,7 @@ def prepare(argv: Sequence[str]) -> Prepared:
     parser = new_parser("openvino2tf scaffold", "MODEL --layer NAME [-C DIR] [options]", _DESCRIPTION, _EPILOG)
     parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
     add_flags(parser.add_argument_group("options"), ScaffoldOptions)
-    given = vars(parser.parse_args(argv))
+    given = vars(read_flags(parser, argv))
     model = given.pop("model")
     options = chosen(ScaffoldOptions, given)
     return Prepared(lambda: _run(model, options))
@@ -54,10 +54,11 @@ def _fixture(source: Source, made: Plan, options: ScaffoldOptions) -> Fixture:
                           "Leave it out with --no-fixture; docs/add-an-op.md says how else to make one.")
     reading = ConvertOptions(bin=options.bin, input_shape=options.input_shape, batch=options.batch)
     try:
-        inputs, data = source_data(source, reading, load_inputs(options.inputs) if options.inputs else None, options.input_range)
+        given = load_inputs(options.check_inputs) if options.check_inputs else None
+        inputs, data = source_data(source, reading, given, options.input_range)
         return cut_fixture(source, Region(made.layer, made.layer), inputs, data)
     except CheckError as error:
-        error.advice = "Give inputs that the layer accepts (--inputs, --input-shape), or leave the fixture out with --no-fixture."
+        error.advice = "Give inputs that the layer accepts (--check-inputs, --input-shape), or leave the fixture out with --no-fixture."
         raise
     except ImportError as error:
         raise CheckError(f"{error.name} is not installed, which computes what a fixture expects", Location(source.name),

@@ -152,8 +152,8 @@ def test_the_command_line(saved: tuple[Path, Path], capsys: pytest.CaptureFixtur
     assert cli.main([*arguments, "--samples", "2", "--input-range", "x=-1,1", "--layers"]) == 0
     assert "over 2 samples" in capsys.readouterr().out
     np.savez(tmp_path / "i.npz", x=np.ones((1, 3, 4, 6), np.float32))
-    assert cli.main([*arguments, "--inputs", str(tmp_path / "i.npz")]) == 0
-    assert cli.main([*arguments, "--inputs", str(tmp_path / "i.npz"), "--samples", "2"]) == 2
+    assert cli.main([*arguments, "--check-inputs", str(tmp_path / "i.npz")]) == 0
+    assert cli.main([*arguments, "--check-inputs", str(tmp_path / "i.npz"), "--samples", "2"]) == 2
     assert cli.main(["check", str(ONNX), str(saved[1])]) == 2
     assert cli.main([str(XML), "--layers", "-o", str(tmp_path)]) == 0
     assert "tensors that both sides have agree" in capsys.readouterr().out

@@ -11,7 +11,7 @@ from onnx import defs
 from docs.generators import TABLES, building, command_line, coverage, marks, migration, schema
 from docs.generators.markdown import cell
 from nchw2nhwc.cli import main
-from nchw2nhwc.cli_legacy import ACCEPTED, REPLACED
+from nchw2nhwc.cli_openvino2tensorflow import ACCEPTED, REPLACED
 from nchw2nhwc.commands import SUBCOMMANDS
 from nchw2nhwc.emit.tflite.kernels import KERNELS
 from nchw2nhwc.ops import REGISTRY

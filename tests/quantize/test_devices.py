@@ -13,20 +13,15 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import helper
 
 import nchw2nhwc
-from nchw2nhwc.cli import main as command_line
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options.quantize import MODES, QuantizeOptions
-from tests.digits import ONNX
+from tests.digits import ONNX, main
 from tests.parse.onnx.models import model, node, tensor
 from tests.quantize.models import conv, network, pixel_weights, samples
 
 LABELS = [f"digit {k}" for k in range(10)]
 NODES = [helper.make_node("Softmax", ["c"], ["s"], "attend", axis=1), helper.make_node("Relu", ["s"], ["r"], "relu"),
          conv("r", "y", "last")]
-
-
-def main(*arguments: str | Path) -> int:
-    return command_line([str(a) for a in arguments])
 
 
 def digits(file: Path) -> Path:

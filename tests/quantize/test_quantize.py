@@ -15,11 +15,10 @@ from onnx import helper
 import nchw2nhwc
 from nchw2nhwc.check.inputs import load_inputs
 from nchw2nhwc.check.litert import LoadedFile
-from nchw2nhwc.cli import main as command_line
 from nchw2nhwc.errors import OptionError, TargetError
 from nchw2nhwc.metadata import read_tflite
 from nchw2nhwc.options.quantize import MODES, QuantizeOptions
-from tests.digits import DIGITS, ONNX
+from tests.digits import DIGITS, ONNX, main
 from tests.quantize.models import conv, network, pixel_weights, samples
 
 FILES = {mode: f"digits_{ending}.tflite" for mode, ending in MODES.items()}
@@ -33,10 +32,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("data") / "digits.npz"
     np.savez(file, image=(load_digits().images[:60, None] / 16).astype(np.float32))
     return file
-
-
-def main(*arguments: str | Path) -> int:
-    return command_line([str(a) for a in arguments])
 
 
 def types(file: Path) -> tuple[str, str]:
