@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 def convert(model: Model, **options: Unpack[ConvertArguments]) -> Converted:
     """Convert an OpenVINO IR or ONNX model.
 
-    `model` is the path of an .xml or .onnx file, the content of one as bytes, or an `onnx.ModelProto`. All options are given by name, and
-    names of inputs, outputs, tensors and layers are the source's:
+    `model` is the path of an .xml or .onnx file, the content of one as bytes, an `onnx.ModelProto` or an `openvino.Model`. All options are
+    given by name, and names of inputs, outputs, tensors and layers are the source's:
 
     - `bin`: an IR's weights, as a path or bytes. Default: the .bin beside the .xml.
     - `input_shape`: shapes by input, in the source's axis order; -1 is a dimension of any size. Default: as in the model.
@@ -56,7 +56,8 @@ def convert(model: Model, **options: Unpack[ConvertArguments]) -> Converted:
       `labels` go too; the TFLite Task Library and MediaPipe read it.
 
     Raises ConversionError when the model cannot be converted (SourceError: it cannot be read; OptionError: an option does not fit;
-    ShapeError; UnsupportedError: an op has no mapping; TargetError: TFLite cannot express it), TypeError for an option that does not exist.
+    ShapeError; UnsupportedError: an op has no mapping; TargetError: TFLite cannot express it), TypeError for an option that does not exist,
+    and for what is no model.
     """
     unknown = options.keys() - ConvertOptions.__dataclass_fields__.keys()
     if unknown:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -48,6 +49,24 @@ def test_a_model_from_everything_it_can_come_as(digits: nchw2nhwc.Converted) -> 
         converted = nchw2nhwc.convert(XML.read_bytes(), bin=bin)
         assert converted.tflite() == digits.tflite()
         assert converted.check().passed
+
+
+def test_a_model_of_openvino_in_memory(digits: nchw2nhwc.Converted) -> None:
+    openvino = pytest.importorskip("openvino")
+    model = openvino.Core().read_model(XML)
+    converted = nchw2nhwc.convert(model)
+    assert converted.tflite() == digits.tflite()
+    assert converted.check().passed
+    with pytest.raises(nchw2nhwc.OptionError, match="has its weights already"):
+        nchw2nhwc.convert(model, bin=BIN)
+
+
+def test_what_is_no_model() -> None:
+    for wrong in (None, 5, io.BytesIO(b"")):
+        with pytest.raises(TypeError, match="a model is a path, the content of a file as bytes"):
+            nchw2nhwc.convert(wrong)  # type: ignore[arg-type]
+    with pytest.raises(nchw2nhwc.SourceError, match=r"<net>0000.*: this is too long for a file name"):
+        nchw2nhwc.convert("<net>" + "0" * 5000)
 
 
 def test_what_a_result_says_about_its_tensors(digits: nchw2nhwc.Converted) -> None:

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
 from nchw2nhwc.errors import Location, OptionError, SourceError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-Model: TypeAlias = Union[str, "os.PathLike[str]", bytes, "ModelProto"]
-"""What `convert` takes: the path of an .onnx or .xml file, the content of one, or an `onnx.ModelProto`."""
+
+class OpenvinoModel(Protocol):
+    """An `openvino.Model`: what it is told by, as that package has no types for checkers."""
+
+    def get_ordered_ops(self) -> Sequence[object]: ...
+
+    def get_friendly_name(self) -> str: ...
+
+
+Model: TypeAlias = Union[str, "os.PathLike[str]", bytes, "ModelProto", OpenvinoModel]
+"""What `convert` takes: the path of an .onnx or .xml file, the content of one, an `onnx.ModelProto` or an `openvino.Model`."""
 
 _ADVICE = "Give an OpenVINO IR (.xml with its .bin) or an ONNX model (.onnx)."
 _OTHERS = {
@@ -64,9 +77,10 @@ class Source:
 
 
 def identify(model: Model, bin: str | os.PathLike[str] | bytes | None = None) -> Source:
-    """The format of `model`, from its suffix or, for bytes and other suffixes, its first bytes.
+    """The format of `model`, from its suffix or, for bytes and other suffixes, its first bytes. An `openvino.Model` becomes the content of
+    its files.
 
-    Raises SourceError when it is neither, and OptionError when `bin` is missing or has no use.
+    Raises SourceError when it is neither, OptionError when `bin` is missing or has no use, and TypeError for what is no model at all.
     """
     weights = bin if bin is None or isinstance(bin, bytes) else Path(bin)
     if isinstance(model, (bytes, bytearray, memoryview)):
@@ -78,10 +92,34 @@ def identify(model: Model, bin: str | os.PathLike[str] | bytes | None = None) ->
         path = Path(model)
         source = Source(_format_of(path), path, weights)
     else:
-        source = Source(Format.ONNX, model, weights)
+        source = _in_memory(model, weights)
     if source.format is Format.ONNX and weights is not None:
         raise OptionError("--bin goes with an OpenVINO IR model; this one is ONNX", Location(source.name))
     return source
+
+
+def _in_memory(model: ModelProto | OpenvinoModel, weights: Path | bytes | None) -> Source:
+    openvino = sys.modules.get("openvino")
+    if openvino is not None and isinstance(model, openvino.Model):
+        if weights is not None:
+            raise OptionError("an openvino.Model has its weights already; bin is for the content of an .xml file")
+        return Source(Format.OPENVINO, *serialized(model))
+    from onnx import ModelProto
+
+    if not isinstance(model, ModelProto):
+        raise TypeError(f"a model is a path, the content of a file as bytes, an onnx.ModelProto or an openvino.Model, "
+                        f"not {type(model).__name__}")
+    return Source(Format.ONNX, model, weights)
+
+
+def serialized(model: OpenvinoModel) -> tuple[bytes, bytes]:
+    """The content of the .xml and the .bin file of an `openvino.Model`."""
+    import openvino
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.xml")
+        openvino.serialize(model, path)
+        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 
 def _format_of(path: Path) -> Format:
@@ -89,6 +127,9 @@ def _format_of(path: Path) -> Format:
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise SourceError("this is too long for a file name", Location(f"{str(path)[:40]}..."),
+                              "Give a path, or the content of a file as bytes.") from None
         raise SourceError(f"cannot read it: {error.strerror or error}", Location(str(path)), _ADVICE) from None
     except ValueError as error:
         raise SourceError(f"not a file name: {error}", Location(repr(str(path))), _ADVICE) from None

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nchw2nhwc.source.model import serialized
+
 if TYPE_CHECKING:
     import openvino
 
-    from nchw2nhwc.source import Source
+    from nchw2nhwc.source.model import Source
 
 TYPE = "Multinomial"
 
@@ -33,12 +34,7 @@ def spelled_out(source: Source) -> tuple[bytes, bytes] | None:
     found = [node for node in model.get_ordered_ops() if node.get_type_name() == TYPE and node.get_attributes()["with_replacement"]]
     for node in found:
         _replace(node)
-    if not found:
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.xml")
-        openvino.serialize(model, path)
-        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
+    return serialized(model) if found else None
 
 
 def _replace(node: openvino.Node) -> None:
