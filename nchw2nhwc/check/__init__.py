@@ -117,8 +117,7 @@ def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[Te
               limits: Mapping[str, int] | None = None, graph: Callable[[], Graph] | None = None,
               stored: Graph | None = None) -> Reference:
     """Run the source on `given` inputs (by name, in its axis order), or on random ones: see `random_inputs`, which takes `limits`. Where
-    sizes are open it runs twice, with `sample_sizes` for the graph `stored`, changed so that the `positions` of the source's graph fit.
-    `graph` is as for `source_outputs`.
+    sizes are open it runs twice, with `drawn_sizes`. `graph` is as for `source_outputs`.
 
     Raises MissingRuntimeError when the source's runtime is not installed, CheckError when it does not run the model, OptionError and
     ShapeError for inputs that do not fit.
@@ -126,11 +125,17 @@ def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[Te
     if given is not None:
         samples = [validate_inputs(inputs, given)]
     else:
-        runs = sample_sizes(inputs, stored)
-        needs = positions(graph()) if graph is not None and runs[0] else []
-        samples = [random_inputs(inputs, limits or {}, sizes=fitted(needs, sizes)) for sizes in runs]
+        samples = [random_inputs(inputs, limits or {}, sizes=sizes) for sizes in drawn_sizes(inputs, graph, stored)]
     first, *more = (Reference(inputs, outputs, data, source_outputs(source, inputs, outputs, data, graph)) for data in samples)
     return replace(first, more=tuple(more))
+
+
+def drawn_sizes(inputs: Sequence[TensorInfo], graph: Callable[[], Graph] | None, stored: Graph | None) -> list[dict[str, int]]:
+    """Numbers for what is open, for each run on random inputs: `sample_sizes` for the graph `stored`, changed so that the `positions` of
+    the source's graph fit."""
+    runs = sample_sizes(inputs, stored)
+    needs = positions(graph()) if graph is not None and runs[0] else []
+    return [fitted(needs, sizes) for sizes in runs]
 
 
 def source_outputs(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array],

@@ -20,18 +20,22 @@ def correct(model: ModelT) -> None:
     for graph in model.subgraphs:
         part = Part(model, graph)
         _type_unread(part)
+        _read_integers(part)
         _take_any_scale(part)
 
 
 def _give_out_named(model: ModelT) -> None:
-    """Give out what the signature names: where something inside reads an output rounded, the quantizer gives out the rounded copy and
-    leaves the signature as it was."""
+    """Let the signature name what is given out, as floats: where something inside reads an output rounded, the quantizer gives out the
+    rounded copy and leaves the signature as it was; where something reads it as floats that were integers, it gives out those floats and
+    leaves the signature at the integers."""
     graph = model.subgraphs[0]
-    part, named = Part(model, graph), {entry.tensorIndex for entry in model.signatureDefs[0].outputs}
+    part, named = Part(model, graph), {entry.tensorIndex: entry for entry in model.signatureDefs[0].outputs}
     for place, tensor in enumerate(graph.outputs):
-        copy = part.made_by(tensor, "QUANTIZE")
-        if tensor not in named and copy is not None and copy.inputs[0] in named:
-            graph.outputs[place] = copy.inputs[0]
+        rounded, floats = part.made_by(tensor, "QUANTIZE"), part.made_by(tensor, "DEQUANTIZE")
+        if tensor not in named and rounded is not None and rounded.inputs[0] in named:
+            graph.outputs[place] = rounded.inputs[0]
+        elif tensor not in named and floats is not None and floats.inputs[0] in named:
+            named[floats.inputs[0]].tensorIndex = tensor
 
 
 def _type_unread(part: Part) -> None:
@@ -43,6 +47,18 @@ def _type_unread(part: Part) -> None:
             for i in op.outputs:
                 if part.graph.tensors[i].type == FLOAT32 and not part.readers[i] and i not in part.graph.outputs:
                     part.quantize(i, known[0])
+
+
+def _read_integers(part: Part) -> None:
+    """Let operators that make integers read integers: where an output is read inside as well, the quantizer gives that reader the floats
+    which it gives out."""
+    for op in part.graph.operators:
+        types = {params.type for i in op.outputs if (params := part.params(i)) is not None}
+        if part.code(op) == "QUANTIZE" or not types:
+            continue
+        copied = {i: made.inputs[0] for i in op.inputs if i >= 0 and (made := part.made_by(i, "DEQUANTIZE")) is not None}
+        op.inputs = [copied[i] if i in copied and part.graph.tensors[copied[i]].type in types else i for i in op.inputs]
+    part.refresh()
 
 
 def _take_any_scale(part: Part) -> None:

@@ -74,12 +74,12 @@ def _step(part: Part) -> bool:
 
 
 def _push(part: Part, op: OperatorT, code: str) -> bool:
-    """DEQUANTIZE, then move: move the integers, then DEQUANTIZE."""
+    """DEQUANTIZE, then move: move the integers, then DEQUANTIZE, unless a result is a variable, which its reader has to be given itself."""
     before = part.made_by(op.inputs[0], "DEQUANTIZE")
     params = part.params(before.inputs[0]) if before is not None else None
     if before is None or params is None or params.type not in MOVES[code]:
         return False
-    if any(part.graph.tensors[i].type != FLOAT32 for i in op.outputs):
+    if any(part.graph.tensors[i].type != FLOAT32 or part.graph.tensors[i].isVariable for i in op.outputs):
         return False
     _take_integers(part, op, code, before, params)
     return True

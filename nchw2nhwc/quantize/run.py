@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nchw2nhwc.check import source_tensors
+from nchw2nhwc.check import drawn_sizes, source_tensors
 from nchw2nhwc.check.inputs import random_inputs, with_draws
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.errors import Location, OptionError
@@ -25,6 +25,7 @@ from nchw2nhwc.quantize.engine import Engine, require_quantizer
 from nchw2nhwc.quantize.images import image_files, read_images
 from nchw2nhwc.quantize.mixed import fewest
 from nchw2nhwc.quantize.recipes import needs_samples, recipe_of
+from nchw2nhwc.source.reading import read
 
 if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted
@@ -91,7 +92,6 @@ class Quantization:
 
     def _images(self, folder: Path) -> Samples:
         from nchw2nhwc.layout.interface import spatial_inputs
-        from nchw2nhwc.source.reading import read
 
         graph = read(self._converted.source, self._converted.options)
         spatial = spatial_inputs(graph)
@@ -100,7 +100,9 @@ class Quantization:
         return read_images(folder, self._converted.inputs, image, self._options)
 
     def _random(self, count: int) -> list[dict[str, Array]]:
-        return [random_inputs(self._converted.inputs, self._converted.index_limits, seed) for seed in range(count)]
+        made = self._converted
+        sizes = drawn_sizes(made.inputs, lambda: read(made.source, made.options), made.graph)[0]
+        return [random_inputs(made.inputs, made.index_limits, seed, sizes=sizes) for seed in range(count)]
 
     def _to_calibrate(self) -> Samples:
         assert self.calibration is not None, "a mode that needs samples was let through without any"

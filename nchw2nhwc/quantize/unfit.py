@@ -33,7 +33,8 @@ def unfit(model: ModelT) -> list[str]:
     found: dict[str, None] = {}
     for graph in model.subgraphs:
         part = Part(model, graph)
-        made = [*(op for op in graph.operators if _computed_weights(part, op) or _reads_no_numbers(part, op)), *_coordinates(part)]
+        made = [*(op for op in graph.operators if _computed_weights(part, op) or _reads_no_numbers(part, op) or _is_kept(part, op)),
+                *_coordinates(part)]
         found |= dict.fromkeys(graph.tensors[i].name.decode() for op in made for i in op.outputs)
     return list(found)
 
@@ -42,6 +43,11 @@ def _computed_weights(part: Part, op: OperatorT) -> bool:
     """Whether the weights of a layer are computed: with a zero point, which kernels do not know, and in int16 files as int16."""
     weights = op.inputs[1] if part.code(op) in _WEIGHTED else -1
     return weights >= 0 and part.graph.tensors[weights].type == FLOAT32 and part.constant(weights) is None
+
+
+def _is_kept(part: Part, op: OperatorT) -> bool:
+    """Whether an operator writes a variable, as the initial states of a layer are: no other tensor may be between it and the layer."""
+    return any(part.graph.tensors[i].isVariable for i in op.outputs)
 
 
 def _reads_no_numbers(part: Part, op: OperatorT) -> bool:

@@ -119,3 +119,32 @@ def test_results_that_nothing_reads(code: str, mode: str) -> None:
     given = samples()
     content = quantizer(converted, given).content(mode)
     assert sqnr(converted, content, given[0], of_floats(converted, given[0])) > 20
+
+
+@pytest.mark.parametrize("mode", ["int8", "int8-full", "int16x8", "dynamic"])
+def test_states_of_any_batch(mode: str) -> None:
+    """A layer is given the variables of its states, not copies of them that were rounded on the way."""
+    rng = np.random.default_rng(5)
+    constants = {name: rng.normal(0, 0.3, sizes).astype(np.float32) for name, sizes in (("w", (1, 24, 5)), ("r", (1, 24, 6)))}
+    nodes = [helper.make_node("Relu", ["x"], ["positive"]), helper.make_node("LSTM", ["positive", "w", "r"], ["h"], "layer", hidden_size=6),
+             helper.make_node("Abs", ["h"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [9, "batch", 5])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                              [numpy_helper.from_array(value, name) for name, value in constants.items()])
+    converted = nchw2nhwc.convert(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    floats = part_of(converted.unquantized())
+    assert any(floats.code(op) == "UNIDIRECTIONAL_SEQUENCE_LSTM" for op in floats.graph.operators)
+    given = [{"x": rng.normal(0, 1, (9, batch, 5)).astype(np.float32)} for batch in (3, 2)]
+    content = quantizer(converted, given).content(mode)
+    assert sqnr(converted, content, given[0], of_floats(converted, given[0])) > 20
+
+
+@pytest.mark.parametrize("mode", ["int8", "int8-full", "int16x8"])
+def test_output_that_is_read_inside(mode: str) -> None:
+    """Numbers before and after a softmax are both outputs: the softmax reads what its kernel takes, the file gives out what is computed."""
+    nodes = [helper.make_node("GlobalAveragePool", ["c"], ["mean"]), helper.make_node("Flatten", ["mean"], ["flat"]),
+             helper.make_node("MatMul", ["flat", "v"], ["logits"], "layer"), helper.make_node("Softmax", ["logits"], ["y"], axis=1)]
+    source = network(nodes, outputs=("logits", "y"), v=np.random.default_rng(3).normal(0, 4, (8, 4)))
+    converted = nchw2nhwc.convert(source)
+    given = samples()
+    assert sqnr(converted, quantizer(converted, given).content(mode), given[0], of_floats(converted, given[0])) > 20

@@ -219,6 +219,16 @@ def test_random_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "Calibrated with random numbers" in out
 
 
+def test_random_samples_are_as_large_as_needed() -> None:
+    """64 rows are not enough for seven halvings."""
+    halve = {"kernel_shape": [2, 2], "strides": [2, 2]}
+    pools = [helper.make_node("MaxPool", [f"h{k}"], [f"h{k + 1}"], f"pool{k}", **halve) for k in range(7)]
+    nodes = [conv("c", "h0", "mixed"), *pools, conv("h7", "y", "last", "u")]
+    source = network(nodes, v=pixel_weights(8, 8), u=pixel_weights(4, 8))
+    options = QuantizeOptions(["int8"], calibration="random")
+    assert nchw2nhwc.convert(source, input_shape={"x": [1, 4, -1, -1]}).tflite(quantize=options)
+
+
 def test_below_the_limit(tmp_path: Path) -> None:
     assert main(DIGITS / "digits.xml", "-o", tmp_path, "--quantize", "weight4", "--min-sqnr", "90", "--quiet") == 3
 
