@@ -54,6 +54,11 @@ READ = [node("Split", "x", "a b", axis=1, num_outputs=2), node("Transpose", "a",
 ROIS = [node("RoiAlign", "x boxes which", "y", output_height=3, output_width=2, sampling_ratio=2, spatial_scale=0.5, mode="max")]
 DEFORMED = [node("Conv", "x w", "o", pads=[1, 1, 1, 1], strides=[2, 1]), node("DeformConv", "x v o", "y", strides=[2, 1])]
 
+GRID = [node("Shape", "x", "s"), node("Gather", "s three", "w"), node("Cast", "w", "c", to=onnx.TensorProto.FLOAT),
+        node("Range", "start c step", "r"), node("Mul", "x r", "y")]
+NOTHING = [node("Shape", "x", "s", end=3), node("Concat", "s zero", "l", axis=0), node("ConstantOfShape", "l", "e"),
+           node("Concat", "x e x", "y", axis=3)]
+
 CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
     "attention": (ATTENTION, {"zero": ints(0), "two": ints(2), "open": ints(-1)}),
     "windows": (WINDOWS, {"two": ints(2), "four": ints(4), "seven": ints(7, 7), "open": ints(-1), "channels": ints(4), "side": ints(7),
@@ -70,6 +75,10 @@ CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
                            {"ones": ints(1, 1, 1)}),
     "as large as": (AS_LARGE, {"w": weights(4, 4, 3, 3)}),
     "causal mask": (CAUSAL, {}),
+    "grid of floats": (GRID, {"three": np.array(3), "start": np.array(0, np.float32), "step": np.array(1, np.float32)}),
+    "halves of a grid": ([*GRID[:-1], node("ReduceMean", "r", "m"), node("Mul", "x m", "y")],
+               {"three": np.array(3), "start": np.array(0.5, np.float32), "step": np.array(1.5, np.float32)}),
+    "nothing beside it": (NOTHING, {"zero": ints(0)}),
     "mean of what is there": ([node("AveragePool", "x", kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])], {}),
     "maximum, rounded up": ([node("MaxPool", "x", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)], {}),
     "pairs, rounded up": ([node("MaxPool", "x", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)], {}),
@@ -101,7 +110,8 @@ NO_KERAS = {"attention": "at most one unknown size", "windows": "unknown size", 
             "mean of what is there": "Keras", "read at positions": "sizes", "regions": "sizes", "deformed": "sizes",
             "reflected": "sizes", "wrapped": "sizes", "blocks": "at most one unknown size",
             "halves": "at known positions only", "mirrored to full blocks": "sizes",
-            "full blocks of what is halved": "Keras", "as often as images": "at most one unknown size"}
+            "full blocks of what is halved": "Keras", "grid of floats": "Keras", "halves of a grid": "Keras",
+            "as often as images": "at most one unknown size"}
 """What Keras' symbolic tensors, which do not tell sizes, cannot express."""
 
 

@@ -42,9 +42,9 @@ class TensorType:
 
     @property
     def size_bytes(self) -> int | None:
-        """Bytes of one tensor; None while a dimension is symbolic."""
+        """Bytes of one tensor; None while a dimension is symbolic, even if another is 0."""
         total = product(self.shape)
-        return total * self.dtype.itemsize if isinstance(total, int) else None
+        return total * self.dtype.itemsize if isinstance(total, int) and self.is_static else None
 
     def __str__(self) -> str:
         return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"

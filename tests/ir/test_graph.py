@@ -154,4 +154,5 @@ def test_type_text_and_bytes() -> None:
     assert str(TensorType(F32, (N, 3))) == "float32[N, 3]"
     assert TensorType(F32, (2, 3)).size_bytes == 24
     assert TensorType(F32, (N, 3)).size_bytes is None
+    assert TensorType(F32, (N, 0)).size_bytes is None
     assert TensorType(F32).rank == 0

@@ -12,6 +12,7 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add
+from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.reduce import CumSum
 from nchw2nhwc.parse import dynamic
@@ -69,10 +70,15 @@ def range_(b: LayerBuilder, start: Value, limit: Value, delta: Value, *, stash_t
     dtype = start.type.dtype
     if dtype != limit.type.dtype or dtype != delta.type.dtype:
         raise b.damaged(f"start, limit and delta have different element types: {start.type}, {limit.type}, {delta.type}")
-    if b.is_computed(start, limit, delta):
+    integers = all(float(v.const.item()).is_integer() for v in (start, limit, delta) if v.const is not None and v.const.size == 1)
+    ends = (_whole(start), _whole(limit)) if integers else (start, limit)
+    if b.is_computed(*ends, delta):
         return _computed_range(b, start, limit, delta)
     step = b.number(delta, "delta")
-    first, last = (b.number(v, what) if v.const is not None else b.size(v, what) for v, what in ((start, "start"), (limit, "limit")))
+    first, last = (b.number(v, what) if v.const is not None else b.size(v, what) for v, what in zip(ends, ("start", "limit")))
+    if integers:
+        first, last = (n if isinstance(n, Dim) else int(n) for n in (first, last))
+        step = int(step)
     if step == 0:
         raise b.damaged("delta is 0")
     count = _count(b, first, last, step)
@@ -80,6 +86,12 @@ def range_(b: LayerBuilder, start: Value, limit: Value, delta: Value, *, stash_t
         return b.const(np.asarray(first + np.arange(count) * step, dtype))
     steps = b.add1(CumSum(0, exclusive=True), b.full(np.asarray(step, dtype), (count,)))
     return steps if first == 0 else b.add1(Add(), steps, b.reshape(start, ()))
+
+
+def _whole(end: Value) -> Value:
+    """The size that an end of a range is, where that was made a float on the way, as in a grid of floats over an image."""
+    maker = end.producer
+    return maker.input(0) if maker is not None and isinstance(maker.op, Cast) and maker.input(0).sizes is not None else end
 
 
 def _computed_range(b: LayerBuilder, start: Value, limit: Value, delta: Value) -> Value:
