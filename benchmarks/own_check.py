@@ -56,7 +56,7 @@ def checked(path: Path) -> tuple[bool, str]:
     except nchw2nhwc.ConversionError as error:
         return False, str(error)
     moves = converted.report["transposes"]
-    ranked = ", past rankings" if outcome.rankings is not None else ""
+    ranked = ", past rankings" if outcome.rankings is not None else ", rounding" if outcome.rounding is not None else ""
     proven = "" if moves["proven_minimal"] else ", not proven minimal"
     return outcome.passed and moves["proven_minimal"], f"{outcome.max_rel_error:.1e}{ranked}, {moves['count']} transposes{proven}"
 

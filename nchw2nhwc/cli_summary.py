@@ -84,6 +84,8 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool, random_range
              *(("sizes" if not k else "", rule) for k, rule in enumerate(size_rules(converted.inputs))),
              ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
     facts += [("", f"{kind} {result.rankings}") for kind, result in converted.checks.items() if result.rankings is not None]
+    facts += [("", f"{kind} {result.rounding.of(result.outputs, result.tolerance)}") for kind, result in converted.checks.items()
+              if result.rounding is not None]
     uniform = list(dict.fromkeys(name for result in converted.checks.values() for name in result.uniform))
     if uniform:
         facts.append(("", f"{', '.join(uniform)}: one number throughout in the source, which says nothing about the layers before it."))

@@ -207,17 +207,17 @@ class Products:
         if not outcome.passed:
             from nchw2nhwc.check.results import TfliteResult
 
-            outcome = self._past_rankings(outcome, reference, TfliteResult(result), self.inner_tensors)
+            outcome = self._closer(outcome, reference, TfliteResult(result), self.inner_tensors)
         self.checks[_kind(float16)] = outcome
         return outcome
 
-    def _past_rankings(self, outcome: CheckResult, reference: Reference, result: Result, tensors: Mapping[str, Stored]) -> CheckResult:
-        """The outcome of a result that is off from end to end, compared past rankings of nearly equal numbers."""
-        from nchw2nhwc.check.ranked import Pair, past_rankings
+    def _closer(self, outcome: CheckResult, reference: Reference, result: Result, tensors: Mapping[str, Stored]) -> CheckResult:
+        """The outcome of a result that is off from end to end, after a closer look at it."""
+        from nchw2nhwc.check.closer import Pair, looked_at_closely
         from nchw2nhwc.source.reading import read
 
         pair = Pair(self.source, lambda: read(self.source, self.options), self.inputs, self.outputs, result, tensors)
-        return past_rankings(outcome, pair, [each.data for each in reference.runs])
+        return looked_at_closely(outcome, pair, reference)
 
     def measure(self, quantization: Quantization, mode: str, result: Path | bytes) -> Accuracy:
         """How far a quantized file is from what the source computes. Raises CheckError."""
@@ -235,7 +235,7 @@ class Products:
         outcome = reference.judge(actual, max(tolerance, TOLERANCE_FLOAT16) if self.half else tolerance, self.min_sqnr)
         if not outcome.passed:
             stored = self._layout_of("trainable" if network.trainable else "keras").stored
-            outcome = self._past_rankings(outcome, reference, result, tensors_of(stored, network.tensors))
+            outcome = self._closer(outcome, reference, result, tensors_of(stored, network.tensors))
         self.checks["keras"], self._keras_outputs = outcome, actual[0]
         return outcome
 

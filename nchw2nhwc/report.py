@@ -65,14 +65,23 @@ class RankingsReport(TypedDict):
     end_to_end: dict[str, float | None]
 
 
+class RoundingReport(TypedDict):
+    """What rounding does to outputs of which some are above the tolerance: `moved`, how far the source's own move when inputs change in
+    their last bit; `allowed`, how far those of the result may be off for that reason. Relative to each output's largest magnitude."""
+
+    moved: dict[str, float]
+    allowed: dict[str, float]
+
+
 class ErrorsReport(TypedDict):
     """Errors relative to each output's largest magnitude; null for one that cannot be compared (NaN or infinity on one side).
 
     `sqnr` is the ratio of signal to noise of each output in decibels, from -200 to 200 (no noise). The outputs of a quantized source pass
     with at least `min_sqnr`; it is null for other sources.
 
-    `rankings` is null unless nearly equal numbers rank in another order than in the source. `uniform` are outputs that the source makes one
-    number throughout, which says nothing about the layers before.
+    `rankings` is null unless nearly equal numbers rank in another order than in the source, `rounding` unless outputs are above the
+    tolerance by no more than rounding. `uniform` are outputs that the source makes one number throughout, which says nothing about the
+    layers before.
     """
 
     outputs: dict[str, float | None]
@@ -81,6 +90,7 @@ class ErrorsReport(TypedDict):
     sqnr: dict[str, float]
     min_sqnr: float | None
     rankings: RankingsReport | None
+    rounding: RoundingReport | None
     uniform: list[str]
     passed: bool
 
@@ -285,4 +295,5 @@ def errors_report(check: CheckResult) -> ErrorsReport:
             "min_sqnr": check.min_sqnr, "rankings": None if check.rankings is None else
             {"tensors": {name: plain(error) for name, error in check.rankings.tensors.items()},
              "end_to_end": {name: plain(error) for name, error in check.rankings.end_to_end.items()}},
+            "rounding": None if check.rounding is None else {"moved": dict(check.rounding.moved), "allowed": dict(check.rounding.allowed)},
             "uniform": list(check.uniform), "passed": check.passed}

@@ -61,7 +61,7 @@ def test_a_check_passes_when_all_files_do(digits: Converted) -> None:
     check = digits.report["check"]
     assert check is not None
     assert check["float16"] == {"outputs": {"logits": 0.1}, "max_rel_error": 0.1, "tolerance": 0.01, "sqnr": {}, "min_sqnr": None,
-                                "rankings": None, "uniform": [], "passed": False}
+                                "rankings": None, "rounding": None, "uniform": [], "passed": False}
     assert not check["passed"]
     text = summary(digits)
     assert "float32 passed, worst error 1.0e-06 (0.0001 allowed); float16 FAILED, worst error 1.0e-01 (0.01 allowed)" in text

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.check.compare import Rankings, TensorError, compare, worst_of
+from nchw2nhwc.check.compare import Rankings, Rounding, TensorError, agree, compare, worst_of
 from nchw2nhwc.check.inputs import random_inputs, sample_sizes, validate_inputs
 from nchw2nhwc.check.litert import run_litert
 from nchw2nhwc.check.positions import fitted, positions
@@ -22,7 +22,7 @@ from nchw2nhwc.source import Format, Source
 if TYPE_CHECKING:
     from nchw2nhwc.debug.check import Comparison
 
-__all__ = ["CheckResult", "MissingRuntimeError", "Rankings", "Reference", "reference"]
+__all__ = ["CheckResult", "MissingRuntimeError", "Rankings", "Reference", "Rounding", "reference"]
 
 RUNTIMES = {Format.ONNX: "onnxruntime", Format.OPENVINO: "openvino"}
 """The package that runs a source format."""
@@ -44,7 +44,8 @@ class CheckResult:
     held against: an error of one step is then none.
 
     `rankings` is there where nearly equal numbers rank in another order: outputs behind rankings are then compared from the result's own
-    numbers on, see `check.rankings`.
+    numbers on, see `check.rankings`. `rounding` is there where outputs are above the tolerance, but as near as rounding lets them be, see
+    `check.rounding`.
 
     `uniform` are the floating point outputs that the source makes one number throughout, as untrained networks with a last layer of zeros
     do: that says nothing about the layers before.
@@ -56,6 +57,7 @@ class CheckResult:
     min_sqnr: float | None = None
     rankings: Rankings | None = None
     uniform: tuple[str, ...] = ()
+    rounding: Rounding | None = None
 
     @property
     def max_rel_error(self) -> float:
@@ -75,7 +77,9 @@ class CheckResult:
 
     @property
     def passed(self) -> bool:
-        return self.max_rel_error <= self.tolerance or (self.min_sqnr is not None and self.least_sqnr >= self.min_sqnr)
+        read = 0.0 if self.rankings is None else self.rankings.max_rel_error
+        agreeing = read <= self.tolerance and agree(self.outputs, self.tolerance, self.rounding)
+        return agreeing or (self.min_sqnr is not None and self.least_sqnr >= self.min_sqnr)
 
 
 @dataclass(frozen=True)

@@ -55,24 +55,57 @@ class Rankings:
 
 
 @dataclass(frozen=True)
+class Rounding:
+    """By output name, how far its source's own results move when inputs change in their last bit, and how far those of a result may be off
+    for that reason; both relative to the output's largest magnitude. See `check.rounding`."""
+
+    moved: Mapping[str, float]
+    allowed: Mapping[str, float]
+
+    def excuses(self, errors: Mapping[str, float], tolerance: float) -> bool:
+        """Whether every output is within the tolerance, or no further off than rounding explains."""
+        return all(error <= max(tolerance, self.allowed.get(name, 0.0)) for name, error in errors.items())
+
+    def of(self, errors: Mapping[str, float], tolerance: float) -> str:
+        """Which errors it explains, in words."""
+        parts = [f"{name} by {error:.1e}, where inputs that change in their last bit move the source itself by {self.moved[name]:.1e}"
+                 for name, error in errors.items() if error > tolerance]
+        return f"is off by no more than rounding explains: {'; '.join(parts)}."
+
+
+def agree(errors: Mapping[str, float], tolerance: float, rounding: Rounding | None) -> bool:
+    """Whether outputs are within the tolerance, or as near as rounding lets them be."""
+    return rounding.excuses(errors, tolerance) if rounding is not None else all(error <= tolerance for error in errors.values())
+
+
+@dataclass(frozen=True)
 class OutputErrors:
     """The error of every output by name, and the tolerance that their `max_rel` is held against; where there is a `min_sqnr`, outputs with
-    at least that `sqnr` pass as well. `rankings` is there where nearly equal numbers rank in another order, see `check.rankings`."""
+    at least that `sqnr` pass as well. `rankings` is there where nearly equal numbers rank in another order, see `check.rankings`;
+    `rounding` where nothing but that leaves outputs above the tolerance."""
 
     outputs: Mapping[str, TensorError]
     tolerance: float
     min_sqnr: float | None = field(default=None, kw_only=True)
     rankings: Rankings | None = field(default=None, kw_only=True)
+    rounding: Rounding | None = field(default=None, kw_only=True)
+
+    @property
+    def relative(self) -> dict[str, float]:
+        """The relative error of every output."""
+        return {name: error.max_rel for name, error in self.outputs.items()}
 
     @property
     def max_rel_error(self) -> float:
         """The largest relative error, of what rankings read too; 0 for a model without outputs."""
         read = 0.0 if self.rankings is None else self.rankings.max_rel_error
-        return max(read, *(error.max_rel for error in self.outputs.values()), 0.0)
+        return max(read, *self.relative.values(), 0.0)
 
     @property
     def passed(self) -> bool:
-        return self.max_rel_error <= self.tolerance or (self.min_sqnr is not None and self.sqnr >= self.min_sqnr)
+        read = 0.0 if self.rankings is None else self.rankings.max_rel_error
+        agreeing = read <= self.tolerance and agree(self.relative, self.tolerance, self.rounding)
+        return agreeing or (self.min_sqnr is not None and self.sqnr >= self.min_sqnr)
 
     @property
     def sqnr(self) -> float:

@@ -64,6 +64,8 @@ def _print(found: Bisection, stream: TextIO, *, layers: bool) -> None:
         print(file=stream)
     if found.rankings is not None:
         print(f"the result {found.rankings}\n", file=stream)
+    if found.rounding is not None:
+        print(f"the result {found.rounding.of(found.relative, found.tolerance)}\n", file=stream)
     print(_verdict(found), file=stream)
     if found.finding is not None:
         print(*_finding(found.finding), sep="\n", file=stream)

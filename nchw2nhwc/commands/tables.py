@@ -24,6 +24,8 @@ def print_comparison(found: Comparison, stream: TextIO) -> None:
     samples = f" over {found.samples} samples" if found.samples > 1 else ""
     if found.rankings is not None:
         print(f"\nthe result {found.rankings}", file=stream)
+    if found.rounding is not None:
+        print(f"\nthe result {found.rounding.of(found.relative, found.tolerance)}", file=stream)
     worst = f"worst error {_number(found.max_rel_error)} ({found.tolerance:g} allowed){samples}"
     if found.min_sqnr is not None:
         worst += f", SQNR {found.sqnr:.1f} dB (or {found.min_sqnr:g} needed)"

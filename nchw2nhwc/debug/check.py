@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nchw2nhwc.check import source_outputs, source_tensors
+from nchw2nhwc.check.closer import Pair, outputs_past_rankings, rounding_of, tensors_past_rankings
 from nchw2nhwc.check.compare import NO_LIKENESS, OutputErrors, TensorError, compare, worst_of
 from nchw2nhwc.check.growth import layer_errors
 from nchw2nhwc.check.inputs import random_inputs, validate_inputs
 from nchw2nhwc.check.layers import LayerError, LayerErrors
-from nchw2nhwc.check.ranked import Pair, outputs_past_rankings, tensors_past_rankings
 from nchw2nhwc.check.results import TfliteResult, open_result
 from nchw2nhwc.debug.data import checked_ranges
 from nchw2nhwc.debug.subject import Subject, open_subject
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.metadata import read_tflite
-from nchw2nhwc.options import TOLERANCE_INSIDE_QUANTIZED
+from nchw2nhwc.options import TOLERANCE, TOLERANCE_INSIDE_QUANTIZED
 from nchw2nhwc.source import Model, identify
 from nchw2nhwc.source.reading import read
 
@@ -46,6 +46,7 @@ class Comparison(OutputErrors):
                                                        for kind, errors in asdict(self.rankings).items()}
         content = {"outputs": {name: _plain(error) for name, error in self.outputs.items()}, "max_rel_error": _finite(self.max_rel_error),
                    "tolerance": self.tolerance, "min_sqnr": self.min_sqnr, "rankings": rankings,
+                   "rounding": None if self.rounding is None else asdict(self.rounding),
                    "passed": self.passed, "samples": self.samples, "layers": layers}
         return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
@@ -84,25 +85,28 @@ def check(model: Model, result: str | os.PathLike[str], *, bin: str | os.PathLik
     if layers:
         within = max(allowed, TOLERANCE_INSIDE_QUANTIZED) if subject.quantized else allowed
         inside = layer_errors(subject.graph, tensor_errors(pair, sets[0], within), within)
-    return Comparison(found.outputs, allowed, len(sets), inside, min_sqnr=subject.min_sqnr, rankings=found.rankings)
+    return Comparison(found.outputs, allowed, len(sets), inside, min_sqnr=subject.min_sqnr, rankings=found.rankings,
+                      rounding=found.rounding)
 
 
 def output_errors(pair: Pair, sets: Sequence[Mapping[str, Array]], tolerance: float, min_sqnr: float | None = None) -> OutputErrors:
-    """The errors of the outputs over all sets of inputs, past rankings of nearly equal numbers where they pass only so. Raises
-    CheckError."""
+    """The errors of the outputs over all sets of inputs; past rankings of nearly equal numbers, or with what rounding does, where they pass
+    only so. Raises CheckError."""
+    expected = [source_outputs(pair.source, pair.inputs, pair.outputs, data, pair.graph) for data in sets]
     found: dict[str, list[TensorError]] = {info.name: [] for info in pair.outputs}
-    for data in sets:
-        expected = source_outputs(pair.source, pair.inputs, pair.outputs, data, pair.graph)
+    for data, exact in zip(sets, expected):
         actual = pair.result.run(pair.inputs, pair.outputs, data)
         for info in pair.outputs:
-            found[info.name].append(compare(expected[info.name], actual[info.name]))
+            found[info.name].append(compare(exact[info.name], actual[info.name]))
     plain = OutputErrors({name: worst_of(errors) for name, errors in found.items()}, tolerance, min_sqnr=min_sqnr)
-    ranked = None if plain.passed else outputs_past_rankings(pair, sets)
-    if ranked is None:
+    if plain.passed:
         return plain
-    end_to_end = {name: error.max_rel for name, error in plain.outputs.items()}
-    past = replace(plain, outputs={**plain.outputs, **ranked.ends}, rankings=ranked.beside(end_to_end))
-    return past if past.passed else plain
+    ranked = outputs_past_rankings(pair, sets)
+    past = plain if ranked is None else replace(plain, outputs={**plain.outputs, **ranked.ends}, rankings=ranked.beside(plain.relative))
+    if past.passed or tolerance < TOLERANCE:
+        return past if past.passed else plain
+    rounded = replace(plain, rounding=rounding_of(pair, sets, expected))
+    return rounded if rounded.passed else plain
 
 
 def inner_errors(converted: Converted, file: Path, data: Mapping[str, Array], tolerance: float) -> LayerErrors:

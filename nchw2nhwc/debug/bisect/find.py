@@ -7,8 +7,8 @@ from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 
+from nchw2nhwc.check.closer import Pair
 from nchw2nhwc.check.growth import beginnings, compared_before, layer_errors
-from nchw2nhwc.check.ranked import Pair
 from nchw2nhwc.check.results import TfliteResult
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.debug.bisect.delegate import first_delegated
@@ -93,13 +93,13 @@ def _compared(converted: Converted, content: bytes, data: Mapping[str, Array], t
             later = [error.tensor for error in layers.off if error.tensor != wanted][:_WIDER]
             regions = [Region(finding.layer, finding.layer), *_around(graph, [wanted, *later], agreeing)]
             fixture = culprit_fixture(converted.source, converted.options, data, regions, tolerance * _LOCAL, folder)
-            return Bisection(ends.outputs, layers, tolerance, finding, *fixture, ends.rankings)
+            return Bisection(ends.outputs, layers, tolerance, finding, *fixture, ends.rankings, ends.rounding)
     finding = None
     if not layers.off and not ends.passed:
         finding = first_delegated(converted, content, data, tolerance)
     regions = [Region(finding.layer, finding.layer)] if finding is not None else []
     fixture = culprit_fixture(converted.source, converted.options, data, regions, tolerance, folder)
-    return Bisection(ends.outputs, layers, tolerance, finding, *fixture, ends.rankings)
+    return Bisection(ends.outputs, layers, tolerance, finding, *fixture, ends.rankings, ends.rounding)
 
 
 def _around(graph: Graph, off: Sequence[str], agreeing: Collection[str]) -> Iterator[Region]:

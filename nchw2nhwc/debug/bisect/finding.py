@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nchw2nhwc.check.compare import Rankings, TensorError
+from nchw2nhwc.check.compare import Rankings, Rounding, TensorError, agree
 from nchw2nhwc.check.layers import LayerErrors
 
 LOADING, EMITTING, DELEGATE = "load", "emit", "XNNPACK"
@@ -38,7 +38,8 @@ class Finding:
 class Bisection:
     """What bisecting has shown: the errors of the outputs and of the tensors inside, as far as the result runs; where it begins to differ,
     None where it does not or no single op is to blame; the region's fixture, if one was written, and whether the fixture alone shows the
-    difference; and, where nearly equal numbers rank in another order, what rankings read (see `check.rankings`)."""
+    difference; where nearly equal numbers rank in another order, what rankings read (see `check.rankings`); and where outputs are off by no
+    more than rounding, how much that is (see `check.rounding`)."""
 
     outputs: Mapping[str, TensorError]
     layers: LayerErrors | None
@@ -47,18 +48,25 @@ class Bisection:
     fixture: Path | None = None
     reproduced: bool = False
     rankings: Rankings | None = None
+    rounding: Rounding | None = None
+
+    @property
+    def relative(self) -> dict[str, float]:
+        """The relative error of every output."""
+        return {name: error.max_rel for name, error in self.outputs.items()}
 
     @property
     def passed(self) -> bool:
         """Whether the result loads, runs and agrees."""
         loads = self.finding is None or bool(self.outputs)
-        return loads and all(error.max_rel <= self.tolerance for error in self.outputs.values())
+        return loads and agree(self.relative, self.tolerance, self.rounding)
 
     def to_json(self) -> bytes:
         """All but the errors of layers, as UTF-8 JSON; null for what is not finite."""
         finding = None if self.finding is None else asdict(self.finding)
         content = {"passed": self.passed, "tolerance": self.tolerance, "outputs": {n: asdict(e) for n, e in self.outputs.items()},
                    "rankings": None if self.rankings is None else asdict(self.rankings),
+                   "rounding": None if self.rounding is None else asdict(self.rounding),
                    "finding": finding, "fixture": None if self.fixture is None else str(self.fixture), "reproduced": self.reproduced}
         return (json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 

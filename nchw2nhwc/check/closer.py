@@ -1,19 +1,22 @@
-"""The comparison past rankings of nearly equal numbers (see `check.rankings`) of any source with any result."""
+"""A closer look at any result that is off from any source: past rankings of nearly equal numbers (see `check.rankings`), and beside what
+rounding does (see `check.rounding`)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
-from nchw2nhwc.check import CheckResult, source_tensors
-from nchw2nhwc.check.compare import TensorError
+from nchw2nhwc.check import CheckResult, Reference, source_outputs, source_tensors
+from nchw2nhwc.check.compare import Rounding, TensorError
 from nchw2nhwc.check.rankings import End, RankingErrors, Run, compare_in_parts, in_parts, worst_in_parts
 from nchw2nhwc.check.results import Result
+from nchw2nhwc.check.rounding import measure
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.ir.stored import Stored
+from nchw2nhwc.options import TOLERANCE
 from nchw2nhwc.source import Format, Source
 
 
@@ -99,11 +102,18 @@ def _as_it_is(array: Array, shape: tuple[int, ...]) -> Array:
     return array
 
 
-def past_rankings(outcome: CheckResult, pair: Pair, samples: Sequence[Mapping[str, Array]]) -> CheckResult:
-    """`outcome`, of a result that is off, with the outputs behind rankings compared part by part; the same where there are none, and where
-    the result is off by more than the order of nearly equal numbers. Raises CheckError."""
+def rounding_of(pair: Pair, samples: Sequence[Mapping[str, Array]], expected: Sequence[Mapping[str, Array]]) -> Rounding:
+    """By how much rounding moves the source's outputs, for samples of inputs by name and what it computes for them. Raises CheckError."""
+    return measure(lambda data: source_outputs(pair.source, pair.inputs, pair.outputs, data, pair.graph), pair.graph(), samples, expected)
+
+
+def looked_at_closely(outcome: CheckResult, pair: Pair, reference: Reference) -> CheckResult:
+    """`outcome`, of a result that is off from end to end, where it passes past rankings of nearly equal numbers, or because it is off by no
+    more than rounding, where the tolerance leaves room for that; the same where it does neither. Raises CheckError."""
+    samples = [each.data for each in reference.runs]
     found = outputs_past_rankings(pair, samples)
-    if found is None:
-        return outcome
-    past = outcome.past(found.ends, found.beside(outcome.outputs))
-    return past if past.passed else outcome
+    past = outcome if found is None else outcome.past(found.ends, found.beside(outcome.outputs))
+    if past.passed or outcome.tolerance < TOLERANCE:
+        return past if past.passed else outcome
+    rounded = replace(outcome, rounding=rounding_of(pair, samples, [each.expected for each in reference.runs]))
+    return rounded if rounded.passed else outcome
