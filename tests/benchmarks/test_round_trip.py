@@ -1,0 +1,40 @@
+"""TFLite files by way of OpenVINO and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from round_trip import Row, main
+
+import nchw2nhwc
+from tests.parse.onnx.models import model, node, tensor
+
+
+def test_there_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    weights = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+    made = model([node("Conv", "x w", "c", strides=[2, 2], pads=[1, 1, 1, 1]), node("Relu", "c", "y")], [tensor("x", (1, 3, 8, 8))],
+                 constants={"w": weights})
+    nchw2nhwc.convert(made).save(tmp_path / "m.tflite")
+    assert main(["--files", str(tmp_path), "--latency-seconds", "0.1", "--json", str(tmp_path / "r.json")]) == 0
+    assert "1 of 1 come back" in capsys.readouterr().out
+    row = json.loads((tmp_path / "r.json").read_text())["files"][0]
+    assert row["before"] == row["after"] == {"PAD": 1, "CONV_2D": 1}
+    assert row["difference"] == 0
+
+
+def test_more_operators_are_no_success() -> None:
+    once, moved = {"CONV_2D": 2}, {"CONV_2D": 1, "TRANSPOSE": 1}
+    assert Row("", once, once, difference=0.0).passes
+    assert not Row("", once, moved, difference=0.0).passes, "a transpose"
+    assert not Row("", once, {"CONV_2D": 3}, difference=0.0).passes, "an operator"
+    assert not Row("", once, once, difference=1e-3).passes
+    assert not Row("", once, once).passes, "nothing was compared"
+
+
+def test_nothing_measured_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken.tflite").write_bytes(b"no model")
+    assert main(["--files", str(tmp_path)]) == 1
+    assert "broken.tflite is left out" in capsys.readouterr().out
