@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nchw2nhwc.emit.tflite.model import Quantization
-from nchw2nhwc.emit.tflite.steps import steps_of
+from nchw2nhwc.emit.tflite.steps import blocks_of, steps_of
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ops.quantized import LARGEST_SCALE, SMALLEST_SCALE
 
@@ -51,24 +51,32 @@ def _ways(array: Array) -> Iterator[Kept]:
         count = 1 if axis is None else array.shape[axis]
         if (count == 1 and axis is not None) or _PER_SCALE * count + _OPERATOR > array.nbytes - array.size:
             continue
-        rows = np.moveaxis(array, axis or 0, 0).reshape(count, -1)
-        found = _integers(rows)
+        found = _integers(array[None] if axis is None else np.moveaxis(array, axis, 0))
         if found is not None:
             whole, steps, zeros = found
-            shape = np.moveaxis(array, axis or 0, 0).shape
-            yield Kept(np.moveaxis(whole.reshape(shape), 0, axis or 0), Quantization(tuple(steps), zeros, axis or 0))
+            yield Kept(whole[0] if axis is None else np.moveaxis(whole, 0, axis), Quantization(tuple(steps), zeros, axis or 0))
 
 
 def _integers(rows: Array) -> tuple[Array, list[float], tuple[int, ...]] | None:
-    """Integers of -128 to 127, a step and a zero point for each row, whose products are the row's numbers."""
+    """Integers of -128 to 127, a step and a zero point for each row (along the first axis), whose products in single precision are the
+    row's numbers."""
     steps = steps_of(rows, _HIGHEST - _LOWEST)
     if steps is None:
         return None
     steps = np.where(steps == 0, 1.0, steps)
-    whole = np.rint(np.divide(rows, steps[:, None]))
-    low, high = whole.min(axis=1, initial=0), whole.max(axis=1, initial=0)
-    if bool((np.abs(np.multiply(whole, steps[:, None]) - rows) > _CLOSE * np.abs(rows)).any()) or \
-            bool((high - low > _HIGHEST - _LOWEST).any()) or not SMALLEST_SCALE <= steps.min() <= steps.max() <= LARGEST_SCALE:
+    if not SMALLEST_SCALE <= steps.min() <= steps.max() <= LARGEST_SCALE:
+        return None
+    axes = tuple(range(1, rows.ndim))
+    low, high = (np.rint(bound / steps) for bound in (rows.min(axis=axes, initial=0), rows.max(axis=axes, initial=0)))
+    if (high - low > _HIGHEST - _LOWEST).any():
         return None
     zeros = np.where((low >= _LOWEST) & (high <= _HIGHEST), 0, _LOWEST - low)
-    return (whole + zeros[:, None]).astype(np.int8), steps.tolist(), tuple(map(int, zeros))
+    single, units, shifts = (each.astype(np.float32)[:, None] for each in (steps, 1 / steps, zeros))
+    made = np.empty(rows.shape, np.int8)
+    for (where, block), (_, target) in zip(blocks_of(rows), blocks_of(made)):
+        whole = np.rint(np.multiply(block, units[where]))
+        np.add(whole, shifts[where], out=target, casting="unsafe")
+        whole *= single[where]
+        if not np.array_equal(whole, block) and (np.abs(whole - block) > _CLOSE * np.abs(block)).any():
+            return None
+    return made, steps.tolist(), tuple(map(int, zeros))

@@ -56,3 +56,28 @@ def test_one_row_is_enough_to_refuse() -> None:
     good = np.arange(-127, 128, dtype=np.float32)
     assert steps_of(good[None]) is not None
     assert steps_of(np.stack([good, np.random.default_rng(0).normal(0, 1, 255).astype(np.float32)])) is None
+
+
+def test_any_count_of_steps_in_any_part_of_a_row() -> None:
+    """Rows that are longer than what is looked at in one go, of any rank, with elements that only the last ones tell apart."""
+    random = np.random.default_rng(5)
+    for largest in (1, 2, 3, 100, LARGEST, 200, 255):
+        whole = random.integers(-largest, largest + 1, (3, 40, 1000))
+        whole[:, 0, 0] = largest
+        even = 2 * np.trunc(whole / 2)
+        even[:, -1, -1] = largest
+        scale = np.float32([0.3, 1e-3, 7]).reshape(3, 1, 1)
+        for integers in (whole, even):
+            steps = steps_of(np.asarray(integers.astype(np.float32) * scale), 255)
+            assert steps is not None
+            found = steps.reshape(3, 1, 1)
+            content = integers * scale.astype(np.float64)
+            assert np.abs(content / found).max() <= 255.01
+            np.testing.assert_allclose(np.rint(content / found) * found, content, rtol=3e-7, atol=0)
+
+
+def test_steps_that_single_precision_has_no_inverse_of() -> None:
+    tiny = np.float32(1e-42) * np.arange(-20, 21, dtype=np.float32)[None]
+    steps = steps_of(np.asarray(tiny, np.float32))
+    assert steps is not None
+    np.testing.assert_array_equal(np.rint(tiny / steps[:, None]) * steps[:, None], tiny.astype(np.float64))
