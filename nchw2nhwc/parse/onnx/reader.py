@@ -285,9 +285,15 @@ class Reader:
         return not domain and (domain, node.op_type) not in MAPPINGS and has_definition(node.op_type, opset)
 
 
+_ONLY_VERSION: Mapping[str, int] = {"com.microsoft": 1}
+"""Domains that ONNX Runtime runs operators of without an import, and the only version they have."""
+
+
 def _opset(node: NodeProto, opsets: Mapping[str, int]) -> int:
     """The version of the operator set that a node's op belongs to; 0 where none is imported of a domain that is not known anyway."""
     domain = domain_of(node.domain)
+    if domain not in opsets and domain in _ONLY_VERSION:
+        return _ONLY_VERSION[domain]
     if domain not in opsets and (domain, node.op_type) in MAPPINGS:
         raise SourceError(f"the model imports no operator set of the domain '{domain}', which the layer uses",
                           Location("", layer_name(node), type_name(node)))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import Array, DType
+from nchw2nhwc.parse.normal_float import NF4
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -46,6 +47,9 @@ def _elements() -> dict[str, Element]:
 ELEMENTS = _elements()
 """By the name that an IR gives them. Types that the installed ml_dtypes lacks are absent."""
 
+CODES = {"nf4": Element("nf4", np.dtype(np.float32), 4)}
+"""Types without a numpy type that constants alone have: what is stored tells which number of a table it is."""
+
 _UNSUPPORTED = ("string", "nf4", "f8e8m0", "f4e2m1", "u2", "u3", "u6", "i2", "dynamic", "undefined")
 """Types that OpenVINO knows besides."""
 
@@ -60,10 +64,15 @@ def element_of(name: str) -> Element:
     return found
 
 
+def stored_element(name: str) -> Element:
+    """The element type of a constant. Raises as `element_of` does."""
+    return CODES.get(name.lower()) or element_of(name)
+
+
 def decode(content: Bytes, element: Element, shape: tuple[int, ...]) -> Array:
     """The tensor that the bytes of a constant hold: a view of them wherever that is possible, else a copy.
 
-    `content` holds exactly `element.stored(prod(shape))` bytes. Packed elements (less than 8 bits) are unpacked to one byte each; any byte
+    `content` holds exactly `element.stored(prod(shape))` bytes. Packed elements (less than 8 bits) are unpacked to one byte each, those of nf4 to float32; any byte
     but 0 is a true boolean.
     """
     if element.bits < 8:
@@ -81,6 +90,8 @@ def _unpack(content: Bytes, element: Element, count: int) -> Array:
         shifts = shifts[::-1]
     mask = np.uint8((1 << element.bits) - 1)
     numbers: Bytes = ((content[:, None] >> shifts) & mask).reshape(-1)[:count]
+    if element.name == "nf4":
+        return np.asarray(NF4[numbers])
     if element.name == "i4":
         return np.asarray((numbers ^ 8).astype(np.int8) - np.int8(8), element.dtype)
     return numbers.view(element.dtype) if element.name.startswith("f") else np.asarray(numbers, element.dtype)

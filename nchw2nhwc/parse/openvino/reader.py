@@ -20,7 +20,7 @@ from nchw2nhwc.parse.openvino.attributes import integer, integers
 from nchw2nhwc.parse.openvino.common import require_rank, same
 from nchw2nhwc.parse.openvino.control import CONTROL
 from nchw2nhwc.parse.openvino.document import Document, End, Inner, Layer, read_document
-from nchw2nhwc.parse.openvino.elements import decode, element_of
+from nchw2nhwc.parse.openvino.elements import decode, element_of, stored_element
 from nchw2nhwc.parse.openvino.inputs import declared_shape, input_types, tensor_name
 from nchw2nhwc.parse.openvino.missing import REASONS
 from nchw2nhwc.parse.openvino.registry import apply, find
@@ -184,7 +184,7 @@ class Reader:
         for name, entry in text.items():
             if entry is None:
                 raise SourceError(f"attribute '{name}' is missing")
-        element, shape = element_of((text["element_type"] or "").strip()), integers(text["shape"] or "")
+        element, shape = stored_element((text["element_type"] or "").strip()), integers(text["shape"] or "")
         offset, size = integer(text["offset"] or ""), integer(text["size"] or "")
         require_rank(shape)
         if min((offset, size, *shape)) < 0:

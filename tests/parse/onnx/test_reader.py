@@ -286,6 +286,13 @@ def test_a_domain_that_is_not_imported() -> None:
         read(source)
 
 
+def test_onnx_runtimes_own_domain_needs_no_import() -> None:
+    """As quantizers leave it out."""
+    source = model([node("Gelu", "x")])
+    source.graph.node[0].domain = "com.microsoft"
+    assert ops(read(source)) == ["Gelu"]
+
+
 def test_the_standard_domain_has_two_spellings() -> None:
     source = model([node("Relu", "x")])
     source.opset_import[0].domain = source.graph.node[0].domain = "ai.onnx"

@@ -78,6 +78,17 @@ def test_narrow_floats_of_parts_of_bytes() -> None:
     assert array.astype(np.float32).tolist() == [0.5, 1.0, -6.0]
 
 
+def test_codes_of_normal_floats(tmp_path: Path) -> None:
+    """The oracle is OpenVINO's own conversion to float32."""
+    content = np.random.default_rng(4).permutation(np.arange(256)).astype(np.uint8)
+    constant = openvino.op.Constant(openvino.Tensor(content, openvino.Shape([2, 256]), openvino.Type.nf4))
+    model = openvino.Model([op13.result(op13.convert(constant, "f32"))], [])
+    value = read_openvino(saved(model, tmp_path)).outputs[0]
+    numbers = value.const
+    assert numbers is not None
+    np.testing.assert_array_equal(numbers, openvino.compile_model(model, "CPU")({})[0])
+
+
 @pytest.mark.parametrize("name", ["string", "nf4", "u3", "u6", "dynamic"])
 def test_types_that_openvino_has_and_numpy_has_not(name: str) -> None:
     with pytest.raises(UnsupportedError, match=f"'{name}' is not supported"):

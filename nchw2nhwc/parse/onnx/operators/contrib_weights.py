@@ -13,6 +13,7 @@ from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.kinds import Doubles, kind_of
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.parse.formula import Formula, joined
+from nchw2nhwc.parse.normal_float import NF4
 from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
 from nchw2nhwc.parse.onnx.operators.quantized import FLOAT32
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
@@ -105,10 +106,7 @@ def _apart(b: LayerBuilder, packed: Value, bits: int, dtype: DType) -> Value:
 
 
 FP4 = (0, 0.00520833333, 0.66666667, 1, 0.33333333, 0.5, 0.16666667, 0.25)
-NF4 = (-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
-       -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224, 0.44070982933044434,
-       0.5626170039176941, 0.7229568362236023, 1)
-"""The numbers of the two 4-bit types of https://arxiv.org/abs/2305.14314; those of FP4 are followed by the same with a sign."""
+"""The numbers of the 4-bit floats of https://github.com/bitsandbytes-foundation/bitsandbytes, followed by the same with a sign."""
 
 
 @onnx_op("MatMulBnb4", 1, domain=MICROSOFT)
@@ -122,7 +120,7 @@ def matmul_bnb4(b: LayerBuilder, A: Value, B: Value, absmax: Value, *, K: int, N
     if quant_type not in (0, 1) or min(K, N, block_size) < 1 or packed.size != (N * K + 1) // 2 or largest.size != blocks:
         raise b.damaged(f"weights {B.type} and scales {absmax.type} are not {N} by {K} elements of quant_type {quant_type} in blocks of "
                         f"{block_size}")
-    numbers = np.asarray(NF4 if quant_type else (*FP4, *(-x for x in FP4)))
+    numbers = NF4 if quant_type else np.asarray((*FP4, *(-x for x in FP4)))
     flat = packed.astype(np.uint8).ravel()
     codes = np.stack([flat >> 4, flat & 15], 1).ravel()[:N * K]
     weights = numbers[codes] * largest.ravel().astype(np.float64)[np.arange(N * K) // block_size]
