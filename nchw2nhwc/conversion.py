@@ -84,15 +84,16 @@ def _run(source: Source, options: ConvertOptions, stages: Stages, route: Route) 
         ends = Boundary(graph, options)
         limits, source_ops, half, quantized = index_limits(graph), count_layers(graph), in_half(source, graph), is_quantized(graph)
         integers = 0 if quantized else integer_weights(graph)
-        keep = integers > 0 and not options.dequantize and options.target == CPU and route == "tflite"
+        keep = (quantized or integers > 0) and not options.dequantize and options.target == CPU and route == "tflite"
         for part in graph.graphs():
             part.keeps_integers = keep
     layout = plan(graph, options, stages, route)
     inputs, outputs = ends.described(layout)
     converted = Converted(source, options, layout, inputs, outputs, source_ops=source_ops, half=half, quantized=quantized,
                           index_limits=limits, stages=stages, route=route, keep_integers=keep)
-    if integers:
-        layout.graph.notes.append(told_of(integers, converted))
+    told = told_of(integers, converted)
+    if told:
+        layout.graph.notes.append(told)
     for note in layout.graph.notes:
         stages.progress.step(note)
     if converted.integers is not None:

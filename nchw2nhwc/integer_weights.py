@@ -20,9 +20,12 @@ def integer_weights(graph: Graph) -> int:
 
 
 def told_of(integers: int, converted: Products) -> str:
-    """A note on these weights: what has become of them."""
+    """A note on these weights, and on those of a quantized source that computes in float with some: what has become of them; "" if there
+    are none."""
     kept = converted.flatbuffer().model.kept if converted.keep_integers else 0
     if kept:
         return f"{kept} constant(s) of the TFLite file are integers with scales, as the source's weights, made float32 while it is loaded"
+    if not integers:
+        return ""
     return (f"{integers} weight(s) are integers of at most 8 bits in the source and floating point in the result; "
             "--quantize weight8 rounds them to 8 bits again")

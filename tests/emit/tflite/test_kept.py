@@ -99,6 +99,26 @@ def test_files_keep_them(dtype: str, per_channel: bool) -> None:
     assert [note for note in floats.report["notes"] if "floating point in the result" in note]
 
 
+def test_a_quantized_source_keeps_those_of_what_computes_in_float() -> None:
+    """Of the layers behind the first, whose data is rounded."""
+    source = network("int8", True)
+    source.graph.initializer.extend([numpy_helper.from_array(np.float32(0.02), "scale"), numpy_helper.from_array(np.int8(3), "zero")])
+    around = [helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["rounded"]),
+              helper.make_node("DequantizeLinear", ["rounded", "scale", "zero"], ["data"])]
+    for node in source.graph.node:
+        node.input[:] = ["data" if name == "x" else name for name in node.input]
+    nodes = [*around, *source.graph.node]
+    del source.graph.node[:]
+    source.graph.node.extend(nodes)
+    kept, floats = nchw2nhwc.convert(source), nchw2nhwc.convert(source, dequantize=True)
+    assert kept.integers is not None
+    assert kept.integers.convolutions == (1, 3)
+    assert kept.check().least_sqnr > 50
+    assert len(kept.tflite()) < 0.45 * len(floats.tflite())
+    assert [note for note in kept.report["notes"] if note.startswith("4 constant(s) of the TFLite file are integers")]
+    assert not [note for note in floats.report["notes"] if "--quantize" in note]
+
+
 def test_they_are_made_float_once() -> None:
     """XNNPACK takes as much of the network as with float32 weights: it has them when the file is loaded."""
     content = nchw2nhwc.convert(network("uint8", True)).tflite()
