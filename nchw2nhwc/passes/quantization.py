@@ -11,23 +11,20 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Graph, Node, Remark, Value
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add, Arithmetic, FakeQuantize
+from nchw2nhwc.ops.binary import Add, Arithmetic, FakeQuantize, Maximum, Minimum, Mul
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
 from nchw2nhwc.ops.pooling import MaxPool
-from nchw2nhwc.ops.quantized import LARGEST_SCALE, SMALLEST_SCALE, Dequantize, Grid, Quantize, QuantizeDequantize
+from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
 from nchw2nhwc.passes import Pass
-from nchw2nhwc.passes.match import array, producer, require
+from nchw2nhwc.passes.levels import NO_SHIFT, clipped, grid_of, has_several, other_than_constant, steps_of, why_not_carried
+from nchw2nhwc.passes.match import producer, require
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
-
-LARGEST_SHIFT = 1 / 16
-"""How far the zero of a FakeQuantize may be from its nearest level, in steps: its bounds are often stored in half precision."""
-
-_NO_SHIFT = 1e-3
 
 QUANTIZATION = RuleSet()
 
@@ -98,17 +95,55 @@ def twice(rw: Rewriter, node: Node, op: QuantizeDequantize | Quantize) -> Value:
 @QUANTIZATION.on(FakeQuantize)
 def one_range(rw: Rewriter, node: Node, op: FakeQuantize) -> Value:
     """FakeQuantize of a whole tensor to one range of at most 256 levels, of which zero is (nearly) one; 65536 with zero in the middle."""
-    reason = _not_carried(node, op)
+    require(not has_several(node), "{!r} has several ranges", node)
+    grid, x = _carried(rw, node, op)
+    return rw.add(QuantizeDequantize(grid), x)
+
+
+@QUANTIZATION.on(FakeQuantize)
+def range_for_each_channel(rw: Rewriter, node: Node, op: FakeQuantize) -> Value:
+    """FakeQuantize to several ranges that have zero at the same level, as quantizers make them before depthwise convolutions: the grid of
+    the largest range, of data that is scaled to it and back. The scales become part of the layers before and behind."""
+    require(has_several(node), "{!r} has one range", node)
+    require(not node.input(0).is_const, "{!r} is constant", node.input(0))
+    grid, x = _carried(rw, node, op)
+    shares = steps_of(node, op) / grid.scale
+    scaled = rw.add(Mul(), x, rw.constant((1 / shares).astype(x.type.dtype)))
+    return rw.add(Mul(), rw.add(QuantizeDequantize(grid), scaled), rw.constant(shares.astype(x.type.dtype)))
+
+
+@QUANTIZATION.on(QuantizeDequantize)
+def clipped_and_scaled(rw: Rewriter, node: Node, op: QuantizeDequantize) -> Value:
+    """clip(x) * c, with constants c, where what the grid holds is within the range of the clip times c."""
+    product = producer(node.input(0), Mul)
+    value, factors = other_than_constant(product)
+    first = producer(value, Relu, Clip, Minimum, Maximum)
+    x, low, high = clipped(first)
+    require(bool(np.all(factors > 0)), "{!r} turns numbers round", product)
+    slack = op.grid.scale / 2
+    require(bool(np.all(op.grid.min > low * factors - slack)), "{!r} clips more than the grid does", first)
+    require(bool(np.all(op.grid.max < high * factors + slack)), "{!r} clips more than the grid does", first)
+    rw.require_single_use(product.output)
+    rw.require_single_use(first.output)
+    return rw.add(op, rw.add(Mul(), x, rw.constant(factors.astype(x.type.dtype))))
+
+
+def _carried(rw: Rewriter, node: Node, op: FakeQuantize) -> tuple[Grid, Value]:
+    """The grid of a FakeQuantize, and its operand, shifted where that lets zero be a level."""
+    reason = why_not_carried(node, op)
     if reason:
         raise Mismatch(reason)
-    grid, shift = _grid(node, op)
-    x = node.input(0)
-    if abs(shift) > _NO_SHIFT:
-        text = f"its zero is {shift:+.3f} steps off the nearest level; it was moved there"
+    grid, shifts, moved = grid_of(node, op)
+    x, largest = node.input(0), float(shifts.reshape(-1)[np.abs(shifts).argmax()])
+    if moved:
+        text = f"{moved} of its ranges, of channels that are hardly ever above zero, end higher, as zero is another level of the others"
+        rw.graph.remarks.append(Remark(rw.graph.where(node), text))
+    if abs(largest) > NO_SHIFT:
+        text = f"its zero is {largest:+.3f} steps off the nearest level; it was moved there"
         rw.graph.remarks.append(Remark(rw.graph.where(node), text))
         if rw.single_use(x) and _has_bias(x):
-            x = rw.add(Add(), x, rw.scalar(float(np.float32(shift * grid.scale)), x))
-    return rw.add(QuantizeDequantize(grid), x)
+            x = rw.add(Add(), x, rw.constant((shifts * steps_of(node, op)).astype(np.float32).astype(x.type.dtype)))
+    return grid, x
 
 
 def _has_bias(x: Value) -> bool:
@@ -121,41 +156,10 @@ def _has_bias(x: Value) -> bool:
                                                                                                  for v in node.inputs))
 
 
-def _grid(node: Node, op: FakeQuantize) -> tuple[Grid, float]:
-    """The grid, and by how many steps the zero of the source is above that of the grid."""
-    low, high = (float(array(node.input(k)).reshape(-1)[0]) for k in (1, 2))
-    scale = (high - low) / (op.levels - 1)
-    exact, first = -low / scale, -(op.levels // 2)
-    zero = round(exact)
-    return Grid(scale, zero + first, first, first + op.levels - 1), exact - zero
-
-
-def _not_carried(node: Node, op: FakeQuantize) -> str:
-    """Why a FakeQuantize does not become integers; "" if it does."""
-    bounds = [v.const for v in node.inputs[1:] if v is not None]
-    if any(b is None for b in bounds):
-        return "its range is computed at run time"
-    low, high, out_low, out_high = (np.asarray(b, np.float64).reshape(-1) for b in bounds if b is not None)
-    if max(a.size for a in (low, high, out_low, out_high)) > 1:
-        return "it has a range for each channel, which TFLite has for weights only"
-    if op.levels > 1 << 16:
-        return f"it has {op.levels} levels, more than 16 bits hold"
-    if not low < high or (low, high) != (out_low, out_high):
-        return "it maps one range to another"
-    grid, shift = _grid(node, op)
-    if not grid.low <= grid.zero_point <= grid.high or abs(shift) > LARGEST_SHIFT:
-        return f"zero is none of its levels from {low[0]:g} to {high[0]:g}"
-    if not SMALLEST_SCALE <= grid.scale <= LARGEST_SCALE:
-        return f"its levels are {grid.scale:g} apart"
-    if grid.bits == 16 and grid.zero_point:
-        return f"it has {op.levels} levels, more than 8 bits hold, and zero is not the middle one, as it is for integers of 16 bits"
-    return ""
-
-
 def _remark(graph: Graph) -> int:
     for node in graph.nodes:
         if isinstance(node.op, FakeQuantize):
-            graph.remarks.append(Remark(graph.where(node), f"stays arithmetic in float: {_not_carried(node, node.op)}"))
+            graph.remarks.append(Remark(graph.where(node), f"stays arithmetic in float: {why_not_carried(node, node.op)}"))
     return 0
 
 

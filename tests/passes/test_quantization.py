@@ -10,9 +10,9 @@ import pytest
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ir.types import Array
-from nchw2nhwc.ops.activation_functions import Relu
+from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add, FakeQuantize
+from nchw2nhwc.ops.binary import Add, FakeQuantize, Minimum, Mul
 from nchw2nhwc.ops.elementwise import Exp
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
@@ -93,11 +93,43 @@ def test_one_range(low: float, high: float, levels: int, zero: int) -> None:
 
 @pytest.mark.parametrize(("low", "high", "levels"), [
     (0.5, 2.5, 256), (-1.0, 1.004, 256), (1.0, 0.0, 256), (0.0, 1.0, 300), (0.0, 6.5535, 65536),
-    (np.zeros((3, 1)), np.arange(1.0, 4.0).reshape(3, 1), 256)])
+    (np.array([[0.0], [-1.28], [0.0]]), np.array([[1.0], [1.27], [2.0]]), 256),
+    (np.zeros((3, 1)), np.array([[1e-12], [1.0], [2.0]]), 256)])
 def test_other_ranges_stay(low: object, high: object, levels: int) -> None:
     net, x = _net(3, 50)
     net.output(_fake(net, x, low, high, levels))
     check_untouched(net, KEEP_QUANTIZATION)
+
+
+@pytest.mark.parametrize(("first", "count"), [(Relu(), 1), (Clip(0.0, 6.0), 1), (Clip(0.0, 1.9), 2), (Clip(0.47, 6.0), 2), (None, 1)])
+def test_ranges_with_zero_at_one_level(first: Op | None, count: int) -> None:
+    """They become one range of scaled data; what clips less than they do goes."""
+    net, x = _net(3, 50)
+    y = x if first is None else net(first, net(Mul(), x, 3.0))
+    net.output(net(Exp(), _fake(net, y, np.zeros((3, 1)), np.array([[1.0], [4.0], [2.0]]))))
+    found = check_pass(net, KEEP_QUANTIZATION, 1e-5)
+    assert found == [*([] if first is None else ["Mul"]), *([type(first).__name__] if count > 1 else []),
+                     "Mul", "QuantizeDequantize", "Mul", "Exp"]
+    assert not net.graph.remarks
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_small_ranges_with_zero_elsewhere(cut: bool) -> None:
+    """Of channels without negative numbers they begin at zero as the others do: what the source cuts is all that differs."""
+    net, x = _net(3, 50)
+    low, high = np.array([[0.0], [-0.008], [0.0]]), np.array([[1.0], [0.0079375], [2.0]])
+    factors = net.const([[1.0], [0.0075], [1.0]])
+    y = net(Mul(), x, factors)
+    net.output(net(Exp(), _fake(net, net(Minimum(), net(Relu(), y), 6.0) if cut else y, low, high)))
+    if not cut:
+        check_untouched(net, KEEP_QUANTIZATION)
+        return
+    inputs = {"x0": np.random.default_rng(3).uniform(-1, 1, (3, 50)).astype(np.float32)}
+    before = run(net.graph, inputs)["y0"]
+    assert KEEP_QUANTIZATION(net.graph) > 0
+    np.testing.assert_allclose(run(net.graph, inputs)["y0"], before, atol=1e-5)
+    assert [type(node.op).__name__ for node in net.graph.nodes] == ["Mul", "Mul", "QuantizeDequantize", "Mul", "Exp"]
+    assert [remark.text[:19] for remark in net.graph.remarks] == ["1 of its ranges, of"]
 
 
 def test_levels_that_are_moved_are_reached_by_the_same_numbers() -> None:

@@ -72,8 +72,8 @@ def stored_element(name: str) -> Element:
 def decode(content: Bytes, element: Element, shape: tuple[int, ...]) -> Array:
     """The tensor that the bytes of a constant hold: a view of them wherever that is possible, else a copy.
 
-    `content` holds exactly `element.stored(prod(shape))` bytes. Packed elements (less than 8 bits) are unpacked to one byte each, those of nf4 to float32; any byte
-    but 0 is a true boolean.
+    `content` holds exactly `element.stored(prod(shape))` bytes. Packed elements (less than 8 bits) are unpacked to one byte each, those of
+    nf4 to float32; any byte but 0 is a true boolean.
     """
     if element.bits < 8:
         return _unpack(content, element, prod(shape)).reshape(shape)

@@ -309,7 +309,7 @@ def test_a_result_that_16_bits_would_spoil_stays_float() -> None:
 
 
 @pytest.mark.parametrize(("constants", "axis", "reason"), [
-    ({"s": np.full(4, 0.02, np.float32), "z": np.zeros(4, np.uint8)}, 1, "it has several scales"),
+    ({"s": np.full(4, 0.02, np.float32), "z": np.arange(4, dtype=np.uint8)}, 1, "it has several scales"),
     ({"s": np.float32(0.02), "z": np.uint16(7)}, 1, "its zero point is not 32768"), ({"z": np.uint8(7)}, 1, "is computed at run time")])
 def test_what_becomes_arithmetic_is_listed(constants: dict[str, object], axis: int, reason: str) -> None:
     constants = {**constants, "w/q": SQUARE["w"], "w/s": np.float32(0.01), "w/z": np.int8(0)}
@@ -362,7 +362,7 @@ def _openvino(tmp_path: Path, *, data: tuple[object, object], result: tuple[floa
     ((0.0, 2.55), (0.0, 4.0), 256, ""), ((-1.28, 1.27), (-2.56, 2.54), 256, ""), ((0.0, 2.55), (0.0, 4.0), 16, ""),
     ((-1.28, 1.27), (-2.54, 2.54), 255, ""), ((-1.28, 1.2704), (-2.56, 2.5405), 256, ""),
     ((0.5, 2.5), (0.0, 4.0), 256, "zero is none of its levels"),
-    (([[[[0.0]], [[0.0]], [[0.0]]]], [[[[1.0]], [[2.0]], [[3.0]]]]), (0.0, 4.0), 256, "a range for each channel")])
+    (([[[[0.0]], [[-1.28]], [[0.0]]]], [[[[1.0]], [[1.27]], [[3.0]]]]), (0.0, 4.0), 256, "its ranges have zero at several levels")])
 def test_fake_quantize(data: tuple[object, object], result: tuple[float, float], levels: int, floats: str, tmp_path: Path) -> None:
     """Of 256 levels and fewer, unsigned and signed, also where zero is nearly a level; others stay arithmetic, with their reason."""
     converted = _openvino(tmp_path, data=data, result=result, levels=levels)
@@ -373,6 +373,47 @@ def test_fake_quantize(data: tuple[object, object], result: tuple[float, float],
     x = RNG.uniform(-1, 3, (1, 3, 8, 8)).astype(np.float32)
     wanted = converted.reference({"x": x}).expected["y"]
     check_both(converted, x, wanted, (result[1] - result[0]) / (levels - 1))
+
+
+@pytest.mark.parametrize("clip", [6.0, None])
+def test_a_range_for_each_channel_before_a_depthwise_convolution(clip: float | None, tmp_path: Path) -> None:
+    """Its scales become part of the weights of the layers around."""
+    x = ov.parameter([1, 3, 8, 8], np.float32, name="x")
+    filters = [RNG.uniform(-1, 1, shape).astype(np.float32) for shape in ((4, 3, 3, 3), (4, 1, 1, 3, 3))]
+    rows = [np.abs(w).reshape(4, -1).max(axis=1).reshape(4, *[1] * (w.ndim - 1)) for w in filters]
+    first, second = (_fake(ov.constant(w), -row, row, 255) for w, row in zip(filters, rows))
+    y = ov.convolution(_fake(x, 0.0, 2.55), first, [1, 1], [1, 1], [1, 1], [1, 1])
+    y = ov.relu(y) if clip is None else ov.clamp(y, 0.0, clip)
+    y = _fake(y, np.zeros((1, 4, 1, 1)), np.array([3.0, 0.5, 5.9, 1e-3]).reshape(1, 4, 1, 1))
+    y = _fake(ov.group_convolution(y, second, [1, 1], [1, 1], [1, 1], [1, 1]), -4.0, 3.96875)
+    openvino.save_model(openvino.Model([ov.result(y, name="y")], [x], "m"), tmp_path / "model.xml", compress_to_fp16=False)
+    converted = convert(tmp_path / "model.xml")
+    found = converted.integers
+    assert found is not None
+    assert (found.convolutions, found.floats, found.remarks) == ((2, 2), (), ())
+    assert integer_codes(converted) == ["CONV_2D", "DEPTHWISE_CONV_2D"]
+    data = RNG.uniform(-1, 3, (1, 3, 8, 8)).astype(np.float32)
+    check_both(converted, data, converted.reference({"x": data}).expected["y"], 1 / 32)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("group", [4, 1])
+def test_scales_for_each_channel(dtype: str, group: int) -> None:
+    """Only a depthwise convolution has weights that can take them; others compute in float."""
+    scales = np.array([0.01, 0.02, 1e-4, 0.03], np.float32)
+    constants = {"w/q": weights(4, 4 // group, 3, 3), "w/s": np.float32(0.01), "w/z": np.int8(0), "s": scales,
+                 "z": np.full(4, 100 if dtype == "uint8" else -28, dtype), "t": np.float32(0.05), "u": np.array(120, dtype)}
+    nodes = [node("QuantizeLinear", "x s z", "q", axis=1), node("DequantizeLinear", "q s z", "a", axis=1),
+             node("DequantizeLinear", "w/q w/s w/z", "w"), node("Conv", "a w", "c", group=group),
+             node("QuantizeLinear", "c t u", "d"), node("DequantizeLinear", "d t u", "y")]
+    source = model(nodes, [tensor("x", (1, 4, 6, 6))], constants=constants, opset=13)
+    converted = convert(source)
+    found = converted.integers
+    assert found is not None
+    assert found.convolutions == (int(group > 1), 1)
+    assert group > 1 or "its operand is not quantized" in [text for _, text in found.floats]
+    x = RNG.uniform(-1, 1, (1, 4, 6, 6)).astype(np.float32)
+    check_both(converted, x, runtime(source, {"x": x})[0], 0.05)
 
 
 def test_fake_quantize_of_16_bits(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Div, Mul, Sub
 from nchw2nhwc.ops.elementwise import Floor, Round
 from nchw2nhwc.ops.indexing import Gather
-from nchw2nhwc.ops.kinds import integer_range, kind_of
+from nchw2nhwc.ops.kinds import Doubles, integer_range, kind_of
 from nchw2nhwc.ops.quantized import LARGEST_SCALE, SMALLEST_SCALE, Dequantize, Grid, Quantize
 from nchw2nhwc.parse.onnx.operators.elementwise import cast
 from nchw2nhwc.parse.onnx.operators.matmul import matmul
@@ -33,6 +33,8 @@ FLOAT32, INT32, UINT8, INT8 = (np.dtype(t) for t in (np.float32, np.int32, np.ui
 ZEROS = {"int16": 0, "uint16": 1 << 15}
 """The zero points that integers of 16 bits have in TFLite."""
 
+_LARGEST_RATIO = 1e9
+"""Between scales of channels; those of channels that are always zero may be tiny."""
 EXACT = 1 << 23
 """Sums of whole numbers below this are exact in float32, and stay so when a zero point becomes a bias: half of what float32 can hold."""
 
@@ -68,13 +70,23 @@ def dequantized(b: LayerBuilder, x: Value, scale: Value, zero: Value | None) -> 
 
 def grid_of(scale: Value, zero: Value | None, dtype: DType) -> Grid | None:
     """The grid of numbers of 8 bits with one constant scale and zero point, or of 16 bits with zero in the middle; None for any others."""
+    found = grids_of(scale, zero, dtype)
+    return None if found is None or found[1].size > 1 else found[0]
+
+
+def grids_of(scale: Value, zero: Value | None, dtype: DType) -> tuple[Grid, Doubles] | None:
+    """The same of one or several constant scales with one zero point: the grid of the largest, and which part of that each scale is. Data
+    that is divided by its part is on that grid."""
     parts = [scale.const, np.zeros((), dtype) if zero is None else zero.const]
-    if (dtype not in (INT8, UINT8) and dtype.name not in ZEROS) or any(part is None or part.size != 1 for part in parts):
+    if (dtype not in (INT8, UINT8) and dtype.name not in ZEROS) or any(part is None for part in parts):
         return None
-    step, shift = (float(part.reshape(-1)[0]) for part in parts if part is not None)
-    if shift != ZEROS.get(dtype.name, shift):
+    steps, zeros = (part.astype(np.float64) for part in parts if part is not None)
+    shift, largest = float(zeros.reshape(-1)[0]), float(steps.max())
+    if bool((zeros != shift).any()) or shift != ZEROS.get(dtype.name, shift):
         return None
-    return Grid(step, int(shift), *integer_range(dtype)) if SMALLEST_SCALE <= step <= LARGEST_SCALE else None
+    if not SMALLEST_SCALE <= steps.min() <= largest <= min(LARGEST_SCALE, steps.min() * _LARGEST_RATIO):
+        return None
+    return Grid(largest, int(shift), *integer_range(dtype)), steps / largest
 
 
 def _say_why(b: LayerBuilder, scale: Value, zero: Value | None, dtype: DType) -> None:
@@ -82,7 +94,7 @@ def _say_why(b: LayerBuilder, scale: Value, zero: Value | None, dtype: DType) ->
     if scale.const is None or (zero is not None and zero.const is None):
         reason = "its scale or zero point is computed at run time"
     elif max(scale.const.size, 1 if zero is None or zero.const is None else zero.const.size) > 1:
-        reason = "it has several scales, which TFLite has for weights only"
+        reason = "it has several scales with several zero points, or too different ones; data has one zero point in TFLite"
     elif dtype.name in ZEROS and grid_of(scale, None, INT8) is not None:
         reason = f"its zero point is not {ZEROS[dtype.name]}, as it is for {dtype.name} in TFLite"
     elif dtype not in (INT8, UINT8):
@@ -94,9 +106,11 @@ def _say_why(b: LayerBuilder, scale: Value, zero: Value | None, dtype: DType) ->
 
 def real_of(b: LayerBuilder, x: Value, scale: Value, zero: Value | None) -> Value:
     """(x - zero point) * scale in float32, for a scale and zero point that broadcast to x."""
-    grid = None if x.is_const else grid_of(scale, zero, x.type.dtype)
-    if grid is not None:
-        return b.add1(Dequantize(grid), x)
+    found = None if x.is_const else grids_of(scale, zero, x.type.dtype)
+    if found is not None:
+        grid, shares = found
+        real = b.add1(Dequantize(grid), x)
+        return real if shares.size == 1 else b.add1(Mul(), real, b.const(shares, FLOAT32))
     if not x.is_const:
         _say_why(b, scale, zero, x.type.dtype)
     return dequantized(b, x, scale, zero)
@@ -104,9 +118,10 @@ def real_of(b: LayerBuilder, x: Value, scale: Value, zero: Value | None) -> Valu
 
 def quantized_of(b: LayerBuilder, real: Value, scale: Value, zero: Value | None, dtype: DType) -> Value:
     """`real` in units of a scale that broadcasts to it, rounded and shifted by the zero point, as an integer type."""
-    grid = grid_of(scale, zero, dtype)
-    if grid is not None and real.type.dtype == scale.type.dtype == FLOAT32:
-        return b.add1(Quantize(grid, dtype), real)
+    found = None if real.is_const else grids_of(scale, zero, dtype)
+    if found is not None and real.type.dtype == scale.type.dtype == FLOAT32:
+        grid, shares = found
+        return b.add1(Quantize(grid, dtype), real if shares.size == 1 else b.add1(Mul(), real, b.const(1 / shares, FLOAT32)))
     if not real.is_const:
         _say_why(b, scale, zero, dtype)
     return stored(b, b.add1(Div(), real, scale), zero, dtype)
