@@ -81,7 +81,7 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool, random_range
              ("transposes", f"{moves['count']}{moved} ({sure}){absorbed}"),
              *_target(report["target"]),
              *_quantized(report["quantized"]),
-             *(("sizes" if not k else "", rule) for k, rule in enumerate(size_rules(converted.inputs))),
+             *(("sizes" if not k else "", rule) for k, rule in enumerate([*converted.graph.fixed_sizes, *size_rules(converted.inputs)])),
              ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
     facts += [("", f"{kind} {result.rankings}") for kind, result in converted.checks.items() if result.rankings is not None]
     facts += [("", f"{kind} {result.rounding.of(result.outputs, result.tolerance)}") for kind, result in converted.checks.items()

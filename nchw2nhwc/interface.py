@@ -68,13 +68,14 @@ def layout_name(info: TensorInfo) -> str:
 
 
 def size_rules(inputs: Sequence[TensorInfo]) -> list[str]:
-    """What the sizes of inputs have to be where they are open, in words: multiples, and upper bounds."""
+    """What the sizes of inputs have to be where they are open, in words: multiples, and bounds."""
     rules = []
     for info in inputs:
         for axis, size in enumerate(info.source_type.shape):
             factor, _, rest = (isinstance(size, Dim) and size.linear()) or (1, "", 0)
-            most = bounds(size)[1] if isinstance(size, Dim) else None
+            least, most = bounds(size) if isinstance(size, Dim) else (None, None)
             parts = [f"a multiple of {factor}" + (f" and {rest}" if rest else "")] if factor > 1 else []
+            parts += [f"at least {least}"] if least is not None and least > factor + rest else []
             parts += [] if most is None else [f"at most {most}"]
             if parts:
                 rules.append(f"axis {axis} of '{info.name}' is {', '.join(parts)}")

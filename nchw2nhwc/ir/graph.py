@@ -142,6 +142,8 @@ class Graph:
         self.outputs: list[Value] = []
         self.output_names: list[str] = []
         self.notes: list[str] = []
+        self.fixed_sizes: list[str] = []
+        """In words, what the source leaves open although it can be one size only."""
         self.preprocessing: dict[str, Preprocessing] = {}
         """By name, what is done to the raw data of inputs before it is what the source takes."""
         self.draws: dict[str, Draw] = {}

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Dim, Size
+from nchw2nhwc.ir.dim import Dim, Shape, Size, size_max
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.rules import Rule
 
@@ -187,10 +187,13 @@ def _text(value: object) -> str:
 
 
 class UnequalSizesError(ShapeError):
-    """Sizes that an op needs to be equal, and that are not for all numbers which their named dimensions stand for: `pairs` of them."""
+    """Sizes that an op needs to be equal, and that are not for all numbers which their named dimensions stand for: `pairs` of them.
+
+    `otherwise` is advice for the case that the op never runs, "" where it always does.
+    """
 
     def __init__(self, reason: str, pairs: Sequence[tuple[Size, Size]], advice: str = "") -> None:
-        self.pairs = tuple(pairs)
+        self.pairs, self.otherwise = tuple(pairs), ""
         super().__init__(reason, advice=advice or f"{_FIX_SIZES} or --batch N.")
 
 
@@ -200,6 +203,11 @@ def require_equal(reason: str, *pairs: tuple[Size, Size]) -> None:
     if differing:
         possible = all(isinstance(a, Dim) or isinstance(b, Dim) for a, b in differing)
         raise UnequalSizesError(reason, differing) if possible else ShapeError(reason)
+
+
+def require_longer(reason: str, shape: Shape) -> None:
+    """Raises UnequalSizesError where a symbolic size might be 1."""
+    require_equal(reason, *((size, size_max(size, 2)) for size in shape if isinstance(size, Dim)))
 
 
 def broadcast_shapes(*shapes: Sequence[Size]) -> tuple[Size, ...]:

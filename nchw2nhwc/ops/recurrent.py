@@ -63,8 +63,10 @@ class Recurrent(Op, abstract=True):
         units, batch = static(r.shape[1], "the number of units"), x.shape[0 if self.batch_first else 1]
         for given, wanted, what in ((w, (self.gates * units, x.shape[2]), "weights"), (r, (self.gates * units, units), "recurrent weights"),
                                     (b, (self.bias_rows * units,), "biases")):
-            if given.shape != wanted:
-                raise ShapeError(f"{what} {given} of {self.name} with {units} units over {x} must be [{', '.join(map(str, wanted))}]")
+            reason = f"{what} {given} of {self.name} with {units} units over {x} must be [{', '.join(map(str, wanted))}]"
+            if given.rank != len(wanted):
+                raise ShapeError(reason)
+            require_equal(reason, *zip(given.shape, wanted))
         for state in states:
             reason = f"initial state {state} of {self.name} must be [{batch}, {units}]"
             if state.rank != 2:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
-from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.errors import ConversionError, UnsupportedError
 from nchw2nhwc.ir.bounds import bounds
 from nchw2nhwc.ir.dim import Dim, Shape, Size
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ops.base import UnequalSizesError
 from nchw2nhwc.ops.binary import Less, LogicalAnd
 from nchw2nhwc.ops.control import If, Loop
 from nchw2nhwc.ops.movement import FIX_SIZES, Slice
 from nchw2nhwc.parse.builder import Builder
 
 INT64: DType = np.dtype(np.int64)
+
+_DECIDE = "If this branch is never taken, give the input that decides it a value with --input-value NAME=VALUE."
 
 
 class Body:
@@ -46,6 +50,18 @@ class Body:
         for k, value in enumerate(values):
             self.graph.add_output(value, f"result{k}")
         self.graph.prune()
+
+
+@contextmanager
+def branch() -> Iterator[None]:
+    """Errors about a branch of an If say what to do if it is never taken; what it needs of sizes is not certain."""
+    try:
+        yield
+    except ConversionError as error:
+        error.advice = f"{error.advice} {_DECIDE}".strip()
+        if isinstance(error, UnequalSizesError):
+            error.otherwise = _DECIDE
+        raise
 
 
 def scalar(b: Builder, value: Value) -> Value:

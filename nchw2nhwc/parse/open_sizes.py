@@ -2,7 +2,9 @@
 
 A model adds a tensor of `(H + 1)//2` rows to one of `H//2`: it runs where H is even, so an input with an open H says so, and H becomes
 `2*(H/2)` with the new name `H/2`. All sizes behind it are then plain products, as the layout problem needs them. Two inputs whose open
-sizes meet are given one name. What only certain numbers satisfy is an error that names the axes, the layer, and the flag that fixes them.
+sizes meet are given one name. A size that the source leaves open, but that can be one number only, is that number: such as the columns of
+what is multiplied by a constant matrix. What else only certain numbers satisfy, or one that is open on demand, is an error that names the
+axes, the layer, and the flag that fixes them.
 """
 
 from __future__ import annotations
@@ -51,6 +53,12 @@ class OpenSizes:
         """The names of the sizes that are still open."""
         return frozenset(n for shape in map(self.shape, self._first) for s in shape if isinstance(s, Dim) for n in s.symbols)
 
+    @property
+    def numbers(self) -> list[str]:
+        """The sizes that the source leaves open and that can be one number only, in words."""
+        found = {name: substitute(Dim.symbol(name), self.sizes) for name in self._names}
+        return [f"{self._axes({name})} is {size}, the only size that fits" for name, size in found.items() if isinstance(size, int)]
+
     def learn(self, error: UnequalSizesError) -> None:
         """Hold the open sizes to what an op needs. Raises ShapeError where that leaves none open."""
         found: dict[str, Size] = {}
@@ -60,7 +68,7 @@ class OpenSizes:
             if left == right:
                 continue
             more = (self._unified(left, right) or self._unified(*_subtracted(left, right)) or self._multiples(left, right)
-                    or self._bounded(left, right))
+                    or self._bounded(left, right) or ({} if error.otherwise else self._undeclared(_solved(left, right))))
             if not more:
                 impossible.append((left, right))
             found = {name: substitute(size, more) for name, size in found.items()} | more
@@ -78,6 +86,10 @@ class OpenSizes:
                  if isinstance(a, Dim) and a.is_symbol and str(a) in self.names and isinstance(b, Dim) and not a.symbols & b.symbols]
         sides.sort(key=lambda pair: -self._rank(str(pair[0])))
         return {str(a): b for a, b in sides[:1] if b.symbols <= self.names}
+
+    def _undeclared(self, found: Mapping[str, int]) -> dict[str, Size]:
+        """The only number that a size can be, if the source has none for it: an error where another one was declared, and was opened."""
+        return {name: number for name, number in found.items() if name in self.names and not self._own([name])}
 
     def _rank(self, name: str) -> int:
         base = self._units.get(name, (name, 1))[0]
@@ -98,7 +110,7 @@ class OpenSizes:
         return {name: self._multiple(name, step) for name, step in steps.items() if step > 1}
 
     def _bounded(self, left: Size, right: Size) -> dict[str, Size]:
-        """The largest number for a size that is cut to one where it would be larger; the smallest for one that is cut to 0."""
+        """The largest number for a size that is cut to one where it would be larger; the smallest for one that is raised to a number."""
         for a, b in ((left, right), (right, left)):
             linear = a.linear() if isinstance(a, Dim) else None
             atoms = [m[0] for m in b.terms] if isinstance(b, Dim) and b.terms and len(b.terms) == 1 else []
@@ -106,14 +118,15 @@ class OpenSizes:
                 most = next((s for s in atoms[0].args if isinstance(s, int)), 0)
                 if atoms[0].fn == "min" and a in atoms[0].args and most >= linear[0] + linear[2]:
                     return {linear[1]: Dim.symbol(linear[1], (most - linear[2]) // linear[0])}
-            if isinstance(a, Dim) and b == size_max(a, 0):
-                return self._long_enough(a)
+            raised = next((k for k in (0, 2) if isinstance(a, Dim) and b == size_max(a, k)), None)
+            if isinstance(a, Dim) and raised is not None:
+                return self._long_enough(a, raised)
         cut = [arg for side in (left, right) if isinstance(side, Dim) for monomial in side.terms for atom in monomial
                if isinstance(atom, Call) and atom.fn == "max" and 0 in atom.args for arg in atom.args if isinstance(arg, Dim)]
-        return self._long_enough(cut[0]) if cut else {}
+        return self._long_enough(cut[0], 0) if cut else {}
 
-    def _long_enough(self, size: Dim) -> dict[str, Size]:
-        """The smallest number for the open size that `size` depends on with which that is certain not to be negative."""
+    def _long_enough(self, size: Dim, least_size: int) -> dict[str, Size]:
+        """The smallest number for the open size that `size` depends on with which that is certain not to be below `least_size`."""
         names = size.symbols & self.names
         if len(names) != len(size.symbols) or len(names) > 1:
             return {}
@@ -121,7 +134,7 @@ class OpenSizes:
         for least in range(2, COARSEST):
             longer = Dim.symbol(name, bounds(size.named(name))[1], least)
             low = bounds(substitute(size, {name: longer}))[0]
-            if low is not None and low >= 0:
+            if low is not None and low >= least_size:
                 return {name: longer}
         return {}
 
@@ -137,7 +150,9 @@ class OpenSizes:
 
     def _in_words(self, name: str, size: Size) -> str:
         base, unit = self._units.get(name, (name, 1))
-        if isinstance(size, Dim) and len(size.symbols) == 1:
+        if isinstance(size, int):
+            return f"{self._axes({base})} to be {size * unit}"
+        if len(size.symbols) == 1:
             (part,) = size.symbols
             same, step = self._units.get(part, (part, 1))
             least, most = bounds(size)
@@ -171,7 +186,8 @@ class OpenSizes:
         if fitting is None:
             return ShapeError(reason, error.where, error.advice)
         flags = " ".join(f"--input-shape {name}={','.join(map(str, sizes))}" for name, sizes in self._flags(bases, fitting))
-        return ShapeError(reason, error.where, f"Fix it, for instance with {flags}")
+        advice = f"Fix it, for instance with {flags}"
+        return ShapeError(reason, error.where, f"{advice}. {error.otherwise}" if error.otherwise else advice)
 
     def _flags(self, bases: set[str], fitting: Mapping[str, int]) -> Iterator[tuple[str, list[int]]]:
         for name, shape in self._first.items():
@@ -185,6 +201,9 @@ class OpenSizes:
         declared = self._own(names)
         if len(declared) == len(names) and evaluate(left, declared) == evaluate(right, declared):
             return declared
+        solved = _solved(left, right)
+        if solved.keys() == set(names):
+            return solved
         choices = ((k,) * len(names) for k in sorted(range(1, LARGEST), key=lambda k: (k % 16 != 0, k)))
         small = every(range(1, 33), repeat=len(names)) if 1 < len(names) < 4 else iter(())
         for numbers in (*choices, *small):
@@ -217,6 +236,7 @@ def read_with_open_sizes(sizes: OpenSizes, read: Callable[[OpenSizes], Graph]) -
             sizes.learn(error)
         else:
             graph.notes += sizes.notes
+            graph.fixed_sizes += sizes.numbers
             return graph
 
 
@@ -239,6 +259,15 @@ def _subtracted(left: Size, right: Size) -> tuple[Size, Size]:
         return left, right
     terms = difference.terms.items()
     return sum(c * Dim({m: 1}) for m, c in terms if c > 0), sum(-c * Dim({m: 1}) for m, c in terms if c < 0)
+
+
+def _solved(left: Size, right: Size) -> dict[str, int]:
+    """The only number of at least 1 for a size with which both are equal, if they are linear in that size alone; else nothing."""
+    difference = left - right
+    linear = difference.linear() if isinstance(difference, Dim) else None
+    if linear is None or linear[2] % linear[0] or -linear[2] // linear[0] < 1:
+        return {}
+    return {linear[1]: -linear[2] // linear[0]}
 
 
 def _where(where: Location) -> str:

@@ -12,9 +12,12 @@ import pytest
 from onnx import NodeProto
 from openvino import opset13 as ops
 
+from nchw2nhwc import convert
 from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.interface import size_rules
 from nchw2nhwc.parse.openvino import read_openvino
 from tests.parse.onnx.models import Dims, assert_as_runtime, model, node, read, tensor
+from tests.parse.onnx.test_reader import branch
 from tests.parse.openvino.harness import saved
 
 IMAGE: Dims = ("N", 3, "H", "W")
@@ -77,18 +80,54 @@ def test_a_table_that_is_long_enough() -> None:
 
 
 @pytest.mark.parametrize(("nodes", "constants", "reason", "advice"), [
-    ([node("Add", "x k", "y")], {"k": np.ones((1, 3, 8, 1), np.float32)}, "axis 2 of 'x' cannot be of any size, because H has to be 8",
-     "--input-shape x=-1,3,8,-1"),
     ([node("Flatten", "x", "f"), node("Gemm", "f k", "y")], {"k": np.ones((48, 2), np.float32)},
      "axis 2 of 'x' and axis 3 of 'x' cannot be of any size, because H*W has to be 16", "--input-shape x=-1,3,4,4"),
     ([node("MaxPool", "x", "p", kernel_shape=[2, 1], strides=[4, 1]), node("Squeeze", "p k", "y")], {"k": np.array([2])},
      "axis 2 of 'x' cannot be of any size", "--input-shape x=-1,3,2,-1"),
+    ([node("Reshape", "x k", "r"), node("Squeeze", "r", "y")], {"k": np.array([-1, 3])}, "which axes of float32[H*N*W, 3] have size 1",
+     "--input-shape x=16,3,16,16"),
 ])
 def test_what_has_to_be_fixed_names_the_flag(nodes: list[NodeProto], constants: dict[str, object], reason: str, advice: str) -> None:
     with pytest.raises(ShapeError) as caught:
         read(model(nodes, [tensor("x", IMAGE)], constants=constants))
     assert reason in caught.value.reason
     assert advice in caught.value.advice
+
+
+@pytest.mark.parametrize(("nodes", "constants", "shape", "needs"), [
+    ([node("Add", "x k", "y")], {"k": np.ones((1, 3, 8, 1), np.float32)}, "[N, 3, 8, W]", "axis 2 of 'x' is 8"),
+    ([node("MatMul", "x k", "y")], {"k": np.ones((1575, 2), np.float32)}, "[N, 3, H, 1575]", "axis 3 of 'x' is 1575"),
+    ([node("Conv", "x w", "c", strides=[2, 2], pads=[1, 1, 1, 1]), node("Resize", "c - s", "r"), node("Add", "x r", "a"),
+      node("MatMul", "a k", "y")], {"w": np.ones((3, 3, 3, 3), np.float32), "s": np.array([1, 1, 2, 2], np.float32),
+                                    "k": np.ones((64, 2), np.float32)}, "[N, 3, 2*H/2, 64]", "axis 3 of 'x' is 64"),
+    ([node("Squeeze", "x one", "t"), node("GRU", "t w r", "y", hidden_size=2)],
+     {"one": np.array([0]), "w": np.ones((1, 6, 40), np.float32), "r": np.ones((1, 6, 2), np.float32)}, "[1, 3, H, 40]",
+     "axis 0 of 'x' is 1"),
+])
+def test_a_size_that_can_be_one_number_only(nodes: list[NodeProto], constants: dict[str, object], shape: str, needs: str) -> None:
+    graph = read(model(nodes, [tensor("x", IMAGE)], constants=constants))
+    assert str(graph.inputs[0].type) == f"float32{shape}"
+    assert f"{needs}, the only size that fits" in graph.fixed_sizes
+
+
+def test_what_a_branch_needs_is_not_certain() -> None:
+    """The layer may never run."""
+    body = branch(node("Squeeze", "x axes", "r"))
+    nodes = [node("If", "c", "y", then_branch=body, else_branch=branch(node("ReduceSum", "x axes", "r", keepdims=0)))]
+    inputs = [tensor("x", ("N", 3)), tensor("c", (), np.bool_)]
+    source = model(nodes, inputs, constants={"axes": np.array([0])})
+    with pytest.raises(ShapeError, match="N has to be 1") as caught:
+        read(source)
+    assert "--input-shape x=1,3. If this branch is never taken" in caught.value.advice
+    assert "--input-value NAME=VALUE" in caught.value.advice
+
+
+def test_axes_of_size_1_go_where_no_other_can_have_that_size() -> None:
+    nodes = [node("AveragePool", "x", "p", kernel_shape=[5, 1]), node("ReduceMean", "p", "m", axes=[3]), node("Squeeze", "m", "y")]
+    converted = convert(model(nodes, [tensor("x", (1, 3, "H", 8))]))
+    assert converted.inputs[0].source_shape == (1, 3, -1, 8)
+    assert size_rules(converted.inputs) == ["axis 2 of 'x' is at least 6"]
+    assert converted.check().passed
 
 
 def test_the_sizes_of_the_source_itself_are_proposed() -> None:

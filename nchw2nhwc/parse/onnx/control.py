@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from onnx import GraphProto, NodeProto
 
-from nchw2nhwc.errors import ConversionError, SourceError, UnsupportedError
+from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import TensorType
@@ -15,7 +15,7 @@ from nchw2nhwc.ops.binary import Add, Minimum, Where
 from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.shape_arithmetic import known
-from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, within
+from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, branch, scalar, within
 from nchw2nhwc.parse.dynamic import fresh_name
 from nchw2nhwc.parse.onnx.declared import as_declared
 from nchw2nhwc.parse.onnx.flex_attention import flex_attention
@@ -31,8 +31,6 @@ Read: TypeAlias = "Callable[[Reader, NodeProto, Operands, Scope, Sequence[bool],
 
 SHORT = 128
 """Nodes in all iterations of a loop that is written out while it is read."""
-
-DECIDE = "If this branch is never taken, give the input that decides it a value with --input-value NAME=VALUE."
 
 LONG = 4096
 """Nodes in all iterations of a loop that carries sequences, which can only be written out."""
@@ -52,12 +50,8 @@ def _if(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Se
         body = Body(name, r.graph.source)
         graph, inner = r.inside(node, name, scope, body)
         _require_no_operands(graph)
-        try:
-            with r.building(body):
-                results = r.read_body(body, graph, inner)
-        except ConversionError as error:
-            error.advice = f"{error.advice} {DECIDE}".strip()
-            raise
+        with branch(), r.building(body):
+            results = r.read_body(body, graph, inner)
         if results is None:
             return None
         body.returns(results)

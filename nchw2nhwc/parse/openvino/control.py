@@ -15,7 +15,7 @@ from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.shape_arithmetic import known
-from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, scalar, turned, within
+from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, branch, scalar, turned, within
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import integer, integers
 from nchw2nhwc.parse.openvino.common import axis_of
@@ -76,7 +76,8 @@ def _if(r: Reader, layer: Layer, operands: Sequence[Value]) -> tuple[Value | Non
             raise SourceError("its branches have different results")
         reader = r.within(inner, body.graph)
         reader.values.update({(link.inner, 0): body.take(_operand(layer, operands, link.port)) for link in inner.inputs})
-        readers.append((reader, reader.results([ends[port] for port in ports])))
+        with branch():
+            readers.append((reader, reader.results([ends[port] for port in ports])))
         bodies.append(body)
     ranks = [{v.rank for v in values} for values in zip(*(found for _, found in readers))]
     for body, (reader, found) in zip(bodies, readers):

@@ -9,7 +9,7 @@ import numpy as np
 
 from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import Dim, DType, Value
-from nchw2nhwc.ops.base import broadcast_shapes, require_equal, static
+from nchw2nhwc.ops.base import broadcast_shapes, require_equal, require_longer
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.common import axes_of, one_float, require_rank, resolved, same
@@ -40,8 +40,8 @@ def squeeze(b: Builder, x: Value, axes: Value | None = None) -> Results:
     for axis in given:
         if isinstance(x.shape[axis], Dim):
             require_equal(f"axis {axis} of {x.type} goes only if its size is 1", (x.shape[axis], 1))
-    for axis in () if given else range(x.rank):
-        static(x.shape[axis], "the size of an axis that is squeezed")
+    if not given:
+        require_longer(f"which axes of {x.type} have size 1 is not known", x.shape)
     shape = tuple(s for k, s in enumerate(x.shape) if s != 1 or (given and k not in given))
     return same(b, x) if shape == x.shape else b.reshape(x, shape)
 

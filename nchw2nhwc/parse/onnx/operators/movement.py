@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, takewhile
 
-from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size, exact_div, product
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.base import UnequalSizesError, broadcast_shapes, require_equal
-from nchw2nhwc.ops.movement import FIX_SIZES, Concat, Expand, Tile, shape_text
+from nchw2nhwc.ops.base import UnequalSizesError, broadcast_shapes, require_equal, require_longer
+from nchw2nhwc.ops.movement import Concat, Expand, Tile, shape_text
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
 from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
@@ -98,8 +97,7 @@ def squeeze(b: LayerBuilder, x: Value, axes: Value | None = None) -> Value:
 
 def _squeezed(b: LayerBuilder, x: Value, axes: Ints | None) -> Value:
     if axes is None:
-        if not x.type.is_static:
-            raise UnsupportedError(f"which axes of {x.type} have size 1 is not known", b.where, FIX_SIZES)
+        require_longer(f"which axes of {x.type} have size 1 is not known", x.shape)
         gone = tuple(k for k, size in enumerate(x.shape) if size == 1)
     else:
         gone = b.axes(axes, x.rank)
