@@ -52,6 +52,26 @@ def grid_of(node: Node, op: FakeQuantize) -> tuple[Grid, Doubles, int]:
     return grid, np.where(small, 0.0, shifts), int(small.sum())
 
 
+def bounds_of(node: Node) -> tuple[float, float, float, float]:
+    """The range that a FakeQuantize rounds, and the one that it is mapped to. Raises Mismatch unless there is one of each."""
+    bounds = [array(node.input(k)).astype(np.float64) for k in range(1, 5)]
+    require(all(bound.size == 1 for bound in bounds), "{!r} has several ranges", node)
+    low, high, out_low, out_high = (float(bound.reshape(-1)[0]) for bound in bounds)
+    return low, high, out_low, out_high
+
+
+def grid_to(real: tuple[float, float], whole: tuple[float, float], levels: int) -> Grid:
+    """The grid whose integers from the first of `whole` to the second are `levels` numbers from the first of `real` to the second. Raises
+    Mismatch if that is none."""
+    require(all(bound.is_integer() for bound in whole) and whole[1] - whole[0] == levels - 1, "levels are not whole numbers")
+    scale = (real[1] - real[0]) / (levels - 1)
+    require(SMALLEST_SCALE <= scale <= LARGEST_SCALE, "levels are {:g} apart", scale)
+    exact = whole[0] - real[0] / scale
+    zero = round(exact)
+    require(whole[0] <= zero <= whole[1] and abs(exact - zero) <= NO_SHIFT, "zero is none of the levels")
+    return Grid(scale, zero, int(whole[0]), int(whole[1]))
+
+
 def why_not_carried(node: Node, op: FakeQuantize) -> str:
     """Why a FakeQuantize does not become integers; "" if it does."""
     bounds = [v.const for v in node.inputs[1:] if v is not None]

@@ -7,6 +7,8 @@ per channel and every change of order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nchw2nhwc.ir.graph import Graph, Node, Remark, Value
@@ -14,7 +16,9 @@ from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Arithmetic, FakeQuantize, Maximum, Minimum, Mul
+from nchw2nhwc.ops.casts import Cast
 from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Tile, Transpose
 from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
@@ -22,7 +26,17 @@ from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
 from nchw2nhwc.passes import Pass
-from nchw2nhwc.passes.levels import NO_SHIFT, clipped, grid_of, has_several, other_than_constant, steps_of, why_not_carried
+from nchw2nhwc.passes.levels import (
+    NO_SHIFT,
+    bounds_of,
+    clipped,
+    grid_of,
+    grid_to,
+    has_several,
+    other_than_constant,
+    steps_of,
+    why_not_carried,
+)
 from nchw2nhwc.passes.match import producer, require
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
@@ -90,6 +104,50 @@ def twice(rw: Rewriter, node: Node, op: QuantizeDequantize | Quantize) -> Value:
         return rw.add(op, first.input(0))
     require(not rw.graph.is_output(node.output), "{!r} is an interface", node.output)
     return x
+
+
+@QUANTIZATION.on(FakeQuantize)
+def of_integers(rw: Rewriter, node: Node, op: FakeQuantize) -> Value:
+    """FakeQuantize that maps all integers of a type to real numbers, as OpenVINO writes inputs of integers."""
+    low, high, out_low, out_high = bounds_of(node)
+    value, moves = _moved(node.input(0))
+    first = producer(value, Cast)
+    grid = grid_to((out_low, out_high), (low, high), op.levels)
+    require(kind_of(first.input(0).type.dtype) == "integer", "{!r} is not of integers", first.input(0))
+    require((grid.low, grid.high) == integer_range(first.input(0).type.dtype), "{!r} cuts integers", node)
+    real = _moving(rw, moves, rw.add(Dequantize(grid), first.input(0)))
+    return real if real.type == node.output.type else rw.add(Cast(node.output.type.dtype), real)
+
+
+def _moved(value: Value) -> tuple[Value, list[Op]]:
+    """The tensor of which all elements of another are chosen, and by which ops, in their order."""
+    moves: list[Op] = []
+    while value.producer is not None and len(value.producer.inputs) == 1 and chooses(value.producer.op):
+        if isinstance(value.producer.op, Pad) and value.producer.op.mode == "constant":
+            break
+        moves.insert(0, value.producer.op)
+        value = value.producer.input(0)
+    return value, moves
+
+
+def _moving(rw: Rewriter, moves: Sequence[Op], value: Value) -> Value:
+    for move in moves:
+        value = rw.add(move, value)
+    return value
+
+
+@QUANTIZATION.on(Cast)
+def to_integers(rw: Rewriter, node: Node, op: Cast) -> Value:
+    """FakeQuantize that maps real numbers to all integers of a type, as OpenVINO writes outputs of integers."""
+    require(kind_of(op.dtype) == "integer", "{!r} is not to integers", node)
+    value, moves = _moved(node.input(0))
+    first = producer(value, FakeQuantize)
+    assert isinstance(first.op, FakeQuantize)
+    low, high, out_low, out_high = bounds_of(first)
+    grid = grid_to((low, high), (out_low, out_high), first.op.levels)
+    least, most = integer_range(op.dtype)
+    require(least <= grid.low and grid.high <= most, "{!r} does not hold all levels", node)
+    return _moving(rw, moves, rw.add(Quantize(grid, op.dtype), first.input(0)))
 
 
 @QUANTIZATION.on(FakeQuantize)

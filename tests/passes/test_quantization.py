@@ -13,6 +13,7 @@ from nchw2nhwc.ir.types import Array
 from nchw2nhwc.ops.activation_functions import Clip, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, FakeQuantize, Minimum, Mul
+from nchw2nhwc.ops.casts import Cast
 from nchw2nhwc.ops.elementwise import Exp
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
@@ -89,6 +90,41 @@ def test_one_range(low: float, high: float, levels: int, zero: int) -> None:
     assert isinstance(op, QuantizeDequantize)
     assert (op.grid.zero_point, op.grid.high - op.grid.low) == (zero, levels - 1)
     assert not net.graph.remarks
+
+
+def _mapped(net: Net, x: Value, *bounds: float) -> Value:
+    return net(FakeQuantize(256), x, *(net.const(bound, np.float32) for bound in bounds))
+
+
+@pytest.mark.parametrize("move", [None, Transpose((1, 0)), Pad((1, 0), (0, 2), mode="edge")])
+@pytest.mark.parametrize(("dtype", "low"), [(np.int8, -128.0), (np.uint8, 0.0)])
+def test_integers_of_the_interface(move: Op | None, dtype: type[np.integer], low: float) -> None:
+    """OpenVINO's way to write inputs and outputs of integers: FakeQuantize from their range, or to it."""
+    net = Net(np.dtype(dtype))
+    x = net(Cast(F32), net.input(3, 50))
+    x = x if move is None else net(move, x)
+    y = net(Exp(), _mapped(net, x, low, low + 255, -1.28, 1.27))
+    y = _mapped(net, y, 0.0, 2.55, 0.0, 255.0)
+    net.output(net(Cast(U8), y if move is None else net(move, y)))
+    moved = [] if move is None else [type(move).__name__]
+    assert check_pass(net, KEEP_QUANTIZATION, 1e-5) == ["Dequantize", *moved, "Exp", "Quantize", *moved]
+
+
+@pytest.mark.parametrize("bounds", [
+    (-128.0, 127.0, 0.5, 2.5), (-128.0, 128.0, -1.28, 1.27), (-100.0, 155.0, -1.28, 1.27), (-128.0, 127.0, 1.0, 1.0)])
+def test_integers_that_stand_for_something_else(bounds: tuple[float, float, float, float]) -> None:
+    """Zero is none of them, or some are cut, or they are no different numbers."""
+    net = Net(np.dtype(np.int8))
+    net.output(_mapped(net, net(Cast(F32), net.input(3, 50)), *bounds))
+    check_untouched(net, KEEP_QUANTIZATION)
+
+
+@pytest.mark.parametrize(("low", "high", "dtype"), [(-128.0, 127.0, np.uint8), (0.0, 254.0, np.uint8), (0.5, 255.5, np.int32)])
+def test_levels_that_are_not_the_integers(low: float, high: float, dtype: type[np.integer]) -> None:
+    net, x = _net(3, 50)
+    net.output(net(Cast(np.dtype(dtype)), net(Relu(), _mapped(net, x, 0.0, 2.55, low, high))))
+    net.output(net(Cast(np.dtype(dtype)), _mapped(net, x, 0.0, 2.55, low, high)))
+    check_untouched(net, KEEP_QUANTIZATION)
 
 
 @pytest.mark.parametrize(("low", "high", "levels"), [

@@ -375,6 +375,21 @@ def test_fake_quantize(data: tuple[object, object], result: tuple[float, float],
     check_both(converted, x, wanted, (result[1] - result[0]) / (levels - 1))
 
 
+def test_an_interface_of_integers(tmp_path: Path) -> None:
+    """As OpenVINO's frontend for TFLite writes it: FakeQuantize from and to the range of a type."""
+    x = ov.parameter([1, 8, 8, 3], np.int8, name="x")
+    ends, data, result = (np.float32(-128), np.float32(127)), (np.float32(-1.28), np.float32(1.27)), (np.float32(0), np.float32(5.1))
+    a = ov.fake_quantize(ov.transpose(ov.convert(x, np.float32), np.array([0, 3, 1, 2])), *ends, *data, 256)
+    w = _fake(ov.constant(RNG.uniform(-1, 1, (4, 3, 3, 3)).astype(np.float32)), -1.0, 1.0, 255)
+    y = ov.fake_quantize(ov.convolution(a, w, [1, 1], [1, 1], [1, 1], [1, 1]), *result, *ends, 256)
+    file = tmp_path / "model.xml"
+    made = ov.convert(ov.transpose(y, np.array([0, 2, 3, 1])), np.int8)
+    openvino.save_model(openvino.Model([ov.result(made, name="y")], [x], "m"), file, compress_to_fp16=False)
+    converted = convert(file)
+    assert [o.code for o in converted.flatbuffer().model.subgraphs[0].operators] == ["CONV_2D"]
+    assert converted.check().passed
+
+
 @pytest.mark.parametrize("clip", [6.0, None])
 def test_a_range_for_each_channel_before_a_depthwise_convolution(clip: float | None, tmp_path: Path) -> None:
     """Its scales become part of the weights of the layers around."""
