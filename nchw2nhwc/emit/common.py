@@ -11,6 +11,9 @@ from nchw2nhwc.ir import Graph, Node
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.movement import FIX_SIZES
 
+_CUT = "Cut the model before this layer with --outputs."
+"""What to do about what a target cannot express, where nothing better is known."""
+
 
 class NodeEmitter(Protocol):
     """What lowerings build with, as far as all targets share it."""
@@ -87,6 +90,7 @@ class Lowerings(Generic[_E]):
                 problem = error if isinstance(error, TargetError) else TargetError(error.reason, e.where, error.advice)
                 if not problem.advice and any(v is not None and not v.type.is_static for v in (*node.inputs, *node.outputs)):
                     problem.advice = FIX_SIZES
+                problem.advice = problem.advice or _CUT
                 problems.append(problem)
                 failed |= {id(v) for v in node.outputs}
         if problems:
@@ -101,5 +105,5 @@ def _together(problems: Sequence[TargetError], target: str) -> TargetError:
     layers = len({p.where for p in distinct})
     lines = "".join(f"\n  layer '{p.where.layer}' ({p.where.type}): {p.reason}" for p in distinct)
     what = "1 layer" if layers == 1 else f"{layers} layers"
-    advice = "\n  ".join(dict.fromkeys(p.advice for p in distinct if p.advice))
+    advice = "\n  ".join(dict.fromkeys(_CUT.replace("this layer", "these layers") if p.advice == _CUT else p.advice for p in distinct))
     return TargetError(f"{what} cannot be expressed in {target}:{lines}", Location(distinct[0].where.file), advice)

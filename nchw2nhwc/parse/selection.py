@@ -9,9 +9,9 @@ from math import prod
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Dim, Size, size_min
+from nchw2nhwc.ir.dim import Shape, Size, is_static, product, size_min
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ir.types import Array, DType
+from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Less, Mul, NotEqual, Sub, Where
 from nchw2nhwc.ops.elementwise import Cast
@@ -31,8 +31,8 @@ def compressed(b: Builder, x: Value, condition: Value, axis: int) -> Value:
     count: Size = x.shape[axis]
     given: Size = condition.shape[0] if condition.rank == 1 else -1
     if given != count:
-        given, count = static(given, "the number of conditions"), static(count, "the number of elements that are chosen from")
-        if not 0 <= given <= count:
+        given = static(given, "the number of conditions")
+        if given < 0 or (isinstance(count, int) and given > count):
             raise ShapeError(f"the condition {condition.type} must be a vector of at most {count} elements")
         x = b.add1(Gather(axis), x, b.const(np.arange(given)))
     return b.add1(Compress(axis, b.graph.unique_name(f"{b.origin.layer or 'layer'}_count")), x, condition)
@@ -47,16 +47,24 @@ def nonzero(b: Builder, x: Value, dtype: DType) -> Value:
 
 
 def _nonzero(b: Builder, x: Value, dtype: DType) -> Value:
-    if x.rank == 1 and isinstance(x.shape[0], Dim):
-        column = b.reshape(positions(b, x.shape[0], dtype), (x.shape[0], 1))
-        return b.transpose(compressed(b, column, _truth(b, x), 0), (1, 0))
-    sizes = tuple(static(s, "the size of an operand whose elements are chosen") for s in x.shape) or (1,)
+    flat = b.reshape(x, (product(x.shape),))
+    return b.transpose(compressed(b, _table(b, x.shape, dtype), _truth(b, flat), 0), (1, 0))
+
+
+def _table(b: Builder, shape: Shape, dtype: DType) -> Value:
+    """The position of every element of a tensor of this shape, a row for each; a number without axes counts as a vector."""
+    sizes = tuple(s for s in shape if isinstance(s, int)) or (1,)
     count = prod(sizes)
-    if count > LARGEST_TABLE:
-        raise ShapeError(f"the positions of {count} elements would have to be stored")
-    table: Array = np.stack(np.unravel_index(np.arange(count), sizes), 1)
-    flat = b.reshape(x, (count,))
-    return b.transpose(compressed(b, b.const(table, dtype), _truth(b, flat), 0), (1, 0))
+    if is_static(shape):
+        if count > LARGEST_TABLE:
+            raise ShapeError(f"the positions of {count} elements would have to be stored")
+        return b.const(np.stack(np.unravel_index(np.arange(count), sizes), 1), dtype)
+    columns = []
+    for axis, size in enumerate(shape):
+        along = b.reshape(positions(b, size, dtype), tuple(size if k == axis else 1 for k in range(len(shape))))
+        wide = along if len(shape) == 1 else b.add1(Expand(tuple(shape)), along)
+        columns.append(b.reshape(wide, (product(shape), 1)))
+    return columns[0] if len(columns) == 1 else b.add1(Concat(1), *columns)
 
 
 def _truth(b: Builder, x: Value) -> Value:

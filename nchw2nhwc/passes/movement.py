@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import Dim, Size
+from nchw2nhwc.ir.dim import Dim, Size, is_static
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.indexing import Gather
@@ -101,7 +101,14 @@ def trivial_split(rw: Rewriter, node: Node, op: Split) -> Sequence[Value]:
     require(0 < len(filled) < len(op.sizes), "{!r} has no empty result", node)
     parts = rw.add_all(replace(op, sizes=tuple(op.sizes[k] for k in filled)), node.input(0))
     results = dict(zip(filled, parts))
-    return [results[k] if k in results else rw.constant(np.zeros(static_shape(v), v.type.dtype)) for k, v in enumerate(node.outputs)]
+    return [results[k] if k in results else _nothing(rw, v, node.input(0), op.axis) for k, v in enumerate(node.outputs)]
+
+
+def _nothing(rw: Rewriter, part: Value, x: Value, axis: int) -> Value:
+    """A part of x without elements: a constant, or where its other sizes are open a slice, which goes when nothing reads it."""
+    if is_static(part.shape):
+        return rw.constant(np.zeros(static_shape(part), part.type.dtype))
+    return rw.add(Slice((None,) * x.rank, tuple(0 if k == axis else None for k in range(x.rank)), (1,) * x.rank), x)
 
 
 @MOVEMENT.on(Slice)

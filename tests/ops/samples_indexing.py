@@ -117,7 +117,7 @@ def scatter_nd(_: type[Op]) -> SearchStrategy[Case]:
         depth = draw(st.integers(1, len(shape)))
         inside = shape[:depth]
         most = prod(inside) if reduction == "none" else 5
-        lead = draw(st.sampled_from([(min(3, most),), (1, min(2, most)), (most,), (1,)]))
+        lead = draw(st.sampled_from([(min(3, most),), (1, min(2, most)), (most,), (1,), ()]))
         where = draw(rows(lead, inside, unique=reduction == "none"))
         dtype = draw(dtypes(ANY if reduction == "none" else NUMBER))
         return ScatterND(reduction), (draw(arrays(shape, dtype)), where, draw(arrays((*lead, *shape[depth:]), dtype)))

@@ -21,7 +21,6 @@ from nchw2nhwc.emit.tflite.ranges import are_positions
 from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Node, Shape, Size, Value, is_static, product, size_max
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
-from nchw2nhwc.ops.movement import FIX_SIZES
 
 
 # ---- indices -----------------------------------------------------------------------------------------------------------
@@ -68,14 +67,17 @@ def gather(e: Emitter, node: Node, op: Gather) -> None:
     e.op("GATHER", [e.of(data), where], [e.out(node)], options("GatherOptions", axis=op.axis))
 
 
-@lowering(GatherElements, lambda node, op: kernel("GATHER")(node, op) or _wraps(node))
+def _gathers_elements(node: Node, op: GatherElements) -> str:
+    known = is_static(node.input(0).shape[op.axis + 1:])
+    return kernel("GATHER")(node, op) or _wraps(node) or ("" if known else "GATHER picks single elements only where sizes behind are known")
+
+
+@lowering(GatherElements, _gathers_elements)
 def gather_elements(e: Emitter, node: Node, op: GatherElements) -> None:
     """GATHER of single elements along the axis and all behind it as one; those before it are the kernel's batch axes."""
     data, indices, axis = node.input(0), node.input(1), op.axis
     outer, behind = data.shape[:axis], tuple(s for s in data.shape[axis + 1:] if isinstance(s, int))
     inner = prod(behind)
-    if len(behind) < data.rank - axis - 1:
-        raise TargetError(f"the sizes behind axis {axis} of {data.type} must be known", e.where, FIX_SIZES)
     where = _from_front(e, indices, (data.shape[axis],))
     if inner > 1:
         where = _offset(e, where, indices, inner, np.arange(inner).reshape(behind))
@@ -155,8 +157,10 @@ def scatter_nd(e: Emitter, node: Node, op: ScatterND) -> None:
     """See `_scatter`. Indices have to be distinct for 'none', as both sources ask for."""
     data, indices, updates = (node.input(k) for k in range(3))
     depth = data.rank - updates.rank + indices.rank - 1
-    rows = e.cast(_from_front(e, indices, data.shape[:depth]), INT32)
-    _scatter(e, op, e.of(data), rows, e.of(updates), e.out(node), depth, data.shape)
+    rows, pieces = e.cast(_from_front(e, indices, data.shape[:depth]), INT32), e.of(updates)
+    if indices.rank == 1:  # the kernel wants an axis of rows
+        rows, pieces = (_reshaped(e, t, v.shape, (1, *v.shape)) for t, v in ((rows, indices), (pieces, updates)))
+    _scatter(e, op, e.of(data), rows, pieces, e.out(node), depth, data.shape)
 
 
 def _scatters_known(node: Node, op: ScatterElements) -> str:

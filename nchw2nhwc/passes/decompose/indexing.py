@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from math import prod
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import Size, product
+from nchw2nhwc.ir.dim import Shape, Size, product
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Equal, Less, Maximum, Minimum, Mod, Mul, Where
 from nchw2nhwc.ops.elementwise import BitwiseNot, Cast, Neg
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.kinds import integer_range
-from nchw2nhwc.ops.movement import Expand, Reshape
+from nchw2nhwc.ops.movement import Concat, Expand, Reshape
 from nchw2nhwc.ops.reduce import Reduce, ReduceMax, ReduceMin, ReduceProd, ReduceSum
+from nchw2nhwc.passes.decompose.sizes import positions
 from nchw2nhwc.passes.decompose.slices import reshaped
 from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import is_float, require, static_sizes
@@ -81,6 +83,43 @@ def picked_elements(rw: Rewriter, node: Node, op: GatherND) -> Value:
     return rw.add(Reshape(node.output.shape), rw.add(GatherElements(batch), flat, elements.value))
 
 
+@RULES.on(GatherND)
+def rows_with_batch(rw: Rewriter, node: Node, op: GatherND) -> Value:
+    """Of sizes that are open: every row of indices begins with its own position in the axes of the batch."""
+    data, indices = node.input(0), node.input(1)
+    require(op.batch_dims > 0, "{!r} has no axes of a batch", node)
+    lead = _along_each(rw, indices.shape[:-1], range(op.batch_dims))
+    rows = rw.add(Concat(indices.rank - 1), *lead, _as_int32(rw, indices))
+    return rw.add(GatherND(0), data, rows)
+
+
+@RULES.on(GatherElements)
+def rows_of_elements(rw: Rewriter, node: Node, op: GatherElements) -> Value:
+    """GatherND of single elements, where sizes behind the axis are open."""
+    return rw.add(GatherND(0), node.input(0), _element_rows(rw, node.input(1), op.axis))
+
+
+def _as_int32(rw: Rewriter, indices: Value) -> Value:
+    return indices if indices.type.dtype == INT32 else rw.add(Cast(INT32), indices)
+
+
+def _along_each(rw: Rewriter, shape: Shape, axes: Iterable[int]) -> list[Value]:
+    """Of every element of a tensor of this shape its position along each of the axes, as int32, with an axis of one element behind."""
+    found = []
+    for axis in axes:
+        places = positions(rw, shape[axis]).apply(Reshape(tuple(s if k == axis else 1 for k, s in enumerate(shape)) + (1,)))
+        found.append(places.apply(Expand((*shape, 1))).value)
+    return found
+
+
+def _element_rows(rw: Rewriter, indices: Value, axis: int) -> Value:
+    """What single elements along an axis are indexed by, as rows of indices into all axes."""
+    rank = indices.rank
+    columns = _along_each(rw, indices.shape, (k for k in range(rank) if k != axis))
+    columns.insert(axis, reshaped(rw, _as_int32(rw, indices), (*indices.shape, 1)))
+    return rw.add(Concat(rank), *columns) if rank > 1 else columns[0]
+
+
 # ---- scattering --------------------------------------------------------------------------------------------------------
 @RULES.on(ScatterND)
 def scattered_elements(rw: Rewriter, node: Node, op: ScatterND) -> Value:
@@ -115,6 +154,16 @@ def compared_positions(rw: Rewriter, node: Node, op: ScatterElements) -> Value:
     combine, reduction, neutral = _combination(op.reduction, data)
     offered = meant.apply(Where(), reshaped(rw, updates, apart), rw.scalar(neutral, data))
     return rw.add(combine, data, offered.apply(reduction((axis,), False)).value)
+
+
+@RULES.on(ScatterElements)
+def scattered_rows(rw: Rewriter, node: Node, op: ScatterElements) -> Value:
+    """ScatterND of single elements, where sizes are open."""
+    data, indices, updates = (node.input(k) for k in range(3))
+    require(not all(v.type.is_static for v in (data, indices)), "{!r} has known sizes", node)
+    require(op.reduction in ("none", "add"), "ScatterND does not combine by '{}'", op.reduction)
+    require(is_float(data) or data.type.dtype in (INT32, INT64), "{!r} is of {}", node, data.type.dtype.name)
+    return rw.add(ScatterND(op.reduction), data, _element_rows(rw, indices, op.axis), updates)
 
 
 def _combination(reduction: str, data: Value) -> tuple[Op, type[Reduce], float]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import REGISTRY, Op
-from nchw2nhwc.ops.binary import Add, Binary, Greater, GreaterEqual, Less, LessEqual, Maximum, Minimum
+from nchw2nhwc.ops.binary import Add, Binary, Greater, GreaterEqual, Less, LessEqual, Maximum, Minimum, Mul
 from nchw2nhwc.ops.elementwise import BitCast, Cast, Unary
 from nchw2nhwc.ops.indexing import TopK
 from nchw2nhwc.ops.kinds import INTEGER, kind_of
-from nchw2nhwc.ops.reduce import AlongAxis, ArgMax, ArgMin, ArgReduce, Reduce, ReduceMax, ReduceMin
+from nchw2nhwc.ops.matmul import MatMul
+from nchw2nhwc.ops.movement import Reshape, Transpose
+from nchw2nhwc.ops.reduce import AlongAxis, ArgMax, ArgMin, ArgReduce, Reduce, ReduceMax, ReduceMin, ReduceSum
 from nchw2nhwc.passes.decompose.term import Term
 from nchw2nhwc.passes.match import require
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 RULES = RuleSet()
+
+LARGEST_PRODUCTS = 1 << 24
+"""Most products of integers that are kept until they are added up."""
 
 INT64, UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
 
@@ -60,6 +67,25 @@ def float_of_uint64(rw: Rewriter, node: Node, op: Cast) -> Value:
         return (number < 0).choose(number + 2.0**64, number).value
     x = Term(rw, node.input(0))
     return rw.add(BitCast(UINT64), rw.add(Cast(INT64), (x >= 2.0**63).choose(x - 2.0**64, x).value))
+
+
+@RULES.on(MatMul)
+def sums_of_products(rw: Rewriter, node: Node, op: MatMul) -> Value:
+    """Each row times each column, element by element, and what that adds up to: exact in the integers' own type."""
+    a, b = node.input(0), node.input(1)
+    require(kind_of(a.type.dtype) == "integer", "{!r} is not of integers", node)
+    known = prod(s for s in (*node.output.shape, a.shape[-2 if op.adjoint_a else -1]) if isinstance(s, int))
+    require(known <= LARGEST_PRODUCTS, "{!r} would keep {} products", node, known)
+    rows = rw.add(Transpose(_last_two_swapped(a.rank)), a) if op.adjoint_a else a
+    columns = b if op.adjoint_b else rw.add(Transpose(_last_two_swapped(b.rank)), b)
+    rows = rw.add(Reshape((*rows.shape[:-1], 1, rows.shape[-1])), rows)
+    columns = rw.add(Reshape((*columns.shape[:-2], 1, *columns.shape[-2:])), columns)
+    products = rw.add(Mul(), rows, columns)
+    return rw.add(ReduceSum((products.rank - 1,), False), products)
+
+
+def _last_two_swapped(rank: int) -> tuple[int, ...]:
+    return (*range(rank - 2), rank - 1, rank - 2)
 
 
 @RULES.on(*_taking_integers())

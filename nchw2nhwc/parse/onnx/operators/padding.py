@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.bounds import is_at_most
 from nchw2nhwc.ir.dim import Size, is_static
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.movement import FIX_SIZES, Concat, Pad, Slice, shape_text
+from nchw2nhwc.ops.movement import Concat, Pad, Slice, shape_text
 from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.formula import INT64, Formula
 from nchw2nhwc.parse.onnx.operators.slicing import axes_of
@@ -35,10 +34,11 @@ def pad(b: LayerBuilder, x: Value, pads: Value, constant_value: Value | None = N
     if not is_static(widths):
         _require_mode(b, mode)
         where = range(x.rank) if axes is None else [b.axis(a, x.rank) for a in b.ints(axes, "axes")]
-        if len(widths) != 2 * len(where) or not all(is_at_most(0, p) for p in widths):
-            raise UnsupportedError(f"pads {shape_text(widths)} of {x.type} may be negative", b.where, FIX_SIZES)
+        if len(widths) != 2 * len(where) or len(set(where)) < len(where):
+            raise b.damaged(f"pads {shape_text(widths)} needs two numbers for each of the axes {where}")
         ends = dict(zip(where, zip(widths, widths[len(where):])))
-        return _joined(b, x, ends, fill) if mode == "constant" else _gathered(b, x, ends, mode)
+        joins = mode == "constant" and all(is_at_most(0, p) for p in widths)
+        return _joined(b, x, ends, fill) if joins else _gathered(b, x, ends, mode, fill)
     return _padded(b, x, b.ints(pads, "pads"), None if axes is None else b.ints(axes, "axes"), mode, fill)
 
 
@@ -52,12 +52,13 @@ def _joined(b: LayerBuilder, x: Value, ends: Mapping[int, tuple[Size, Size]], fi
     return x
 
 
-def _gathered(b: LayerBuilder, x: Value, ends: Mapping[int, tuple[Size, Size]], mode: str) -> Value:
-    """The same with elements of x."""
+def _gathered(b: LayerBuilder, x: Value, ends: Mapping[int, tuple[Size, Size]], mode: str, fill: float) -> Value:
+    """The same by the places of elements in x, where they are elements of it, or where widths may be negative."""
+    around = b.const(np.asarray(fill, x.type.dtype))
     for axis, (begin, end) in ends.items():
         if (begin, end) != (0, 0):
             places = dynamic.positions(b, x.shape[axis] + begin + end)
-            x = dynamic.padded_to(b, x, axis, dynamic.size_of(b, begin), places, mode, None)
+            x = dynamic.padded_to(b, x, axis, dynamic.size_of(b, begin), places, mode, around)
     return x
 
 

@@ -10,7 +10,6 @@ from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.dim import Dim, Size, product, size_max
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import Array, DType
-from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.kinds import kind_of
@@ -125,6 +124,9 @@ def _count(b: LayerBuilder, first: float | Dim, last: float | Dim, step: float) 
 def eye_like(b: LayerBuilder, x: Value, *, dtype: DType | None = None, k: int = 0) -> Value:
     if x.rank != 2:
         raise b.damaged(f"the operand must be a matrix, but is {x.type}")
-    rows, columns = (static(s, "the size of an identity matrix") for s in x.shape)
+    rows, columns = x.shape
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        row, column = dynamic.positions(b, rows).reshape(rows, 1), dynamic.positions(b, columns).reshape(1, columns)
+        return (row + k).equals(column).cast(dtype or x.type.dtype).value
     b.require_room(rows * columns)
     return b.const(np.eye(rows, columns, max(min(k, columns), -rows)).astype(dtype or x.type.dtype))
