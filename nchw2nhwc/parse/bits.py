@@ -16,12 +16,23 @@ def shifted(b: Builder, x: Value, y: Value, *, left: bool) -> Value:
     most = 8 * x.type.dtype.itemsize - 1
     out = (given < 0) | (given > most)
     places = out.choose(Formula(b, b.const(most, np.int64)), given)
-    if not left and x.type.dtype.kind != "u":
-        once = places.at_most(most - 1)  # the sign is no power of 2
-        return (number // _power(once, number) // _power(places - once, number)).value
-    power = _power(places, number)
-    found = number * power if left else number // power
+    if left:
+        found = number * _power(places, number)
+    else:
+        found = _divided(number, places, most)
+        if x.type.dtype.kind != "u":
+            return found.value
     return out.choose(Formula(b, b.const(0, x.type.dtype)), found).value
+
+
+def _divided(number: Formula, places: Formula, most: int) -> Formula:
+    """number // 2 ** places, where there are at most `most` places. Divisors stay below 2 ** 31: as int32, which is what targets divide in,
+    a larger one is negative or 0; and the highest bit of a type with a sign is no power of 2."""
+    step = min(most if number.dtype.kind == "u" else most - 1, 30)
+    while most > step:
+        once = places.at_most(step)
+        number, places, most = number // _power(once, number), places - once, most - step
+    return number // _power(places, number)
 
 
 def _power(exponent: Formula, like: Formula) -> Formula:

@@ -284,7 +284,8 @@ def matmul(_: type[Op]) -> SearchStrategy[Case]:
     """Batch axes that broadcast; M, K and N often equal."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
-        op, dtype = MatMul(draw(st.booleans()), draw(st.booleans())), draw(dtypes(FLOAT) | st.sampled_from([np.dtype(np.int32), np.dtype(np.int64)]))
+        op = MatMul(draw(st.booleans()), draw(st.booleans()))
+        dtype = draw(dtypes(FLOAT) | st.sampled_from([np.dtype(np.int32), np.dtype(np.int64)]))
         if shapes_around(2, 5):
             return op, _product_around(draw, op, dtype)
         batches = tuple(shape[-3:] for shape in draw(broadcasting(2))) if draw(st.booleans()) else ((), ())

@@ -82,6 +82,8 @@ CASES = [
     *(case(f"{name} of {np.dtype(dtype).name}", op, Input((3, 4), dtype, low, 40), Input((4,), dtype, 0, 5))
       for name, op in (("BitwiseLeftShift", op15.bitwise_left_shift), ("BitwiseRightShift", op15.bitwise_right_shift))
       for dtype, low in ((np.int32, -40), (np.int64, -40), (np.uint8, 0))),
+    case("BitwiseRightShift far", op15.bitwise_right_shift, Input((3, 4), np.int64, -40, 40), Input((4,), np.int64, 28, 63)),
+    case("BitwiseRightShift of u32 far", op15.bitwise_right_shift, Input((3, 4), np.uint32, 0, 40), Input((4,), np.uint32, 28, 32)),
 ]
 
 

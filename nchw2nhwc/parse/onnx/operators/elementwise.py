@@ -14,6 +14,7 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, FloorDiv, Greater, Less, Maximum, Minimum, Sub, Where
+from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.parse import doubles
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
@@ -88,10 +89,11 @@ def gelu(b: LayerBuilder, x: Value, *, approximate: str = "none") -> Value:
 
 @onnx_op("Shrink", 9)
 def shrink(b: LayerBuilder, x: Value, *, bias: float = 0.0, lambd: float = 0.5) -> Value:
-    """x + bias below -lambd, x - bias above lambd, 0 between."""
-    low, high, shift = b.scalar(-lambd, x), b.scalar(lambd, x), b.scalar(bias, x)
-    above = b.add1(Where(), b.add1(Greater(), x, high), b.add1(Sub(), x, shift), b.scalar(0, x))
-    return b.add1(Where(), b.add1(Less(), x, low), b.add1(Add(), x, shift), above)
+    """x + bias below -lambd, x - bias above lambd, 0 between; of integers in floating point, as the attributes are."""
+    given = b.cast(x, np.dtype(np.float32)) if kind_of(x.type.dtype) == "integer" else x
+    low, high, shift = b.scalar(-lambd, given), b.scalar(lambd, given), b.scalar(bias, given)
+    above = b.add1(Where(), b.add1(Greater(), given, high), b.add1(Sub(), given, shift), b.scalar(0, given))
+    return b.cast(b.add1(Where(), b.add1(Less(), given, low), b.add1(Add(), given, shift), above), x.type.dtype)
 
 
 @onnx_op("Clip", 6)
@@ -174,8 +176,15 @@ def identity(b: LayerBuilder, x: Value) -> Value:
     return x
 
 
-@onnx_op("Dropout", 7, 10)
+@onnx_op("Dropout", 7)
 def dropout_7(b: LayerBuilder, x: Value, *, ratio: float = 0.5) -> tuple[Value, ...]:
+    """The mask is of numbers."""
+    kept, *mask = _dropped(b, x, ratio)
+    return (kept, *(b.cast(m, x.type.dtype) for m in mask))
+
+
+@onnx_op("Dropout", 10)
+def dropout_10(b: LayerBuilder, x: Value, *, ratio: float = 0.5) -> tuple[Value, ...]:
     return _dropped(b, x, ratio)
 
 

@@ -95,6 +95,8 @@ def _sliced(b: LayerBuilder, x: Value, starts: Shape, ends: Shape, axes: Ints | 
     by = [1] * x.rank
     for axis, start, stop, step in zip(where, starts, ends, strides):
         size = x.shape[axis]
+        if step < 0 and isinstance(size, int) and isinstance(start, int):
+            start = max(start, -size)  # clamped to the first element, where Python's slices begin before it
         begins[axis] = None if _is_open(start, size, low=0 if step > 0 else None) else start
         stops[axis] = None if _is_open(stop, size, low=-1 if step < 0 else None) else stop
         by[axis] = step

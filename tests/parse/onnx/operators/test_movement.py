@@ -118,7 +118,7 @@ def test_operands_that_do_not_fit(nodes: list[object], message: str) -> None:
 @pytest.mark.parametrize(("starts", "ends", "axes", "steps"), [
     ([1], [3], [0], [1]), ([-3], [LAST], [1], [1]), ([LAST], [FIRST], [1], [-1]), ([-1], [-9], [0], [-2]), ([4], [0], [0], [-1]),
     ([0, 5], [9, 1], [1, 0], [2, -2]), ([2], [2], [0], [1]), ([1, -2], [-1, LAST], None, None), ([0], [6], [0], [1]),
-    ([-100], [100], [0], [3]),
+    ([-100], [100], [0], [3]), ([-9], [FIRST], [0], [-1]),
     ([5], [-7], [0], [-1]), ([3], [1], [1], [1]),
 ])
 def test_slice(starts: list[int], ends: list[int], axes: list[int] | None, steps: list[int] | None) -> None:
