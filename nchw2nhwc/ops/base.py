@@ -210,6 +210,13 @@ def require_longer(reason: str, shape: Shape) -> None:
     require_equal(reason, *((size, size_max(size, 2)) for size in shape if isinstance(size, Dim)))
 
 
+def require_shape(reason: str, given: Sequence[Size], wanted: Sequence[Size]) -> None:
+    """Raises ShapeError unless the shapes are equal; an UnequalSizesError where they might be."""
+    if len(given) != len(wanted):
+        raise ShapeError(reason)
+    require_equal(reason, *zip(given, wanted))
+
+
 def broadcast_shapes(*shapes: Sequence[Size]) -> tuple[Size, ...]:
     """Numpy's broadcasting for symbolic shapes. Two different symbolic sizes do not broadcast; a symbolic size meets a number greater than
     1 as that number (they can only be equal). Raises ShapeError."""

@@ -11,7 +11,7 @@ from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.bounds import is_at_most
 from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.types import Array, DType, TensorType
-from nchw2nhwc.ops.base import Op, axis_role, static
+from nchw2nhwc.ops.base import Op, axis_role, require_equal, require_shape, static
 from nchw2nhwc.ops.kinds import NUMBER, require
 from nchw2nhwc.ops.movement import require_axis, shape_text
 from nchw2nhwc.ops.rules import Along, GatherAxis, SourceOrder
@@ -37,8 +37,10 @@ def from_front(indices: Array, size: int, what: str) -> Positions:
 
 def same_but_along(axis: int, x: TensorType, other: TensorType, what: str) -> None:
     """Raises ShapeError unless `other`, which messages call `what`, has the shape of `x` but for the size of `axis`."""
-    if other.rank != x.rank or any(a != b for k, (a, b) in enumerate(zip(x.shape, other.shape)) if k != axis):
-        raise ShapeError(f"{what} {other} must have the shape of {x} but for axis {axis}")
+    reason = f"{what} {other} must have the shape of {x} but for axis {axis}"
+    if other.rank != x.rank:
+        raise ShapeError(reason)
+    require_equal(reason, *(pair for k, pair in enumerate(zip(x.shape, other.shape)) if k != axis))
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,7 @@ class GatherND(Op):
         depth, batch = index_depth(indices), self.batch_dims
         if not 0 <= batch < indices.rank or batch + depth > data.rank:
             raise ShapeError(f"indices {indices} with {batch} batch axes do not fit {data}")
-        if data.shape[:batch] != indices.shape[:batch]:
-            raise ShapeError(f"the first {batch} axes of {data} and of indices {indices} differ")
+        require_equal(f"the first {batch} axes of {data} and of indices {indices} differ", *zip(data.shape[:batch], indices.shape[:batch]))
         return data.with_shape((*indices.shape[:-1], *data.shape[batch + depth:]))
 
     def reference(self, data: Array, indices: Array) -> Array:
@@ -173,8 +174,7 @@ class ScatterElements(Scatter):
         require_axis(self.axis, data)
         self.check(data, indices, updates, self.reduction)
         same_but_along(self.axis, data, indices, "indices")
-        if indices.shape != updates.shape:
-            raise ShapeError(f"indices {indices} and updates {updates} must have one shape")
+        require_shape(f"indices {indices} and updates {updates} must have one shape", indices.shape, updates.shape)
         return data
 
     def reference(self, data: Array, indices: Array, updates: Array) -> Array:
@@ -198,8 +198,10 @@ class ScatterND(Scatter):
     def infer(self, data: TensorType, indices: TensorType, updates: TensorType) -> TensorType:
         self.check(data, indices, updates, self.reduction)
         depth = index_depth(indices)
-        if depth > data.rank or updates.shape != (*indices.shape[:-1], *data.shape[depth:]):
-            raise ShapeError(f"updates {updates} at indices {indices} do not fit {data}")
+        reason = f"updates {updates} at indices {indices} do not fit {data}"
+        if depth > data.rank:
+            raise ShapeError(reason)
+        require_shape(reason, updates.shape, (*indices.shape[:-1], *data.shape[depth:]))
         return data
 
     def reference(self, data: Array, indices: Array, updates: Array) -> Array:
@@ -260,9 +262,11 @@ class ReverseSequence(Op):
         for axis in (self.batch_axis, self.time_axis):
             require_axis(axis, x)
         require_indices(lengths)
-        if self.batch_axis == self.time_axis or lengths.shape != (x.shape[self.batch_axis],):
-            raise ShapeError(f"lengths {lengths} of sequences along axis {self.time_axis} of {x} with batch axis {self.batch_axis}: "
-                             f"they need the shape {shape_text(x.shape[self.batch_axis:self.batch_axis + 1])} and two axes")
+        reason = (f"lengths {lengths} of sequences along axis {self.time_axis} of {x} with batch axis {self.batch_axis}: "
+                  f"they need the shape {shape_text(x.shape[self.batch_axis:self.batch_axis + 1])} and two axes")
+        if self.batch_axis == self.time_axis:
+            raise ShapeError(reason)
+        require_shape(reason, lengths.shape, (x.shape[self.batch_axis],))
         return x
 
     def reference(self, x: Array, lengths: Array) -> Array:

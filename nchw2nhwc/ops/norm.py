@@ -11,7 +11,7 @@ import numpy as np
 
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.types import Array, TensorType
-from nchw2nhwc.ops.base import Op, axes_role, axis_role
+from nchw2nhwc.ops.base import Op, axes_role, axis_role, require_shape
 from nchw2nhwc.ops.kinds import FLOAT, check_choices, one_of, require, wide
 from nchw2nhwc.ops.reduce import check_axes
 from nchw2nhwc.ops.rules import Along, Normalization, SourceOrder, Spatial
@@ -91,8 +91,7 @@ class LayerNorm(Op):
         check_axes(self, self.axes, x)
         sizes = tuple(x.shape[a] for a in self.axes)
         for parameter, what in ((scale, "scale"), (bias, "bias")):
-            if parameter.shape != sizes:
-                raise ShapeError(f"{what} {parameter} does not fit axes {list(self.axes)} of {x}")
+            require_shape(f"{what} {parameter} does not fit axes {list(self.axes)} of {x}", parameter.shape, sizes)
         return x
 
     def reference(self, x: Array, scale: Array, bias: Array) -> Array:

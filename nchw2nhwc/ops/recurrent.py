@@ -15,7 +15,7 @@ from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.activation_functions import Sigmoid
-from nchw2nhwc.ops.base import Op, require_equal, static
+from nchw2nhwc.ops.base import Op, require_equal, require_shape, static
 from nchw2nhwc.ops.elementwise import Tanh, Unary
 from nchw2nhwc.ops.kinds import FLOAT, Doubles, require, wide
 from nchw2nhwc.ops.rules import Recurrence
@@ -64,9 +64,7 @@ class Recurrent(Op, abstract=True):
         for given, wanted, what in ((w, (self.gates * units, x.shape[2]), "weights"), (r, (self.gates * units, units), "recurrent weights"),
                                     (b, (self.bias_rows * units,), "biases")):
             reason = f"{what} {given} of {self.name} with {units} units over {x} must be [{', '.join(map(str, wanted))}]"
-            if given.rank != len(wanted):
-                raise ShapeError(reason)
-            require_equal(reason, *zip(given.shape, wanted))
+            require_shape(reason, given.shape, wanted)
         for state in states:
             reason = f"initial state {state} of {self.name} must be [{batch}, {units}]"
             if state.rank != 2:

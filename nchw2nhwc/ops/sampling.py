@@ -10,7 +10,7 @@ import numpy as np
 
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.types import Array, TensorType
-from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.base import Op, require_equal
 from nchw2nhwc.ops.kinds import FLOAT, Doubles, check_choices, one_of, require, wide
 from nchw2nhwc.ops.rules import Spatial
 from nchw2nhwc.ops.windows import as_stored, channels_first, joined, numbers, parts
@@ -45,8 +45,10 @@ class GridSample(Op):
         check_choices(self)
         require(self, FLOAT, x, grid)
         batch, channels, spatial = parts(x, self.channels_last)
-        if grid.rank != x.rank or grid.shape[-1] != len(spatial) or grid.shape[0] != batch:
-            raise ShapeError(f"grid {grid} does not have positions in the {len(spatial)} spatial axes of {x}")
+        reason = f"grid {grid} does not have positions in the {len(spatial)} spatial axes of {x}"
+        if grid.rank != x.rank:
+            raise ShapeError(reason)
+        require_equal(reason, (grid.shape[-1], len(spatial)), (grid.shape[0], batch))
         if 0 in spatial:
             raise ShapeError(f"{x} has nothing to read")
         return joined(x, batch, channels, grid.shape[1:-1], self.channels_last)

@@ -10,7 +10,7 @@ from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.bounds import bounds, is_at_most
 from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.types import Array, TensorType
-from nchw2nhwc.ops.base import Op, axis_role, static
+from nchw2nhwc.ops.base import Op, axis_role, require_shape, static
 from nchw2nhwc.ops.kinds import FLOAT, require
 from nchw2nhwc.ops.movement import require_axis
 from nchw2nhwc.ops.rules import Along, SourceOrder
@@ -35,8 +35,10 @@ class Compress(Op):
 
     def infer(self, data: TensorType, condition: TensorType) -> TensorType:
         require_axis(self.axis, data)
-        if condition.dtype != np.bool_ or condition.shape != (data.shape[self.axis],):
-            raise ShapeError(f"the condition {condition} must be a boolean for each position along axis {self.axis} of {data}")
+        reason = f"the condition {condition} must be a boolean for each position along axis {self.axis} of {data}"
+        if condition.dtype != np.bool_:
+            raise ShapeError(reason)
+        require_shape(reason, condition.shape, (data.shape[self.axis],))
         size = data.shape[self.axis]
         kept = Dim.symbol(self.count, size if isinstance(size, int) else bounds(size)[1], least=0)
         return data.with_shape((*data.shape[:self.axis], kept, *data.shape[self.axis + 1:]))
@@ -66,8 +68,10 @@ class NonMaxSuppression(Op):
         require(self, FLOAT, boxes, scores)
         if threshold is not None and threshold != boxes.with_shape(()):
             raise ShapeError(f"the threshold must be one number without axes, not {threshold}")
-        if boxes.rank != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
-            raise ShapeError(f"boxes {boxes} must have four coordinates each, and scores {scores} one number for each box")
+        reason = f"boxes {boxes} must have four coordinates each, and scores {scores} one number for each box"
+        if boxes.rank != 2 or boxes.shape[1] != 4:
+            raise ShapeError(reason)
+        require_shape(reason, scores.shape, boxes.shape[:1])
         if not 0 <= self.iou_threshold <= 1:
             raise ShapeError(f"the threshold {self.iou_threshold:g} of intersection over union is not within [0, 1]")
         count = boxes.shape[0]

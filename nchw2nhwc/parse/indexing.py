@@ -7,11 +7,11 @@ import numpy as np
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import Array, DType
-from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.indexing import GatherElements, GatherND, ScatterElements
+from nchw2nhwc.ops.indexing import GatherElements, GatherND, ScatterElements, ScatterND
 from nchw2nhwc.ops.movement import Concat, Slice
 from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.formula import INT64, Formula
 
 
 def gather_elements(b: Builder, data: Value, indices: Value, axis: int) -> Value:
@@ -28,11 +28,25 @@ def scatter_elements(b: Builder, op: ScatterElements, data: Value, indices: Valu
     axis = next((k for k in range(min(data.rank, indices.rank)) if k != op.axis and data.shape[k] != indices.shape[k]), None)
     if axis is None:
         return b.add1(op, data, indices, updates)
-    count, size = (static(v.shape[axis], f"the size of axis {axis}") for v in (indices, data))
+    count, size = (v.shape[axis] for v in (indices, data))
+    if not isinstance(count, int) or not isinstance(size, int):
+        return _scattered_rows(b, op, data, indices, updates)
     if count > size:
         raise ShapeError(f"there are more indices than elements along axis {axis}: {indices.type} for {data.type}")
     changed = scatter_elements(b, op, _part(b, data, axis, 0, count), indices, updates)
     return b.add1(Concat(axis), changed, _part(b, data, axis, count, size))
+
+
+def _scattered_rows(b: Builder, op: ScatterElements, data: Value, indices: Value, updates: Value) -> Value:
+    """The same where sizes are open: ScatterND of single elements, of each of which all positions are said."""
+    columns = []
+    for axis, size in enumerate(indices.shape):
+        if axis == op.axis:
+            column = Formula(b, indices).cast(INT64)
+        else:
+            column = dynamic.positions(b, size).reshape(*(size if k == axis else 1 for k in range(indices.rank))).expand(*indices.shape)
+        columns.append(column.reshape(*indices.shape, 1).value)
+    return b.add1(ScatterND(op.reduction), data, b.add1(Concat(indices.rank), *columns), updates)
 
 
 def _part(b: Builder, x: Value, axis: int, start: int, stop: int) -> Value:

@@ -12,7 +12,7 @@ from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Shape, Size, is_static, product, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType
-from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.base import require_equal, static
 from nchw2nhwc.ops.binary import Add, Less, Mul, NotEqual, Sub, Where
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather, TopK
@@ -30,8 +30,7 @@ def compressed(b: Builder, x: Value, condition: Value, axis: int) -> Value:
     """The slices of x along `axis` where the condition holds; their number is a named dimension of its own."""
     count: Size = x.shape[axis]
     given: Size = condition.shape[0] if condition.rank == 1 else -1
-    if given != count:
-        given = static(given, "the number of conditions")
+    if given != count and isinstance(given, int):
         if given < 0 or (isinstance(count, int) and given > count):
             raise ShapeError(f"the condition {condition.type} must be a vector of at most {count} elements")
         x = b.add1(Gather(axis), x, b.const(np.arange(given)))
@@ -105,8 +104,10 @@ def suppressed(b: Builder, boxes: Value, scores: Value, most: int, iou_threshold
     that is computed is a number without axes.
 
     Raises ShapeError where sizes are not known or do not fit."""
-    if boxes.rank != 3 or scores.rank != 3 or boxes.shape[0] != scores.shape[0]:
-        raise ShapeError(f"boxes {boxes.type} and scores {scores.type} do not fit together")
+    reason = f"boxes {boxes.type} and scores {scores.type} do not fit together"
+    if boxes.rank != 3 or scores.rank != 3:
+        raise ShapeError(reason)
+    require_equal(reason, (boxes.shape[0], scores.shape[0]), (boxes.shape[1], scores.shape[2]))
     batch, classes = (static(s, "the number of batch elements and classes") for s in scores.shape[:2])
     size = scores.shape[2]
     limit, threshold = (0.0, (iou_threshold,)) if isinstance(iou_threshold, Value) else (iou_threshold, ())

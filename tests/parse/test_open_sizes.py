@@ -60,6 +60,26 @@ def test_sizes_of_several_inputs_that_meet() -> None:
     assert [str(v.type) for v in graph.inputs] == ["float32[N, L, 3]", "float32[N, L, 3]", "float32[L, 3]"]
 
 
+MEETING: dict[str, tuple[NodeProto, list[tuple[Dims, type[np.generic]]]]] = {
+    "GatherND": (node("GatherND", "a b", batch_dims=1), [(("N", 4, 3), np.float32), (("M", 2, 1), np.int64)]),
+    "ScatterElements": (node("ScatterElements", "a b c", axis=1),
+                       [(("N", 4), np.float32), (("N", 4), np.int64), (("K", 4), np.float32)]),
+    "ScatterND": (node("ScatterND", "a b c"), [((5, 3), np.float32), (("N", 1), np.int64), (("M", 3), np.float32)]),
+    "ReverseSequence": (node("ReverseSequence", "a b", batch_axis=0, time_axis=1), [(("N", 4), np.float32), (("M",), np.int64)]),
+    "GridSample": (node("GridSample", "a b"), [(("N", 2, 4, 5), np.float32), (("M", 3, 2, 2), np.float32)]),
+    "Compress": (node("Compress", "a b", axis=0), [(("N", 4), np.float32), (("M",), np.bool_)]),
+}
+
+
+@pytest.mark.parametrize("name", MEETING)
+def test_sizes_of_several_inputs_that_index_one_another(name: str) -> None:
+    """What has to be equal gets one name, as where elements meet."""
+    reader, inputs = MEETING[name]
+    graph = read(model([reader], [tensor(letter, *given) for letter, given in zip("abc", inputs)], opset=20))
+    assert len({str(size) for v in graph.inputs for size in v.shape if not isinstance(size, int)}) == 1
+    assert any("to be equal" in note or "needs" in note for note in graph.notes)
+
+
 def test_caches_that_grow_by_the_same_step() -> None:
     """Each input has names of its own, as torch.export gives them: sums that have to be equal, and a batch that stays the batch."""
     inputs = [tensor("x", ("B", "S", 3)), tensor("k", ("C", "P", 3)), tensor("v", ("D", "Q", 3)), tensor("z", ("E", 3))]

@@ -9,7 +9,7 @@ import numpy as np
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import DType, Value, product
 from nchw2nhwc.ops import reduce as rd
-from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.base import Op, require_shape
 from nchw2nhwc.ops.binary import Div, Equal, Less, LessEqual, LogicalOr, Maximum, Where
 from nchw2nhwc.ops.elementwise import Cast, Neg
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
@@ -115,8 +115,7 @@ def scatter_update(b: Builder, x: Value, indices: Value, updates: Value, axis: V
     """Whole slices along an axis: the axes of the indices are in its place in the updates."""
     along = axis_of(one_int(b, axis, "the axis of a scatter"), x.rank)
     wanted = (*x.shape[:along], *indices.shape, *x.shape[along + 1:])
-    if updates.shape != wanted:
-        raise SourceError(f"updates {updates.type} at {indices.type} along axis {along} do not fit {x.type}")
+    require_shape(f"updates {updates.type} at {indices.type} along axis {along} do not fit {x.type}", updates.shape, wanted)
     count = product(indices.shape)
     shape = (*x.shape[:along], count, *x.shape[along + 1:])
     row = b.reshape(indices, (count, *(1,) * (x.rank - along - 1)))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Literal
 
 import ml_dtypes
+import numpy as np
 
 from nchw2nhwc.errors import SourceError
-from nchw2nhwc.ir import DType, Size, Value
+from nchw2nhwc.ir import DType, Size, Value, is_static
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.movement import Pad
@@ -16,9 +18,14 @@ from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, Max
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
 from nchw2nhwc.ops.windows import require_room
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.formula import Formula
+from nchw2nhwc.parse.maxima import of_maxima
 from nchw2nhwc.parse.openvino.attributes import Ints
+from nchw2nhwc.parse.openvino.common import axis_of
 from nchw2nhwc.parse.openvino.convolution import AutoPad, padding, reach_of, require_spatial
 from nchw2nhwc.parse.openvino.registry import Results, mapping
+
+I64: DType = np.dtype(np.int64)
 
 
 @mapping("MaxPool", 1)
@@ -30,9 +37,18 @@ def max_pool_1(b: Builder, x: Value, *, kernel: Ints, strides: Ints, pads_begin:
 
 @mapping("MaxPool", 8, 14)
 def max_pool(b: Builder, x: Value, *, kernel: Ints, strides: Ints, dilations: Ints = (), pads_begin: Ints = (), pads_end: Ints = (),
-             rounding_type: Literal["floor", "ceil", "ceil_torch"] = "floor", auto_pad: AutoPad = "explicit") -> Results:
-    """The second result, where each maximum was, cannot be expressed."""
-    return _max_pool(b, x, kernel, strides, dilations or (1,) * len(kernel), pads_begin, pads_end, rounding_type, auto_pad), None
+             rounding_type: Literal["floor", "ceil", "ceil_torch"] = "floor", auto_pad: AutoPad = "explicit", axis: int = 0,
+             index_element_type: DType = I64) -> Results:
+    """The second result is where each maximum was, counted from `axis` on, where sizes are known and every window has an element."""
+    largest = _max_pool(b, x, kernel, strides, dilations or (1,) * len(kernel), pads_begin, pads_end, rounding_type, auto_pad)
+    pool, first = largest.producer, axis_of(axis, x.rank)
+    sizes = tuple(s for s in largest.shape[2:] if isinstance(s, int))
+    counted = [s for s in x.shape[first:] if isinstance(s, int)]
+    known = is_static(x.shape[2:]) and len(counted) == x.rank - first
+    if not known or pool is None or not isinstance(pool.op, MaxPool) or pool.input(0) is not x:
+        return largest, None
+    where = Formula(b, of_maxima(b, x, pool.op, sizes))
+    return largest, (where % prod(counted) if first else where).cast(index_element_type).value
 
 
 def _max_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints, pads_begin: Ints, pads_end: Ints, rounding: str,

@@ -176,7 +176,8 @@ class Reader:
         value = self.values[end]
         if value is None:
             producer = self.document.layers[end[0]]
-            raise UnsupportedError(f"result {end[1]} of {producer.type} layer '{producer.name}' is not supported")
+            raise UnsupportedError(f"result {end[1]} of {producer.type} layer '{producer.name}' is not supported",
+                                   advice="Cut the model before this layer with --outputs.")
         return value
 
     def _constant(self, layer: Layer) -> Value:

@@ -6,7 +6,7 @@ import numpy as np
 
 from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import DType, TensorType, Value
-from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.base import require_shape, static
 from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.reduce import ArgMax, CumSum
 from nchw2nhwc.parse.body import INT64, Body, add_loop, turned
@@ -23,8 +23,10 @@ I32 = np.dtype(np.int32)
 def ctc_greedy_decoder(b: Builder, scores: Value, mask: Value, *, ctc_merge_repeated: bool = True) -> Results:
     """The best class of each step of (steps, N, classes) without blanks, the last class, as (N, steps, 1, 1), then -1. A sequence ends
     where its mask (steps, N) is 0 for the first time."""
-    if scores.rank != 3 or mask.shape != scores.shape[:2]:
-        raise SourceError(f"scores {scores.type} and mask {mask.type} are not those of sequences")
+    reason = f"scores {scores.type} and mask {mask.type} are not those of sequences"
+    if scores.rank != 3:
+        raise SourceError(reason)
+    require_shape(reason, mask.shape, scores.shape[:2])
     steps, batch, classes = scores.shape
     ended = Formula(b, mask).equals(0).cast(I32).apply(CumSum(0))
     best = Formula(b, scores).apply(ArgMax(2, False, dtype=I32)).transpose(1, 0)
@@ -36,8 +38,10 @@ def ctc_greedy_decoder(b: Builder, scores: Value, mask: Value, *, ctc_merge_repe
 def ctc_greedy_decoder_seq_len(b: Builder, scores: Value, lengths: Value, blank_index: Value | None = None, *, merge_repeated: bool = True,
                                classes_index_type: DType = I32, sequence_length_type: DType = I32) -> Results:
     """The same of (N, steps, classes), as (N, steps), with the lengths of the sequences given, and those of the results."""
-    if scores.rank != 3 or lengths.shape != scores.shape[:1]:
-        raise SourceError(f"scores {scores.type} and lengths {lengths.type} are not those of sequences")
+    reason = f"scores {scores.type} and lengths {lengths.type} are not those of sequences"
+    if scores.rank != 3:
+        raise SourceError(reason)
+    require_shape(reason, lengths.shape, scores.shape[:1])
     batch, steps, classes = scores.shape
     blank = static(classes, "the number of classes") - 1 if blank_index is None else one_int(b, blank_index, "the index of the blank")
     count = static(steps, "the number of steps")

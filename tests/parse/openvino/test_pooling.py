@@ -13,7 +13,7 @@ import pytest
 
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino.harness import Case, Input, agree, case, model_of, saved
+from tests.parse.openvino.harness import Build, Case, Input, agree, case, model_of, saved
 
 IMAGE = Input((2, 3, 9, 8))
 ROUNDINGS = ("floor", "ceil", "ceil_torch")
@@ -31,6 +31,9 @@ CASES = [
     case("MaxPool-1 1D", lambda x: op1.max_pool(x, [2], [1], [1], [3]), (2, 3, 9), ops="MaxPool"),
     case("MaxPool-1 3D", lambda x: op1.max_pool(x, [1, 2, 2], [0, 0, 1], [0, 0, 1], [2, 2, 3]), (1, 2, 4, 6, 6), ops="MaxPool"),
     case("MaxPool-8 dilated", lambda x: op8.max_pool(x, [1, 2], [2, 1], [1, 1], [1, 1], [3, 2]).output(0), IMAGE, ops="MaxPool"),
+    *(case(f"{name} where, from axis {axis}", lambda x, opset=opset, axis=axis, kind=kind:
+           opset.max_pool(x, [2, 1], [1, 2], [1, 0], [0, 1], [2, 3], "floor", "explicit", kind, axis).outputs(), (2, 3, 7, 9))
+      for name, opset, axis, kind in (("MaxPool-8", op8, 0, "i64"), ("MaxPool-8", op8, 2, "i32"), ("MaxPool-14", op14, -3, "i64"))),
     case("MaxPool-8 ceil", lambda x: op8.max_pool(x, [2, 2], [1, 1], [0, 0], [0, 0], [2, 2], "ceil").output(0), IMAGE, ops="MaxPool"),
     *(case(f"MaxPool-14 {rounding}, {begin} {end}", lambda x, rounding=rounding, begin=begin, end=end:
            op14.max_pool(x, [2, 2], [1, 1], begin, end, [3, 3], rounding).output(0), IMAGE, ops="MaxPool")
@@ -72,9 +75,12 @@ def test_average_pool_with_dilations(tmp_path: Path) -> None:
     np.testing.assert_allclose(node.op.run(x)[0], expected, rtol=1e-5, atol=1e-6)
 
 
-def test_positions_of_maxima_are_not_supported_when_they_are_used(tmp_path: Path) -> None:
-    path = saved(model_of(case("x", lambda x: op8.max_pool(x, [1, 1], [1, 1], [0, 0], [0, 0], [2, 2]).outputs(), IMAGE)), tmp_path)
-    with pytest.raises(UnsupportedError, match="result 1 of MaxPool layer"):
+@pytest.mark.parametrize("build", [lambda x: op8.max_pool(x, [1, 1], [1, 1], [0, 0], [0, 0], [2, 2]).outputs(),
+                                   lambda x: op8.adaptive_max_pool(x, i64(4, 3), "i32").outputs()])
+def test_positions_of_maxima_that_are_not_supported_when_they_are_used(build: Build, tmp_path: Path) -> None:
+    """Of images of open sizes, and of windows of different sizes."""
+    path = saved(model_of(case("x", build, Input((1, 3, "?", "?")))), tmp_path)
+    with pytest.raises(UnsupportedError, match=r"result 1 of (Adaptive)?MaxPool layer"):
         read_openvino(path)
 
 
