@@ -64,7 +64,7 @@ def _parsed(source: Source, options: ConvertOptions) -> Graph:
         from nchw2nhwc.parse.onnx import read_onnx
 
         return read_onnx(source.model, input_shapes=options.input_shape, batch=options.batch, outputs=options.outputs, nms=options.nms,
-                         random=options.random)
+                         random=options.random, name=source.name)
     from nchw2nhwc.parse.openvino import read_openvino
 
     assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"

@@ -13,7 +13,7 @@ from openvino import opset13 as ops
 from nchw2nhwc import convert
 from nchw2nhwc.cli import main
 from nchw2nhwc.debug.check import check
-from nchw2nhwc.errors import OptionError
+from nchw2nhwc.errors import OptionError, ShapeError
 from nchw2nhwc.source import identify
 from nchw2nhwc.source.values import with_values
 from tests.parse.onnx.models import model, node, tensor
@@ -76,3 +76,13 @@ def test_the_file_keeps_its_name(tmp_path: Path) -> None:
     fixed = with_values(identify(path), {"factor": [2]})
     assert (fixed.name, fixed.stem) == ("case.xml", "case")
     assert with_values(fixed, {"factor": [3]}) is fixed
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    """What has become a constant is in memory alone."""
+    nodes = [node("Mul", "x gain", "a"), node("MatMul", "a square", "y")]
+    inputs = [tensor("x", (1, 2, 8)), tensor("gain", ())]
+    onnx.save(model(nodes, inputs, constants={"square": np.ones((7, 7), np.float32)}), str(tmp_path / "loud.onnx"))
+    with pytest.raises(ShapeError) as caught:
+        convert(tmp_path / "loud.onnx", input_value={"gain": [2.0]})
+    assert caught.value.where.file == "loud.onnx"

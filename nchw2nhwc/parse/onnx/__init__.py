@@ -25,8 +25,9 @@ __all__ = ["read_inputs", "read_onnx"]
 
 
 def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shapes: Mapping[str, Sequence[int]] | None = None,
-              batch: int | None = None, outputs: Sequence[str] = (), nms: Nms = "builtin", random: Random = "refuse") -> Graph:
-    """Read an ONNX model from a path, its bytes or a ModelProto.
+              batch: int | None = None, outputs: Sequence[str] = (), nms: Nms = "builtin", random: Random = "refuse",
+              name: str = "") -> Graph:
+    """Read an ONNX model from a path, its bytes or a ModelProto; `name` is what errors call one that is no path.
 
     `input_shapes`: sizes by input name in the place of the declared ones, -1 for dynamic. `batch`: the size of axis 0 of every input, -1
     for dynamic. `outputs`: tensors or layers of the main graph to stop at; what they do not need is not read, whatever it is. Default: the
@@ -38,7 +39,7 @@ def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shape
     UnsupportedOpsError for ops that are not supported, UnsupportedError for what else cannot be expressed, ShapeError where operands do
     not fit, and OptionError for inputs and outputs that do not exist.
     """
-    source = load(model)
+    source = load(model, name)
     try:
         declared = _declared(source, input_shapes or {})
         inputs = reshaped(declared, input_shapes or {}, batch)

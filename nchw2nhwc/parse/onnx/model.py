@@ -55,13 +55,14 @@ def _overload(proto: NodeProto | FunctionProto) -> str:
     return str(getattr(proto, "overload", ""))
 
 
-def load(model: str | os.PathLike[str] | bytes | ModelProto) -> Model:
-    """Read a model. Raises SourceError when it is missing, damaged or no ONNX model, UnsupportedError when it is too old or too new."""
+def load(model: str | os.PathLike[str] | bytes | ModelProto, name: str = "") -> Model:
+    """Read a model; `name` is what errors call one that is no path. Raises SourceError when it is missing, damaged or no ONNX model,
+    UnsupportedError when it is too old or too new."""
+    where = Location(name or "ONNX model")
     if isinstance(model, ModelProto):
-        where = Location("ONNX model")
         return _checked(model, TensorReader(NOTHING_OUTLINED, None, where), where)
     if isinstance(model, bytes):
-        return _parsed(memoryview(model), None, Location("ONNX model"))
+        return _parsed(memoryview(model), None, where)
     path = Path(model)
     where = Location(path.name)
     try:
