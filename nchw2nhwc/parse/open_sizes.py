@@ -25,6 +25,8 @@ COARSEST = 1 << 12
 
 LARGEST = 1 << 10
 """Numbers that are tried, when it is asked which sizes an op could have."""
+_CHOICES = sorted(range(1, LARGEST), key=lambda k: (k % 16 != 0, k == 1, k))
+"""These numbers, round ones first, and 1, of which windows and differences leave nothing, last."""
 
 Shapes = Mapping[str, Shape]
 
@@ -175,13 +177,14 @@ class OpenSizes:
         if not symbols <= self.names:
             return error
         bases = {self._units.get(n, (n, 1))[0] for n in symbols}
-        needs = " and ".join(f"{left} has to be {right}" for left, right in pairs)
+        needs = " and ".join(f"{left} has to be {'at least 2' if right == size_max(left, 2) else right}" for left, right in pairs)
         reason = f"{error.reason}: {self._axes(bases)} cannot be of any size, because {needs}"
         fitting: dict[str, int] | None = {}
         for left, right in pairs:
             names = {n for s in (left, right) if isinstance(s, Dim) for n in s.symbols}
             known: Mapping[str, Size] = fitting or {}
-            more = self._fitting(substitute(left, known), substitute(right, known), sorted(names - known.keys()))
+            sides, rest = (substitute(left, known), substitute(right, known)), sorted(names - known.keys())
+            more = self._one_fitting(*sides, rest) or self._fitting(*sides, rest)
             fitting = None if fitting is None or more is None else fitting | more
         if fitting is None:
             return ShapeError(reason, error.where, error.advice)
@@ -196,6 +199,17 @@ class OpenSizes:
                 yield name, [evaluate(s, fitting) if isinstance(s, Dim) and s.symbols <= fitting.keys() else s if isinstance(s, int) else -1
                              for s in now]
 
+    def _one_fitting(self, left: Size, right: Size, names: Sequence[str]) -> dict[str, int]:
+        """A number for one of several sizes, the last one if possible, with which both are equal whatever the others are; nothing if there
+        is none, or the source declares all."""
+        if len(names) < 2 or len(self._own(names)) == len(names):
+            return {}
+        for name, number in every(sorted(names, key=self._rank, reverse=True), _CHOICES):
+            sides = substitute(left, {name: number}), substitute(right, {name: number})
+            if sides[0] == sides[1] or self._bounded(*sides):
+                return {name: number}
+        return {}
+
     def _fitting(self, left: Size, right: Size, names: Sequence[str]) -> dict[str, int] | None:
         """Numbers for which both are equal: those that the source declares if they are, else equal ones, else any; None for none."""
         declared = self._own(names)
@@ -204,7 +218,7 @@ class OpenSizes:
         solved = _solved(left, right)
         if solved.keys() == set(names):
             return solved
-        choices = ((k,) * len(names) for k in sorted(range(1, LARGEST), key=lambda k: (k % 16 != 0, k)))
+        choices = ((k,) * len(names) for k in _CHOICES)
         small = every(range(1, 33), repeat=len(names)) if 1 < len(names) < 4 else iter(())
         for numbers in (*choices, *small):
             chosen = dict(zip(names, numbers))

@@ -105,7 +105,10 @@ def test_a_table_that_is_long_enough() -> None:
     ([node("MaxPool", "x", "p", kernel_shape=[2, 1], strides=[4, 1]), node("Squeeze", "p k", "y")], {"k": np.array([2])},
      "axis 2 of 'x' cannot be of any size", "--input-shape x=-1,3,2,-1"),
     ([node("Reshape", "x k", "r"), node("Squeeze", "r", "y")], {"k": np.array([-1, 3])}, "which axes of float32[H*N*W, 3] have size 1",
-     "--input-shape x=16,3,16,16"),
+     "--input-shape x=-1,3,-1,16"),
+    ([node("Slice", "x one end every", "s"), node("Reshape", "s k", "y")],
+     {"one": np.array([1, 1, 1]), "end": np.array([1 << 40] * 3), "every": np.array([0, 2, 3]), "k": np.array([-1, 90])},
+     "%90) has to be 0", "--input-shape x=-1,3,-1,31"),
 ])
 def test_what_has_to_be_fixed_names_the_flag(nodes: list[NodeProto], constants: dict[str, object], reason: str, advice: str) -> None:
     with pytest.raises(ShapeError) as caught:
