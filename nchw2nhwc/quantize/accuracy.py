@@ -171,7 +171,7 @@ def layer_accuracy(graph: Subgraph, reference: Reference, result: LoadedFile) ->
     for number, sample in enumerate(reference.samples):
         expected = reference.tensors(number, shared)
         for name, array in result.each(sample, mine):
-            if expected[name].dtype.kind == "f":
+            if name in expected and expected[name].dtype.kind == "f":
                 noises.setdefault(name, Noise()).add(expected[name], array)
     return tuple(_added(graph, {name: noise.sqnr for name, noise in noises.items()}))
 

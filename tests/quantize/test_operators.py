@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -148,3 +150,24 @@ def test_output_that_is_read_inside(mode: str) -> None:
     converted = nchw2nhwc.convert(source)
     given = samples()
     assert sqnr(converted, quantizer(converted, given).content(mode), given[0], of_floats(converted, given[0])) > 20
+
+
+@pytest.mark.parametrize("mode", ["dynamic", "int8"])
+def test_layers_of_loops_of_any_length(mode: str, tmp_path: Path) -> None:
+    """LiteRT keeps no results of a loop that nothing reads, where sizes are open: the layers that are left are told of."""
+    rng = np.random.default_rng(5)
+    constants = {name: rng.normal(0, 0.3, sizes).astype(np.float32) for name, sizes in (("w", (1, 18, 5)), ("r", (1, 18, 6)))}
+    nodes = [helper.make_node("GRU", ["x", "w", "r"], ["h"], "layer", hidden_size=6), helper.make_node("Abs", ["h"], ["y"], "last")]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["length", 1, 5])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                              [numpy_helper.from_array(value, name) for name, value in constants.items()])
+    source = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    converted = nchw2nhwc.convert(source)
+    quantization = quantizer(converted, [{"x": rng.normal(0, 1, (length, 1, 5)).astype(np.float32)} for length in (30, 40)])
+    told = quantization.accuracy(mode, quantization.content(mode)).layers
+    assert {"layer", "last"} <= {layer.layer for layer in told}
+    path = tmp_path / "loop.tflite"
+    path.write_bytes(converted.tflite())
+    compared = nchw2nhwc.check(source, path, layers=True)
+    assert compared.passed
+    assert compared.layers
