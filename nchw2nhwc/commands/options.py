@@ -25,7 +25,9 @@ BIN = flag("weights of an IR model (default: the .bin beside the .xml)", metavar
 _JSON = flag("write what was found as JSON", metavar="FILE.json", parse=Path)
 _RANGE = flag("draw an input between two numbers (integers: both included); repeatable", kind="mapping", metavar="NAME=LOW,HIGH",
               parse=parse_range)
-_INPUTS = flag("inputs by name, in the source's axis order (default: random)", metavar="FILE.npz", parse=Path)
+_DATA = "inputs by name, in the source's axis order (default: random)"
+_INPUTS = flag(_DATA, metavar="FILE.npz", parse=Path, short="--inputs")
+"""Of commands that cut nothing, where `--inputs` can mean nothing else."""
 _TARGETS = ("tflite", "keras")
 _INPUT_SHAPE = flag("shape of an input of the model, in its axis order (default: as in the model); repeatable", kind="mapping",
                     metavar="NAME=1,3,H,W", parse=parse_shape)
@@ -142,7 +144,7 @@ class BisectOptions:
 
     output_dir: Path | None = field(default=None, metadata=flag(
         "folder for the culprit as a fixture (default: MODEL_culprit in the current one)", metavar="DIR", parse=Path, short="-o"))
-    check_inputs: Path | None = field(default=None, metadata=_INPUTS)
+    check_inputs: Path | None = field(default=None, metadata=flag(_DATA, metavar="FILE.npz", parse=Path))
     input_range: Mapping[str, tuple[float, float]] = field(default_factory=dict, metadata=_RANGE)
     tolerance: float | None = field(default=None, metadata=_tolerance(
         f"{TOLERANCE_FLOAT16:g} for sources that compute in float16", f"{TOLERANCE_INSIDE_QUANTIZED:g} for quantized ones"))
