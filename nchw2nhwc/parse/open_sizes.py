@@ -59,7 +59,8 @@ class OpenSizes:
     def numbers(self) -> list[str]:
         """The sizes that the source leaves open and that can be one number only, in words."""
         found = {name: substitute(Dim.symbol(name), self.sizes) for name in self._names}
-        return [f"{self._axes({name})} is {size}, the only size that fits" for name, size in found.items() if isinstance(size, int)]
+        fixed = [(self._axes({name}), size) for name, size in found.items() if isinstance(size, int)]
+        return [f"{axes} {'are' if ' and ' in axes else 'is'} {size}, the only size that fits" for axes, size in fixed]
 
     def learn(self, error: UnequalSizesError) -> None:
         """Hold the open sizes to what an op needs. Raises ShapeError where that leaves none open."""

@@ -85,6 +85,8 @@ def scatter_elements(b: Builder, x: Value, indices: Value, updates: Value, axis:
                      reduction: Literal["none", "sum", "prod", "min", "max", "mean"] = "none", use_init_val: bool = True) -> Results:
     """`use_init_val` False: what is there already does not count where there is an update."""
     along = axis_of(one_int(b, axis, "the axis of a scatter"), x.rank)
+    if updates.type.dtype != x.type.dtype:
+        raise SourceError(f"updates {updates.type} do not have the element type of {x.type}")
 
     def scattered(data: Value, how: str, new: Value) -> Value:
         return indexing.scatter_elements(b, ScatterElements(along, how), data, indices, new)

@@ -10,12 +10,16 @@ import numpy as np
 from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import Dim, DType, Value
 from nchw2nhwc.ops.base import broadcast_shapes, require_equal, require_longer
+from nchw2nhwc.ops.elementwise import Cast
+from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.common import axes_of, one_float, require_rank, resolved, same
 from nchw2nhwc.parse.openvino.registry import Results, mapping
+from nchw2nhwc.parse.ranges import ranged
 
 I64: DType = np.dtype(np.int64)
+F32: DType = np.dtype(np.float32)
 MAX_RANGE = 2**24
 """The most elements that a Range is computed for."""
 
@@ -103,13 +107,22 @@ def range_4(b: Builder, start: Value, stop: Value, step: Value, *, output_type: 
     return _range(b, start, stop, step, output_type)
 
 
+def _cast(b: Builder, x: Value, dtype: DType) -> Value:
+    return x if x.type.dtype == dtype else b.add1(Cast(dtype), x)
+
+
 def _range(b: Builder, start: Value, stop: Value, step: Value, dtype: DType) -> Value:
-    """start, start + step, ... up to but without stop."""
-    first, last, by = (one_float(b, v, "the bounds of a range") for v in (start, stop, step))
-    if not all(np.isfinite((first, last, by))) or by == 0:
-        raise SourceError(f"a range from {first} to {last} by {by}")
-    count = max(ceil((last - first) / by), 0)
-    if count > MAX_RANGE:
-        raise SourceError(f"a range of {count} elements")
+    """start, start + step, ... up to but without stop; in floats where one of them is."""
+    if any(b.content(v) is None for v in (start, stop, step)):
+        common = I64 if all(kind_of(v.type.dtype) == "integer" for v in (start, stop, step)) else F32
+        first, last, by = (_cast(b, v, common) for v in (start, stop, step))
+        return _cast(b, ranged(b, first, last, by, common), dtype)
+    begin, end, unit = (one_float(b, v, "the bounds of a range") for v in (start, stop, step))
+    if not all(np.isfinite((begin, end, unit))) or unit == 0:
+        raise SourceError(f"a range from {begin} to {end} by {unit}")
+    exact = (end - begin) / unit
+    if exact > MAX_RANGE:
+        raise SourceError(f"a range of {exact:.0f} elements")
+    count = max(ceil(exact), 0)
     with np.errstate(all="ignore"):
-        return b.const((first + by * np.arange(count)).astype(dtype))
+        return b.const((begin + unit * np.arange(count)).astype(dtype))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino.opset1 as op1
@@ -14,10 +15,15 @@ import pytest
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino.harness import Case, Input, agree, case, i32, model_of, saved
+from tests.parse.openvino.harness import Case, Input, agree, case, given, i32, model_of, saved
 
 X = Input((2, 3, 4, 5))
 OPEN = Input(("?", 3, 4, "?"), actual=(2, 3, 4, 5))
+
+
+def last_size(x: Any) -> Any:
+    """The size of the last axis, a number without axes."""
+    return op8.gather(op3.shape_of(x), np.int64(-1), np.int64(0))
 
 
 def i64(*values: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
@@ -50,6 +56,13 @@ CASES = [
          OPEN, ops="Reshape"),
     case("Range-1", lambda x: op1.add(x, op1.range(np.int32(2), np.int32(12), np.int32(3))), i32(4), ops="Add"),
     case("Range-4", lambda x: op1.add(x, op12.range(np.int64(5), np.int64(-3), np.int64(-2), "i32")), i32(4), ops="Add"),
+    case("Range up to a size", lambda x: op1.multiply(x, op1.convert(op12.range(np.int32(0), last_size(x), np.int64(1), "i64"), "f32")),
+         OPEN, ops="Expand CumSum Cast Mul"),
+    case("Range of floats up to a size",
+         lambda x: op1.multiply(x, op12.range(np.float32(0), op1.convert(last_size(x), "f32"), np.float32(1), "f32")), OPEN,
+         ops="Expand CumSum Mul"),
+    case("Range down from a number", lambda n: op12.range(n, np.int64(2), np.int64(-3), "i32"), given(9), ops=None),
+    case("Range of halves up to a number", lambda n: op12.range(np.float32(1), n, np.float32(0.5), "f32"), given(3), ops=None),
     case("Range of floats", lambda x: op1.add(x, op12.range(np.float32(0), np.float32(1), np.float32(0.3), "f32")), (4,), ops="Add"),
 ]
 

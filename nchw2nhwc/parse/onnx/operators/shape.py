@@ -7,16 +7,14 @@ from math import ceil
 import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
-from nchw2nhwc.ir.dim import Dim, Size, product, size_max
+from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.binary import Add
-from nchw2nhwc.ops.elementwise import Cast
-from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.reduce import CumSum
 from nchw2nhwc.parse import dynamic
-from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, SparseTensor, Strings, onnx_op
+from nchw2nhwc.parse.ranges import ranged
 
 INT64 = np.dtype(np.int64)
 LARGEST_RANGE = 1 << 24
@@ -65,59 +63,23 @@ def constant(b: LayerBuilder, *, value: Array | None = None, value_float: float 
 
 @onnx_op("Range", 11, 27)
 def range_(b: LayerBuilder, start: Value, limit: Value, delta: Value, *, stash_type: int = 1) -> Value:
-    """start + delta * [0, 1, ...] before limit. Where an end is symbolic, or there are very many, it is a cumulative sum."""
+    """start + delta * [0, 1, ...] before limit. Where an end is no constant, or there are very many, they are computed."""
     dtype = start.type.dtype
     if dtype != limit.type.dtype or dtype != delta.type.dtype:
         raise b.damaged(f"start, limit and delta have different element types: {start.type}, {limit.type}, {delta.type}")
-    integers = all(float(v.const.item()).is_integer() for v in (start, limit, delta) if v.const is not None and v.const.size == 1)
-    ends = (_whole(start), _whole(limit)) if integers else (start, limit)
-    if b.is_computed(*ends, delta):
-        return _computed_range(b, start, limit, delta)
-    step = b.number(delta, "delta")
-    first, last = (b.number(v, what) if v.const is not None else b.size(v, what) for v, what in zip(ends, ("start", "limit")))
-    if integers:
-        first, last = (n if isinstance(n, Dim) else int(n) for n in (first, last))
-        step = int(step)
+    if any(b.content(v) is None for v in (start, limit, delta)):
+        return ranged(b, start, limit, delta, dtype)
+    first, last, step = (b.number(v, what) for v, what in ((start, "start"), (limit, "limit"), (delta, "delta")))
     if step == 0:
         raise b.damaged("delta is 0")
-    count = _count(b, first, last, step)
-    if isinstance(count, int) and count <= LARGEST_RANGE and not isinstance(first, Dim):
+    exact = (last - first) / step
+    if not np.isfinite(exact):
+        raise b.damaged(f"a range from {first} to {last} in steps of {step} has no end")
+    count = max(ceil(exact), 0)
+    if count <= LARGEST_RANGE:
         return b.const(np.asarray(first + np.arange(count) * step, dtype))
     steps = b.add1(CumSum(0, exclusive=True), b.full(np.asarray(step, dtype), (count,)))
     return steps if first == 0 else b.add1(Add(), steps, b.reshape(start, ()))
-
-
-def _whole(end: Value) -> Value:
-    """The size that an end of a range is, where that was made a float on the way, as in a grid of floats over an image."""
-    maker = end.producer
-    return maker.input(0) if maker is not None and isinstance(maker.op, Cast) and maker.input(0).sizes is not None else end
-
-
-def _computed_range(b: LayerBuilder, start: Value, limit: Value, delta: Value) -> Value:
-    """A range whose ends are computed: start + k * delta for the numbers k below the quotient of the distance and delta, rounded up."""
-    first, last, step = (Formula(b, b.reshape(v, ())) for v in (start, limit, delta))
-    dtype = start.type.dtype
-    if kind_of(dtype) == "integer" and all(v.const is not None and v.const.item() == k for k, v in enumerate((start, delta))):
-        return b.cast(dynamic.counted(b, last.cast(INT64)).value, dtype)
-    if kind_of(dtype) == "integer":
-        count = 0 - (first - last).cast(INT64) // step.cast(INT64)
-    else:
-        count = ((last - first) / step).ceil().cast(INT64)
-    return (dynamic.counted(b, count).cast(dtype) * step + first).value
-
-
-def _count(b: LayerBuilder, first: float | Dim, last: float | Dim, step: float) -> Size:
-    """How many elements a range has."""
-    if not isinstance(first, Dim) and not isinstance(last, Dim):
-        exact = (last - first) / step
-        if not np.isfinite(exact):
-            raise b.damaged(f"a range from {first} to {last} in steps of {step} has no end")
-        return max(ceil(exact), 0)
-    if isinstance(first, float) or isinstance(last, float) or isinstance(step, float):
-        raise b.damaged("a range of sizes must be in integers")
-    span: Size = last - first if step > 0 else first - last
-    count = (span + (abs(step) - 1)) // abs(step)
-    return count if first == 0 and step > 0 else size_max(count, 0)
 
 
 @onnx_op("EyeLike", 9, 22)
