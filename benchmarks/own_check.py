@@ -3,9 +3,9 @@ README.md beside it.
 
 python benchmarks/own_check.py --models DIR [--ir11] [--open] [--only NAME ...]
 
-A line for each: the worst error and the number of transposes. `--open` declares the batch and all spatial sizes open instead, and follows
-the flags that errors name until the network converts: the line then has the shapes, and how many errors it took. Exit status: 0 when all
-pass, 1 when one fails or nothing was measured.
+A line for each: the worst error and the number of transposes. An .npz file of the same name has inputs for the check. `--open` declares the
+batch and all spatial sizes open instead, and follows the flags that errors name until the network converts: the line then has the shapes,
+and how many errors it took. Exit status: 0 when all pass, 1 when one fails or nothing was measured.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from measure.make_ir import make_ir
 
 import nchw2nhwc
+from nchw2nhwc.check.inputs import load_inputs
 from nchw2nhwc.source import identify
 from nchw2nhwc.source.reading import source_inputs
 
@@ -51,8 +52,8 @@ def files(args: argparse.Namespace, scratch: Path) -> Iterator[Path]:
 def checked(path: Path) -> tuple[bool, str]:
     """Whether the product's check passes, and what it says."""
     try:
-        converted = nchw2nhwc.convert(path)
-        outcome = converted.check()
+        converted, inputs = nchw2nhwc.convert(path), path.with_suffix(".npz")
+        outcome = converted.check(load_inputs(inputs) if inputs.exists() else None)
     except nchw2nhwc.ConversionError as error:
         return False, str(error)
     moves = converted.report["transposes"]

@@ -106,7 +106,8 @@ def _part(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], o
     model = inlined(load(source.model))
     graph = model.graph
     entry = {info.tensor for info in inputs}
-    known = {name for node in graph.node for name in node.output if name} | {value.name for value in graph.input}
+    known = ({name for node in graph.node for name in node.output if name}
+             | {value.name for value in (*graph.input, *graph.initializer)})
     for name in (*entry, *wanted):
         if name not in known:
             raise CheckError(f"the source has no tensor '{name}' to compare with", Location(source.name))

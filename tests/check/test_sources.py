@@ -76,6 +76,17 @@ def test_onnx_parts() -> None:
         run(onnx_model(), [info("x", shape)], [info("nowhere", shape)], {"x": X})
 
 
+def test_onnx_constants_that_are_outputs() -> None:
+    """Under another name, too, which no node but one that passes them on computes."""
+    graph = helper.make_graph([helper.make_node("Identity", ["c"], ["y"]), helper.make_node("Neg", ["x"], ["z"])], "g",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2])],
+                              [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in ("y", "z", "c")],
+                              [numpy_helper.from_array(np.float32([3, 4]), "c")])
+    converted = convert(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    assert converted.check().passed
+    assert [each.tolist() for name, each in converted.run().items() if name != "z"] == [[3, 4]] * 2
+
+
 def test_onnx_in_another_batch_than_it_declares() -> None:
     x = np.concatenate([X, X + 1])
     for batch in (1, "N"):
