@@ -24,6 +24,7 @@ _ALGORITHMS = {"minmax": "min_max_uniform_quantize", "mse": "MSE", "octav": "OCT
 _WEIGHTED = ("FULLY_CONNECTED", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE")
 _PRODUCT = "BATCH_MATMUL"
 _HESSIANS = ("GPTQ", "OSCAR")
+_ONE = "TENSORWISE"
 
 
 def recipe_of(mode: str, options: QuantizeOptions, kept: Iterable[str] = (), finer: Collection[str] = (),
@@ -32,7 +33,7 @@ def recipe_of(mode: str, options: QuantizeOptions, kept: Iterable[str] = (), fin
     Those that make `constant_left`, products with a constant matrix from the left, compute in float32 with its integers where they would
     not beside int8. Raises OptionError for a recipe of the user's that cannot be read."""
     if is_recipe(mode):
-        rules = _read(Path(mode))
+        rules = with_one_scale(read_recipe(Path(mode)))
     else:
         rules = _RULES[mode](options)
         if mode in _BODIES:
@@ -47,6 +48,30 @@ def recipe_of(mode: str, options: QuantizeOptions, kept: Iterable[str] = (), fin
 def kept_in_float(names: Iterable[str]) -> Recipe:
     """Rules for the operators that make these tensors."""
     return [_none(exactly(name)) for name in names]
+
+
+def with_one_scale(recipe: Recipe) -> Recipe:
+    """A recipe in which constant operands of matrix products have one scale where these compute in integers: kernels know no more, and make
+    something else of those with a scale for each channel."""
+    found: Recipe = []
+    for rule in recipe:
+        config = _config(rule)
+        weights = config.get("weight_tensor_config")
+        several = isinstance(weights, Mapping) and "activation_tensor_config" in config and weights.get("granularity") != _ONE
+        if not several or not isinstance(weights, Mapping) or rule["operation"] not in (_EVERY, _PRODUCT):
+            found.append(rule)
+            continue
+        single: Rule = {**rule, "operation": _PRODUCT, "op_config": {**config, "weight_tensor_config": {**weights, "granularity": _ONE}}}
+        found += [] if rule["operation"] == _PRODUCT else [rule]
+        found += [single] if rule["operation"] == _PRODUCT or _takes_products(str(rule["algorithm_key"])) else []
+    return found
+
+
+def _takes_products(algorithm: str) -> bool:
+    """Whether an algorithm is one for matrix products, too."""
+    from ai_edge_quantizer import algorithm_manager, qtyping
+
+    return bool(algorithm_manager.is_op_registered(algorithm, qtyping.TFLOperationName.BATCH_MATMUL))
 
 
 def exactly(name: str) -> str:
@@ -71,7 +96,7 @@ def _config(rule: Rule) -> Mapping[str, object]:
 
 # ---- the modes ---------------------------------------------------------------------------------------------------------
 def _static(bits: int, options: QuantizeOptions) -> dict[str, object]:
-    return {"activation_tensor_config": {"num_bits": bits, "symmetric": bits == 16, "granularity": "TENSORWISE", "dtype": "INT"},
+    return {"activation_tensor_config": {"num_bits": bits, "symmetric": bits == 16, "granularity": _ONE, "dtype": "INT"},
             "weight_tensor_config": _weights(8, options), "compute_precision": "INTEGER", "explicit_dequantize": False,
             "skip_checks": False, "min_weight_elements": 0}
 
@@ -86,7 +111,7 @@ def _dynamic(options: QuantizeOptions) -> dict[str, object]:
 
 
 def _weights(bits: int, options: QuantizeOptions) -> dict[str, object]:
-    return {"num_bits": bits, "symmetric": True, "granularity": "TENSORWISE" if options.per_tensor else "CHANNELWISE", "dtype": "INT"}
+    return {"num_bits": bits, "symmetric": True, "granularity": _ONE if options.per_tensor else "CHANNELWISE", "dtype": "INT"}
 
 
 def _rules(options: QuantizeOptions, config: dict[str, object], scope: str = _ALL, operations: Sequence[str] = ()) -> Recipe:
@@ -131,8 +156,8 @@ def _none(scope: str, operation: str = _EVERY) -> Rule:
     return _rule(scope, operation, "no_quantize", {})
 
 
-def _read(path: Path) -> Recipe:
-    """A recipe of the user's."""
+def read_recipe(path: Path) -> Recipe:
+    """A recipe of the user's. Raises OptionError for a file that is none."""
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:

@@ -24,7 +24,8 @@ from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split,
 from nchw2nhwc.quantize.engine import Engine, require_quantizer
 from nchw2nhwc.quantize.images import image_files, read_images
 from nchw2nhwc.quantize.mixed import fewest
-from nchw2nhwc.quantize.recipes import needs_samples, recipe_of
+from nchw2nhwc.quantize.recipes import needs_samples, read_recipe, recipe_of, with_one_scale
+from nchw2nhwc.quantize.unfit import has_constant_products
 from nchw2nhwc.source.reading import read
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _RANGED = {"int8", "int8-full"}
 _SMALLEST = 1e-30
 """Probabilities below are as good as this one."""
 _NONE = "{} needs samples of the model's inputs to find the ranges of its tensors, and there are none"
+_ONE_SCALE = "{}: constant operands of matrix products get one scale, not one for each channel, which integer kernels do not know"
 _IMPLIED = "--target {} makes an {} file, which"
 _GIVE = ("Give --calibration DATA: an .npz file with an array of samples for each input, a folder of such files or of images. "
          "'--calibration random' makes a file that runs but says nothing about accuracy.")
@@ -136,11 +138,19 @@ class Quantization:
             raise OptionError("the source is quantized already, and the result keeps its scales", Location(self._converted.source.name),
                               "Leave out --quantize, or give --dequantize too.")
         self._tensors_of(self._options.keep_float)
+        for mode in filter(is_recipe, self._options.modes):
+            self._note(Path(mode))
         for mode in self._options.modes:
             if needs_samples(recipe_of(mode, self._options)) and self.calibration is None:
                 target = self._converted.options.target
                 subject = _IMPLIED.format(target, mode) if FOR_DEVICE.get(target) == mode else mode
                 raise OptionError(_NONE.format(subject), advice=_GIVE)
+
+    def _note(self, path: Path) -> None:
+        """Say what a recipe of the user's is not followed in."""
+        recipe = read_recipe(path)
+        if with_one_scale(recipe) != recipe and has_constant_products(flatfile.read(self._float)):
+            self._converted.layout.graph.notes.append(_ONE_SCALE.format(path.name))
 
     def content(self, mode: str) -> bytes:
         """The quantized file of a mode. Raises OptionError, TargetError; with `auto_mixed` also CheckError."""

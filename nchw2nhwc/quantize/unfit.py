@@ -86,5 +86,14 @@ def _jumps(part: Part, op: OperatorT) -> int:
 def constant_left(model: ModelT) -> list[str]:
     """The results, by name, of matrix products whose left operand is constant: kernels take int8 there beside int8 alone, neither beside
     floats nor beside int16."""
-    return [graph.tensors[op.outputs[0]].name.decode() for graph in model.subgraphs for part in (Part(model, graph),)
-            for op in graph.operators if part.code(op) == "BATCH_MATMUL" and part.constant(op.inputs[0]) is not None]
+    return [part.graph.tensors[op.outputs[0]].name.decode() for part, op in _products(model) if part.constant(op.inputs[0]) is not None]
+
+
+def has_constant_products(model: ModelT) -> bool:
+    """Whether a matrix product has a constant operand."""
+    return any(part.constant(i) is not None for part, op in _products(model) for i in op.inputs)
+
+
+def _products(model: ModelT) -> Iterator[tuple[Part, OperatorT]]:
+    return ((part, op) for graph in model.subgraphs for part in (Part(model, graph),) for op in graph.operators
+            if part.code(op) == "BATCH_MATMUL")

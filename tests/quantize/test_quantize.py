@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
-from onnx import helper
+from onnx import helper, numpy_helper
 
 import nchw2nhwc
 from nchw2nhwc.check.inputs import load_inputs
@@ -152,6 +152,30 @@ def test_a_recipe(tmp_path: Path) -> None:
         recipe.write_text(text)
         with pytest.raises(OptionError, match=message):
             nchw2nhwc.convert(ONNX).tflite(quantize=str(recipe))
+
+
+@pytest.mark.parametrize("operation", ["*", "BATCH_MATMUL"])
+def test_a_recipe_with_several_scales_for_products(operation: str, tmp_path: Path) -> None:
+    """Integer kernels of matrix products have one for a constant operand, and would make nonsense of several."""
+    def config(bits: int, **more: object) -> dict[str, object]:
+        return {"num_bits": bits, "symmetric": True, "dtype": "INT", **more}
+
+    recipe, rng = tmp_path / "own.json", np.random.default_rng(2)
+    recipe.write_text(json.dumps([{"regex": ".*", "operation": operation, "algorithm_key": "min_max_uniform_quantize", "op_config": {
+        "activation_tensor_config": config(8) | {"symmetric": False, "granularity": "TENSORWISE"},
+        "weight_tensor_config": config(8, granularity="CHANNELWISE"), "compute_precision": "INTEGER", "explicit_dequantize": False}}]))
+    weights = rng.normal(size=(3, 8, 16)) * np.exp(rng.uniform(-3, 1, (3, 1, 16)))
+    product = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [helper.make_tensor_value_info("x", 1, (3, 5, 8))],
+                                [helper.make_tensor_value_info("y", 1, (3, 5, 16))],
+                                [numpy_helper.from_array(weights.astype(np.float32), "w")])
+    given = [{"x": rng.normal(size=(3, 5, 8)).astype(np.float32)} for _ in range(8)]
+    converted = nchw2nhwc.convert(helper.make_model(product, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    content = converted.tflite(quantize=QuantizeOptions([str(recipe)], calibration=given))
+    for plain in (False, True):
+        found = LoadedFile(content, converted.inputs, plain=plain).run(converted.outputs, given[0])["y"]
+        wanted = given[0]["x"] @ weights
+        assert 10 * np.log10(np.square(wanted).sum() / np.square(found - wanted).sum()) > 30
+    assert [note for note in converted.report["notes"] if note.startswith("own.json: constant operands of matrix products get one scale")]
 
 
 def test_images(tmp_path: Path) -> None:
