@@ -76,15 +76,32 @@ class LoadedFile:
         """The names of all tensors."""
         return {detail["name"] for detail in self._interpreter.get_tensor_details()}
 
-    def tensors(self, data: Mapping[str, Array], wanted: Collection[str]) -> dict[str, Array]:
-        """Run it, and the tensors that are called as in `wanted`, as they are stored."""
-        return dict(self.each(data, wanted))
-
-    def each(self, data: Mapping[str, Array], wanted: Collection[str]) -> Iterator[tuple[str, Array]]:
-        """The same, one after another, so that they do not have to be there all at once; see `_held`."""
+    def tensors(self, data: Mapping[str, Array], wanted: Collection[str]) -> Mapping[str, Array]:
+        """Run it, and the tensors that are called as in `wanted`, as they are stored: each is read when it is asked for, so that they are
+        never there all at once, until the next run. Those that LiteRT does not keep are not there; see `_kept`."""
         with _errors():
             _invoke(self._interpreter, self._inputs, data)
-        yield from _held(self._interpreter, wanted)
+            return _Inside(self._interpreter, wanted)
+
+
+class _Inside(Mapping[str, "Array"]):
+    """Tensors of an interpreter that has run, by name."""
+
+    def __init__(self, interpreter: Interpreter, wanted: Collection[str]) -> None:
+        self._interpreter = interpreter
+        self._details = {detail["name"]: detail for detail in interpreter.get_tensor_details() if detail["name"] in wanted}
+
+    def __getitem__(self, name: str) -> Array:
+        array = _kept(self._interpreter, self._details[name])
+        if array is None:
+            raise KeyError(name)
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._details)
+
+    def __len__(self) -> int:
+        return len(self._details)
 
 
 def litert_tensors(model: Path | bytes, inputs: Sequence[TensorInfo], data: Mapping[str, Array],
@@ -97,21 +114,20 @@ def litert_tensors(model: Path | bytes, inputs: Sequence[TensorInfo], data: Mapp
     with _errors():
         interpreter = _load(model, inside=True)
         _invoke(interpreter, inputs, data)
-    yield from _held(interpreter, wanted)
-
-
-def _held(interpreter: Interpreter, wanted: Collection[str]) -> Iterator[tuple[str, Array]]:
-    """The tensors that are called as in `wanted`, but for those that LiteRT does not keep: results of a loop that nothing reads, where
-    sizes are open."""
     for detail in interpreter.get_tensor_details():
-        if detail["name"] in wanted:
-            try:
-                array = _numbers(interpreter, detail)
-            except ValueError as error:
-                if _GONE in str(error):
-                    continue
-                raise CheckError(f"LiteRT cannot run the result: {error}") from error
+        array = _kept(interpreter, detail) if detail["name"] in wanted else None
+        if array is not None:
             yield detail["name"], array
+
+
+def _kept(interpreter: Interpreter, detail: _Detail) -> Array | None:
+    """A tensor as it is stored; None if LiteRT does not keep it: a result of a loop that nothing reads, where sizes are open."""
+    try:
+        return _numbers(interpreter, detail)
+    except ValueError as error:
+        if _GONE in str(error):
+            return None
+        raise CheckError(f"LiteRT cannot run the result: {error}") from error
 
 
 def run_litert_with(content: bytes, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array],

@@ -7,7 +7,7 @@ elements of all samples: 20 dB is a difference of a tenth, 40 dB of a hundredth,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +15,15 @@ import numpy as np
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.emit.tflite.model import Subgraph
 from nchw2nhwc.ir import Array
+from nchw2nhwc.ops.kinds import Doubles
 
 LIMIT = 200.0
 """dB: no difference is told as this much, and values that are not finite, or of another shape, as its negative."""
 TOP = 5
 INNER_SAMPLES = 4
 """How many samples the tensors inside are compared on."""
-REMEMBERED = 1 << 28
-"""Bytes of tensors that are kept for the comparison of other files."""
+_PART = 1 << 16
+"""So many elements are compared at a time: what is made of them is in double precision."""
 
 
 class Noise:
@@ -37,7 +38,11 @@ class Noise:
         if expected.shape != actual.shape:
             self._sound = False
             return
-        x, y = expected.astype(np.float64).reshape(-1), actual.astype(np.float64).reshape(-1)
+        flat = expected.reshape(-1), actual.reshape(-1)
+        for start in range(0, expected.size, _PART):
+            self._add(*(np.asarray(each[start:start + _PART], np.float64) for each in flat))
+
+    def _add(self, x: Doubles, y: Doubles) -> None:
         known = np.isfinite(x)
         self._sound &= bool(np.isfinite(y[known]).all())
         x, y = x[known], y[known]
@@ -137,42 +142,18 @@ def _top(pairs: Sequence[tuple[Array, Array]]) -> tuple[float, float]:
     return float(np.mean(order[:, 0] == best)), float(np.mean((order == best[:, None]).any(1)))
 
 
-class Reference:
-    """The tensors inside the float32 file, which is loaded with these, for the first few of some samples. `again`: other files will be
-    compared too, for which small ones are kept."""
-
-    def __init__(self, loaded: LoadedFile, samples: Sequence[Mapping[str, Array]], *, again: bool) -> None:
-        self._loaded, self.samples = loaded, samples[:INNER_SAMPLES]
-        self._known: dict[int, dict[str, Array]] = {}
-        self._left = REMEMBERED if again else 0
-
-    def names(self) -> set[str]:
-        """The names of all tensors."""
-        return self._loaded.names()
-
-    def tensors(self, number: int, wanted: Set[str]) -> Mapping[str, Array]:
-        """What a sample makes of the tensors `wanted`. Raises CheckError."""
-        if number in self._known and wanted <= self._known[number].keys():
-            return self._known[number]
-        found = self._loaded.tensors(self.samples[number], wanted)
-        size = sum(array.nbytes for array in found.values())
-        if number not in self._known and size <= self._left:
-            self._left -= size
-            self._known[number] = found
-        return found
-
-
-def layer_accuracy(graph: Subgraph, reference: Reference, result: LoadedFile) -> tuple[LayerAccuracy, ...]:
-    """The tensors that the operators of the float32 file's main `graph` make and the quantized file has too, over the samples of
-    `reference`, the float32 file; `result` is loaded with the tensors inside. Raises CheckError."""
+def layer_accuracy(graph: Subgraph, reference: LoadedFile, result: LoadedFile, samples: Sequence[Mapping[str, Array]],
+                   ) -> tuple[LayerAccuracy, ...]:
+    """The tensors that the operators of the float32 file's main `graph` make and the quantized file has too, over the first few samples.
+    `reference` is the float32 file; both are loaded with the tensors inside. Raises CheckError."""
     noises: dict[str, Noise] = {}
-    shared = reference.names() & {graph.tensors[i].name for op in graph.operators for i in op.outputs}
-    mine = shared & result.names()
-    for number, sample in enumerate(reference.samples):
-        expected = reference.tensors(number, shared)
-        for name, array in result.each(sample, mine):
-            if name in expected and expected[name].dtype.kind == "f":
-                noises.setdefault(name, Noise()).add(expected[name], array)
+    shared = reference.names() & result.names() & {graph.tensors[i].name for op in graph.operators for i in op.outputs}
+    for sample in samples[:INNER_SAMPLES]:
+        expected, actual = reference.tensors(sample, shared), result.tensors(sample, shared)
+        for name in sorted(shared):
+            array, other = expected.get(name), actual.get(name)
+            if array is not None and other is not None and array.dtype.kind == "f":
+                noises.setdefault(name, Noise()).add(array, other)
     return tuple(_added(graph, {name: noise.sqnr for name, noise in noises.items()}))
 
 

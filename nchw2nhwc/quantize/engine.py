@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from functools import cached_property
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -44,6 +44,7 @@ _OTHERWISE_HESSIAN = ("GPTQ and OSCAR are for fully connected layers that sum ov
                       "float with --keep-float, or use dynamic, weight8 or int8 with samples, which round all layers' weights that way.")
 Statistics: TypeAlias = "dict[str, dict[str, Array]]"
 """What calibration has found, by tensor: `min`, `max` and what the algorithms of a recipe add."""
+_Observer = TypeVar("_Observer", rounding.Collected, Histograms)
 Told: TypeAlias = Callable[[str], None]
 
 
@@ -68,7 +69,6 @@ class Engine:
         self._inputs, self._samples, self._files = inputs, samples, files
         self._float: list[str] = []
         self._both = both
-        self._observed: Histograms | None = None
 
     @cached_property
     def content(self) -> bytes:
@@ -127,18 +127,27 @@ class Engine:
 
     @cached_property
     def _moments(self) -> dict[str, rounding.Moments]:
-        collected = rounding.Collected(self.content)
-        if self._both:
-            self._observed = self._histograms()
-        self._observe([collected, self._observed] if self._observed else [collected])
-        return collected.found
+        """What weights are rounded by."""
+        return self._observed[0].found if self._both else self._observe(rounding.Collected(self.content)).found
+
+    @cached_property
+    def _observed(self) -> tuple[rounding.Collected, Histograms]:
+        """What weights are rounded by and what ranges are chosen by, of the same runs of the samples."""
+        observers = rounding.Collected(self.content), self._histograms()
+        self._show(observers)
+        return observers
 
     def _histograms(self) -> Histograms:
         """Of all tensors but what goes in and out of the file, which keeps all values; nothing is counted yet."""
         ends = islands.at_the_ends(flatfile.read(self.content))
         return Histograms({name: bounds for name, bounds in _ranges(self._statistics).items() if name not in ends})
 
-    def _observe(self, observers: Sequence[rounding.Collected | Histograms]) -> None:
+    def _observe(self, observer: _Observer) -> _Observer:
+        """An observer that has been shown the tensors inside."""
+        self._show([observer])
+        return observer
+
+    def _show(self, observers: Sequence[rounding.Collected | Histograms]) -> None:
         """Run some samples and show the tensors inside to all observers."""
         wanted = {name for observer in observers for name in observer.wanted}
         for tensors in self._inside(self.content, wanted):
@@ -163,12 +172,8 @@ class Engine:
     @cached_property
     def _clipped(self) -> Statistics:
         """The ranges of least error."""
-        if self._both:
-            _ = self._moments
-        if self._observed is None:
-            self._observed = self._histograms()
-            self._observe([self._observed])
-        found = {name: least_error(each) for name, each in self._observed.found().items()}
+        histograms = self._observed[1] if self._both else self._observe(self._histograms())
+        found = {name: least_error(each) for name, each in histograms.found().items()}
         return {name: {"min": np.asarray(found[name][0]), "max": np.asarray(found[name][1])} if name in found else each
                 for name, each in self._statistics.items()}
 

@@ -18,7 +18,7 @@ from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.options.quantize import AUTO, FOR_DEVICE, RANDOM, RANGES, TOGETHER, QuantizeOptions, Samples, is_recipe
 from nchw2nhwc.quantize import flatfile
-from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, Reference, layer_accuracy, output_accuracy
+from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, layer_accuracy, output_accuracy
 from nchw2nhwc.quantize.coarse import made_by_softmax
 from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split, spread
 from nchw2nhwc.quantize.engine import Engine, require_quantizer
@@ -65,7 +65,6 @@ class Quantization:
         self._kept: dict[str, tuple[str, ...]] = {}
         self._compared: dict[str, bytes] = {}
         self._engines: dict[bool, Engine] = {}
-        self._inside: dict[bytes, Reference] = {}
         self._told = converted.stages.progress.step
 
     # ---- samples ---------------------------------------------------------------------------------------------------------
@@ -231,14 +230,6 @@ class Quantization:
     def _float(self) -> bytes:
         return self._converted.flatbuffer(widened=True).tobytes()
 
-    def _float_inside(self, mode: str) -> Reference:
-        """The tensors that a mode's file is made of."""
-        content = self._engine(mode).content
-        if content not in self._inside:
-            again = len(self._options.modes) > 1 or self._options.auto_mixed is not None
-            self._inside[content] = Reference(LoadedFile(content, self._converted.inputs, inside=True), self._tested[0], again=again)
-        return self._inside[content]
-
     @property
     def _graph(self) -> Subgraph:
         return self._converted.flatbuffer(widened=True).model.subgraphs[0]
@@ -247,21 +238,24 @@ class Quantization:
     def accuracy(self, mode: str, file: Path | bytes) -> Accuracy:
         """Compare a quantized file with the source. Raises CheckError."""
         samples, data = self._tested
-        loaded = LoadedFile(file, self._converted.inputs)
-        actual = [loaded.run(self._converted.outputs, sample) for sample in samples]
-        plain = LoadedFile(file, self._converted.inputs, plain=True).run(self._converted.outputs, samples[0])
-        first = output_accuracy(self._expected[:1], [plain])
-        return Accuracy(output_accuracy(self._expected, actual), {n: e.sqnr for n, e in first.items() if e.equal is None},
+        first = output_accuracy(self._expected[:1], self._run(file, samples[:1], plain=True))
+        return Accuracy(output_accuracy(self._expected, self._run(file, samples)), {n: e.sqnr for n, e in first.items() if e.equal is None},
                         self._layers_of(mode, file), len(samples), data, self._options.min_sqnr, self._kept.get(mode, ()))
 
+    def _run(self, file: Path | bytes, samples: Samples, *, plain: bool = False) -> list[dict[str, Array]]:
+        """The outputs that a file makes of samples."""
+        loaded = LoadedFile(file, self._converted.inputs, plain=plain)
+        return [loaded.run(self._converted.outputs, sample) for sample in samples]
+
     def _layers_of(self, mode: str, file: Path | bytes) -> tuple[LayerAccuracy, ...]:
-        return layer_accuracy(self._graph, self._float_inside(mode), LoadedFile(file, self._converted.inputs, inside=True))
+        """The tensors inside a mode's file, beside those of the float32 file that it is made of."""
+        reference, result = (LoadedFile(each, self._converted.inputs, inside=True) for each in (self._engine(mode).content, file))
+        return layer_accuracy(self._graph, reference, result, self._tested[0])
 
     def _worst(self, content: bytes) -> float:
         """The smallest SQNR of all outputs of a file."""
-        loaded = LoadedFile(content, self._converted.inputs)
-        actual = [loaded.run(self._converted.outputs, sample) for sample in self._tested[0]]
-        return min((each.sqnr for each in output_accuracy(self._expected, actual).values() if each.equal is None), default=0.0)
+        found = output_accuracy(self._expected, self._run(content, self._tested[0]))
+        return min((each.sqnr for each in found.values() if each.equal is None), default=0.0)
 
     # ---- names -----------------------------------------------------------------------------------------------------------
     def _tensors_of(self, layers: Iterable[str]) -> list[str]:
