@@ -8,6 +8,7 @@ per channel and every change of order.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -63,10 +64,13 @@ def data_operands(node: Node) -> tuple[int, ...]:
 
 
 def signed(grid: Grid) -> Grid:
-    """The same numbers for integers that int8 holds, or int16."""
-    if grid.low < 0:
+    """The same numbers for integers that int8 holds, or int16. Fewer levels than int8 has are its last ones where zero is the first of
+    them, else its first: one bound, or both if a Relu is fused, needs no operator then."""
+    if grid.low < -128 or grid.high > 255:
+        return grid if grid.low < 0 else grid.shifted(-(1 << 15))
+    if grid.high <= 127 and (grid.low == -128 or grid.high == 127):
         return grid
-    return grid.shifted(-(1 << 15)) if grid.high > 255 else grid.shifted(-128) if grid.high > 127 else grid
+    return grid.shifted(127 - grid.high) if grid.low == grid.zero_point else grid.shifted(-128 - grid.low)
 
 
 @QUANTIZATION.on(Dequantize)
@@ -77,6 +81,21 @@ def there_and_back(rw: Rewriter, node: Node, op: Dequantize) -> Value:
     require(first.op.grid == op.grid, "{!r} has another grid", first)
     require(first.input(0).type == node.output.type, "{!r} is of another type", first.input(0))
     return rw.add(QuantizeDequantize(signed(op.grid)), first.input(0))
+
+
+@QUANTIZATION.on(Dequantize)
+def fewer_levels(rw: Rewriter, node: Node, op: Dequantize) -> Value:
+    """Dequantize of Quantize with one grid, of which only some integers are let through: quantizers spell fewer bits than types have, and
+    ranges that are reduced for older kernels, like that."""
+    first = producer(node.input(0), Clip)
+    second = producer(first.input(0), Quantize)
+    assert isinstance(second.op, Quantize)
+    require(second.op.grid == op.grid, "{!r} has another grid", second)
+    require(second.input(0).type == node.output.type, "{!r} is of another type", second.input(0))
+    _, low, high = clipped(first)
+    grid = replace(op.grid, low=int(max(op.grid.low, np.ceil(low))), high=int(min(op.grid.high, np.floor(high))))
+    require(grid.low <= grid.zero_point <= grid.high, "zero is none of the levels from {} to {}", grid.low, grid.high)
+    return rw.add(QuantizeDequantize(signed(grid)), second.input(0))
 
 
 @QUANTIZATION.on(Dequantize)
@@ -155,7 +174,7 @@ def one_range(rw: Rewriter, node: Node, op: FakeQuantize) -> Value:
     """FakeQuantize of a whole tensor to one range of at most 256 levels, of which zero is (nearly) one; 65536 with zero in the middle."""
     require(not has_several(node), "{!r} has several ranges", node)
     grid, x = _carried(rw, node, op)
-    return rw.add(QuantizeDequantize(grid), x)
+    return rw.add(QuantizeDequantize(signed(grid)), x)
 
 
 @QUANTIZATION.on(FakeQuantize)
@@ -167,7 +186,7 @@ def range_for_each_channel(rw: Rewriter, node: Node, op: FakeQuantize) -> Value:
     grid, x = _carried(rw, node, op)
     shares = steps_of(node, op) / grid.scale
     scaled = rw.add(Mul(), x, rw.constant((1 / shares).astype(x.type.dtype)))
-    return rw.add(Mul(), rw.add(QuantizeDequantize(grid), scaled), rw.constant(shares.astype(x.type.dtype)))
+    return rw.add(Mul(), rw.add(QuantizeDequantize(signed(grid)), scaled), rw.constant(shares.astype(x.type.dtype)))
 
 
 @QUANTIZATION.on(QuantizeDequantize)

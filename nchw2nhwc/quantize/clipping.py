@@ -42,8 +42,8 @@ class Histograms:
     def add(self, tensors: Mapping[str, Array]) -> None:
         """Take in what one sample makes of them; others may be there too."""
         for name in self._counts.keys() & tensors.keys():
-            array = tensors[name]
-            if array.dtype.kind == "f":
+            array = tensors.get(name)
+            if array is not None and array.dtype.kind == "f":
                 places = array.reshape(-1, array.shape[-1] if array.ndim else 1)
                 values = places[::stride(len(places), _VALUES // places.shape[1])].reshape(-1)
                 # in float64: between two float32 bounds that are nearly the same there are not as many float32 numbers as bins

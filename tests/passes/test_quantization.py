@@ -67,6 +67,18 @@ def test_integers_that_are_only_moved_are_real_numbers_that_are(build: Callable[
     assert "QuantizeDequantize" in left
 
 
+@pytest.mark.parametrize(("low", "high", "found"), [(0, 15, (112, 127)), (None, 100, (27, 127)), (100, 255, (-28, 127))])
+def test_integers_of_which_some_are_let_through(low: int | None, high: int, found: tuple[int, int]) -> None:
+    net, x = _net(4, 50)
+    grid = Grid(0.02, low or 0, 0, 255)
+    whole = net(Quantize(grid, np.dtype(np.uint8)), x)
+    net.output(net(Exp(), net(Dequantize(grid), net(Clip(low, high), whole))))
+    assert check_pass(net, KEEP_QUANTIZATION, 1e-5) == ["QuantizeDequantize", "Exp"]
+    op = net.graph.nodes[0].op
+    assert isinstance(op, QuantizeDequantize)
+    assert (op.grid.low, op.grid.high) == found
+
+
 def test_what_is_rounded_already_is_not_rounded_again() -> None:
     net, x = _net(2, 3)
     once = net(QuantizeDequantize(GRID.shifted(-128)), x)
@@ -80,7 +92,7 @@ def _fake(net: Net, x: Value, low: object, high: object, levels: int = 256) -> V
 
 
 @pytest.mark.parametrize(("low", "high", "levels", "zero"), [
-    (0.0, 2.55, 256, -128), (-1.28, 1.27, 256, 0), (-1.27, 1.27, 255, 0), (-1.0, 3.0, 5, -1), (-2.55, 0.0, 256, 127), (0.0, 1.0, 2, -1),
+    (0.0, 2.55, 256, -128), (-1.28, 1.27, 256, 0), (-1.27, 1.27, 255, 0), (-1.0, 3.0, 5, -127), (-2.55, 0.0, 256, 127), (0.0, 1.0, 2, 126),
     (-3.2768, 3.2767, 65536, 0)])
 def test_one_range(low: float, high: float, levels: int, zero: int) -> None:
     net, x = _net(4, 50)

@@ -1,6 +1,7 @@
 """Convolutions and fully connected layers in integers: how their weights, data and results are held.
 
-Kernels take weights from -127 to 127. Weights that reach further, as unsigned ones with a zero point do, are sums of several such weights:
+Kernels take weights from -127 to 127, and one of -128 for each result: some add two products in 16 bits, which have no
+room for two of -128 times -128. Weights that reach further, as unsigned ones with a zero point do, are sums of several such weights:
 the data's channels stand several times one behind the other, and the sums of products stay the same, to the last bit. A result that the
 source does not round has 16 bits, on the finest grid that holds all that the sums can be.
 """
@@ -56,9 +57,10 @@ class Sums:
         return found
 
 
-def rounded_sums(node: Node, data: Grid, result: Grid) -> Sums | str:
-    """How to compute a Conv, ConvTranspose or FullyConnected of data on a grid with a result rounded to another; or why that cannot be."""
-    found = _weights(node, data, _NOTHING * result.scale)
+def rounded_sums(node: Node, data: Grid, result: Grid, *, strict: bool = False) -> Sums | str:
+    """How to compute a Conv, ConvTranspose or FullyConnected of data on a grid with a result rounded to another; or why that cannot be.
+    `strict`: with weights from -127 to 127 alone."""
+    found = _weights(node, data, _NOTHING * result.scale, strict=strict)
     if isinstance(found, str):
         return found
     steps, copies = found
@@ -125,7 +127,7 @@ def _bias(node: Node) -> Doubles:
     return np.zeros(len(_rows(node))) if bias is None or bias.const is None else bias.const.astype(np.float64)
 
 
-def _weights(node: Node, data: Grid, nothing: float) -> tuple[Doubles, int] | str:
+def _weights(node: Node, data: Grid, nothing: float, *, strict: bool = False) -> tuple[Doubles, int] | str:
     """The step of each row of weights, and how many weights from -127 to 127 each is the sum of; or why there are none."""
     op, w, bias = node.op, node.input(1).const, node.inputs[2] if len(node.inputs) > 2 else None
     if w is None or (bias is not None and not bias.is_const):
@@ -135,13 +137,13 @@ def _weights(node: Node, data: Grid, nothing: float) -> tuple[Doubles, int] | st
     if isinstance(op, ConvTranspose) and (set(op.dilations) != {1} or placed(op, w.shape[1:-1]) is None):
         return "it takes more than one operator in TFLite"
     grouped = isinstance(op, Conv) and op.groups != 1
-    most = LARGEST if grouped else _LARGEST_UNSIGNED
     rows = w.reshape(len(w), -1)
-    steps = steps_of(rows, most)
-    if steps is None:
-        return (f"the weights of a channel are not whole multiples of one step, at most {most} of them, with 0 for zero"
+    steps = steps_of(rows, LARGEST + 1 if grouped else _LARGEST_UNSIGNED)
+    copies = 0 if steps is None else _copies(np.rint(np.divide(rows, np.where(steps == 0, 1, steps)[:, None])), strict=strict)
+    if steps is None or (grouped and copies > 1):
+        most = f"at most {LARGEST} of them, but for one of -128," if grouped else f"at most {_LARGEST_UNSIGNED} of them,"
+        return (f"the weights of a channel are not whole multiples of one step, {most} with 0 for zero"
                 + (" (of a convolution in groups)" if grouped else ""))
-    copies = -(-int(np.rint(np.divide(np.abs(rows), np.where(steps == 0, 1, steps)[:, None])).max(initial=1)) // LARGEST)
     largest = np.abs(_bias(node))
     reach = np.abs(_rows(node)).sum(axis=1) * max(abs(data.min), data.max)
     steps = _spare(np.where(reach < nothing, 0.0, steps), largest, data)
@@ -150,6 +152,14 @@ def _weights(node: Node, data: Grid, nothing: float) -> tuple[Doubles, int] | st
     if (largest > _LARGEST_BIAS * steps * data.scale).any():
         return "its bias is too large for the scale of its products"
     return steps, copies
+
+
+def _copies(whole: Array, *, strict: bool) -> int:
+    """How many weights that kernels take each of these is the sum of, one row for each result channel."""
+    largest = int(np.abs(whole).max(initial=1))
+    if not strict and largest == LARGEST + 1 and whole.max() <= LARGEST and np.less(whole, -LARGEST).sum(axis=1).max() <= 1:
+        return 1
+    return -(-largest // LARGEST)
 
 
 def _spare(steps: Doubles, largest: Doubles, data: Grid) -> Doubles:

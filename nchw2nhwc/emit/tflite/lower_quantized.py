@@ -9,6 +9,7 @@ from nchw2nhwc.emit.tflite.emitter import Emitter, integer_type
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
+from nchw2nhwc.emit.tflite.rules_quantized import is_cut_at_zero
 from nchw2nhwc.ir import DType, Node, Value
 from nchw2nhwc.ops.kinds import integer_range
 from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
@@ -44,10 +45,11 @@ def _integers(e: Emitter, x: Value, grid: Grid, wanted: DType | None = None) -> 
         tensor = e.held(x)
     else:
         tensor = e.quantized(e.of(x) if held is None else e.held(x), grid, dtype)
+    cut = held == grid and grid.low == grid.zero_point and is_cut_at_zero(x)
     for code, bound, edge in zip(("MAXIMUM", "MINIMUM"), (grid.low, grid.high), integer_range(dtype)):
-        if bound != edge:
+        if bound != edge and not (cut and bound == grid.low):
             clipped = e.integers(dtype, x.shape, grid)
-            e.plain("MAXIMUM" if code == "MAXIMUM" else code, [tensor, e.integer_constant(np.asarray(bound, dtype), grid)], [clipped],
+            e.plain(code, [tensor, e.integer_constant(np.asarray(bound, dtype), grid)], [clipped],
                     options("MaximumMinimumOptions"))
             tensor = clipped
     return tensor

@@ -7,10 +7,14 @@ from dataclasses import replace
 import numpy as np
 
 from nchw2nhwc.ir import Node, Value
+from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.activation_functions import Clip, Relu
+from nchw2nhwc.ops.binary import Add, Mul, Sub
+from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.quantized import Grid, QuantizeDequantize
+from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.match import producer, require
 from nchw2nhwc.passes.quantization import chooses, data_operands
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
@@ -75,3 +79,20 @@ def before_choosing(rw: Rewriter, node: Node, op: QuantizeDequantize) -> Value:
     if isinstance(moved, Pad) and moved.mode == "constant":
         moved = replace(moved, value=float(op.compute(np.asarray(moved.value, np.float32)).item()))
     return rw.add(moved, *(rw.add(op, v) if k in data and v is not None else v for k, v in enumerate(first.inputs)))
+
+
+@QUANTIZED.on(QuantizeDequantize)
+def cut_at_zero(rw: Rewriter, node: Node, op: QuantizeDequantize) -> Value:
+    """A grid of fewer levels than the integers have that begins at zero: the operator that computes cuts there by a fused Relu."""
+    first = producer(node.input(0), Conv, FullyConnected, Add, Sub, Mul)
+    assert isinstance(first.op, (Conv, FullyConnected, Add, Sub, Mul))
+    require(op.grid.low == op.grid.zero_point, "{} has levels below zero", op.grid)
+    require(op.grid.low > (-128 if op.grid.bits == 8 else -(1 << 15)), "{} begins where integers do", op.grid)
+    require(first.op.activation is Activation.NONE, "{!r} has an activation", first)
+    rw.require_single_use(first.output)
+    return rw.add(op, rw.add(replace(first.op, activation=Activation.RELU), *first.inputs))
+
+
+def is_cut_at_zero(value: Value) -> bool:
+    """Whether the operator that computes a value has a fused Relu."""
+    return value.producer is not None and getattr(value.producer.op, "activation", None) is Activation.RELU

@@ -217,12 +217,13 @@ def _weighted(q: Array, scale: Array, zero: Array, opset: int = 21) -> Converted
 @pytest.mark.parametrize(("q", "zero", "copies"), [
     (weights(5, 4, 3, 3), 0, 1), (RNG.integers(90, 180, (5, 4, 3, 3)).astype(np.uint8), 128, 1),
     (RNG.integers(0, 256, (5, 4, 3, 3)).astype(np.uint8), 60, 2), (np.arange(76, 256).reshape(5, 4, 3, 3).astype(np.uint8), 0, 3),
-    (np.resize(np.arange(-128, 128), (5, 4, 3, 3)).astype(np.int8), 0, 2),
+    (np.resize(np.arange(-128, 128), (5, 4, 3, 3)).astype(np.int8), 0, 1),
+    (np.resize([*range(-128, 127, 9), -128], (5, 4, 3, 3)).astype(np.int8), 0, 2),
     (np.full((5, 4, 3, 3), -128, np.int8), 0, 1), (RNG.integers(-8, 8, (5, 4, 3, 3)).astype(ml_dtypes.int4), 0, 1),
     (RNG.integers(0, 16, (5, 4, 3, 3)).astype(ml_dtypes.uint4), 3, 1)])
 def test_weights(q: Array, zero: int, copies: int) -> None:
-    """Unsigned ones are shifted, narrow ones widened; those beyond -127 to 127 are sums, for data whose channels stand several times one
-    behind the other. -128 throughout is -1 throughout."""
+    """Unsigned ones are shifted, narrow ones widened; those beyond -127 to 127 (but for one of -128) are sums, for data whose channels
+    stand several times one behind the other. -128 throughout is -1 throughout."""
     converted = _weighted(q, np.float32(0.01), np.array(zero, q.dtype))
     found = converted.integers
     assert found is not None
@@ -233,6 +234,28 @@ def test_weights(q: Array, zero: int, copies: int) -> None:
     assert graph.tensors[made.inputs[0]].shape[-1] == 4 * copies
     x = RNG.uniform(-2.5, 2.5, (1, 4, 6, 6)).astype(np.float32)
     check_both(converted, x, converted.reference({"x": x}).expected[converted.outputs[0].name], 0.01)
+
+
+@pytest.mark.parametrize(("bits", "relu", "codes"), [
+    (4, True, ["CONV_2D"]), (7, True, ["CONV_2D"]), (4, False, ["CONV_2D", "MINIMUM"]), (8, True, ["CONV_2D"])])
+def test_fewer_levels_than_integers_have(bits: int, relu: bool, codes: list[str]) -> None:
+    """A Clip between QuantizeLinear and DequantizeLinear, as Brevitas and PyTorch's reduced ranges have it: the ends of the levels are those
+    of int8 where one can be chosen, and a Relu cuts at zero."""
+    most = (1 << bits) - 1 if relu else (1 << bits - 1) - 1
+    dtype, least = (np.uint8, 0) if relu else (np.int8, -most - 1)
+    constants = {"w/q": SQUARE["w"], "w/s": np.float32(0.004), "w/z": np.int8(0), "s": np.float32(0.02), "z": np.uint8(128),
+                 "t": np.float32(1.5 / most), "u": dtype(0), "low": dtype(least), "high": dtype(most)}
+    nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "a"),
+             node("DequantizeLinear", "w/q w/s w/z", "w"), node("Conv", "a w", "c"), node("Relu" if relu else "Identity", "c", "r"), node("QuantizeLinear", "r t u", "d"),
+             node("Clip", "d low high", "e"), node("DequantizeLinear", "e t u", "y")]
+    source = model(nodes, [tensor("x", (1, 4, 6, 6))], constants=constants, opset=17)
+    converted = convert(source)
+    found = converted.integers
+    assert found is not None
+    assert (found.convolutions, found.floats) == ((1, 1), ())
+    assert integer_codes(converted) == codes
+    x = RNG.uniform(-2.5, 2.5, (1, 4, 6, 6)).astype(np.float32)
+    check_both(converted, x, converted.reference({"x": x}).expected[converted.outputs[0].name], 1.5 / most)
 
 
 def test_unsigned_weights_of_other_layers() -> None:
