@@ -239,15 +239,15 @@ def test_weights(q: Array, zero: int, copies: int) -> None:
 @pytest.mark.parametrize(("bits", "relu", "codes"), [
     (4, True, ["CONV_2D"]), (7, True, ["CONV_2D"]), (4, False, ["CONV_2D", "MINIMUM"]), (8, True, ["CONV_2D"])])
 def test_fewer_levels_than_integers_have(bits: int, relu: bool, codes: list[str]) -> None:
-    """A Clip between QuantizeLinear and DequantizeLinear, as Brevitas and PyTorch's reduced ranges have it: the ends of the levels are those
-    of int8 where one can be chosen, and a Relu cuts at zero."""
+    """A Clip between QuantizeLinear and DequantizeLinear, as Brevitas and PyTorch's reduced ranges have it: the ends of the levels are
+    those of int8 where one can be chosen, and a Relu cuts at zero."""
     most = (1 << bits) - 1 if relu else (1 << bits - 1) - 1
     dtype, least = (np.uint8, 0) if relu else (np.int8, -most - 1)
     constants = {"w/q": SQUARE["w"], "w/s": np.float32(0.004), "w/z": np.int8(0), "s": np.float32(0.02), "z": np.uint8(128),
                  "t": np.float32(1.5 / most), "u": dtype(0), "low": dtype(least), "high": dtype(most)}
     nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "a"),
-             node("DequantizeLinear", "w/q w/s w/z", "w"), node("Conv", "a w", "c"), node("Relu" if relu else "Identity", "c", "r"), node("QuantizeLinear", "r t u", "d"),
-             node("Clip", "d low high", "e"), node("DequantizeLinear", "e t u", "y")]
+             node("DequantizeLinear", "w/q w/s w/z", "w"), node("Conv", "a w", "c"), node("Relu" if relu else "Identity", "c", "r"),
+             node("QuantizeLinear", "r t u", "d"), node("Clip", "d low high", "e"), node("DequantizeLinear", "e t u", "y")]
     source = model(nodes, [tensor("x", (1, 4, 6, 6))], constants=constants, opset=17)
     converted = convert(source)
     found = converted.integers
