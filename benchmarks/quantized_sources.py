@@ -1,10 +1,10 @@
 """Measures what becomes of models that are quantized already; see README.md beside it.
 
-python benchmarks/quantized_sources.py --models DIR [--omz DIR] [--json FILE] [--markdown FILE]
+python benchmarks/quantized_sources.py --models DIR [--omz DIR] [--files FILE...] [--json FILE] [--markdown FILE]
 
-Networks are quantized by ONNX Runtime's own quantizer, in several ways; those of Intel's Open Model Zoo are quantized as they are. Each is
-converted, and compared with the integers of its source's runtime. Exit status: 0 when all pass, 1 when something fails or nothing was
-measured, 2 for a bad command line.
+Networks are quantized by ONNX Runtime's own quantizer, in several ways; those of Intel's Open Model Zoo, and files that other tools have
+quantized (NNCF, quantization-aware training), are taken as they are. Each is converted, and compared with the integers of its source's
+runtime. Exit status: 0 when all pass, 1 when something fails or nothing was measured, 2 for a bad command line.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def rows(args: argparse.Namespace, scratch: Path) -> Iterator[QuantizedRow]:
     for model in find_omz(args.omz):
         if not args.only or any(word in model.stem for word in args.only):
             yield measure(model.stem, model, args.samples)
+    for model in args.files:
+        yield measure(model.name, model, args.samples)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("quantized_sources.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=Path, metavar="DIR", help=f"hydrated zoo models: {', '.join(NETWORKS)} are quantized")
     parser.add_argument("--omz", type=Path, metavar="DIR", help="Open Model Zoo files: *FP16-INT8.xml")
+    parser.add_argument("--files", type=Path, nargs="+", default=[], metavar="FILE", help="quantized models (.onnx, .xml), as they are")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only networks whose name holds one of these")
     parser.add_argument("--samples", type=int, default=4, metavar="N", help="inputs that SQNR is computed over (default 4)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")

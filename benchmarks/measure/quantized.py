@@ -15,6 +15,7 @@ import onnxruntime
 
 import nchw2nhwc
 from nchw2nhwc.check import source_outputs
+from nchw2nhwc.check.inputs import random_inputs
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.source import Format
 
@@ -131,6 +132,12 @@ def _samples(name: str, shapes: Mapping[str, tuple[int, ...]], count: int, seed:
     return [{key: rng.standard_normal(shape).astype(np.float32) for key, shape in shapes.items()} for _ in range(count)]
 
 
+def _with_integers(converted: Converted, sample: Mapping[str, Array], seed: int) -> Mapping[str, Array]:
+    """A sample in which inputs of other types than float32 are drawn from the numbers that they can have."""
+    drawn = random_inputs(converted.inputs, converted.index_limits, seed)
+    return {**sample, **{info.name: drawn[info.name] for info in converted.inputs if info.source_type.dtype != np.float32}}
+
+
 def _pictures(rng: np.random.Generator, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
     """The same picture for all inputs, in the size of each."""
     grids = {leading: rng.uniform(0, 255, (*leading, 8, 8)) for leading in dict.fromkeys(shape[:-2] for shape in shapes.values())}
@@ -151,7 +158,7 @@ def measure(title: str, model: Path, count: int) -> QuantizedRow:
     content, found = converted.tflite(), converted.integers
     assert found is not None, f"{model} is not quantized"
     shapes = {info.name: tuple(size if size > 0 else 1 for size in info.source_shape) for info in converted.inputs}
-    samples = _samples(model.stem, shapes, count, seed=0)
+    samples = [_with_integers(converted, sample, k) for k, sample in enumerate(_samples(model.stem, shapes, count, seed=0))]
     wanted = [_source(converted, model, data) for data in samples]
     written = [source_outputs(converted.source, converted.inputs, converted.outputs, data) for data in samples]
     results = {xnnpack: [_result(converted, content, data, xnnpack=xnnpack) for data in samples] for xnnpack in (True, False)}
