@@ -14,9 +14,11 @@ from nchw2nhwc.targets.rewrites import APPROXIMATE, EXPAND_AS_TILE, EXTREMES, RE
 from nchw2nhwc.targets.rules_rank import EQUAL_RANKS, POINTWISE, lower_ranks
 
 _BEFORE: Mapping[str, RuleSet] = {"edgetpu": RuleSet(APPROXIMATE, REWRITES)}
-_AFTER: Mapping[str, Callable[[], RuleSet]] = {
-    "gpu": lambda: RuleSet(lower_ranks(4), EQUAL_RANKS), "nnapi": lambda: lower_ranks(4), "micro": lambda: lower_ranks(4),
-    "edgetpu": lambda: RuleSet(POINTWISE, lower_ranks(4))}
+_MOST = 4
+_AFTER: Mapping[str, Callable[[], tuple[RuleSet, ...]]] = {"gpu": lambda: (EQUAL_RANKS,), "edgetpu": lambda: (POINTWISE,)}
+"""Rules for a stored graph besides those for fewer axes."""
+_INNER: Mapping[str, int] = {"edgetpu": 3}
+"""How many of the innermost axes may be larger than 1."""
 
 
 def rules_before(target: str) -> RuleSet:
@@ -38,8 +40,14 @@ def moves_blocks(target: str) -> bool:
 
 def stored_passes(target: str) -> tuple[Pass, ...]:
     """The passes for a stored graph, after those of TFLite."""
-    return (rule_pass(f"for_{target}", _AFTER[target]()), rule_pass(f"tidy_for_{target}", MOVEMENT), MERGE_EQUAL,
+    return (rule_pass(f"for_{target}", *_AFTER.get(target, tuple)(), _fewer_axes(target)),
+            rule_pass(f"tidy_for_{target}", MOVEMENT), MERGE_EQUAL,
             rule_pass(f"repeat_for_{target}", _repeats(target)))
+
+
+def _fewer_axes(target: str) -> RuleSet:
+    """Rules for tensors that the device reshapes."""
+    return lower_ranks(_MOST, lambda dtype: TABLES[target].computes("RESHAPE", dtype), _INNER.get(target))
 
 
 def _repeats(target: str) -> RuleSet:

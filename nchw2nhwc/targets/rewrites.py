@@ -64,6 +64,17 @@ def _code(node: Node) -> str:
     return _CODES.get(type(op), "")
 
 
+def _picks_one(node: Node) -> bool:
+    return isinstance(node.op, Gather) and node.input(1).is_const and node.input(1).rank == 0
+
+
+def _are_most_picked(node: Node, op: Gather) -> bool:
+    """Whether more than half of what is along the axis is picked one by one: one UNPACK does that (see `emit.tflite.unpack`)."""
+    size = node.input(0).shape[op.axis]
+    picked = {int(array(user.input(1))) for user in node.input(0).users if user.op == op and _picks_one(user)}
+    return isinstance(size, int) and len(picked) * 2 > size > 1
+
+
 def lacking(target: Target) -> Callable[[Node], bool]:
     """Whether a device lacks the operator of a node, and has those that it can be said in."""
     def sayable(code: str) -> bool:
@@ -71,7 +82,9 @@ def lacking(target: Target) -> Callable[[Node], bool]:
 
     def lacks(node: Node) -> bool:
         if isinstance(node.op, Gather):
-            return node.input(1).is_const and node.input(1).rank == 0 and target.name not in _PICKS_ONE and sayable("GATHER")
+            if not _picks_one(node) or target.name in _PICKS_ONE or ("UNPACK" in target.rows and _are_most_picked(node, node.op)):
+                return False
+            return sayable("GATHER") and all(target.computes(other, node.output.type.dtype) for other in _OTHERS["GATHER"].split())
         code = _code(node)
         if isinstance(node.op, ArgReduce) and code in target.rows:
             return node.op.dtype != _INT32  # which the decomposition that all targets share makes of it

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 
 from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Node, Value
+from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.base import REGISTRY, Op, remap_axes
 from nchw2nhwc.ops.binary import Add, Arithmetic, Mul
 from nchw2nhwc.ops.indexing import Gather
@@ -17,13 +18,25 @@ from nchw2nhwc.ops.reduce import LogSoftmax, Reduce, Softmax
 from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.match import array, require, static_shape
-from nchw2nhwc.passes.rank import in_steps, merge_batches
+from nchw2nhwc.passes.rank import in_steps, merge_batches, neighbours
 from nchw2nhwc.passes.rewrite import Rewriter, Rule, RuleSet
 
 _ELEMENTWISE = tuple(cls for cls in REGISTRY.values() if isinstance(getattr(cls, "rule", None), Elementwise))
 _ALONG: tuple[type[Op], ...] = (Concat, Pad, Reduce, Slice, Softmax, LogSoftmax, Split)
 
 Group = list[int]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The tensors that a device takes: how many axes they have at most, which element types are reshaped, and how many of the innermost
+    axes may be larger than 1 (all, if that is None). What would be refused with fewer axes, too, keeps its own: its reshapes would only be
+    more that the device does not run."""
+
+    most: int
+    reshapes: Callable[[DType], bool]
+    inner: int | None = None
+
 
 def grouped(kinds: Sequence[object], most: int) -> list[Group]:
     """Axes in at most `most` groups of neighbours of the same kind, merged from the front as far as it takes; None is a kind that merges
@@ -50,102 +63,109 @@ def _shaped(rw: Rewriter, value: Value, shape: Sequence[Size]) -> Value:
     return rw.add(Reshape(tuple(shape)), value)
 
 
-def _needs(node: Node, most: int) -> None:
-    rank = max(v.rank for v in (*node.inputs, *node.outputs) if v is not None)
-    require(rank > most, "{!r} has few enough axes", node)
+def _needs(node: Node, limits: Limits) -> None:
+    values = [v for v in (*node.inputs, *node.outputs) if v is not None]
+    require(max(v.rank for v in values) > limits.most, "{!r} has few enough axes", node)
+    for value in values:
+        require(value.is_const or limits.reshapes(value.type.dtype), "{!r} would be reshaped, which its type is not", value)
 
 
-def _fits(groups: Sequence[Group], node: Node, most: int) -> None:
-    require(len(groups) <= most, "no axes of {!r} can be merged", node)
+def _fits(groups: Sequence[Group], node: Node, shape: Sequence[Size], limits: Limits) -> None:
+    require(len(groups) <= limits.most, "no axes of {!r} can be merged", node)
+    if limits.inner is not None:
+        require(all(size == 1 for size in _merged(shape, groups)[:-limits.inner]), "{!r} has too many axes that are larger than 1", node)
 
 
-def elementwise(most: int) -> Rule:
+def elementwise(limits: Limits) -> Rule:
     """A rule for functions of single elements: axes along which the same operands are repeated are merged."""
     def merge_elements(rw: Rewriter, node: Node, op: Op) -> Value:
-        _needs(node, most)
+        _needs(node, limits)
         rank = node.output.rank
         wide = [(1,) * (rank - v.rank) + v.shape for v in node.inputs if v is not None]
         out = node.output.shape
         kinds = [tuple(shape[k] == 1 and out[k] != 1 for shape in wide) for k in range(rank)]
-        groups = grouped(kinds, most)
-        _fits(groups, node, most)
+        groups = grouped(kinds, limits.most)
+        _fits(groups, node, out, limits)
         operands = [_shaped(rw, v, _merged(shape, groups)) if v.rank else v
                     for v, shape in zip((v for v in node.inputs if v is not None), wide)]
         return rw.add(Reshape(out), rw.add(op, *operands))
     return merge_elements
 
 
-def along(most: int) -> Rule:
+def along(limits: Limits) -> Rule:
     """A rule for ops that treat some axes specially: all others are merged; reduced ones with one another."""
     def merge_others(rw: Rewriter, node: Node, op: Op) -> list[Value]:
-        _needs(node, most)
+        _needs(node, limits)
         x, special = node.input(0), op.special_axes()
         reduced = isinstance(op, Reduce)
-        groups = grouped([k in special if reduced or k not in special else None for k in range(x.rank)], most)
-        _fits(groups, node, most)
+        groups = grouped([k in special if reduced or k not in special else None for k in range(x.rank)], limits.most)
+        _fits(groups, node, x.shape, limits)
         stored: list[int | None] = [group[0] if group[0] in special or len(group) == 1 else None for group in groups]
         results = rw.add_all(remap_axes(op, stored), *(_shaped(rw, v, _merged(v.shape, groups)) for v in node.inputs if v is not None))
         return [rw.add(Reshape(old.shape), new) for old, new in zip(node.outputs, results)]
     return merge_others
 
 
-def transposes(most: int) -> Rule:
+def transposes(limits: Limits) -> Rule:
     """A rule for Transposes: axes that stay side by side are merged, those of size 1 go; where that is not enough, several steps do it,
     each of which moves blocks of axes."""
     def merge_moved(rw: Rewriter, node: Node, op: Op) -> Value:
         assert isinstance(op, Transpose)
-        _needs(node, most)
-        return in_steps(rw, node, op, most)
+        _needs(node, limits)
+        moved = [k for k in op.perm if node.input(0).shape[k] != 1]
+        count = len(neighbours(range(len(moved)), [sorted(moved).index(k) for k in moved]))
+        require(limits.inner is None or count <= limits.inner, "{!r} has too many axes that are larger than 1", node)
+        return in_steps(rw, node, op, limits.most)
     return merge_moved
 
 
-def rows(most: int) -> Rule:
+def rows(limits: Limits) -> Rule:
     """A rule for fully connected layers: axes before the last one are merged."""
     def merge_rows(rw: Rewriter, node: Node, op: Op) -> Value:
         assert isinstance(op, FullyConnected)
         x = node.input(0)
-        _needs(node, most)
-        groups = grouped([0] * (x.rank - 1) + [None], most)
+        _needs(node, limits)
+        groups = grouped([0] * (x.rank - 1) + [None], limits.most)
         result = rw.add(op, _shaped(rw, x, _merged(x.shape, groups)), *node.inputs[1:])
         return rw.add(Reshape(node.output.shape), result) if op.keep_num_dims else result
     return merge_rows
 
 
-def picks(most: int) -> Rule:
+def picks(limits: Limits) -> Rule:
     """A rule for Gather along an axis with a list of indices: the axes before it are merged, and those behind it."""
     def merge_around(rw: Rewriter, node: Node, op: Op) -> Value:
         assert isinstance(op, Gather)
-        _needs(node, most)
+        _needs(node, limits)
         x = node.input(0)
         require(node.input(1).rank == 1, "{!r} has no list of indices", node)
-        groups = grouped([None if k == op.axis else k < op.axis for k in range(x.rank)], most)
-        _fits(groups, node, most)
+        groups = grouped([None if k == op.axis else k < op.axis for k in range(x.rank)], limits.most)
+        _fits(groups, node, x.shape, limits)
         place = next(k for k, group in enumerate(groups) if op.axis in group)
         return rw.add(Reshape(node.output.shape), rw.add(Gather(place), _shaped(rw, x, _merged(x.shape, groups)), node.input(1)))
     return merge_around
 
 
-def expands(most: int) -> Rule:
+def expands(limits: Limits) -> Rule:
     """A rule for Expand: axes that are repeated are merged, and those that are not."""
     def merge_repeated(rw: Rewriter, node: Node, op: Op) -> Value:
-        _needs(node, most)
+        _needs(node, limits)
         x, out = node.input(0), node.output.shape
         wide = (1,) * (len(out) - x.rank) + x.shape
-        groups = grouped([a == b for a, b in zip(wide, out)], most)
-        _fits(groups, node, most)
+        groups = grouped([a == b for a, b in zip(wide, out)], limits.most)
+        _fits(groups, node, out, limits)
         return rw.add(Reshape(out), rw.add(Expand(_merged(out, groups)), _shaped(rw, x, _merged(wide, groups))))
     return merge_repeated
 
 
-def lower_ranks(most: int) -> RuleSet:
-    """The rules for a device that takes tensors of at most `most` axes."""
-    rules = RuleSet()
-    rules.on(*_ELEMENTWISE)(elementwise(most))
-    rules.on(*_ALONG)(along(most))
-    rules.on(Transpose)(transposes(most))
-    rules.on(FullyConnected)(rows(most))
-    rules.on(Gather)(picks(most))
-    rules.on(Expand)(expands(most))
+def lower_ranks(most: int, reshapes: Callable[[DType], bool] = lambda _: True, inner: int | None = None) -> RuleSet:
+    """The rules for a device with these `Limits`."""
+    rules, limits = RuleSet(), Limits(most, reshapes, inner)
+    rules.on(*_ELEMENTWISE)(elementwise(limits))
+    rules.on(*_ALONG)(along(limits))
+    rules.on(Transpose)(transposes(limits))
+    rules.on(FullyConnected)(rows(limits))
+    rules.on(Gather)(picks(limits))
+    rules.on(Expand)(expands(limits))
     rules.on(MatMul)(merge_batches(most))
     return rules
 
@@ -193,6 +213,8 @@ def as_rows(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
 
 
 POINTWISE = RuleSet()
+_PLANE = 3
+"""How many of the innermost axes may be larger than 1 where a convolution stands for a fully connected layer."""
 
 
 @POINTWISE.on(FullyConnected)
@@ -201,6 +223,8 @@ def of_rows(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     w, inner = array(node.input(1)), node.input(1).shape[1]
     leading = static_shape(node.output)[:-1]
     require(prod(leading) > 1, "{!r} has one row", node)
+    sizes = (*node.input(0).shape[:-_PLANE], *node.output.shape[:-_PLANE])
+    require(all(size == 1 for size in sizes), "{!r} is of several planes, which would not be reshaped", node)
     ones, none = (1, 1), (0, 0)
     conv = Conv(ones, ones, none, none, activation=op.activation, channels_last=True)
     plane = _shaped(rw, node.input(0), (1, prod(leading[:-1]), leading[-1], inner))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from nchw2nhwc.ir import DType
 from nchw2nhwc.targets.site import Site
 
 
@@ -50,6 +51,11 @@ class Target:
         if row is None:
             return f"{self.title} has no {site.operator.code}"
         return next(self._reasons(site, row), "")
+
+    def computes(self, code: str, dtype: DType) -> bool:
+        """Whether the device has an operator for an element type: float32 on a device of integers is what quantization makes int8."""
+        row = self.rows.get(code)
+        return row is not None and ("int8" if dtype.name == "float32" and self.quantized else dtype.name) in (row.types or self.types)
 
     def _reasons(self, site: Site, row: Row) -> Iterator[str]:
         if row.version and site.operator.version > row.version:

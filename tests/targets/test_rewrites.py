@@ -19,7 +19,7 @@ from nchw2nhwc.ir.verify import verify
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.activation_functions import Gelu, Relu
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add, Mul, Where
+from nchw2nhwc.ops.binary import Add, Greater, Mul, Where
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Transpose
@@ -111,6 +111,23 @@ def test_fewer_axes(case: tuple[Op, tuple[Array, ...]], most: int) -> None:
     assert not changed or max(ranks, default=0) <= most
     if isinstance(op, (Transpose, Relu, FullyConnected)):
         assert max(ranks, default=0) <= max(most, 2)
+
+
+@pytest.mark.parametrize(("op", "operands", "changed"), [
+    (Relu(), ((1, 1, 3, 2, 4),), True), (Relu(), ((1, 2, 3, 1, 4),), False), (Greater(), ((1, 1, 3, 2, 4),) * 2, False),
+    (Transpose((0, 2, 1, 4, 3)), ((1, 2, 3, 1, 4),), True), (Transpose((4, 3, 2, 1, 0)), ((2, 3, 2, 3, 2),), False),
+    (Softmax(4), ((1, 1, 2, 3, 4),), True), (ReduceMean((1, 3), True), ((2, 3, 2, 3, 4),), False),
+    (Slice((None, None, 1, None, None), (None,) * 5, (1,) * 5), ((1, 1, 3, 2, 4),), True)])
+def test_axes_stay_where_the_device_would_refuse_fewer_too(op: Op, operands: tuple[tuple[int, ...], ...], changed: bool) -> None:
+    """Truth values are not reshaped, and only the three innermost axes may be larger than 1."""
+    arrays = [RNG.standard_normal(shape).astype(np.float32) for shape in operands]
+    graph, inputs = graph_of(op, tuple(arrays), len(arrays))
+    rules = lower_ranks(4, lambda dtype: dtype == np.float32, 3)
+    assert bool(rule_pass("ranks", rules)(graph)) is changed
+    np.testing.assert_allclose(run(graph, inputs)["y0"], op.run(*arrays)[0], rtol=1e-5, atol=1e-6)
+    if changed:
+        assert all(max((1, *v.shape[:-3])) == 1 for n in graph.nodes if not isinstance(n.op, Reshape) for v in (*n.inputs, *n.outputs)
+                   if v is not None)
 
 
 def test_groups() -> None:
@@ -215,3 +232,18 @@ def test_every_device_is_rewritten_for_without_circles() -> None:
     for case, source in CASES.items():
         for target in TABLES:
             assert nchw2nhwc.convert(source, target=target).result_ops, case
+
+
+@pytest.mark.parametrize(("picked", "codes"), [(4, {"UNPACK"}), (2, {"STRIDED_SLICE"})])
+def test_most_of_what_is_picked_one_by_one_is_unpacked(picked: int, codes: set[str]) -> None:
+    """Where the device has that, a comparison of each part is one of the whole."""
+    nodes = [node("Softmax", "x", "s", axis=1)]
+    for k in range(picked):
+        nodes += [node("Gather", f"s i{k}", f"g{k}", axis=1), node("Greater", f"g{k} t", f"b{k}")]
+    source = model(nodes, [tensor("x", (6, 5))], [f"b{k}" for k in range(picked)],
+                   {"t": np.float32(0.2), **{f"i{k}": np.array(k) for k in range(picked)}})
+    converted = nchw2nhwc.convert(source, target="gpu")
+    found = converted.operator_counts()
+    assert found.keys() & {"UNPACK", "STRIDED_SLICE", "GATHER"} == codes
+    assert found["GREATER"] == (1 if picked > 2 else picked)
+    assert converted.check().passed
