@@ -9,6 +9,9 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+CUT = "Cut the model before this layer with --outputs."
+"""What to do about a layer that is not supported, where nothing better is known."""
+
 
 @dataclass(frozen=True)
 class Location:

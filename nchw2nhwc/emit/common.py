@@ -6,13 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast
 
-from nchw2nhwc.errors import Location, ShapeError, TargetError
+from nchw2nhwc.errors import CUT, Location, ShapeError, TargetError
 from nchw2nhwc.ir import Graph, Node
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.movement import FIX_SIZES
-
-_CUT = "Cut the model before this layer with --outputs."
-"""What to do about what a target cannot express, where nothing better is known."""
 
 
 class NodeEmitter(Protocol):
@@ -90,7 +87,7 @@ class Lowerings(Generic[_E]):
                 problem = error if isinstance(error, TargetError) else TargetError(error.reason, e.where, error.advice)
                 if not problem.advice and any(v is not None and not v.type.is_static for v in (*node.inputs, *node.outputs)):
                     problem.advice = FIX_SIZES
-                problem.advice = problem.advice or _CUT
+                problem.advice = problem.advice or CUT
                 problems.append(problem)
                 failed |= {id(v) for v in node.outputs}
         if problems:
@@ -105,5 +102,5 @@ def _together(problems: Sequence[TargetError], target: str) -> TargetError:
     layers = len({p.where for p in distinct})
     lines = "".join(f"\n  layer '{p.where.layer}' ({p.where.type}): {p.reason}" for p in distinct)
     what = "1 layer" if layers == 1 else f"{layers} layers"
-    advice = "\n  ".join(dict.fromkeys(_CUT.replace("this layer", "these layers") if p.advice == _CUT else p.advice for p in distinct))
+    advice = "\n  ".join(dict.fromkeys(CUT.replace("this layer", "these layers") if p.advice == CUT else p.advice for p in distinct))
     return TargetError(f"{what} cannot be expressed in {target}:{lines}", Location(distinct[0].where.file), advice)

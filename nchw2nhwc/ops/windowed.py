@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Shape, Size, exact_div
+from nchw2nhwc.ir.dim import Shape, Size, exact_div, size_max
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import Op, require_equal
@@ -156,6 +156,8 @@ class ConvTranspose(Op):
                       for s, k, stride, d, (extra, begin, end) in zip(spatial, numbers(kernel), self.strides, self.dilations, pads))
         if any(isinstance(s, int) and s < 1 for s in sizes):
             raise ShapeError(f"pads {list(self.pads_begin)}, {list(self.pads_end)} leave nothing of the result")
+        require_equal(f"pads {list(self.pads_begin)}, {list(self.pads_end)} may be more than the result",
+                      *((size_max(s, 0), s) for s in sizes if not isinstance(s, int)))
         return sizes
 
 

@@ -8,7 +8,7 @@ from math import prod
 
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
 
-from nchw2nhwc.errors import ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
+from nchw2nhwc.errors import CUT, ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.movement import FIX_SIZES
@@ -131,6 +131,8 @@ class Reader:
             self._raise_missing()
             if not error.advice and self._is_symbolic(step.node, scope):
                 error.advice = FIX_SIZES
+            if isinstance(error, UnsupportedError):
+                error.advice = error.advice or CUT
             raise error.at(self.b.where) from None
 
     def _results(self, step: Step, scope: Scope) -> Sequence[Entry] | None:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import prod
 
-from nchw2nhwc.errors import ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
+from nchw2nhwc.errors import CUT, ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir import Dim, Graph, TensorType, Value, product
 from nchw2nhwc.ir.states import STATE_IN, STATE_OUT
 from nchw2nhwc.ops.movement import FIX_SIZES
@@ -146,6 +146,8 @@ class Reader:
             except ConversionError as error:
                 if not error.advice and self._is_symbolic(layer):
                     error.advice = FIX_SIZES
+                if isinstance(error, UnsupportedError):
+                    error.advice = error.advice or CUT
                 raise error.at(self.document.where(layer)) from None
 
     def _is_symbolic(self, layer: Layer) -> bool:
@@ -177,7 +179,7 @@ class Reader:
         if value is None:
             producer = self.document.layers[end[0]]
             raise UnsupportedError(f"result {end[1]} of {producer.type} layer '{producer.name}' is not supported",
-                                   advice="Cut the model before this layer with --outputs.")
+                                   advice=CUT)
         return value
 
     def _constant(self, layer: Layer) -> Value:

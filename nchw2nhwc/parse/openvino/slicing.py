@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from nchw2nhwc.errors import SourceError, UnsupportedError
-from nchw2nhwc.ir import Dim, Size, Value
+from nchw2nhwc.ir import Dim, Size, Value, size_max
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.movement import Slice
 from nchw2nhwc.parse.builder import Builder
@@ -90,6 +90,8 @@ def _normal(size: Size, start: Size | None, stop: Size | None, step: int) -> Ran
         return None if first == low else first, None if last == high else last, step
     if step > 0:
         return None if start == 0 else start, None if stop == size or _beyond(stop, FAR) else stop, step
+    if isinstance(size, Dim) and isinstance(start, int) and start < -1:
+        start = size_max(size + start, 0)
     return None if start == -1 or _beyond(start, FAR) else start, None if _beyond(stop, -FAR) else stop, step
 
 

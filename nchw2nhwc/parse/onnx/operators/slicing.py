@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import Dim, Shape, Size
+from nchw2nhwc.ir.dim import Dim, Shape, Size, size_max
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import require_equal, static
 from nchw2nhwc.ops.movement import Slice, Split, shape_text
@@ -95,8 +95,8 @@ def _sliced(b: LayerBuilder, x: Value, starts: Shape, ends: Shape, axes: Ints | 
     by = [1] * x.rank
     for axis, start, stop, step in zip(where, starts, ends, strides):
         size = x.shape[axis]
-        if step < 0 and isinstance(size, int) and isinstance(start, int):
-            start = max(start, -size)  # clamped to the first element, where Python's slices begin before it
+        if step < 0 and isinstance(start, int) and start < -1:  # clamped to the first element, where Python's slices begin before it
+            start = max(start, -size) if isinstance(size, int) else size_max(size + start, 0)
         begins[axis] = None if _is_open(start, size, low=0 if step > 0 else None) else start
         stops[axis] = None if _is_open(stop, size, low=-1 if step < 0 else None) else stop
         by[axis] = step
