@@ -105,9 +105,11 @@ def rnn_cell(b: Builder, x: Value, h: Value, w: Value, r: Value, bias: Value | N
 
 
 def _functions(names: str, alphas: str, betas: str, count: int) -> tuple[Unary, ...]:
-    """The activations, of which there must be `count`; every direction has the same."""
+    """The activations, of which there must be `count`, or so many for each direction: every direction has the same."""
     lists = [[part.strip() for part in text.split(",") if part.strip()] for text in (names, alphas, betas)]
     found = activation_functions(lists[0], *([number(part) for part in entries] for entries in lists[1:]))
+    if len(found) == 2 * count and found[:count] == found[count:]:
+        found = found[:count]
     if len(found) != count:
         raise SourceError(f"it has {len(found)} activation(s) instead of {count}")
     return found

@@ -70,6 +70,8 @@ CASES = [
     *(case(f"RNNSequence {way}", rnn(way), X, tolerance=1e-5) for way in WAYS),
     case("GRUSequence linear", gru("bidirectional", linear=True), X, tolerance=1e-5),
     case("LSTMSequence with a limit", lstm("forward", clip=0.3), X, tolerance=1e-5),
+    case("LSTMSequence with activations for each direction", lstm("bidirectional", activations=["sigmoid", "tanh", "tanh"] * 2), X,
+         tolerance=1e-5),
     case("LSTMSequence with other activations", lstm("forward", activations=["sigmoid", "relu", "tanh"]), X, tolerance=1e-5),
     case("LSTMCell", cell("lstm", 2, 4), (N, F), (N, H), (N, H), tolerance=1e-5, ops="Reshape LSTM"),
     case("GRUCell", cell("gru", 1, 3), (N, F), (N, H), tolerance=1e-5),
@@ -151,7 +153,8 @@ def test_the_order_of_the_gates_of_a_first_cell() -> None:
 
 @pytest.mark.parametrize(("data", "message"), [
     ({"weights_format": "fic"}, "order 'fic'"), ({"hidden_size": 3}, "do not fit 4 gate"),
-    ({"activations": "sigmoid,tanh"}, "2 activation"), ({"activations": "sigmoid,tanh,cubic"}, "activation 'cubic'")])
+    ({"activations": "sigmoid,tanh"}, "2 activation"), ({"activations": "sigmoid,tanh,tanh,relu,tanh,tanh"}, "6 activation"),
+    ({"activations": "sigmoid,tanh,cubic"}, "activation 'cubic'")])
 def test_attributes_that_do_not_fit(data: dict[str, object], message: str) -> None:
     with pytest.raises(ConversionError, match=message):
         read_openvino(*first_cell(**data).files())
