@@ -67,8 +67,9 @@ def read_model(core: openvino.Core, source: Source) -> openvino.Model:
 
 def _part(model: openvino.Model, file: str, inputs: Sequence[TensorInfo], wanted: Sequence[str], optional: Sequence[str],
           data: Mapping[str, Array]) -> tuple[openvino.Model, list[str]]:
-    """The model between the given tensors, for inputs of the shapes of `data`, and its outputs' names. Raises CheckError for an unknown
-    tensor, unless it is optional."""
+    """The model between the given tensors, for inputs of the shapes of `data`, and its outputs' names. Its own open sizes stay open, unless
+    ranks depend on them (Squeeze without axes), which the plugin does not take. Raises CheckError for an unknown tensor, unless it is
+    optional."""
     import openvino
     from openvino import opset13 as ops
 
@@ -94,7 +95,8 @@ def _part(model: openvino.Model, file: str, inputs: Sequence[TensorInfo], wanted
         parameters.append(node)
     part = openvino.Model([ops.result(end) for end in ends], model.get_sinks(), parameters, "check")
     shapes = {k: openvino.PartialShape(list(data[info.name].shape)) for k, info in enumerate(inputs)}
-    if any(not part.input(k).get_partial_shape().compatible(shape) for k, shape in shapes.items()):
+    unknown = any(port.get_partial_shape().rank.is_dynamic for op in part.get_ordered_ops() for port in op.outputs())
+    if unknown or any(not part.input(k).get_partial_shape().compatible(shape) for k, shape in shapes.items()):
         part.reshape({part.input(k): shape for k, shape in shapes.items()})
     return part, names
 

@@ -10,6 +10,7 @@ import openvino
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from openvino import opset8 as ops
+from openvino import opset15 as op15
 
 from nchw2nhwc import convert
 from nchw2nhwc.check import MissingRuntimeError, reference
@@ -169,3 +170,12 @@ def test_bfloat16_is_checked_in_float32(whole: bool) -> None:
     assert found.passed
     assert found.max_rel_error < 1e-6
     assert not found.uniform
+
+
+def test_ranks_that_depend_on_open_sizes(tmp_path: Path) -> None:
+    """OpenVINO's CPU plugin does not take them: the model is run with the sizes that are given."""
+    x = ops.parameter([-1, 1, 4], np.float32, name="x")
+    openvino.save_model(openvino.Model([ops.relu(op15.squeeze(x), name="y")], [x], "m"), tmp_path / "m.xml", compress_to_fp16=False)
+    converted = convert(tmp_path / "m.xml")
+    assert converted.outputs[0].source_shape == (-1, 4)
+    assert converted.check().passed
