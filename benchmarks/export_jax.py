@@ -46,9 +46,10 @@ def specifications(case: Mapping[str, Any]) -> list[Any]:
 
 def export(case: Mapping[str, Any], file: Path) -> str:
     """Write one case; the reason why not, else ""."""
-    made = case["callable"]
-    made = made.with_dtype(jnp.float32) if hasattr(made, "with_dtype") else made
     try:
+        made = case["callable"]
+        made = made.with_dtype(jnp.float32) if hasattr(made, "with_dtype") else made
+        made = made.instantiate() if hasattr(made, "instantiate") else made
         model = to_onnx(made, specifications(case), input_params=case.get("input_params"), model_name=file.stem)
     except Exception as error:  # noqa: BLE001  whatever an exporter of another project raises is its answer
         return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -188,6 +188,15 @@ def test_dropout_in_training_mode(operands: str) -> None:
     np.testing.assert_array_equal(results["m"], drawn >= ratio)
 
 
+def test_dropout_whose_mode_an_input_decides() -> None:
+    source = model([node("Not", "still", "t"), node("Dropout", "x r t", name="drop")],
+                   [tensor("x", (2, 3)), tensor("still", (), np.bool_), tensor("other", (2, 3))], constants={"r": np.float32(0.25)})
+    with pytest.raises(UnsupportedError, match="is computed at run time") as caught:
+        convert(source)
+    assert caught.value.advice == "Give the values of the inputs that decide it: --input-value still=..."
+    assert convert(source, input_value={"still": [1]}).check().passed
+
+
 def test_a_dropout_that_keeps_everything_draws_nothing() -> None:
     source = model([node("Dropout", "x r t", "d"), node("Relu", "d")], constants={"r": np.float32(0), "t": np.array(True)})
     converted = convert(source, random="inputs")

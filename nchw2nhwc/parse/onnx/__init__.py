@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from onnx import ModelProto, NodeProto
@@ -74,9 +75,12 @@ def _read(source: Model, inputs: Sequence[Input], sizes: OpenSizes, outputs: Seq
     reader.initializers(source.graph, scope)
     for entry in inputs:
         scope.entries[entry.name] = graph.add_input(entry.name, entry.type.with_shape(sizes.shape(entry.name)))
-    names = _stops(source.graph.node, outputs) if outputs else [info.name for info in source.graph.output]
-    if not names or len(set(names)) < len(names):
-        raise SourceError("two outputs have the same name" if names else "the model has no outputs")
+    listed = _stops(source.graph.node, outputs) if outputs else [info.name for info in source.graph.output]
+    names = list(dict.fromkeys(listed))
+    if not names:
+        raise SourceError("the model has no outputs")
+    repeated = [(name, count) for name, count in Counter(listed).items() if count > 1]
+    graph.notes += [f"output '{name}' is listed {count} times, the result has it once" for name, count in repeated]
     if nms == "detection-postprocess":
         reader.b.detections = []
         names, results = ends_with(reader.parts(source.graph.node, names, scope), names)

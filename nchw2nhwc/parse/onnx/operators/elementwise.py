@@ -192,10 +192,28 @@ def dropout_10(b: LayerBuilder, x: Value, *, ratio: float = 0.5) -> tuple[Value,
 def dropout(b: LayerBuilder, x: Value, ratio: Value | None = None, training_mode: Value | None = None, *,
             seed: int | None = None) -> tuple[Value, ...]:
     whole = ratio is not None and ratio.is_const and b.number(ratio, "ratio") == 0
-    if training_mode is not None and not whole and (b.is_computed(training_mode) or b.number(training_mode, "training_mode")):
+    if training_mode is not None and not whole and b.is_computed(training_mode):
+        values = " ".join(f"--input-value {name}=..." for name in _deciding(training_mode))
+        raise UnsupportedError("whether Dropout is in training mode, in which it is random, is computed at run time", b.where,
+                               f"Give the values of the inputs that decide it: {values}")
+    if training_mode is not None and not whole and b.number(training_mode, "training_mode"):
         raise UnsupportedError("Dropout in training mode is random", b.where,
                                "Export the model for inference, or make an input of what it draws: --random inputs (opset 15, main graph).")
     return _dropped(b, x, 0.5 if ratio is None else b.number(ratio, "ratio") if ratio.is_const else 0.0)
+
+
+def _deciding(value: Value) -> list[str]:
+    """The inputs that a tensor is computed from."""
+    found: dict[str, None] = {}
+    reached, frontier = {id(value)}, [value]
+    while frontier:
+        each = frontier.pop()
+        if each.producer is None and not each.is_const:
+            found[each.name] = None
+        operands = [] if each.producer is None else [v for v in each.producer.inputs if v is not None and id(v) not in reached]
+        reached |= {id(v) for v in operands}
+        frontier += operands
+    return list(found)
 
 
 def _dropped(b: LayerBuilder, x: Value, ratio: float) -> tuple[Value, ...]:
