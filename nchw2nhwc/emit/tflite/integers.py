@@ -173,9 +173,10 @@ def _compute(plan: Plan, graph: Graph, node: Node) -> str:
     result = asked(graph, node.outputs[0])
     if result is None:
         rounded = any(isinstance(user.op, (QuantizeDequantize, Quantize)) for user in node.outputs[0].users)
-        if _widened(plan, node):
+        reason = _widened(plan, node)
+        if reason is None:
             return ""
-        return "its readers quantize its result in different ways, or some do not" if rounded else "its result is not quantized"
+        return ("its readers quantize its result in different ways, or some do not" if rounded else "its result is not quantized") + reason
     return kernel(plan, node, result) or _bits(plan, node, result) or _hold(plan, node, result)
 
 
@@ -189,14 +190,17 @@ def _bits(plan: Plan, node: Node, result: Grid) -> str:
     return _NO_16 if result.bits == 16 and isinstance(node.op, ONLY_8) else ""
 
 
-def _widened(plan: Plan, node: Node) -> bool:
-    """Whether a node with weights is computed with a result of 16 bits, as the source does not round it."""
+def _widened(plan: Plan, node: Node) -> str | None:
+    """Compute a node with weights with a result of 16 bits, as the source does not round it: None if that is done, else why not, to be
+    said behind a reason."""
     data = plan.grids.get(id(node.input(0)))
-    if plan.widening == "none" or data is None or not isinstance(node.op, _WEIGHTED) or (plan.widening == "fast" and gathers_for_few(node)):
-        return False
+    if plan.widening == "none" or data is None or not isinstance(node.op, _WEIGHTED):
+        return ""
+    if plan.widening == "fast" and gathers_for_few(node):
+        return "; 16 bits would be slow for so few channels"
     sums = wide_sums(node, data)
     if isinstance(sums, str):
-        return False
+        return f"; {sums}"
     plan.sums[node], plan.integer[node] = sums, sums.result
     plan.wide.append(node)
-    return True
+    return None
