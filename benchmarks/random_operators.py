@@ -4,7 +4,8 @@ python -m benchmarks.random_operators [--source onnx|openvino] [--op OP...] [--c
 
 Every case has random attributes, element types and shapes, of ONNX also a random definition of the operator and opset. It is converted in
 up to six forms. `given`: all operands are inputs; `constants`: all but the first are constants; `batch`: the first size of the first
-operand is open; `open`: all sizes are; both of these with and without constants. Files of open sizes run at two sizes in one interpreter.
+operand is open; `open`: all sizes are; both of these with and without constants. Every file runs
+several times in one interpreter, those of open sizes at two sizes.
 
 Where ONNX Runtime and ONNX's reference implementation differ, either counts as right. "noted": integers beyond what the report says they
 are computed in. "other sizes": the file takes only sizes, such as multiples of 2, that the case does not have. An error of the conversion
@@ -173,9 +174,9 @@ def _row(source: str, d: Draw, seed: int, spec: Spec, form: str, wanted: list[li
         row.outcome, row.text = "traceback", traceback.format_exc()
         return row
     row.seconds, row.ops, row.transposes = time.perf_counter() - start, made.result_ops, made.transpose_operators
-    runs = [Run(feeds, wanted)]
-    if form.startswith("open"):
-        runs += _at_other_sizes(source, d, seed, spec, form, folder) + runs
+    again = Run(feeds, wanted)
+    others = _at_other_sizes(source, d, seed, spec, form, folder) if form.startswith("open") else []
+    runs = [again, *others, again]
     fitting = [run for run in runs if fits(made, run.data)]
     row.outcome, row.text = outcome(made, content, fitting, spec) if fitting else ("other sizes", "")
     return row

@@ -128,6 +128,25 @@ def test_a_run_does_not_depend_on_the_ones_before(op: Recurrent, states: bool, r
     np.testing.assert_allclose(results(other), narrow, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("resolver", RESOLVERS)
+@pytest.mark.parametrize("constant", [(0, 1), (0,), (1,)])
+def test_constant_states_are_set_anew_too(constant: Sequence[int], resolver: str) -> None:
+    """LiteRT computes a product of constants once, when it loads a file."""
+    op = LSTM()
+    graph, inputs, wanted = graph_of(op, (Y,), states=True)
+    layer = next(node for node in graph.nodes if isinstance(node.op, LSTM))
+    for k in constant:
+        layer.set_input(4 + k, graph.constant(inputs[1 + k]))
+    interpreter = Interpreter(model_content=emit(graph).tobytes(), experimental_op_resolver_type=RESOLVERS[resolver], num_threads=1)
+    interpreter.allocate_tensors()
+    for _ in range(3):
+        for detail in interpreter.get_input_details():
+            interpreter.set_tensor(detail["index"], inputs[[v.name for v in graph.inputs].index(detail["name"])])
+        interpreter.invoke()
+        found = np.array(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
+        np.testing.assert_allclose(found, wanted[0], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("op", [LSTM(), GRU()], ids=str)
 def test_weights_stored_in_half_precision(op: Recurrent) -> None:
     graph, inputs, wanted = graph_of(op, (Y,))
