@@ -43,6 +43,8 @@ class Spec:
     steps: int = 0
     always: frozenset[int] = frozenset()
     """Operands that are constants in every form."""
+    bound: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    """Sizes that the numbers in an operand speak of, such as lengths: where it is a constant they are not open."""
     build: Callable[..., object] | None = None
     """Of OpenVINO's operations: makes one of the nodes of its operands."""
     about: str = ""
@@ -53,7 +55,7 @@ class Spec:
         first = next(k for k, x in enumerate(self.inputs) if x is not None)
         return {
             s.name
-            for k, shape in self.shapes.items()
+            for k, shape in (*self.shapes.items(), *self.bound.items())
             if k in self.always or (fixed and k != first)
             for s in shape
             if isinstance(s, Size) and k < len(self.inputs) and self.inputs[k] is not None
@@ -146,7 +148,7 @@ class Draw:
             extremes = [info.min, info.max, info.max // 2 + 1, info.min + 1]
         else:
             made = self.rng.normal(0, 2, shape) if low is None else self.rng.uniform(low, high, shape)
-            if self.chance(0.1):
+            if low is None and self.chance(0.1):
                 made = np.round(made * 2) / 2
             made = made.astype(dtype)
             extremes = [np.inf, -np.inf, -0.0, 0.0, 1e4, -6e4]  # kernels differ in NaN, and in what is larger

@@ -52,7 +52,7 @@ def recurrent(d: Draw) -> Spec:
     shapes = {0: shape}
     for k, each in ((4, (n,)), (5, state), (6, state)):
         shapes[k] = each
-    return Spec(xs + tail, attributes, outputs, shapes=shapes)
+    return Spec(xs + tail, attributes, outputs, shapes=shapes, bound={4: (t,)})
 
 
 @draws("Attention")

@@ -219,7 +219,7 @@ def reverse(d: Draw) -> Spec:
     time = d.integer(0, 1)
     lengths = d.rng.integers(1, int(shape[time]), shape[1 - time], endpoint=True)
     attributes = {"time_axis": time, "batch_axis": 1 - time} if time or d.chance(0.6) else {}
-    return Spec([d.array(shape, d.one(*ANY)), lengths], attributes, shapes={0: shape, 1: (shape[1 - time],)})
+    return Spec([d.array(shape, d.one(*ANY)), lengths], attributes, shapes={0: shape, 1: (shape[1 - time],)}, bound={1: (shape[time],)})
 
 
 @draws("Shape", "Size")

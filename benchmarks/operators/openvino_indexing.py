@@ -94,7 +94,7 @@ def gather_nd(d: Draw) -> Spec | None:
     lead = (*shape[:bd], *d.shape(0, 2, sizes=(1, 3)))
     idx = np.stack([d.rng.integers(0, int(shape[bd + k]), [int(s) for s in lead]) for k in range(depth)], -1).astype(np.int32)
     f = op8.gather_nd if d.op.endswith("8") else op5.gather_nd
-    return case([d.array(shape), idx], lambda x, i: f(x, i, bd), f"batch {bd}", {0: shape, 1: (*lead, depth)})
+    return case([d.array(shape), idx], lambda x, i: f(x, i, bd), f"batch {bd}", {0: shape, 1: (*lead, depth)}, bound={1: shape})
 
 
 @ov("scatter_elements_12")

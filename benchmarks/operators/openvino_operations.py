@@ -31,10 +31,11 @@ def case(
     shapes: Mapping[int, Sequence[int]],
     *,
     always: frozenset[int] = frozenset(),
+    bound: Mapping[int, Sequence[int]] | None = None,
     tolerance: float = 1e-4,
 ) -> Spec:
     """A case of operands and what makes the operation of their nodes; `about` says in words what that is."""
-    return Spec(list(inputs), {}, 1, shapes, tolerance, always=always, build=build, about=about)
+    return Spec(list(inputs), {}, 1, shapes, tolerance, always=always, build=build, about=about, bound=bound or {})
 
 
 def const(*v: int) -> openvino.Node:

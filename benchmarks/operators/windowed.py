@@ -89,7 +89,8 @@ def pool(d: Draw) -> Spec:
         outputs = d.one(1, 1, 2)
         if d.chance(0.2) and outputs == 2:
             attributes["storage_order"] = 1
-    if attributes.get("auto_pad") and attributes.get("ceil_mode"):
+    steps = attributes.get("strides", [1] * rank)
+    if "auto_pad" in attributes and ("ceil_mode" in attributes or "dilations" in attributes or any(k < t for k, t in zip(kernel, steps))):
         return None  # runtimes do not agree on what that is
     return Spec([d.array(shape, dtype)], attributes, outputs, shapes={0: shape})
 

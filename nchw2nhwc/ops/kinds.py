@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.errors import CUT, ShapeError
 from nchw2nhwc.ir.types import Array, DType, TensorType
 from nchw2nhwc.ops.base import same_dtype
 
@@ -40,7 +40,7 @@ def require(op: Op, kinds: Kinds, *types: TensorType) -> None:
     """Raises ShapeError unless all element types are equal and of one of `kinds`."""
     for t in types:
         if kind_of(t.dtype) not in kinds:
-            raise ShapeError(f"{op.name} takes {' or '.join(sorted(kinds))} operands, not {t.dtype.name}")
+            raise ShapeError(f"{op.name} takes {' or '.join(sorted(kinds))} operands, not {t.dtype.name}", advice=CUT)
     same_dtype(*types)
 
 

@@ -146,7 +146,8 @@ def merge_clips(rw: Rewriter, node: Node, op: Relu | Clip) -> Value:
 
 @IDENTITIES.on(PRelu)
 def uniform_slope(rw: Rewriter, node: Node, op: PRelu) -> Value:
-    """PRelu with one slope for all."""
+    """PRelu with one slope for all, of floating point numbers."""
+    require_float(node.input(0))
     return rw.add(LeakyRelu(scalar(node.input(1))), node.input(0))
 
 

@@ -113,6 +113,9 @@ def test_uniform_slopes() -> None:
     net = Net()
     net.output(net(PRelu(), net.input(2, 3, 4), [[0.25], [0.25], [0.5]]))
     check_untouched(net, IDENTITY)
+    net = Net()
+    net.output(net(PRelu(), net.input(2, 3, dtype=np.int32), net.const(np.array([3]), np.int32)))
+    check_untouched(net, IDENTITY)
 
 
 def test_constant_conditions() -> None:
