@@ -10,7 +10,7 @@ from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import DType, Value, product
 from nchw2nhwc.ops import reduce as rd
 from nchw2nhwc.ops.base import Op, require_shape
-from nchw2nhwc.ops.binary import Div, Equal, Less, LessEqual, LogicalOr, Maximum, Where
+from nchw2nhwc.ops.binary import Div, Equal, Greater, Less, LessEqual, LogicalOr, Maximum, Where
 from nchw2nhwc.ops.elementwise import Cast, Neg
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.kinds import integer_range, kind_of
@@ -38,8 +38,10 @@ def gather_1(b: Builder, x: Value, indices: Value, axis: Value) -> Results:
 
 @mapping("Gather", 7, 8)
 def gather(b: Builder, x: Value, indices: Value, axis: Value, *, batch_dims: int = 0) -> Results:
-    """Negative indices (from opset 8 on) count from the end."""
-    batch = axis_of(batch_dims, indices.rank + 1, "attribute 'batch_dims'")
+    """Negative indices (from opset 8 on) count from the end, and so do negative `batch_dims`."""
+    if not -indices.rank <= batch_dims <= indices.rank:
+        raise SourceError(f"there are no {batch_dims} batch axes in indices {indices.type}")
+    batch = batch_dims if batch_dims >= 0 else batch_dims + indices.rank
     along = axis_of(one_int(b, axis, "the axis of a gather"), x.rank)
     require_rank((*x.shape, *indices.shape))
     if indices.type.dtype == np.uint64:  # written for indices that are known to count from the front
@@ -96,7 +98,8 @@ def scatter_elements(b: Builder, x: Value, indices: Value, updates: Value, axis:
     if how != "none" and not use_init_val:
         low, high = (-np.inf, np.inf) if kind_of(x.type.dtype) == "floating point" else integer_range(x.type.dtype)
         neutral = {"add": 0, "mean": 0, "mul": 1, "max": low, "min": high}[how]
-        start = scattered(x, "none", _full(b, neutral, updates))
+        count = scattered(_full(b, 0, x, I32), "add", _full(b, 1, updates, I32))  # several updates may be for one place
+        start = b.add1(Where(), b.add1(Greater(), count, b.const(0, I32)), b.const(neutral, x.type.dtype), x)
     if how != "mean":
         return scattered(start, how, updates)
     if kind_of(x.type.dtype) != "floating point":
@@ -106,9 +109,9 @@ def scatter_elements(b: Builder, x: Value, indices: Value, updates: Value, axis:
     return b.add1(Div(), scattered(start, "add", updates), at_least_one)
 
 
-def _full(b: Builder, number: float, like: Value) -> Value:
-    """A tensor of one number, of the type of another one."""
-    one = b.const(number, like.type.dtype)
+def _full(b: Builder, number: float, like: Value, dtype: DType | None = None) -> Value:
+    """A tensor of one number, of the type of another one unless told otherwise."""
+    one = b.const(number, dtype or like.type.dtype)
     return b.add1(Expand(like.shape), one) if like.rank else one
 
 

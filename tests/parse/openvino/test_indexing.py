@@ -22,7 +22,7 @@ import pytest
 
 from nchw2nhwc.errors import ConversionError, ShapeError, SourceError, UnsupportedError
 from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino.harness import Build, Case, Input, agree, case, data_for, expected, i32, model_of, saved
+from tests.parse.openvino.harness import Build, Case, Input, agree, case, data_for, expected, given, i32, model_of, saved
 
 X = Input((2, 3, 4, 5))
 ROWS = np.array([[0, 2], [1, 0], [-1, -1]])
@@ -58,6 +58,8 @@ CASES = [
          ops="Reshape Equal Where"),
     case("Gather-7 with a batch axis", lambda x: op7.gather(x, np.array([[0, 2, 1], [1, 1, 0]]), np.int64(2), 1),
          ops="Transpose GatherND Transpose"),
+    case("Gather-8 with batch axes from the end", lambda x, i: op8.gather(x, i, np.int64(2), -1), X, i32(2, 3, low=-4, high=4),
+         ops="Reshape Transpose GatherND Transpose"),
     case("Gather-8 with batch axes", lambda x, i: op8.gather(x, i, np.int64(2), 2), X, i32(2, 3, low=-4, high=4), ops="Reshape GatherND"),
     case("GatherElements", lambda x, i: op6.gather_elements(x, i, 1), X, i32(2, 6, 4, 5, low=0, high=3), ops="GatherElements"),
     case("GatherND-5", lambda x: op5.gather_nd(x, np.array([[0, 2], [1, 0]])), ops="GatherND"),
@@ -67,6 +69,10 @@ CASES = [
          (3, 2), (3, 2), ops="ScatterElements"),
     *(case(f"ScatterElementsUpdate-12 {how}, {'with' if init else 'without'} what is there", elements(how, init), (3, 4), (3, 2))
       for how in ("sum", "prod", "min", "max", "mean") for init in (True, False)),
+    *(case(f"ScatterElementsUpdate-12 {how} at places that are computed, of {kind.__name__}", lambda x, i, u, how=how:
+           op12.scatter_elements_update(x, i, u, np.int64(1), how, False), Input((3, 4), kind, -9, 9), given([[0, 3], [1, 1], [-1, 0]]),
+           Input((3, 2), kind, -9, 9))
+      for how in ("prod", "min", "max") for kind in (np.float32, np.int32)),
     case("ScatterUpdate", lambda x, u: op3.scatter_update(x, np.array([[2, 0]]), u, np.int64(1)), (2, 3, 2), (2, 1, 2, 2),
          ops="Reshape ScatterElements"),
     case("ScatterUpdate of one", lambda x, u: op3.scatter_update(x, np.int64(2), u, np.int64(-2)), (2, 3, 4), (2, 4), oracle="reference"),
