@@ -83,6 +83,7 @@ def gather_8(d: Draw) -> Spec | None:
         lambda x, i: op8.gather(x, i, const(ax), bdx),
         f"axis {ax} batch {bdx}",
         {0: shape, 1: lead},
+        bound={1: shape},
     )
 
 
@@ -118,6 +119,7 @@ def scatter_elements(d: Draw) -> Spec | None:
         lambda x, i, u: op12.scatter_elements_update(x, i, u, const(axis), red, init),
         f"axis {axis} {red} init {init}",
         {0: shape, 1: where, 2: where},
+        bound={1: shape},
     )
 
 
@@ -138,6 +140,7 @@ def scatter_nd(d: Draw) -> Spec | None:
         lambda x, i, u: op15.scatter_nd_update(x, i, u, red),
         f"{red}",
         {0: shape, 1: (*lead, depth), 2: up} if not d.run else {},
+        bound={1: shape},
     )
 
 

@@ -69,9 +69,7 @@ def space(d: Draw) -> Spec | None:
 
 @ov("movement")
 def moves(d: Draw) -> Spec | None:
-    kind = d.one(
-        "broadcast", "bidirectional", "explicit", "tile", "roll", "cumsum", "onehot", "reshape", "squeeze", "transpose", "split"
-    )
+    kind = d.one("broadcast", "bidirectional", "explicit", "tile", "roll", "cumsum", "onehot", "reshape", "squeeze", "transpose", "split")
     shape = d.shape(1, 4, sizes=(1, 4))
     rank = len(shape)
     x = d.array(shape, d.one(np.float32, np.int32))

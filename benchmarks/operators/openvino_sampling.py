@@ -49,11 +49,13 @@ def interpolate_4(d: Draw) -> Spec | None:
     shape = tuple(d.size(1, 3) if k not in axes else d.size(3, 6) for k in range(rank))
     by = d.one("sizes", "scales")
     ctm = d.one("half_pixel", "pytorch_half_pixel", "asymmetric", "tf_half_pixel_for_nn", "align_corners")
+    if "pillow" in mode:
+        ctm = "half_pixel"
     nm = d.one("round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple")
     pad = d.chance(0.2)
     pb = [d.integer(0, 1) if pad else 0 for _ in range(rank)]
     pe = [d.integer(0, 1) if pad else 0 for _ in range(rank)]
-    anti = d.chance(0.2) and mode == "linear"
+    anti = False  # which the CPU plugin leaves out
     coeff = d.one(-0.75, -0.5)
     sizes = [d.integer(1, 9) for _ in axes]
     scales = [d.one(0.5, 2.0, 1.5, 0.7, 1.0, 3.0) for _ in axes]
@@ -116,6 +118,7 @@ def rois(d: Draw) -> Spec | None:
             lambda x, r, b: op9.roi_align(x, r, b, *out, ratio, scale, mode, al),
             f"{out} {ratio} {scale} {mode} {al}",
             {0: shape, 1: (k, 4), 2: (k,)},
+            bound={2: shape},
             tolerance=1e-3,
         )
     five = np.concatenate([which[:, None], boxes], 1).astype(np.float32)
@@ -128,6 +131,7 @@ def rois(d: Draw) -> Spec | None:
             lambda x, r: op2.roi_pooling(x, r, out, sc, method),
             f"{out} {sc} {method}",
             {0: shape, 1: (k, 5)},
+            bound={1: shape},
             tolerance=1e-3,
         )
     if d.op == "psroi_pooling":
@@ -145,6 +149,7 @@ def rois(d: Draw) -> Spec | None:
             lambda x, r: op1.psroi_pooling(x, r, od, g, scale, bx, by, mode),
             f"{od} {g} {scale} {bx} {by} {mode}",
             {0: shape, 1: (k, 5)},
+            bound={1: shape},
             tolerance=1e-3,
         )
     return None

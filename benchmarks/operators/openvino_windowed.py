@@ -20,6 +20,7 @@ def avg_pool(d: Draw) -> Spec | None:
     k = [d.integer(1, 3) for _ in range(rank)]
     s, b, e = [d.integer(1, 3) for _ in range(rank)], [d.integer(0, v - 1) for v in k], [d.integer(0, v - 1) for v in k]
     auto, r, ex = d.one("explicit", "explicit", "same_upper", "same_lower", "valid"), d.one("floor", "ceil"), d.one(True, False)
+    r = r if auto in ("explicit", "valid") else "floor"  # there are windows of nothing, of which the mean is no number
     shape = spatial(d, rank)
     return case([d.array(shape)], lambda x: op1.avg_pool(x, s, b, e, k, ex, r, auto), f"{k} {s} {b} {e} {auto} {r} {ex}", {0: shape})
 
