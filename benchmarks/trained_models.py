@@ -20,7 +20,7 @@ from pathlib import Path
 
 from measure.child import WorkerError
 from measure.make_ir import make_ir
-from measure.trained_data import GIVEN, NO_IR, OLDER, PACKAGES, Given
+from measure.trained_data import GIVEN, OLDER, PACKAGES, Given
 
 import nchw2nhwc
 from nchw2nhwc.quantize.run import Quantization
@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for package, path in models(args):
             given = given_of(package, path)
             told(f"{package} {path.name}", path, given)
-            if args.ir11 and path.stem not in NO_IR:
+            if args.ir11:
                 xml = Path(scratch) / f"{path.stem}.xml"
                 try:
                     make_ir(path, xml, float16=False)

@@ -49,6 +49,3 @@ GIVEN: Mapping[str, Given] = {
 
 OLDER: Mapping[str, Given] = {"openwakeword==0.4.0": Given(values={"sr": (16000,)})}
 """Of packages with another version of a file in `GIVEN`."""
-
-NO_IR = ("common_old",)
-"""Files of which OpenVINO makes convolutions of int32, which are not read: this one computes with integers that it quantizes as it goes."""

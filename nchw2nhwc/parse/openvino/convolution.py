@@ -17,6 +17,7 @@ from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import reshaped
 from nchw2nhwc.parse.openvino.registry import Results, mapping
+from nchw2nhwc.parse.sums import are_narrow, integer_products
 
 AutoPad: TypeAlias = Literal["explicit", "notset", "same_upper", "same_lower", "valid"]
 
@@ -101,7 +102,10 @@ def _convolution(b: Builder, x: Value, w: Value, groups: int, kernel: Ints, stri
                  pads_end: Ints, auto_pad: str) -> Value:
     require_spatial(x, strides=strides, dilations=dilations)
     begin, end = padding(x, reach_of(kernel, dilations), strides, pads_begin, pads_end, auto_pad)
-    return b.add1(Conv(strides, dilations, begin, end, groups), x, w)
+    op = Conv(strides, dilations, begin, end, groups)
+    if are_narrow(b, x, w):
+        return integer_products(b, x, w, range(1, w.rank), lambda data, weights: b.add1(op, data, weights))
+    return b.add1(op, x, w)
 
 
 @mapping("BinaryConvolution", 1)

@@ -18,6 +18,7 @@ from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.inverse import inverse as inverted
 from nchw2nhwc.parse.openvino.common import reshaped, same
 from nchw2nhwc.parse.openvino.registry import Results, mapping
+from nchw2nhwc.parse.sums import are_narrow, integer_products
 
 _TERM = re.compile(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*")
 
@@ -30,7 +31,12 @@ def matmul(b: Builder, x: Value, y: Value, *, transpose_a: bool = False, transpo
         raise SourceError(f"a product of {x.type} and {y.type}")
     left = reshaped(b, x, (1, *x.shape)) if x.rank == 1 else x
     right = reshaped(b, y, (*y.shape, 1)) if y.rank == 1 else y
-    result = b.add1(MatMul(transpose_a and x.rank > 1, transpose_b and y.rank > 1), left, right)
+    op = MatMul(transpose_a and x.rank > 1, transpose_b and y.rank > 1)
+    if are_narrow(b, x, y):
+        added = right.rank - (1 if op.adjoint_b else 2)
+        result = integer_products(b, left, right, (added,), lambda data, weights: b.add1(op, data, weights))
+    else:
+        result = b.add1(op, left, right)
     rows = () if x.rank == 1 else (result.shape[-2],)
     columns = () if y.rank == 1 else (result.shape[-1],)
     return b.reshape(result, (*result.shape[:-2], *rows, *columns))

@@ -22,6 +22,17 @@ def weights(*shape: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
     return np.random.default_rng(sum(shape)).normal(size=shape).astype(np.float32)
 
 
+def centred(x: object, zero: int) -> object:
+    """Bytes less a zero point, in int32."""
+    return op1.subtract(op1.convert(x, "i32"), np.int32(zero))
+
+
+def whole(x: object, channels: int) -> object:
+    """Sums of products of bytes, as OpenVINO reads ONNX's ConvInteger."""
+    w = np.random.default_rng(channels).integers(0, 256, (2, channels, 3, 3), dtype=np.uint8)
+    return op1.convolution(centred(x, 7), centred(Constant(w), 120), [1, 1], [1, 1], [1, 1], [1, 1])
+
+
 def conv(x: object, shape: tuple[int, ...], strides: list[int], begin: list[int], end: list[int], dilations: list[int],
          auto_pad: str = "explicit") -> object:
     return op1.convolution(x, weights(*shape), strides, begin, end, dilations, auto_pad)
@@ -48,6 +59,8 @@ CASES = [
     case("1D", lambda x: conv(x, (5, 4, 3), [2], [1], [0], [1]), (2, 4, 9), ops="Conv"),
     case("2D", lambda x: conv(x, (5, 4, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1]), IMAGE, ops="Conv"),
     case("2D strided, uneven padding", lambda x: conv(x, (5, 4, 3, 2), [2, 3], [0, 1], [2, 0], [1, 1]), IMAGE, ops="Conv"),
+    case("of bytes", lambda x: whole(x, 4), Input((1, 4, 9, 8), np.uint8, 0, 256)),
+    case("of many bytes", lambda x: whole(x, 40), Input((1, 40, 5, 6), np.uint8, 0, 256)),
     case("2D dilated", lambda x: conv(x, (5, 4, 3, 2), [1, 1], [2, 1], [2, 0], [2, 3]), IMAGE, ops="Conv"),
     case("3D", lambda x: conv(x, (2, 3, 3, 1, 2), [1, 2, 1], [1, 0, 0], [1, 0, 1], [1, 1, 1]), (1, 3, 4, 5, 6), ops="Conv"),
     *(case(f"2D {auto}, strides {strides}", lambda x, auto=auto,

@@ -13,7 +13,7 @@ import pytest
 
 from nchw2nhwc.errors import ConversionError, SourceError
 from nchw2nhwc.parse.openvino import read_openvino
-from tests.parse.openvino.harness import Case, agree, boolean, case, given, model_of, saved
+from tests.parse.openvino.harness import Case, Input, agree, boolean, case, given, model_of, saved
 
 ATTENTION = ((2, 3, 4, 8), (2, 3, 5, 8), (2, 3, 5, 6))
 
@@ -35,6 +35,8 @@ CASES = [
          tolerance=1e-5),
     case("MatMul of two vectors", lambda x, y: op1.matmul(x, y, False, False), (5,), (5,), ops="Reshape Reshape MatMul Reshape",
          tolerance=1e-5),
+    case("MatMul of bytes", lambda x, y: op1.matmul(op1.subtract(op1.convert(x, "i32"), np.int32(9)), op1.convert(y, "i32"), False, True),
+         Input((3, 5), np.uint8, 0, 256), Input((4, 5), np.int8, -128, 128)),
     case("attention", op13.scaled_dot_product_attention, *ATTENTION, ops="MatMul Mul Softmax MatMul", tolerance=1e-5),
     case("causal attention", lambda q, k, v: op13.scaled_dot_product_attention(q, k, v, causal=True), *ATTENTION,
          ops="MatMul Mul Where Softmax MatMul",

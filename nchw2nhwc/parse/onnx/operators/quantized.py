@@ -7,9 +7,6 @@ that its integers can be kept. Everything else is arithmetic in float32: differe
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from math import floor, log2
-
 import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
@@ -19,7 +16,7 @@ from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Div, Mul, Sub
-from nchw2nhwc.ops.elementwise import Floor, Round
+from nchw2nhwc.ops.elementwise import Round
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.kinds import Doubles, integer_range, kind_of
 from nchw2nhwc.ops.quantized import LARGEST_SCALE, SMALLEST_SCALE, Dequantize, Grid, Quantize
@@ -28,6 +25,7 @@ from nchw2nhwc.parse.onnx.operators.matmul import matmul
 from nchw2nhwc.parse.onnx.operators.windowed import conv
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
 from nchw2nhwc.parse.onnx.tensors import element_type
+from nchw2nhwc.parse.sums import exact_sums
 
 FLOAT32, INT32, UINT8, INT8 = (np.dtype(t) for t in (np.float32, np.int32, np.uint8, np.int8))
 ZEROS = {"int16": 0, "uint16": 1 << 15}
@@ -35,8 +33,6 @@ ZEROS = {"int16": 0, "uint16": 1 << 15}
 
 _LARGEST_RATIO = 1e9
 """Between scales of channels; those of channels that are always zero may be tiny."""
-EXACT = 1 << 23
-"""Sums of whole numbers below this are exact in float32, and stay so when a zero point becomes a bias: half of what float32 can hold."""
 
 
 # ---- to quantized numbers and back -----------------------------------------------------------------------------------
@@ -198,22 +194,6 @@ def _largest_sum(b: LayerBuilder, w: Value, zero: Value | None, axes: Ints) -> i
         raise b.damaged(f"weights {w.type} are not whole numbers")
     difference = w.const.astype(np.float64) - (0 if zero is None else np.asarray(zero.const, np.float64))
     return int(np.abs(difference).sum(axes).max(initial=0))
-
-
-def exact_sums(b: LayerBuilder, products: Callable[[Value], Value], x: Value, largest: int, weight: int) -> Value:
-    """`products(x)`, sums of products of whole numbers, as int32: in float32, which holds them exactly, or digit by digit of x.
-
-    `largest` is a bound of |x|, `weight` one of the sum of the other factors. Raises UnsupportedError where bits do not fit either.
-    """
-    if largest * weight <= EXACT:
-        return b.cast(products(x), INT32)
-    base = 1 << max(floor(log2(EXACT / max(weight, 1))), 0)
-    if base < 2:
-        raise UnsupportedError(f"sums of so many products of integers (up to {weight} times a number) are not exact in float32", b.where)
-    upper = b.add1(Floor(), b.add1(Mul(), x, b.scalar(1 / base, x)))
-    lower = b.add1(Sub(), x, b.add1(Mul(), upper, b.scalar(base, x)))
-    above = exact_sums(b, products, upper, largest // base + 1, weight)
-    return b.add1(Add(), b.add1(Mul(), above, b.scalar(base, above)), b.cast(products(lower), INT32))
 
 
 @onnx_op("ConvInteger", 10)
