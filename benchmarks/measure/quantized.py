@@ -17,6 +17,7 @@ import nchw2nhwc
 from nchw2nhwc.check import source_outputs
 from nchw2nhwc.check.inputs import random_inputs
 from nchw2nhwc.converted import Converted
+from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.source import Format
 
 Array: TypeAlias = npt.NDArray[np.float32]
@@ -133,9 +134,10 @@ def _samples(name: str, shapes: Mapping[str, tuple[int, ...]], count: int, seed:
 
 
 def _with_integers(converted: Converted, sample: Mapping[str, Array], seed: int) -> Mapping[str, Array]:
-    """A sample in which inputs of other types than float32 are drawn from the numbers that they can have."""
+    """A sample in which inputs that are no floating point numbers are drawn from the numbers that they can have."""
     drawn = random_inputs(converted.inputs, converted.index_limits, seed)
-    return {**sample, **{info.name: drawn[info.name] for info in converted.inputs if info.source_type.dtype != np.float32}}
+    return {**sample, **{info.name: drawn[info.name] for info in converted.inputs
+                        if kind_of(info.source_type.dtype) != "floating point"}}
 
 
 def _pictures(rng: np.random.Generator, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
