@@ -9,7 +9,7 @@ import numpy as np
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import DType, Value
 from nchw2nhwc.ops import binary as bi
-from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.base import Op, require_shape
 from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.parse.bits import shifted
 from nchw2nhwc.parse.builder import Builder
@@ -44,14 +44,13 @@ for _entry in _PLAIN:
 def aligned(b: Builder, auto_broadcast: str, axis: int, x: Value, *others: Value) -> tuple[Value, ...]:
     """Operands in forms that numpy's broadcasting combines as `auto_broadcast` says: "numpy" as they are; "none" (also spelled
     "explicit") only if their shapes are equal; "pdpd" with the axes of all others moved to begin at `axis` of the first (-1: to end with
-    its last), trailing axes of size 1 not counted. Raises SourceError.
+    its last), trailing axes of size 1 not counted. Raises SourceError, ShapeError.
     """
     if auto_broadcast == "numpy":
         return (x, *others)
     if auto_broadcast != "pdpd":
         for other in others:
-            if other.shape != x.shape:
-                raise SourceError(f"{x.type} and {other.type} differ in shape, but are not to be broadcast")
+            require_shape(f"{x.type} and {other.type} differ in shape, but are not to be broadcast", other.shape, x.shape)
         return (x, *others)
     return (x, *(_moved(b, x, other, axis) for other in others))
 

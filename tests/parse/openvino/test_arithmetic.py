@@ -11,7 +11,7 @@ import openvino.opset14 as op14
 import openvino.opset15 as op15
 import pytest
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import ShapeError, SourceError, UnsupportedError
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.parse.openvino import read_openvino
 from tests.parse.openvino.harness import Case, Input, agree, boolean, case, i32, model_of, saved
@@ -110,7 +110,7 @@ def test_pdpd_does_not_align_what_does_not_fit() -> None:
 
 
 def test_none_needs_equal_shapes() -> None:
-    with pytest.raises(SourceError, match="differ in shape"):
+    with pytest.raises(ShapeError, match="differ in shape"):
         read_openvino(*Written("Add", [(2, 3), (1, 3)], (2, 3), {"auto_broadcast": "none"}).files())
 
 
