@@ -16,8 +16,11 @@ from nchw2nhwc.quantize.accuracy import Accuracy
 from nchw2nhwc.report import QuantizedReport, TargetReport
 from nchw2nhwc.tables import aligned
 from nchw2nhwc.targets import TABLES
+from nchw2nhwc.wording import RANDOM_INPUTS, counted
 
 _HEADER = ("", "name", "source", "result", "layout", "type", "error")
+_FOLDED = ("name", "layout")
+"""Columns that take several lines where the terminal is narrow."""
 
 
 def print_summary(converted: Converted, stream: TextIO, *, skipped: str = "", random_inputs: bool = True, random_ranges: bool = False,
@@ -40,10 +43,12 @@ def _print_rich(converted: Converted, stream: TextIO, facts: Sequence[tuple[str,
     from rich.text import Text
 
     console = Console(file=stream, highlight=False)
-    interface = Table(*_HEADER, box=SIMPLE_HEAD, pad_edge=False)
+    interface = Table(*_HEADER, box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in interface.columns:
+        column.no_wrap = column.header not in _FOLDED
     for row in _interface(converted):
         interface.add_row(*map(Text, row))
-    console.print(interface)
+    console.print(interface, end="\n\n")
     rest = Table.grid(padding=(0, 2))
     for name, text in facts:
         rest.add_row(Text(name, "bold"), Text(text, "bold red" if "FAILED" in text else "green" if name == "check" else ""))
@@ -90,7 +95,7 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool, random_range
     if uniform:
         facts.append(("", f"{', '.join(uniform)}: one number throughout in the source, which says nothing about the layers before it."))
     if any(not result.passed for result in converted.checks.values()) and random_inputs:
-        facts.append(("", "Random inputs may mean nothing to a trained network; --check-inputs FILE.npz checks with real ones."))
+        facts.append(("", RANDOM_INPUTS))
     facts += [fact for mode, each in converted.accuracy.items() for fact in _quantization(mode, each)]
     if random_ranges:
         facts.append(("", "Calibrated with random numbers: ranges, and so these files, say nothing about real data."))
@@ -130,9 +135,9 @@ def _quantized(found: QuantizedReport | None) -> list[tuple[str, str]]:
     counts += [f"{found['integer_products']} of {found['products']} products of matrices"] if found["products"] else []
     text = f"{' and '.join(counts) or found['integer_ops']} compute with integers, as in the source"
     rows = [("quantized", text)]
-    rows += [("", f"{len(found['float'])} layer(s) compute in float on quantized operands; --verbose and the report say why")] \
+    rows += [("", f"in float on quantized operands: {counted(len(found['float']), 'layer')}; --verbose and the report say why")] \
         if found["float"] else []
-    rows += [("", f"{len(found['remarks'])} remark(s) on other differences, there as well")] if found["remarks"] else []
+    rows += [("", f"{counted(len(found['remarks']), 'remark')} on other differences, there as well")] if found["remarks"] else []
     return rows
 
 
@@ -143,7 +148,7 @@ def _quantization(mode: str, accuracy: Accuracy) -> list[tuple[str, str]]:
     tops = [o for o in outputs if o.top1 is not None and o.top5 is not None]
     if tops:
         parts.append(f"top-1 agreement {min(o.top1 or 0.0 for o in tops):.2%}, top-5 {min(o.top5 or 0.0 for o in tops):.2%}")
-    parts.append(f"{accuracy.samples} sample(s), {accuracy.data}")
+    parts.append(f"{counted(accuracy.samples, 'sample')}, {accuracy.data}")
     facts = [("quantized", f"{mode} {'passed' if accuracy.passed else 'FAILED'}, {', '.join(parts)}")]
     if accuracy.kept:
         facts.append(("", f"kept for that: {', '.join(accuracy.kept)}"))

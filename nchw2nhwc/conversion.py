@@ -18,6 +18,7 @@ from nchw2nhwc.source import Model, Source, identify
 from nchw2nhwc.source.open_sizes import naming_inputs
 from nchw2nhwc.source.reading import prepared, read, settled
 from nchw2nhwc.source.traits import Boundary, count_layers, in_half, is_quantized
+from nchw2nhwc.wording import counted
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -137,7 +138,7 @@ def _lowered(graph: Graph, route: Route, device: str, stages: Stages, input_layo
 
     def told(name: str, seconds: float, rewrites: int) -> None:
         stages.passes.append((name, seconds, rewrites))
-        stages.progress.step(f"{name}: {rewrites} rewrite(s), {seconds:.3f} s")
+        stages.progress.step(f"{name}: {counted(rewrites, 'rewrite')}, {seconds:.3f} s")
 
     before, after = _passes_of(route, device, dequantize=dequantize)
     with stages.stage("passes"):

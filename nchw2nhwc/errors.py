@@ -9,6 +9,8 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from nchw2nhwc.wording import are, counted
+
 CUT = "Cut the model before this layer with --outputs."
 """What to do about a layer that is not supported, where nothing better is known."""
 
@@ -85,7 +87,7 @@ class UnsupportedOpsError(UnsupportedError):
     def __init__(self, missing: Iterable[MissingOp], where: Location | None = None) -> None:
         self.missing = tuple(missing)
         lines = "".join(f"\n  {m}" for m in self.missing)
-        super().__init__(f"{len(self.missing)} op type(s) are not supported:{lines}", where,
+        super().__init__(f"{counted(len(self.missing), 'op type')} {are(len(self.missing))} not supported:{lines}", where,
                          f"Cut the model before these layers with --outputs, or add such an op: "
                          f"openvino2tf scaffold MODEL --layer {shlex.quote(self.missing[0].layers[0])}\n"
                          "  begins it in a clone of the repository (see docs/add-an-op.md there).")

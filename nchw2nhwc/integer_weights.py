@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nchw2nhwc.wording import are, counted
+
 if TYPE_CHECKING:
     from nchw2nhwc.ir import Graph
     from nchw2nhwc.products import Products
@@ -24,8 +26,9 @@ def told_of(integers: int, converted: Products) -> str:
     are none."""
     kept = converted.flatbuffer().model.kept if converted.keep_integers else 0
     if kept:
-        return f"{kept} constant(s) of the TFLite file are integers with scales, as the source's weights, made float32 while it is loaded"
+        return (f"{counted(kept, 'constant')} of the TFLite file {are(kept)} stored as integers with scales, as the source's weights, and "
+                "made float32 while it is loaded")
     if not integers:
         return ""
-    return (f"{integers} weight(s) are integers of at most 8 bits in the source and floating point in the result; "
-            "--quantize weight8 rounds them to 8 bits again")
+    return (f"{counted(integers, 'weight')} {are(integers)} made of integers of at most 8 bits in the source and floating point in the "
+            "result; --quantize weight8 rounds them to 8 bits again")

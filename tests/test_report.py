@@ -93,8 +93,8 @@ def test_weights_that_a_float_source_keeps_as_integers_are_noted(tmp_path: Path)
     source = model(product, [tensor("x", (4, 512))], constants=numbers)
     noted = convert(source).report["notes"]
     assert len(noted) == 1
-    assert noted[0].startswith("1 constant(s) of the TFLite file are integers with scales")
-    assert convert(source, dequantize=True).report["notes"][0].startswith("1 weight(s) are integers of at most 8 bits in the source")
+    assert noted[0].startswith("1 constant of the TFLite file is stored as integers with scales")
+    assert convert(source, dequantize=True).report["notes"][0].startswith("1 weight is made of integers of at most 8 bits in the source")
     assert convert(source).check().max_rel_error < 1e-5
     weights = opset11.multiply(opset11.convert(opset11.constant(w), "f32"), opset11.constant(np.full((1, 256), 0.01, np.float32)))
     x = opset11.parameter([4, 512], np.float32, name="x")

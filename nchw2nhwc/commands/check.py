@@ -39,5 +39,5 @@ def _run(model: Path, result: Path, options: CheckOptions) -> int:
     if options.json:
         write_file(options.json, found.to_json())
     if not options.quiet:
-        print_comparison(found, sys.stdout)
+        print_comparison(found, sys.stdout, random_inputs=data is None)
     return 0 if found.passed else ABOVE_TOLERANCE

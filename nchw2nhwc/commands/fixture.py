@@ -75,7 +75,7 @@ def _run(folders: Sequence[Path], options: FixtureRunOptions) -> int:
         try:
             outcomes = run_fixture(folder, options.to or None, options.tolerance)
         except ConversionError as error:
-            print(f"{folder}: error: {error}", file=sys.stderr)
+            print(f"{folder}: error: {str(error).removeprefix(f'{folder}: ')}", file=sys.stderr)
             status = ERROR
             continue
         for outcome in outcomes:

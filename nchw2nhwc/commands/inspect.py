@@ -48,11 +48,17 @@ def _lines(found: Inspection) -> list[str]:
     tensors = [(kind, t.name, f"[{', '.join(map(str, t.shape))}]", t.dtype)
                for kind, listed in (("input", found.inputs), ("output", found.outputs or ())) for t in listed]
     facts = [("format", found.format), ("ops", str(sum(found.ops.values()))), ("parameters", f"{found.parameters:,}"),
-             ("MACs", f"{found.macs:,}" if found.macs is not None else "unknown"), ("transposes", _transposes(found)),
+             ("MACs", _macs(found)), ("transposes", _transposes(found)),
              ("dynamic", ", ".join(found.dynamic) or "nothing")]
     missing = [f"  {m.type}: {m.count} ({', '.join((*m.layers, *('...',) * (m.count > len(m.layers))))})" for m in found.unsupported]
     return [*aligned(tensors), "", *aligned(facts), *(["", "not supported:", *missing] if missing else []), "",
             *aligned([("op", "count"), *((op, str(count)) for op, count in found.ops.items())])]
+
+
+def _macs(found: Inspection) -> str:
+    if found.macs is None:
+        return "unknown"
+    return f"{found.macs:,}" + (f" with {' = '.join((*found.dynamic, '1'))}; --input-shape sets sizes" if found.dynamic else "")
 
 
 def _transposes(found: Inspection) -> str:

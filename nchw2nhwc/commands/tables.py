@@ -10,13 +10,14 @@ from nchw2nhwc.check.compare import TensorError
 from nchw2nhwc.check.layers import LayerError, LayerErrors
 from nchw2nhwc.debug.check import Comparison
 from nchw2nhwc.tables import aligned
+from nchw2nhwc.wording import RANDOM_INPUTS
 
 _ERRORS = ("max abs", "max rel", "rms", "cosine")
 _SMALLEST = -8
 """Power of ten of a relative error that gets no bar; every higher one makes it longer by a sign."""
 
 
-def print_comparison(found: Comparison, stream: TextIO) -> None:
+def print_comparison(found: Comparison, stream: TextIO, *, random_inputs: bool) -> None:
     """The errors of all outputs, those of the tensors inside, and the verdict."""
     print(*output_rows(found.outputs), sep="\n", file=stream)
     if found.layers is not None:
@@ -30,6 +31,8 @@ def print_comparison(found: Comparison, stream: TextIO) -> None:
     if found.min_sqnr is not None:
         worst += f", SQNR {found.sqnr:.1f} dB (or {found.min_sqnr:g} needed)"
     print(f"\ncheck {'passed' if found.passed else 'FAILED'}, {worst}", file=stream)
+    if random_inputs and not found.passed:
+        print(RANDOM_INPUTS, file=stream)
 
 
 def output_rows(outputs: Mapping[str, TensorError]) -> list[str]:

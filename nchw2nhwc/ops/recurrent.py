@@ -20,6 +20,7 @@ from nchw2nhwc.ops.elementwise import Tanh, Unary
 from nchw2nhwc.ops.kinds import FLOAT, Doubles, require, wide
 from nchw2nhwc.ops.rules import Recurrence
 from nchw2nhwc.options import Form
+from nchw2nhwc.wording import counted
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Recurrent(Op, abstract=True):
         if x.rank != 3 or w.rank != 2 or r.rank != 2:
             raise ShapeError(f"{self.name} needs a sequence of three axes and weights of two, not {x}, {w} and {r}")
         if len(self.activations) != self.functions or len(states) not in (0, self.states):
-            raise ShapeError(f"{self.name} has {self.functions} activation(s) and {self.states} initial state(s) or none, "
+            raise ShapeError(f"{self.name} has {counted(self.functions, 'activation')} and no or {counted(self.states, 'initial state')}, "
                              f"not {len(self.activations)} and {len(states)}")
         units, batch = static(r.shape[1], "the number of units"), x.shape[0 if self.batch_first else 1]
         for given, wanted, what in ((w, (self.gates * units, x.shape[2]), "weights"), (r, (self.gates * units, units), "recurrent weights"),

@@ -71,7 +71,7 @@ class Conv(Op):
         batch, channels, spatial = parts(x, self.channels_last, rank)
         out, per_group, kernel = parts(w, self.channels_last, rank)
         if channels != per_group * self.groups:
-            raise ShapeError(f"{x} has {channels} channels, but weights {w} in {self.groups} group(s) take {per_group * self.groups}")
+            raise ShapeError(f"{x} has {channels} channels, but weights {w} take {per_group * self.groups}, {per_group} in each group")
         if min((*self.pads_begin, *self.pads_end)) < 0:
             raise ShapeError(f"pads {list(self.pads_begin)}, {list(self.pads_end)} must not be negative")
         _require_groups(self.groups, out, w)

@@ -102,7 +102,7 @@ def _require_complete(graph: Graph, old: Sequence[Value]) -> None:
     kept = {id(v) for v in graph.inputs}
     needed = [v.name for v in old if id(v) not in kept and (v.uses or graph.is_output(v))]
     if needed:
-        raise OptionError(f"the outputs also need the input(s) {', '.join(needed)}",
+        raise OptionError(f"the outputs also need {'the inputs' if len(needed) > 1 else 'the input'} {', '.join(needed)}",
                           advice="Name them in --inputs too, or cut closer to the outputs.")
 
 

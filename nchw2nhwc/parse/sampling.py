@@ -24,6 +24,7 @@ from nchw2nhwc.ops.sampling import GridSample
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.dynamic import positions, size_of
+from nchw2nhwc.wording import counted
 
 Number: TypeAlias = Value | float
 """A number that is known, or one without axes that is computed when the model runs."""
@@ -213,7 +214,7 @@ def deform_conv(b: Builder, x: Value, w: Value, offset: Value, bias: Value | Non
     batch, (rows, columns) = x.shape[0], offset.shape[2:]
     inside, per_group = exact_div(x.shape[1], shares), exact_div(x.shape[1], at.groups)
     if offset.shape[1] != shares * taps * 2 or inside is None or per_group is None or per_group != w.shape[1]:
-        raise ShapeError(f"{x.type}, weights {w.type} and offsets {offset.type} do not fit {at.groups} and {shares} group(s)")
+        raise ShapeError(f"{x.type}, weights {w.type} and offsets {offset.type} do not fit {at.groups} and {counted(shares, 'group')}")
     planes = b.reshape(offset, (batch, shares, taps, 2, rows, columns))
     shape = (batch * shares, rows, columns, taps)
     moved = [b.reshape(part, (batch, shares, taps, rows, columns)) for part in (_plane(b, planes, k) for k in (0, 1))]

@@ -14,6 +14,7 @@ from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.options.quantize import QuantizeOptions
 from nchw2nhwc.quantize.data import spread
+from nchw2nhwc.wording import counted
 
 Floats: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -67,7 +68,7 @@ def _values(options: QuantizeOptions, channels: int, *, raw: bool) -> tuple[Floa
                                  "'--calibration-scale 1' for 0 to 255. Or let the model prepare them: --mean, --scale.")
     for name, numbers in (("mean", options.calibration_mean), ("scale", options.calibration_scale)):
         if len(numbers) not in (0, 1, channels):
-            raise OptionError(f"--calibration-{name} has {len(numbers)} numbers, the images have {channels} channel(s)")
+            raise OptionError(f"--calibration-{name} has {len(numbers)} numbers, the images have {counted(channels, 'channel')}")
     return np.array(options.calibration_mean or (0,), np.float32), np.array(options.calibration_scale or (1,), np.float32)
 
 

@@ -76,6 +76,7 @@ def test_the_first_op_that_is_off_is_named(saved: tuple[Path, Path], capsys: pyt
     printed = capsys.readouterr().out
     assert "the error begins with Relu 'relu'" in printed
     assert "FAILED" in printed
+    assert "--check-inputs FILE.npz checks with real ones" in printed
     content = json.loads((tmp_path / "c.json").read_text())
     assert content["passed"] is False
     assert content["layers"]["layers"][content["layers"]["first"]]["layer"] == "relu"

@@ -107,7 +107,7 @@ def test_a_missing_runtime_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not (tmp_path / "f").exists()
 
 
-def test_the_status_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_status_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     assert cli.main(["fixture", str(ONNX), "--layer", "/classifier/Gemm"]) == 0
     (folder,) = [p.name for p in tmp_path.iterdir()]
@@ -116,7 +116,9 @@ def test_the_status_of_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     path, inputs, expected = load_fixture(Path(folder))
     save_fixture(Fixture({path.name: path.read_bytes()}, inputs, {n: a + 1 for n, a in expected.items()}, ""), Path("wrong"))
     assert cli.main([*run, folder, "wrong"]) == 3
+    capsys.readouterr()
     assert cli.main([*run, "wrong", folder, "nix"]) == 2
+    assert capsys.readouterr().err.startswith("nix: error: this is no fixture\n")
     assert cli.main([*run, "wrong", "--tolerance", "9"]) == 0
     save_fixture(Fixture({path.name: path.read_bytes()}, inputs, {"other": inputs["/Flatten_output_0"]}, ""), Path("other"))
     assert cli.main([*run, "other"]) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,10 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert json.loads((tmp_path / "i.json").read_text())["unsupported"] == [{"type": "RegexFullMatch", "count": 1, "layers": ["last"],
                                                                                 "reason": REASONS["RegexFullMatch"]}]
     assert cli.main(["inspect", str(XML)]) == 0
-    assert "proven minimal" in capsys.readouterr().out
+    assert "proven minimal" in (printed := capsys.readouterr().out)
+    assert re.search(r"MACs +[\d,]+ with \w+ = 1; --input-shape sets sizes\n", printed)
+    assert cli.main(["inspect", str(XML), "--batch", "2"]) == 0
+    assert re.search(r"MACs +[\d,]+\n", capsys.readouterr().out)
     assert cli.main(["inspect", str(XML), "--quiet"]) == 0
     assert capsys.readouterr().out == ""
     assert cli.main(["inspect", str(tmp_path / "none.onnx")]) == 2

@@ -192,7 +192,7 @@ def test_without_a_schema_it_is_that_of_the_nodes() -> None:
     found = _operator(model(nodes, domains=["my"]))
     assert [(o.name, o.presence.name) for o in found.operands] == [("x0", "REQUIRED"), ("x1", "OPTIONAL")]
     assert [a.parameter for a in found.attributes] == ["kind: str", "B: Floats | None = None"]
-    assert (found.name, found.version, found.origin) == ("my.Strange", 1, "the 2 layer(s) of this type in the model")
+    assert (found.name, found.version, found.origin) == ("my.Strange", 1, "the 2 layers of this type in the model")
 
 
 def test_operators_that_no_mapping_can_describe() -> None:

@@ -18,6 +18,7 @@ from nchw2nhwc.parse.onnx.model import Model, domain_of, load, subgraphs
 from nchw2nhwc.parse.onnx.order import layer_name
 from nchw2nhwc.parse.onnx.registry import MAPPINGS, find_mapping, operator_version
 from nchw2nhwc.source import Format, Source
+from nchw2nhwc.wording import counted
 
 _ANNOTATIONS = {AttributeProto.INT: "int", AttributeProto.FLOAT: "float", AttributeProto.STRING: "str", AttributeProto.INTS: "Ints",
                 AttributeProto.FLOATS: "Floats", AttributeProto.STRINGS: "Strings", AttributeProto.TENSOR: "Array",
@@ -166,7 +167,8 @@ def _of_nodes(model: Model, node: NodeProto, opset: int, source: Source) -> _Sch
     attributes = {name: (int(a.type), all(name in {x.name for x in n.attribute} for n in nodes), AttributeProto())
                   for name, a in given.items()}
     results = {len(n.output) for n in nodes}
-    return _Schema(opset, operands, attributes, max(results), "", f"the {len(nodes)} layer(s) of this type in {source.name or 'the model'}")
+    origin = f"the {counted(len(nodes), 'layer')} of this type in {source.name or 'the model'}"
+    return _Schema(opset, operands, attributes, max(results), "", origin)
 
 
 def _count(least: int, most: int, options: Sequence[str]) -> int | None:

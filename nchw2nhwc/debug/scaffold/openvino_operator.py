@@ -19,6 +19,7 @@ from nchw2nhwc.parse.openvino.inputs import tensor_name
 from nchw2nhwc.parse.openvino.reader import HELD
 from nchw2nhwc.parse.openvino.registry import NEWEST_OPSET, find, mappings
 from nchw2nhwc.source import Format, Source
+from nchw2nhwc.wording import counted
 
 Types: TypeAlias = Mapping[str, str]
 """Annotations by the names of attributes."""
@@ -48,7 +49,7 @@ def openvino_operator(source: Source, layer: str) -> tuple[Operator, str, bool]:
     results = {len(each.results) for each in alike}
     operator = Operator(Format.OPENVINO, "", found.type, version, operands_of(operands, {"b", *names}),
                         tuple(sorted(attributes, key=lambda a: a.default is not None)), results.pop() if len(results) == 1 else None, "",
-                        f"the {len(alike)} layer(s) of this type in {source.name or 'the model'}")
+                        f"the {counted(len(alike), 'layer')} of this type in {source.name or 'the model'}")
     return operator, found.name, document.layers.get(found.id) is found
 
 

@@ -22,6 +22,7 @@ from nchw2nhwc.parse.onnx.flex_attention import flex_attention
 from nchw2nhwc.parse.onnx.growth import Growth, appended, as_appended, growths, with_parts
 from nchw2nhwc.parse.onnx.scan import Operands, all_present, scan
 from nchw2nhwc.parse.onnx.scope import Entry, Scope, Tensors, Unavailable
+from nchw2nhwc.wording import counted
 
 if TYPE_CHECKING:
     from nchw2nhwc.parse.onnx.reader import Reader
@@ -142,7 +143,7 @@ def _repeated(r: Reader, node: NodeProto, operands: Operands, scope: Scope, want
 def _require_carried(graph: GraphProto, count: int) -> None:
     if len(graph.input) != 2 + count or len(graph.output) <= count:
         raise SourceError(f"the body has {len(graph.input)} inputs and {len(graph.output)} results, which does not fit "
-                          f"{count} carried value(s)")
+                          f"{counted(count, 'carried value')}")
 
 
 def _computed_count(r: Reader, node: NodeProto, scope: Scope, initial: Sequence[Value], limit: Value | None, condition: Value | None,

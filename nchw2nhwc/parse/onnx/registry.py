@@ -24,6 +24,7 @@ from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.onnx.tensors import TensorReader, element_type
+from nchw2nhwc.wording import counted
 
 Ints: TypeAlias = tuple[int, ...]
 Floats: TypeAlias = tuple[float, ...]
@@ -195,7 +196,7 @@ class OpMapping:
         while operands and operands[-1] is None:
             operands.pop()
         if any(needed and (k >= len(operands) or operands[k] is None) for k, needed in enumerate(self.needed)):
-            raise b.damaged(f"{self.op} needs {self.required} operand(s)")
+            raise b.damaged(f"{self.op} needs {counted(self.required, 'operand')}")
         if self.most is None and None in operands:
             raise b.damaged(f"an operand of {self.op} is absent")
         if self.most is not None and len(operands) > self.most:

@@ -19,6 +19,7 @@ from nchw2nhwc.parse.inverse import inverse as inverted
 from nchw2nhwc.parse.openvino.common import reshaped, same
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 from nchw2nhwc.parse.sums import are_narrow, integer_products
+from nchw2nhwc.wording import counted
 
 _TERM = re.compile(r"[A-Za-z]*(\.\.\.)?[A-Za-z]*")
 
@@ -72,7 +73,7 @@ def einsum(b: Builder, *xs: Value, equation: str) -> Results:
     left, arrow, result = equation.replace(" ", "").partition("->")
     given = left.split(",")
     if not all(_TERM.fullmatch(t) for t in (*given, result)) or len(given) != len(xs):
-        raise SourceError(f"Einsum '{equation[:60]}' does not fit {len(xs)} operand(s)")
+        raise SourceError(f"Einsum '{equation[:60]}' does not fit {counted(len(xs), 'operand')}")
     terms = [_spelled(t, x.rank) for t, x in zip(given, xs)]
     dots = max((_hidden(t) for t in terms), key=len)
     if not arrow:

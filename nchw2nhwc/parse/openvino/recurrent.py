@@ -24,6 +24,7 @@ from nchw2nhwc.parse.recurrent import (
     run_directions,
     stacked,
 )
+from nchw2nhwc.wording import counted
 
 Weights: TypeAlias = tuple[Value, Value, Value]
 
@@ -111,7 +112,7 @@ def _functions(names: str, alphas: str, betas: str, count: int) -> tuple[Unary, 
     if len(found) == 2 * count and found[:count] == found[count:]:
         found = found[:count]
     if len(found) != count:
-        raise SourceError(f"it has {len(found)} activation(s) instead of {count}")
+        raise SourceError(f"it has {counted(len(found), 'activation')} instead of {count}")
     return found
 
 
@@ -124,7 +125,7 @@ def _sequence(b: Builder, op: Recurrent, x: Value, initial: Sequence[Value], len
         if value.rank != rank:
             raise SourceError(f"an operand {value.type} must have {rank} axes")
     if any(v.shape[0] != len(ways) for v in weights) or any(s.shape[1] != len(ways) for s in initial):
-        raise SourceError(f"weights or states do not fit the {len(ways)} direction(s) of a '{direction}' layer")
+        raise SourceError(f"weights or states do not fit the {counted(len(ways), 'direction')} of a '{direction}' layer")
     whole = only_number(lengths) == op.steps(x.type)
     parts = [Direction(_ordered(b, op, tuple(element_of(b, v, 0, k) for v in weights), hidden_size, gates),
                        tuple(element_of(b, s, 1, k) for s in initial), op.activations, reverse) for k, reverse in enumerate(ways)]
@@ -148,7 +149,7 @@ def _ordered(b: Builder, op: Recurrent, weights: Sequence[Value], hidden_size: i
     found = []
     for value, count in zip(weights, (op.gates, op.gates, op.bias_rows)):
         if hidden_size < 1 or not value.rank or value.shape[0] != count * hidden_size:
-            raise SourceError(f"weights {value.type} do not fit {count} gate(s) of {hidden_size} units")
+            raise SourceError(f"weights {value.type} do not fit {counted(count, 'gate')} of {hidden_size} units")
         order = np.concatenate([np.arange(hidden_size) + gate * hidden_size for gate in gates[:count]])
         if tuple(gates) == _AS_THEY_ARE:
             found.append(value)

@@ -19,6 +19,7 @@ from nchw2nhwc.ir import Value
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import read_attributes
 from nchw2nhwc.parse.openvino.document import Layer
+from nchw2nhwc.wording import counted
 
 Results: TypeAlias = Value | tuple[Value | None, ...]
 _Function = TypeVar("_Function", bound=Callable[..., Results])
@@ -79,7 +80,7 @@ def apply(found: Mapping, builder: Builder, layer: Layer, operands: Sequence[Val
     least, most = _arity(found.function)
     if len(operands) < least or (most is not None and len(operands) > most):
         wanted = f"at least {least}" if most is None else str(least) if least == most else f"{least} to {most}"
-        raise SourceError(f"it has {len(operands)} operand(s), but takes {wanted}")
+        raise SourceError(f"it has {counted(len(operands), 'operand')}, but takes {wanted}")
     results = found.function(builder, *operands, **read_attributes(found.function, layer.data))
     return results if isinstance(results, tuple) else (results,)
 

@@ -14,6 +14,7 @@ from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.common import axis_of, one_int
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 from nchw2nhwc.parse.signal import transform, transformed
+from nchw2nhwc.wording import counted
 
 
 # ---- of tensors -------------------------------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ def _along_axis(b: Builder, x: Value, axis: int, length: int, *, inverse: bool, 
     count, parts = (static(x.shape[k], "the size of a Fourier transform") for k in (axis, x.rank - 1))
     length = count if length == -1 else length
     if min(count, length) < 1 or parts not in (1, 2):
-        raise SourceError(f"a Fourier transform of {count} numbers of {parts} part(s) of length {length}")
+        raise SourceError(f"a Fourier transform of {count} numbers of {counted(parts, 'part')} of length {length}")
     _require_room(b, count * parts * length * 2)
     return transformed(b, x, axis, transform(count, parts, length, inverse=inverse, onesided=onesided))
 
@@ -125,7 +126,7 @@ def istft(b: Builder, x: Value, window: Value, frame_size: Value, frame_step: Va
     wanted = length - 2 * margin if signal_length is None else one_int(b, signal_length, "the length of the signal")
     end = min(margin + wanted, length)
     if not margin < end or wanted > LARGEST:
-        raise SourceError(f"{frames} frame(s) of {size} have nothing for a signal of {wanted}")
+        raise SourceError(f"there is nothing for a signal of {wanted} in {counted(frames, 'frame')} of {size}")
     signal = whole.part(2, margin, end)
     if end - margin < wanted:
         signal = signal.apply(Pad((0, 0, 0), (0, 0, wanted - end + margin)))

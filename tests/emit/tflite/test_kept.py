@@ -95,7 +95,7 @@ def test_files_keep_them(dtype: str, per_channel: bool) -> None:
         np.testing.assert_allclose(found, wanted, rtol=0, atol=2e-6 * np.abs(wanted).max())
     assert kept.check().max_rel_error < 1e-5
     assert max(len(kept.tflite()), len(kept.tflite(float16=True))) < 0.4 * len(floats.tflite())
-    assert [note for note in kept.report["notes"] if note.startswith("5 constant(s) of the TFLite file are integers")]
+    assert [note for note in kept.report["notes"] if note.startswith("5 constants of the TFLite file are stored as integers")]
     assert [note for note in floats.report["notes"] if "floating point in the result" in note]
 
 
@@ -115,7 +115,7 @@ def test_a_quantized_source_keeps_those_of_what_computes_in_float() -> None:
     assert kept.integers.convolutions == (1, 3)
     assert kept.check().least_sqnr > 50
     assert len(kept.tflite()) < 0.45 * len(floats.tflite())
-    assert [note for note in kept.report["notes"] if note.startswith("4 constant(s) of the TFLite file are integers")]
+    assert [note for note in kept.report["notes"] if note.startswith("4 constants of the TFLite file are stored as integers")]
     assert not [note for note in floats.report["notes"] if "--quantize" in note]
 
 
@@ -160,5 +160,5 @@ def test_norms_beside_them_are_not_folded_into_them() -> None:
     graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, (3, 96))],
                               [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], constants)
     converted = nchw2nhwc.convert(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10))
-    assert converted.report["notes"][0].startswith("2 constant(s)")
+    assert converted.report["notes"][0].startswith("2 constants")
     assert converted.check().max_rel_error < 1e-5

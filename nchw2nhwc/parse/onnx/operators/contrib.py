@@ -20,6 +20,7 @@ from nchw2nhwc.parse.onnx.operators.matmul import gemm, matmul, scaled_sum
 from nchw2nhwc.parse.onnx.operators.reduction import flattening_softmax
 from nchw2nhwc.parse.onnx.operators.windowed import conv, conv_transpose, max_pool
 from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, onnx_op
+from nchw2nhwc.wording import counted
 
 MICROSOFT = "com.microsoft"
 
@@ -61,7 +62,7 @@ def activated(b: LayerBuilder, x: Value, name: str, parameters: Sequence[float |
     used, make = found
     chosen = [parameters[k] if k < len(parameters) else None for k in used]
     if None in chosen:
-        raise b.damaged(f"the fused activation '{name}' has {len(used)} parameter(s), which are not all there")
+        raise b.damaged(f"the fused activation '{name}' has {counted(len(used), 'parameter')}, which are not all there")
     return b.add1(make(*chosen), x) if name else x
 
 

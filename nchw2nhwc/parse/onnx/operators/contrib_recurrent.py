@@ -23,6 +23,7 @@ from nchw2nhwc.parse.onnx.operators.contrib_quantized import rounded_to_bytes
 from nchw2nhwc.parse.onnx.operators.quantized import centred
 from nchw2nhwc.parse.onnx.registry import Floats, LayerBuilder, Strings, onnx_op
 from nchw2nhwc.parse.recurrent import activation_functions, directions, element_of, only_number, stacked
+from nchw2nhwc.wording import counted
 
 States: TypeAlias = tuple[Value, Value]
 
@@ -72,7 +73,7 @@ def dynamic_quantize_lstm(b: LayerBuilder, X: Value, W: Value, R: Value, B: Valu
     units = static(R.shape[1], "the number of units")
     stacks = [v for v in (W, R, B, P, W_scale, W_zero_point, R_scale, R_zero_point) if v is not None]
     if any(v.shape[:1] != (len(ways),) for v in stacks) or len(functions) != 3 * len(ways) or hidden_size != units:
-        raise b.damaged(f"a '{direction}' LSTM of {hidden_size} units has {len(ways)} direction(s), which its weights or "
+        raise b.damaged(f"a '{direction}' LSTM of {hidden_size} units has {counted(len(ways), 'direction')}, which its weights or "
                         "activations do not fit")
     b.remark("stays arithmetic in float: its data is rounded by scales that follow from it")
     whole, scale = rounded_to_bytes(b, X)

@@ -24,6 +24,7 @@ from nchw2nhwc.parse.recurrent import (
     run_directions,
     stacked,
 )
+from nchw2nhwc.wording import counted
 
 
 @onnx_op("LSTM", 7, 14, 22)
@@ -71,7 +72,7 @@ def _layer(b: LayerBuilder, op: Recurrent, operands: tuple[Value, Value, Value, 
             raise b.damaged(f"an operand {value.type} of {op.name} must have {rank} axes")
     stacks = [v for v in (w, r, bias, peepholes) if v is not None]
     if any(v.shape[0] != len(ways) for v in stacks) or len(functions) != op.functions * len(ways):
-        raise b.damaged(f"a '{direction}' {op.name} has {len(ways)} direction(s), which weights and activations do not fit")
+        raise b.damaged(f"a '{direction}' {op.name} has {counted(len(ways), 'direction')}, which weights and activations do not fit")
     if hidden_size and r.shape[2] != hidden_size:
         raise b.damaged(f"hidden_size is {hidden_size}, but the recurrent weights are {r.type}")
     whole = lengths is None or only_number(lengths) == op.steps(x.type)

@@ -16,12 +16,13 @@ from nchw2nhwc.parse.formula import INT64, Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 from nchw2nhwc.parse.onnx.tensors import element_type
 from nchw2nhwc.parse.signal import transform, transformed
+from nchw2nhwc.wording import counted
 
 
 def _transform(b: LayerBuilder, count: int, parts: int, length: int, *, inverse: bool, onesided: bool) -> Doubles:
     """`parse.signal.transform`. Raises SourceError for one that does not exist, UnsupportedError for one that is too large."""
     if min(count, length) < 1 or parts not in (1, 2) or (parts == 2 and onesided and not inverse):
-        raise b.damaged(f"there is no Fourier transform of {count} numbers of {parts} part(s) with dft_length {length}")
+        raise b.damaged(f"there is no Fourier transform of {count} numbers of {counted(parts, 'part')} with dft_length {length}")
     b.require_room(count * parts * length * 2)
     return transform(count, parts, length, inverse=inverse, onesided=onesided)
 
