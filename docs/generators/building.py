@@ -31,8 +31,7 @@ _OF_PASSES = ("activation", "channels_last", "form", "batch_first")
 _TFLITE = ("of", "operands", "out", "run", "op", "const", "weights", "ints", "temp", "cast", "cast_to", "alias", "shape_of")
 _KERAS = ("of", "operand", "operands", "op", "layer", "set", "is_read")
 _REWRITER = ("add", "add_all", "constant", "scalar", "inline")
-_MATCH = (match.require, match.require_float, match.is_float, match.static_shape, match.static_sizes, match.array, match.scalar,
-          match.element_count)
+_MATCH = (match.require, match.require_float, match.is_float, match.static_shape, match.static_sizes, match.array, match.scalar)
 """What lowerings and decompositions are written with; the rest of these classes is for the machinery around them."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Graph, Node, Value
 from nchw2nhwc.ir.types import Array, DType
 from nchw2nhwc.ops.base import Op
@@ -109,11 +108,6 @@ def static_sizes(value: Value, axes: Sequence[int]) -> tuple[int, ...]:
     sizes = [s for k in axes if isinstance(s := value.shape[k], int)]
     require(len(sizes) == len(axes), "axes {} of {!r} have symbolic sizes", axes, value)
     return tuple(sizes)
-
-
-def element_count(value: Value) -> Size:
-    """How many elements a value has."""
-    return product(value.shape)
 
 
 class Pattern:
