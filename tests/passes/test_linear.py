@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from nchw2nhwc.ir.dim import Dim
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.activation import Activation
-from nchw2nhwc.ops.activation_functions import Clip, LeakyRelu, Relu
+from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add, Div, Mul, PRelu, Sub
+from nchw2nhwc.ops.binary import Add, Div, Mul, Sub
 from nchw2nhwc.ops.elementwise import Exp, Neg
-from nchw2nhwc.ops.indexing import Gather
-from nchw2nhwc.ops.matmul import FullyConnected, MatMul
-from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
+from nchw2nhwc.ops.matmul import FullyConnected
+from nchw2nhwc.ops.movement import Pad, Reshape, Transpose
 from nchw2nhwc.ops.norm import BatchNorm
-from nchw2nhwc.ops.pooling import AvgPool, MaxPool
-from nchw2nhwc.ops.reduce import ReduceMean
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.passes.affine import AFFINE
 from nchw2nhwc.passes.linear import LINEAR
 from nchw2nhwc.passes.rewrite import rule_pass
-from tests.passes.nets import Net, check_pass, check_untouched, feeds, node_of
+from tests.passes.nets import Net, check_pass, check_untouched, feeds
 
 FOLD = rule_pass("fold", LINEAR, AFFINE)
 CONV = Conv((1, 1), (1, 1), (0, 0), (0, 0))
@@ -34,7 +29,7 @@ PADDED = replace(CONV, pads_begin=(1, 0), pads_end=(0, 1))
 TRANSPOSED = ConvTranspose((2, 2), (1, 1), (1, 1), (1, 1), (0, 1))
 
 
-def _linear(net: Net, kind: str, bias: bool, x: Value | None = None) -> Value:
+def linear(net: Net, kind: str, bias: bool, x: Value | None = None) -> Value:
     """A layer with 4 channels in and 6 out; data (2, 4, 5, 5), or (2, 5, 4) for a fully connected one."""
     b = net.random_const(6) if bias else None
     if kind == "fc":
@@ -58,7 +53,7 @@ def _vector(net: Net, kind: str, size: int) -> Value:
 @pytest.mark.parametrize("kind", KINDS)
 def test_scales_and_shifts_behind(kind: str, bias: bool) -> None:
     net = Net()
-    y = _linear(net, kind, bias)
+    y = linear(net, kind, bias)
     y = net(Sub(), net(Add(), net(Mul(), y, _vector(net, kind, 6)), _vector(net, kind, 6)), 0.5)
     y = net(Neg(), net(Div(), y, _vector(net, kind, 6)))
     net.output(net(Sub(), 1.0, y))
@@ -70,7 +65,7 @@ def test_scales_and_shifts_behind(kind: str, bias: bool) -> None:
 @pytest.mark.parametrize("kind", ["conv", "transposed grouped"])
 def test_batch_norm_behind(kind: str) -> None:
     net = Net()
-    y = _linear(net, kind, False)
+    y = linear(net, kind, False)
     parameters = [net.const(net.random.uniform(0.5, 2, 6)) for _ in range(4)]
     net.output(net(Relu(), net(BatchNorm(1e-5), y, *parameters)))
     assert len(check_pass(net, FOLD)) == 2
@@ -81,7 +76,7 @@ def test_batch_norm_behind(kind: str) -> None:
 def test_a_scale_before(kind: str, bias: bool) -> None:
     net = Net()
     x = net.input(2, 5, 4) if kind == "fc" else net.input(2, 4, 5, 5)
-    net.output(_linear(net, kind, bias, net(Mul(), x, _vector(net, kind, 4))))
+    net.output(linear(net, kind, bias, net(Mul(), x, _vector(net, kind, 4))))
     assert len(check_pass(net, FOLD)) == 1
 
 
@@ -91,7 +86,7 @@ def test_a_scale_and_a_shift_before_what_pads_nothing(kind: str, bias: bool) -> 
     net = Net()
     x = net.input(2, 5, 4) if kind == "fc" else net.input(2, 4, 5, 5)
     x = net(Sub(), net(Div(), net(Add(), x, _vector(net, kind, 4)), 3.0), _vector(net, kind, 4))
-    net.output(_linear(net, kind, bias, x))
+    net.output(linear(net, kind, bias, x))
     assert len(check_pass(net, FOLD)) == 1
 
 
@@ -100,10 +95,10 @@ def test_before_padding_only_the_scale_goes(kind: str) -> None:
     net = Net()
     x = net.input(2, 4, 5, 5)
     parameters = [net.const(net.random.uniform(0.5, 2, 4)) for _ in range(4)]
-    net.output(_linear(net, kind, True, net(BatchNorm(), x, *parameters)))
+    net.output(linear(net, kind, True, net(BatchNorm(), x, *parameters)))
     assert check_pass(net, FOLD)[:-1] == ["Add"]
     net = Net()
-    net.output(_linear(net, kind, True, net(Add(), net.input(2, 4, 5, 5), 1.0)))
+    net.output(linear(net, kind, True, net(Add(), net.input(2, 4, 5, 5), 1.0)))
     check_untouched(net, FOLD)
 
 
@@ -112,7 +107,7 @@ def test_before_padding_only_the_scale_goes(kind: str) -> None:
 def test_through_padding(pad: Pad, left: list[str]) -> None:
     net = Net()
     x = net(Add(), net(Mul(), net.input(2, 4, 5, 5), net.const(net.random.uniform(0.5, 2, (4, 1, 1)))), net.random_const(4, 1, 1))
-    net.output(_linear(net, "conv", True, net(pad, x)))
+    net.output(linear(net, "conv", True, net(pad, x)))
     assert check_pass(net, FOLD) == [*left, "Pad", "Conv"]
 
 
@@ -123,7 +118,7 @@ def test_through_views_with_the_same_last_axis(views: list[Op]) -> None:
     x = net(Add(), net(Mul(), net.input(2, 5, 4), net.random_const(4)), net.random_const(4))
     for view in views:
         x = net(view, x)
-    net.output(_linear(net, "fc", True, x))
+    net.output(linear(net, "fc", True, x))
     assert check_pass(net, FOLD) == [*(view.name for view in views), "FullyConnected"]
 
 
@@ -139,14 +134,14 @@ def test_not_through_other_views(view: Op) -> None:
 def test_not_through_other_padding(pad: Pad) -> None:
     net = Net()
     x = net(pad, net(Mul(), net.input(2, 4 - pad.pads_begin[1], 5, 5), 2.0))
-    net.output(_linear(net, "conv", True, x))
+    net.output(linear(net, "conv", True, x))
     check_untouched(net, FOLD)
 
 
 def _blocked(name: str) -> Net:
     net = Net()
     x = net.input(2, 4, 5, 5)
-    y = _linear(net, "conv", True, x)
+    y = linear(net, "conv", True, x)
     match name:
         case "other reader":
             net.output(net(Mul(), y, 2.0), y)
@@ -165,10 +160,10 @@ def _blocked(name: str) -> Net:
             net.output(net(Mul(), y, net.input(6, 1, 1)))
         case "scale before, other reader":
             z = net(Mul(), x, 2.0)
-            net.output(_linear(net, "conv", True, z), z)
+            net.output(linear(net, "conv", True, z), z)
         case _:
             z = net(Mul(), x, net.random_const(5, 1))
-            net.output(_linear(net, "conv", True, z))
+            net.output(linear(net, "conv", True, z))
     return net
 
 
@@ -194,7 +189,7 @@ def test_shared_weights_are_copied() -> None:
 
 def test_a_symbolic_batch() -> None:
     net = Net()
-    y = net(Mul(), _linear(net, "grouped", True, net(Mul(), net.input("n", 4, 5, 5), 2.0)), net.random_const(6, 1, 1))
+    y = net(Mul(), linear(net, "grouped", True, net(Mul(), net.input("n", 4, 5, 5), 2.0)), net.random_const(6, 1, 1))
     net.output(y)
     assert len(check_pass(net, FOLD)) == 1
 
@@ -222,142 +217,4 @@ def test_a_scale_that_is_not_finite_in_float32_is_not_folded() -> None:
 def test_a_fully_connected_layer_that_changes_the_rank_is_left_alone() -> None:
     net = Net()
     net.output(net(Mul(), net(FullyConnected(keep_num_dims=False), net.input(2, 2, 2), net.random_const(3, 4)), 2.0))
-    check_untouched(net, FOLD)
-
-
-# ---- through functions that keep scales --------------------------------------------------------------------------------
-POOL = ((2, 2), (1, 1), (1, 1), (0, 1), (0, 0))
-
-
-@pytest.mark.parametrize("steps", [[Relu()], [LeakyRelu(0.1)], [Relu(), MaxPool(*POOL)], [AvgPool(*POOL), Relu()], [PRelu()]], ids=str)
-def test_a_positive_scale_before_relu_and_pools(steps: list[Op]) -> None:
-    net = Net()
-    parameters = [net.const(net.random.uniform(0.5, 2, 4)) for _ in range(4)]
-    x = net(BatchNorm(), net.input(2, 4, 5, 5), *parameters)
-    for op in steps:
-        x = net(op, x, *([net.random_const(4, 1, 1)] if isinstance(op, PRelu) else []))
-    net.output(_linear(net, "padded", True, x))
-    assert check_pass(net, FOLD) == ["Add", *(op.name for op in steps), "Conv"]
-
-
-@pytest.mark.parametrize("keepdims", [False, True])
-def test_a_positive_scale_before_a_global_mean(keepdims: bool) -> None:
-    net = Net()
-    x = net(Relu(), net(Add(), net(Mul(), net.input(2, 4, 5, 3), net.const(net.random.uniform(0.5, 2, (4, 1, 1)))), 1.0))
-    x = net(ReduceMean((2, 3), keepdims), x)
-    net.output(net(CONV, x, net.random_const(6, 4, 1, 1)) if keepdims else net(FullyConnected(), x, net.random_const(6, 4)))
-    assert check_pass(net, FOLD)[:-1] == ["Add", "Relu", "ReduceMean"]
-
-
-def test_scales_that_relu_does_not_keep_stay() -> None:
-    net = Net()
-    x = net.input(2, 4, 5, 5)
-    scales = [np.array([1.0, 2.0, -1.0, 1.0]).reshape(4, 1, 1), np.array([1.0, 2.0, 0.0, 1.0]).reshape(4, 1, 1), np.arange(1.0, 6)]
-    net.output(*(_linear(net, "conv", True, net(Relu(), net(Mul(), x, s))) for s in scales))
-    net.output(_linear(net, "conv", True, net(Clip(0.0, 6.0), net(Mul(), x, 2.0))))
-    net.output(net(FullyConnected(), net(MaxPool(*POOL), net(Mul(), x, np.arange(1.0, 6))), net.random_const(2, 5)))
-    shared = net(Mul(), x, 2.0)
-    net.output(_linear(net, "conv", True, net(Relu(), shared)), shared)
-    net.output(_linear(net, "conv", True, net(Relu(), net(Add(), net(Mul(), x, 1e-6), 1.0))))
-    check_untouched(net, FOLD)
-
-
-# ---- through movement ------------------------------------------------------------------------------------------------
-def _moved(steps: Callable[[Net, Value], Value], *, rows: int = 6) -> Net:
-    net = Net()
-    x = net(FullyConnected(), net.input(2, 5, 4), net.random_const(rows, 4))
-    return net.output(net(Exp(), steps(net, x)))
-
-
-@pytest.mark.parametrize("steps", [
-    lambda net, x: net(Mul(), net(Transpose((0, 2, 1)), x), np.arange(1.0, 7)[:, None]),
-    lambda net, x: net(Add(), net(Reshape((2, 5, 2, 3)), x), np.arange(6.0).reshape(2, 3)),
-    lambda net, x: net(Mul(), net(Transpose((0, 2, 1, 3)), net(Reshape((2, 5, 2, 3)), x)), np.arange(1.0, 3).reshape(2, 1, 1)),
-    lambda net, x: net(Mul(), net(Reshape((10, 6)), x), 3.0),
-    lambda net, x: net(Add(), net(Mul(), net(Reshape((10, 6)), x), 3.0), np.arange(6.0)),
-    lambda net, x: net(Mul(), net(Reshape((2, 30)), net(Transpose((0, 2, 1)), x)), 0.5)])
-def test_through_reshapes_and_transposes(steps: Callable[[Net, Value], Value]) -> None:
-    net = _moved(steps)
-    assert not {"Mul", "Add"} & set(check_pass(net, FOLD))
-
-
-def test_a_convolution_through_a_reshape_and_a_symbolic_batch() -> None:
-    net = Net()
-    y = _linear(net, "conv", True, net.input("n", 4, 5, 5))
-    net.output(net(Mul(), net(Reshape((Dim.symbol("n"), 2, 3, 9)), y), net.random_const(2, 3, 1)))
-    assert check_pass(net, FOLD) == ["Conv", "Reshape"]
-    assert [n.output.origin for n in net.graph.nodes] == ["", "t3"]
-
-
-@pytest.mark.parametrize("kind", ["gather", "slice", "split"])
-def test_parts_of_one_result(kind: str) -> None:
-    """Query, key and value out of one layer, two of them scaled."""
-    net = Net()
-    x = net(FullyConnected(), net.input(2, 5, 4), net.random_const(12, 4), net.random_const(12))
-    if kind == "split":
-        q, k, v = net.all(Split(2, (4, 4, 4)), x)
-    elif kind == "slice":
-        q, k, v = (net(Slice((None, None, 4 * i), (None, None, 4 * i + 4), (1, 1, 1)), x) for i in range(3))
-    else:
-        heads = net(Transpose((2, 0, 3, 1, 4)), net(Reshape((2, 5, 3, 2, 2)), x))
-        q, k, v = (net(Gather(0), heads, net.const(i, np.int64)) for i in range(3))
-    net.output(net(Concat(1), net(Mul(), q, 0.5), net(Add(), net(Mul(), k, 0.25), 1.0), v))
-    assert not {"Mul", "Add"} & set(check_pass(net, FOLD))
-    assert node_of(net.graph, "FullyConnected").output.origin == ""
-
-
-@pytest.mark.parametrize("steps", [
-    lambda net, x: net(Mul(), net(Reshape((2, 5, 2, 3)), x), np.arange(1.0, 11).reshape(5, 2, 1)),
-    lambda net, x: net(Mul(), net(Reshape((3, 20)), x), np.arange(1.0, 21)),
-    lambda net, x: net(Concat(0), net(Mul(), net(Transpose((0, 2, 1)), x), 2.0), net(Transpose((0, 2, 1)), x)),
-    lambda net, x: net(Concat(1), net(Mul(), net(Slice((None, None, 0), (None, None, 3), (1, 1, 1)), x), 2.0),
-                       net(Slice((None, None, 2), (None, None, 5), (1, 1, 1)), x)),
-    lambda net, x: net(Concat(2), net(Mul(), net(Slice((None, None, 0), (None, None, 3), (1, 1, 1)), x), 2.0), x),
-    lambda net, x: net(Mul(), net(Slice((None, 1, 0), (None, None, 3), (1, 1, 1)), x), 2.0),
-    lambda net, x: net(Mul(), net(Gather(2), x, net.const([0, 0, 1], np.int64)), [1.0, 2.0, 3.0])])
-def test_what_would_change_other_values_stays(steps: Callable[[Net, Value], Value]) -> None:
-    check_untouched(_moved(steps), FOLD)
-
-
-@pytest.mark.parametrize("side", [0, 1])
-def test_a_number_behind_a_product_of_two_values(side: int) -> None:
-    """The scale of attention's scores goes into the layer of the queries, or of the keys."""
-    net = Net()
-    x = net(FullyConnected(), net.input(2, 5, 4), net.random_const(6, 4))
-    operands = [net(Transpose((0, 2, 1, 3)), net(Reshape((2, 5, 2, 3)), x)), net.input(2, 2, 5, 3)]
-    y = net(MatMul(adjoint_b=True), *operands[::-1 if side else 1])
-    net.output(net(Exp(), net(Div(), y, 8.0)))
-    assert check_pass(net, FOLD) == ["FullyConnected", "Reshape", "Transpose", "MatMul", "Exp"]
-
-
-def test_a_product_of_anything_else_keeps_its_scale() -> None:
-    net = Net()
-    a, b = net.input(2, 5, 4), net(Exp(), net.input(2, 4, 5))
-    layer = net(FullyConnected(), a, net.random_const(4, 4))
-    net.output(net(Mul(), net(MatMul(), a, b), 2.0), net(Mul(), net(MatMul(), layer, b), np.arange(1.0, 6)),
-               net(Mul(), net(MatMul(), layer, b), 2.0))
-    check_untouched(net, FOLD)
-
-
-# ---- before a product --------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("side", [0, 1])
-@pytest.mark.parametrize("scale", [(), (1,), (6, 1, 1), (1, 6, 1, 1)], ids=str)
-def test_a_scale_in_a_product_before(scale: tuple[int, ...], side: int) -> None:
-    """As in squeeze and excite with a HardSigmoid: what is left of its sixth goes into the convolution behind."""
-    net = Net()
-    x, gate = net(Exp(), net.input(2, 6, 3, 3)), net(Clip(0.0, 6.0), net.input(2, 6, 1, 1))
-    gate = net(Mul(), gate, net.const(net.random.uniform(0.1, 1, scale)))
-    product = net(Mul(), x, gate) if side else net(Mul(), gate, x)
-    net.output(net(Conv((1, 1), (1, 1), (1, 1), (1, 1)), product, net.random_const(4, 6, 3, 3), net.random_const(4)))
-    assert check_pass(net, FOLD) == ["Exp", "Clip", "Mul", "Conv"]
-
-
-def test_a_scale_in_a_product_that_stays() -> None:
-    """Others read it, or it is not the same for all elements of a channel."""
-    net = Net()
-    conv, w = Conv((1, 1), (1, 1), (0, 0), (0, 0)), net.random_const(4, 6, 1, 1)
-    x = net(Exp(), net.input(2, 6, 3, 3))
-    scaled, shared, read = (net(Mul(), net(Clip(0.0, 6.0), net.input(2, 6, 3, 3)), net.random_const(*s)) for s in ((3, 3), (6, 1, 1), (1,)))
-    product = net(Mul(), x, read)
-    net.output(net(conv, net(Mul(), x, scaled), w), net(conv, net(Mul(), x, shared), w), net(Exp(), shared), net(conv, product, w), product)
     check_untouched(net, FOLD)
