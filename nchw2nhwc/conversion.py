@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from nchw2nhwc.check.inputs import index_limits
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.errors import Location, OptionError
+from nchw2nhwc.extras import require_tensorflow
 from nchw2nhwc.integer_weights import integer_weights, told_of
 from nchw2nhwc.ir import Dim
 from nchw2nhwc.options import CPU, EVERY, FIXED_SIZES, ConvertOptions, Route
@@ -175,13 +175,6 @@ def steps(route: Route, device: str = CPU) -> tuple[str, ...]:
         require_tensorflow()
     before, after = _passes_of(route, device)
     return ("read", *(each.name for each in before), "layout", *(each.name for each in after))
-
-
-def require_tensorflow() -> None:
-    """Raises OptionError when TensorFlow is not installed."""
-    if find_spec("tensorflow") is None or find_spec("keras") is None:
-        raise OptionError("TensorFlow is not installed, which Keras models, SavedModels, .h5 and .pb files are made with",
-                          advice="pip install 'nchw2nhwc[keras]'")
 
 
 def _every(given: Mapping[str, str], names: Sequence[str]) -> dict[str, str]:

@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nchw2nhwc.conversion import require_tensorflow
 from nchw2nhwc.errors import Location, OptionError, SourceError
+from nchw2nhwc.extras import require_tensorflow
 from nchw2nhwc.interface import METADATA
 from nchw2nhwc.ir.stored import Stored
 from nchw2nhwc.options import ConvertOptions

@@ -92,7 +92,8 @@ def _progress(arguments: Arguments) -> Progress:
 def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Converted, _Outcome]:
     """Convert, check and write."""
     from nchw2nhwc.check.inputs import load_inputs
-    from nchw2nhwc.conversion import require_tensorflow, run
+    from nchw2nhwc.conversion import run
+    from nchw2nhwc.extras import require_tensorflow
     from nchw2nhwc.products import reserve_keras
     from nchw2nhwc.report import to_json
 
