@@ -14,6 +14,7 @@ from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.source import Source
+from nchw2nhwc.source.native import onnx_model
 
 if TYPE_CHECKING:
     import onnx
@@ -103,7 +104,7 @@ def _part(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], o
     """
     from onnx import helper
 
-    model = inlined(load(source.model))
+    model = inlined(onnx_model(source.model))
     graph = model.graph
     entry = {info.tensor for info in inputs}
     known = ({name for node in graph.node for name in node.output if name}
@@ -136,19 +137,6 @@ def keep_part(model: onnx.ModelProto, inputs: Sequence[onnx.ValueInfoProto], out
         kept = [type(v).FromString(v.SerializeToString()) for v in values]
         del field[:]
         field.extend(kept)
-
-
-def load(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
-    """A model to change at will."""
-    import onnx
-
-    if isinstance(model, Path):
-        return onnx.load(model)
-    if isinstance(model, bytes):
-        return onnx.load_model_from_string(model)
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy
 
 
 def between(graph: onnx.GraphProto, entry: set[str], wanted: Iterable[str]) -> list[onnx.NodeProto]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +13,7 @@ from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ir.states import STATE_IN, STATE_OUT
 from nchw2nhwc.source import Source
+from nchw2nhwc.source.native import openvino_model
 
 if TYPE_CHECKING:
     import openvino
@@ -34,7 +34,7 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
         states = {info.tensor.removeprefix(STATE_IN): data[info.name] for info in inputs if info.tensor.startswith(STATE_IN)}
         inputs = [info for info in inputs if not info.tensor.startswith(STATE_IN)]
         after = [name for name in wanted if name.startswith(STATE_OUT)]
-        model, names = _part(read_model(core, source), source.name, inputs, [n for n in wanted if n not in after], optional, data)
+        model, names = _part(openvino_model(core, source), source.name, inputs, [n for n in wanted if n not in after], optional, data)
         zeros = {len(inputs) + k: np.zeros((), np.float32) for k in range(keep_levels(model))}
         compiled = core.compile_model(model, "CPU", _IN_FLOAT)
         request = compiled.create_infer_request()
@@ -54,15 +54,6 @@ def last_line(error: Exception) -> str:
     """OpenVINO puts where it failed first and what failed last."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
-
-
-def read_model(core: openvino.Core, source: Source) -> openvino.Model:
-    """The model as OpenVINO reads it."""
-    model = str(source.model) if isinstance(source.model, Path) else source.model
-    if source.bin is None:
-        return core.read_model(model)
-    weights = source.bin.read_bytes() if isinstance(source.bin, Path) and isinstance(model, bytes) else source.bin
-    return core.read_model(model, str(weights) if isinstance(weights, Path) else weights)
 
 
 def _part(model: openvino.Model, file: str, inputs: Sequence[TensorInfo], wanted: Sequence[str], optional: Sequence[str],

@@ -16,6 +16,7 @@ import numpy as np
 from nchw2nhwc.ir import Array
 from nchw2nhwc.options import Random
 from nchw2nhwc.source import Format, Source
+from nchw2nhwc.source.native import onnx_model
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -35,13 +36,12 @@ def with_uniform_draws(source: Source, random: Random) -> Source:
 
         spelled = spelled_out(source)
         return source if spelled is None else replace(source, model=spelled[0], bin=spelled[1], origin=origin)
-    from nchw2nhwc.check.onnx_source import load
     from nchw2nhwc.parse.onnx.model import load as checked
 
     found = checked(source.model)
     if found.opsets.get("", 0) < OLDEST or not any(_form_of(node, found.graph) for node in found.graph.node):
         return source
-    model: ModelProto = load(source.model)
+    model: ModelProto = onnx_model(source.model)
     _spell(model.graph)
     return replace(source, model=model, origin=origin)
 

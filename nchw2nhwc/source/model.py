@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
 from nchw2nhwc.errors import Location, OptionError, SourceError
+from nchw2nhwc.source.native import serialized
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -110,16 +110,6 @@ def _in_memory(model: ModelProto | OpenvinoModel, weights: Path | bytes | None) 
         raise TypeError(f"a model is a path, the content of a file as bytes, an onnx.ModelProto or an openvino.Model, "
                         f"not {type(model).__name__}")
     return Source(Format.ONNX, model, weights)
-
-
-def serialized(model: OpenvinoModel) -> tuple[bytes, bytes]:
-    """The content of the .xml and the .bin file of an `openvino.Model`."""
-    import openvino
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.xml")
-        openvino.serialize(model, path)
-        return path.read_bytes(), path.with_suffix(".bin").read_bytes()
 
 
 def _format_of(path: Path) -> Format:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nchw2nhwc.source.model import serialized
+from nchw2nhwc.source.native import openvino_model, serialized
 
 if TYPE_CHECKING:
     import openvino
@@ -28,9 +28,7 @@ def spelled_out(source: Source) -> tuple[bytes, bytes] | None:
         return None
     import openvino
 
-    from nchw2nhwc.check.openvino_source import read_model
-
-    model = read_model(openvino.Core(), source)
+    model = openvino_model(openvino.Core(), source)
     found = [node for node in model.get_ordered_ops() if node.get_type_name() == TYPE and node.get_attributes()["with_replacement"]]
     for node in found:
         _replace(node)

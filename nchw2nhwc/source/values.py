@@ -16,6 +16,7 @@ import numpy as np
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array, TensorType
 from nchw2nhwc.source import Format, Source
+from nchw2nhwc.source.native import onnx_model
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -60,12 +61,11 @@ def _require_known(names: Sequence[str], known: Mapping[str, TensorType], file: 
 def _onnx(source: Source, values: Values) -> Source:
     from onnx import numpy_helper
 
-    from nchw2nhwc.check.onnx_source import load
     from nchw2nhwc.parse.onnx import read_inputs
 
     types = read_inputs(source.model)
     _require_known(list(values), types, source.name)
-    model: ModelProto = load(source.model)
+    model: ModelProto = onnx_model(source.model)
     kept = [info for info in model.graph.input if info.name not in values]
     del model.graph.input[:]
     model.graph.input.extend(kept)

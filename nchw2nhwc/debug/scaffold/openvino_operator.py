@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from nchw2nhwc.check.openvino_source import read_model
 from nchw2nhwc.debug.scaffold.operator import Attribute, Operator, Presence, operands_of, python_name
 from nchw2nhwc.errors import Location, OptionError, SourceError, UnsupportedError
 from nchw2nhwc.parse.cut import unknown_name
@@ -19,6 +18,7 @@ from nchw2nhwc.parse.openvino.inputs import tensor_name
 from nchw2nhwc.parse.openvino.reader import HELD
 from nchw2nhwc.parse.openvino.registry import NEWEST_OPSET, find, mappings
 from nchw2nhwc.source import Format, Source
+from nchw2nhwc.source.native import openvino_model
 from nchw2nhwc.wording import counted
 
 Types: TypeAlias = Mapping[str, str]
@@ -86,7 +86,7 @@ def _types(source: Source, layer: Layer) -> Types:
     except ImportError:
         return {}
     try:
-        model = read_model(openvino.Core(), source)
+        model = openvino_model(openvino.Core(), source)
     except RuntimeError:
         return {}
     found = next((op for op in model.get_ops() if op.get_friendly_name() == layer.name), None)
