@@ -17,15 +17,12 @@ from math import prod
 from nchw2nhwc.ir.graph import Graph, Node, Value
 from nchw2nhwc.layout.factors import Tensors
 from nchw2nhwc.layout.families import Signature, family_of
+from nchw2nhwc.layout.prices import BYTE_COST, MOVE_COST, ORDER_COST, TIE_COST
 from nchw2nhwc.layout.solve import Program
 from nchw2nhwc.layout.tensor import Layout, Tensor
 
 CANDIDATES = 2048
 """Layouts considered per value. Where one reaches it the result may not be optimal, and the report says so."""
-
-BYTE_COST, MOVE_COST, TIE_COST, ORDER_COST = 1e-3, 4.0, 1e-3, 1e-5
-"""Price of moving one byte, of one Transpose op whatever its size, and of the second choice where two cost the same; and how far the
-choices of one op, and all Transposes, are apart at the most, so that every version of the solver finds the same among equal solutions."""
 
 
 @dataclass

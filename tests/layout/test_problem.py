@@ -10,7 +10,8 @@ from hypothesis import assume, given, settings
 
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.layout.interface import wanted_layouts
-from nchw2nhwc.layout.problem import TIE_COST, Problem
+from nchw2nhwc.layout.prices import TIE_COST
+from nchw2nhwc.layout.problem import Problem
 from nchw2nhwc.layout.solve import Program
 from nchw2nhwc.layout.tensor import Layout
 from tests.layout.graphs import graphs

@@ -7,19 +7,13 @@ from dataclasses import replace
 from itertools import islice, product
 
 from nchw2nhwc.layout.families.base import AxisTie, Family, Placement, Signature, View, reshapes, source_placement, source_signature
+from nchw2nhwc.layout.prices import ADJOINT_COST, SLIGHT_COST, SPREAD_COST
 from nchw2nhwc.layout.tensor import Factor, Frame, Layout, Tensor, axis_of, on_axis, refine, rename, run_of, shift
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.rules import Contraction
 
 _ORDERS = 4
 """How many inner orders of one axis are combined; a product of more has not paid in any network seen."""
-
-_ADJOINT_COST = 0.25
-"""Price of an adjoint operand, in transposes of it: kernels without that mode copy the operand first."""
-
-_SPREAD_COST = 1e-4
-"""Price of a batch whose last axis, the heads of attention, is not stored first: less than any other difference that matters. With heads
-first, axes that a layer before has brought together stay together in the move to the product, which has fewer axes for it."""
 
 
 def _without(layout: Layout, *axes: int) -> Layout:
@@ -89,7 +83,7 @@ class ContractionFamily(Family[Contraction]):
         inner, lines = orders((a, m.a_inner), (b, m.b_inner)), orders((a, m.a_rows), (out, rows))
         for batch, ks, ms, ns in product(batches, inner, lines, orders((b, m.b_columns), (out, columns))):
             ba, bb = (_restricted(batch, out, t) for t in (a, b))
-            spread = _SPREAD_COST * (batch != heads_first)
+            spread = SPREAD_COST * (batch != heads_first)
             am, ak, bk, bn = run(m.a_rows, ms), run(m.a_inner, ks), run(m.b_inner, ks), run(m.b_columns, ns)
             om, on = run(rows, ms), run(columns, ns)
             # The result transposed is the product of the transposed operands in the other order.
@@ -107,7 +101,7 @@ class ContractionFamily(Family[Contraction]):
         size = 1
         for d in view.ins[0].shape:
             size *= weight(d)
-        return size * 4e-6 * _ADJOINT_COST * adjoint_a + 1e-6 * adjoint_b
+        return size * ADJOINT_COST * adjoint_a + SLIGHT_COST * adjoint_b
 
     # ---- on stored tensors -------------------------------------------------------------------------------------------
     def place(self, view: View[Contraction], signature: Signature, actual: Sequence[Frame | None],

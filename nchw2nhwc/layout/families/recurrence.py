@@ -7,15 +7,13 @@ from dataclasses import replace
 from itertools import islice, product
 
 from nchw2nhwc.layout.families.base import AxisTie, Family, Placement, Signature, View, reshapes
+from nchw2nhwc.layout.prices import SLIGHT_COST
 from nchw2nhwc.layout.tensor import Frame, Layout, Tensor, on_axis, run_of
 from nchw2nhwc.ops.recurrent import Recurrent
 from nchw2nhwc.ops.rules import Recurrence
 
 _ORDERS = 4
 """How many inner orders of one axis are combined."""
-
-_STEPS_FIRST_COST = 1e-6
-"""Price of storing steps before the batch: not every target knows that order."""
 
 
 class RecurrenceFamily(Family[Recurrence]):
@@ -39,7 +37,7 @@ class RecurrenceFamily(Family[Recurrence]):
         for group, inner in product(islice(batches, _ORDERS), islice(features, _ORDERS)):
             for batch_first in (True, False):
                 lead = group + whole if batch_first else whole + group
-                yield self._signature(view, lead, group, inner, 0.0 if batch_first else _STEPS_FIRST_COST)
+                yield self._signature(view, lead, group, inner, 0.0 if batch_first else SLIGHT_COST)
 
     @staticmethod
     def _signature(view: View[Recurrence], lead: Layout, group: Layout, inner: Layout, cost: float) -> Signature:
