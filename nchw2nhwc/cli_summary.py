@@ -13,7 +13,7 @@ from nchw2nhwc.converted import Converted
 from nchw2nhwc.interface import layout_name, size_rules
 from nchw2nhwc.options.quantize import PLAIN
 from nchw2nhwc.quantize.accuracy import Accuracy
-from nchw2nhwc.report import QuantizedReport, TargetReport
+from nchw2nhwc.report import QuantizedReport, TargetReport, TransposesReport
 from nchw2nhwc.tables import aligned
 from nchw2nhwc.targets import TABLES
 from nchw2nhwc.wording import RANDOM_INPUTS, counted
@@ -74,33 +74,43 @@ def _shape(sizes: Sequence[int]) -> str:
 def _facts(converted: Converted, skipped: str, random_inputs: bool, random_ranges: bool) -> list[tuple[str, str]]:
     """Name and text of every other line."""
     report = converted.report
-    moves = report["transposes"]
-    sure = "proven minimal" if moves["proven_minimal"] else f"gap {moves['gap']:.1%}" if moves["gap"] else "not proven minimal"
     raw = [(info.name, str(info.preprocessing)) for info in converted.inputs if info.preprocessing is not None]
-    moved = f" moving {size_text(moves['bytes'])}" if moves["count"] else ""
-    absorbed = f", {moves['operators']} as operators of their own" if moves["operators"] < moves["count"] else ""
     facts = [("preprocessing", "; ".join(f"{name}: {formula}" for name, formula in raw))] if raw else []
     facts += [("random", f"'{info.name}' stands for numbers that the model draws: {info.draw}")
               for info in converted.inputs if info.draw is not None]
     facts += [("ops", f"{report['ops']['source']} in the source, {report['ops']['result']} in the result"),
-             ("transposes", f"{moves['count']}{moved} ({sure}){absorbed}"),
+             ("transposes", _transposes(report["transposes"])),
              *_target(report["target"]),
              *_quantized(report["quantized"]),
              *(("sizes" if not k else "", rule) for k, rule in enumerate([*converted.graph.fixed_sizes, *size_rules(converted.inputs)])),
-             ("check", _check(converted.checks) if converted.checks else f"skipped: {skipped}")]
-    facts += [("", f"{kind} {result.rankings}") for kind, result in converted.checks.items() if result.rankings is not None]
-    facts += [("", f"{kind} {result.rounding.of(result.outputs, result.tolerance)}") for kind, result in converted.checks.items()
-              if result.rounding is not None]
-    uniform = list(dict.fromkeys(name for result in converted.checks.values() for name in result.uniform))
-    if uniform:
-        facts.append(("", f"{', '.join(uniform)}: one number throughout in the source, which says nothing about the layers before it."))
-    if any(not result.passed for result in converted.checks.values()) and random_inputs:
-        facts.append(("", RANDOM_INPUTS))
+             *(_checked(converted.checks, random_inputs) if converted.checks else [("check", f"skipped: {skipped}")])]
     facts += [fact for mode, each in converted.accuracy.items() for fact in _quantization(mode, each)]
     if random_ranges:
         facts.append(("", "Calibrated with random numbers: ranges, and so these files, say nothing about real data."))
     facts += [("file", f"{Path(file['path'])} ({size_text(file['bytes'])})") for file in report["files"].values()]
     facts.append(("seconds", ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in report["seconds"].items())))
+    return facts
+
+
+def _transposes(moves: TransposesReport) -> str:
+    """How many the layout leaves, what they move, and whether fewer are impossible."""
+    sure = "proven minimal" if moves["proven_minimal"] else f"gap {moves['gap']:.1%}" if moves["gap"] else "not proven minimal"
+    moved = f" moving {size_text(moves['bytes'])}" if moves["count"] else ""
+    absorbed = f", {moves['operators']} as operators of their own" if moves["operators"] < moves["count"] else ""
+    return f"{moves['count']}{moved} ({sure}){absorbed}"
+
+
+def _checked(checks: Mapping[str, CheckResult], random_inputs: bool) -> list[tuple[str, str]]:
+    """The outcome of the check, what it excuses, and what it cannot tell."""
+    facts = [("check", _check(checks))]
+    facts += [("", f"{kind} {result.rankings}") for kind, result in checks.items() if result.rankings is not None]
+    facts += [("", f"{kind} {result.rounding.of(result.outputs, result.tolerance)}") for kind, result in checks.items()
+              if result.rounding is not None]
+    uniform = list(dict.fromkeys(name for result in checks.values() for name in result.uniform))
+    if uniform:
+        facts.append(("", f"{', '.join(uniform)}: one number throughout in the source, which says nothing about the layers before it."))
+    if any(not result.passed for result in checks.values()) and random_inputs:
+        facts.append(("", RANDOM_INPUTS))
     return facts
 
 
