@@ -38,6 +38,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
 }
 """Every generated table by name; calling it gives Markdown."""
 
+NOTE = re.compile(r"^\*Tables on this page are made from the code: `python -m docs\.generators (docs/[\w-]+\.md)`[^*]*\*\n\n", re.MULTILINE)
+"""What a page says where its tables are not in place, as in a list of files."""
+
 _MARK = re.compile(r"^<!-- generated: ([a-z0-9-]+) -->$", re.MULTILINE)
 
 
@@ -47,5 +50,5 @@ def marks(text: str) -> list[str]:
 
 
 def expand(text: str) -> str:
-    """A page with its tables in place. Raises KeyError for one that does not exist."""
-    return _MARK.sub(lambda match: TABLES[match[1]](), text)
+    """A page with its tables in place, and without the note that they are not. Raises KeyError for a table that does not exist."""
+    return _MARK.sub(lambda match: TABLES[match[1]](), NOTE.sub("", text))

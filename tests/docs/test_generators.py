@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from onnx import defs
 
-from docs.generators import TABLES, building, command_line, coverage, marks, migration, schema
+from docs.generators import NOTE, TABLES, building, command_line, coverage, expand, marks, migration, schema
 from docs.generators.markdown import cell
 from nchw2nhwc.cli import main
 from nchw2nhwc.cli_openvino2tensorflow import ACCEPTED, REPLACED
@@ -34,6 +34,13 @@ def first_cells(text: str) -> list[str]:
 def test_every_table_stands_on_one_page_and_no_page_asks_for_another() -> None:
     asked = [name for page in PAGES for name in marks(page.read_text(encoding="utf-8"))]
     assert sorted(asked) == sorted(TABLES)
+
+
+def test_a_page_says_how_to_see_its_tables() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        assert NOTE.findall(text) == ([f"docs/{page.name}"] if marks(text) else []), page.name
+        assert not NOTE.search(expand(text)), page.name
 
 
 @pytest.mark.parametrize("command", command_line.COMMANDS)
