@@ -21,6 +21,7 @@ from nchw2nhwc.options import (
     split_pair,
 )
 from nchw2nhwc.options.arguments import ConvertArguments
+from nchw2nhwc.options.quantize import QuantizeOptions
 
 
 def test_shapes() -> None:
@@ -69,6 +70,14 @@ def test_options_are_normalised() -> None:
     assert options.outputs == ("a", "b")
     numpy = ConvertOptions(batch=np.int64(2), mean=np.array([1.0, 2.0, 3.0], np.float32), scale=np.float32(2.0))  # type: ignore[arg-type]
     assert (numpy.batch, numpy.mean, numpy.scale) == (2, {"": (1.0, 2.0, 3.0)}, {"": (2.0,)})
+
+
+def test_options_of_quantization_of_the_wrong_kind() -> None:
+    for wrong, message in (({"per_tensor": "no"}, "per_tensor='no': give True or False"), ({"weights": 8}, "weights=8: give a text"),
+                           ({"calibration_samples": "5"}, "calibration_samples='5': give an integer"),
+                           ({"min_sqnr": "x"}, "min_sqnr='x': give a number")):
+        with pytest.raises(OptionError, match=message):
+            QuantizeOptions(["int8"], **wrong)  # type: ignore[arg-type]
 
 
 def test_type_checkers_know_the_options() -> None:

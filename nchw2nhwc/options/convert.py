@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options.choices import CPU, DEVICES, EVERY, FORMS, NMS_FORMS, RANDOM_FORMS, Form, Nms, Random
@@ -30,6 +30,7 @@ from nchw2nhwc.options.values import (
     parse_random,
     parse_shape,
     parse_values,
+    require_kinds,
 )
 
 
@@ -106,9 +107,7 @@ class ConvertOptions:
     def __post_init__(self) -> None:
         for what in ("input_shape", "input_layout", "output_layout", "input_value"):
             _require_names(what, getattr(self, what))
-        for f in fields(self):
-            if isinstance(f.default, (bool, str)):
-                _require_kind(f.name, getattr(self, f.name), type(f.default))
+        require_kinds(self)
         try:
             shapes = {name: check_shape(shape, name) for name, shape in self.input_shape.items()}
             layouts = [{name: parse_layout(layout) for name, layout in given.items()} for given in (self.input_layout, self.output_layout)]
@@ -145,12 +144,6 @@ def _require_names(what: str, given: object) -> None:
     if not isinstance(given, Mapping):
         raise OptionError(f"{what} is {type(given).__name__}, but has to say by name which {what.partition('_')[0]} has what",
                           advice=f"Write {what}={{NAME: ...}}.")
-
-
-def _require_kind(what: str, given: object, kind: type) -> None:
-    """Raises OptionError for anything but True or False, or a text: a text in the place of a truth value would count as True."""
-    if not isinstance(given, kind):
-        raise OptionError(f"{what}={given!r}: give {'True or False' if kind is bool else 'a text'}")
 
 
 def _names(what: str, names: Iterable[str]) -> tuple[str, ...]:

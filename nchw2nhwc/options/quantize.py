@@ -12,7 +12,7 @@ from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options.choices import EVERY
 from nchw2nhwc.options.flags import flag
 from nchw2nhwc.options.preprocess import parse_numbers
-from nchw2nhwc.options.values import parse_count
+from nchw2nhwc.options.values import parse_count, require_kinds
 
 if TYPE_CHECKING:
     from nchw2nhwc.ir import Array
@@ -130,6 +130,7 @@ class QuantizeOptions:
         parse=parse_decibels))
 
     def __post_init__(self) -> None:
+        require_kinds(self)
         modes = (self.quantize,) if isinstance(self.quantize, str) else tuple(self.quantize)
         object.__setattr__(self, "quantize", tuple(dict.fromkeys(modes)))
         unknown = [mode for mode in self.quantize if mode not in MODES and not is_recipe(mode)]

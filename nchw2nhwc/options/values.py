@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Real
+from dataclasses import fields
+from numbers import Integral, Real
 from operator import index
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options.choices import DEVICES, FORMS, LAYOUTS, NMS_FORMS, RANDOM_FORMS, Form, Nms, Random
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 _Choice = TypeVar("_Choice", bound=str)
+
+
+_KINDS = {bool: (bool, "True or False"), str: (str, "a text"), int: (Integral, "an integer"), float: (Real, "a number")}
+"""What values of options have to be, by the type of their default."""
+
+
+def require_kinds(options: DataclassInstance) -> None:
+    """Raises OptionError for a switch, text or number that is something else: a text in the place of a truth value would count as True."""
+    for f in fields(options):
+        kind, what = _KINDS.get(type(f.default), (object, ""))
+        given = getattr(options, f.name)
+        if not isinstance(given, kind):
+            raise OptionError(f"{f.name}={given!r}: give {what}")
 
 
 def parse_shape(text: str) -> tuple[int, ...]:
