@@ -117,6 +117,7 @@ def resize(d: Draw) -> Spec | None:
     shape = tuple(d.size(1, 3) if k < rank - 2 and rank > 2 else d.size(2, 6) for k in range(rank))
     spatial = [k >= max(0, rank - d.one(1, 2, 2, 2, 3)) for k in range(rank)]
     scales = [d.one(2.0, 2.0, 1.0, 3.0, 0.5, 1.5, 0.6, 1.7, 0.75) if s else 1.0 for s in spatial]
+    scales = [max(1.0, scale) if k < rank - 2 else scale for k, scale in enumerate(scales)]  # such an axis may have one element
     if d.op == "Upsample":
         if d.opset > 9:
             return None

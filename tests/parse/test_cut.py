@@ -60,8 +60,8 @@ def test_parts_compute_what_the_whole_does() -> None:
 
 @pytest.mark.parametrize(("inputs", "outputs", "message"), [
     ([], ["nothing"], "no tensor or layer 'nothing'"), ([], ["secnd"], "Did you mean 'second'"), (["secnd"], [], "Did you mean 'second'"),
-    (["d"], ["b"], r"no output needs the input 'd'"), (["b"], ["y"], r"also need the input\(s\) z"),
-    (["c"], [], r"also need the input\(s\) x"),
+    (["d"], ["b"], r"no output needs the input 'd'"), (["b"], ["y"], r"also need the input z"),
+    (["c"], [], r"also need the input x"),
 ])
 def test_cuts_that_do_not_fit(inputs: list[str], outputs: list[str], message: str) -> None:
     with pytest.raises(OptionError) as caught:
