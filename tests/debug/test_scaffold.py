@@ -182,9 +182,10 @@ def test_a_signature_is_that_of_the_schema() -> None:
     found = _operator(model([node("Multinomial", "x")]))
     assert (found.name, found.version, found.results, found.origin) == ("Multinomial", 7, 1, "the onnx package's schema")
     assert {a.parameter for a in found.attributes} == {"dtype: int = 6", "sample_size: int = 1", "seed: float | None = None"}
-    encoder = _operator(model([node("LabelEncoder", "x", domain="ai.onnx.ml")], domains=["ai.onnx.ml"]))
-    assert {a.parameter for a in encoder.attributes} == {
-        "classes_strings: Strings | None = None", "default_int64: int = -1", "default_string: str = \"_Unused\""}
+    mapper = _operator(model([node("CategoryMapper", "x", domain="ai.onnx.ml")], domains=["ai.onnx.ml"]))
+    assert {a.parameter for a in mapper.attributes} == {
+        "cats_int64s: Ints | None = None", "cats_strings: Strings | None = None", "default_int64: int = -1",
+        "default_string: str = \"_Unused\""}
 
 
 def test_without_a_schema_it_is_that_of_the_nodes() -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from nchw2nhwc.ops.rules import Rule
 from tests.digits import ROOT, environment
-from tests.docs.pages import DOCS
+from tests.docs.pages import DOCS, without_label_encoder
 from tests.docs.test_getting_started import masked
 from tests.runtimes import skip_with_older_runtime
 
@@ -112,6 +112,7 @@ def test_an_op_of_its_own(clone: Path) -> None:
     setup = [step for step in steps(FIRST) if step.file == "labels.py"]
     (clone / "labels.py").write_text(setup[0].text, encoding="utf-8")
     assert _shell(clone, "python labels.py").returncode == 0
+    without_label_encoder(clone)
     follow(clone, SECOND)
     paths = ("tests/ops", "tests/layout/test_law.py", "tests/passes/decompose", "tests/emit/tflite")
     assert passed(clone, "-v", *paths, "-k", '"LabelEncoder or known_not_to_be"') >= 8, "the new op was not in the registry's tests"

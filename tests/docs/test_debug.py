@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.digits import DIGITS, ROOT, environment
-from tests.docs.pages import DOCS, blocks
+from tests.docs.pages import DOCS, blocks, without_label_encoder
 from tests.docs.test_getting_started import masked
 
 PAGE = DOCS / "debug.md"
@@ -32,8 +32,9 @@ def transcripts(text: str) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A copy with the example, and the model without support that the page on adding an op makes."""
+    """A copy with the example, and the model that the page on adding an op makes, without support for it."""
     shutil.copytree(ROOT / "nchw2nhwc", tmp_path / "nchw2nhwc", ignore=shutil.ignore_patterns("__pycache__"))
+    without_label_encoder(tmp_path)
     shutil.copytree(DIGITS, tmp_path / "docs" / "examples" / "digits")
     script = re.search(r"^:caption: labels.py, the whole file\n(.*?)^```$", (DOCS / "add-an-op.md").read_text("utf-8"), re.M | re.S)
     assert script is not None

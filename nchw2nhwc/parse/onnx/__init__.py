@@ -15,6 +15,7 @@ from nchw2nhwc.options import Nms, Random
 from nchw2nhwc.parse.cut import unknown_name
 from nchw2nhwc.parse.detection import NAMES, only
 from nchw2nhwc.parse.draws import declare
+from nchw2nhwc.parse.onnx.endings import numeric_ends
 from nchw2nhwc.parse.onnx.interface import Input, declared_inputs, reshaped
 from nchw2nhwc.parse.onnx.model import Model, load
 from nchw2nhwc.parse.onnx.order import layer_name
@@ -32,9 +33,9 @@ def read_onnx(model: str | os.PathLike[str] | bytes | ModelProto, *, input_shape
 
     `input_shapes`: sizes by input name in the place of the declared ones, -1 for dynamic. `batch`: the size of axis 0 of every input, -1
     for dynamic. `outputs`: tensors or layers of the main graph to stop at; what they do not need is not read, whatever it is. Default: the
-    model's own outputs. `nms="cut"` stops before non-maximum suppression: at what it and the nodes behind it read;
-    "detection-postprocess" ends with another op in its place (see `parse.detection`). `random="inputs"` makes an input of each tensor of
-    random numbers, after the model's own.
+    model's own outputs; see `endings` for those that are no tensors of numbers. `nms="cut"` stops before non-maximum suppression: at what
+    it and the nodes behind it read; "detection-postprocess" ends with another op in its place (see `parse.detection`). `random="inputs"`
+    makes an input of each tensor of random numbers, after the model's own.
 
     Constants are views of the mapped file where the format allows that. Raises SourceError for a damaged or contradictory model,
     UnsupportedOpsError for ops that are not supported, UnsupportedError for what else cannot be expressed, ShapeError where operands do
@@ -75,7 +76,7 @@ def _read(source: Model, inputs: Sequence[Input], sizes: OpenSizes, outputs: Seq
     reader.initializers(source.graph, scope)
     for entry in inputs:
         scope.entries[entry.name] = graph.add_input(entry.name, entry.type.with_shape(sizes.shape(entry.name)))
-    listed = _stops(source.graph.node, outputs) if outputs else [info.name for info in source.graph.output]
+    listed, notes = (_stops(source.graph.node, outputs), []) if outputs else numeric_ends(source.graph, source.where)
     names = list(dict.fromkeys(listed))
     if not names:
         raise SourceError("the model has no outputs")
@@ -93,6 +94,7 @@ def _read(source: Model, inputs: Sequence[Input], sizes: OpenSizes, outputs: Seq
     for name, value in zip(names, values, strict=True):
         graph.add_output(value, name)
     graph.prune()
+    graph.notes += notes
     declare(graph, reader.b.draws or (), {name for node in source.graph.node for name in node.output})
     return graph
 

@@ -17,6 +17,8 @@ DYNAMIC = -1
 
 SIZES = "Sizes are at least 1, or -1 for dynamic."
 
+_ENCODE = "Encode it before the model: leave the layers that read it out of what is exported."
+
 UNNAMED = ("", "?")
 """Names of dimensions that say nothing: two of them need not be equal."""
 
@@ -45,10 +47,13 @@ def declared_inputs(infos: Iterable[ValueInfoProto], ranks: Mapping[str, int], w
         if not info.name or info.name in found:
             raise SourceError(f"{what} is declared twice" if info.name else "an input has no name", where)
         if kind != "tensor_type":
-            raise UnsupportedError(f"{what} is no tensor, but a {(kind or 'value of unknown type').removesuffix('_type')}", where)
+            raise UnsupportedError(f"{what} is no tensor, but a {(kind or 'value of unknown type').removesuffix('_type')}", where, _ENCODE)
         try:
             dtype = element_type(info.type.tensor_type.elem_type, what)
-        except (SourceError, UnsupportedError) as error:
+        except UnsupportedError as error:
+            error.advice = error.advice or _ENCODE
+            raise error.at(where) from None
+        except SourceError as error:
             raise error.at(where) from None
         if info.type.tensor_type.HasField("shape"):
             shape = _shape(info.name, info.type.tensor_type.shape, where)

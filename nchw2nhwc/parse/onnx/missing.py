@@ -13,6 +13,15 @@ REASONS: Mapping[str, str] = {
 }
 """By the name of a standard operator. What is neither here nor read is not ONNX's, or newer than this version."""
 
+_MAPS = "targets have no maps"
+
+OF_OTHERS: Mapping[str, str] = {
+    **{f"ai.onnx.ml.{op}": f"{_MAPS}; leave the encoder out of the exported pipeline" for op in ("CastMap", "DictVectorizer")},
+    "ai.onnx.ml.CategoryMapper": f"{_STRINGS}; leave the encoder out of the exported pipeline",
+    "ai.onnx.ml.ZipMap": f"{_MAPS}; end the model at its operand, or export it with options={{'zipmap': False}}",
+}
+"""By domain and name, for operators of other domains than ONNX's own."""
+
 OF_DOMAINS: Mapping[str, str] = {
     "com.microsoft.nchwc": "ONNX Runtime wrote the model for the machine that it ran on, with the layout of its registers; save it with "
                            "GraphOptimizationLevel.ORT_ENABLE_EXTENDED instead of ORT_ENABLE_ALL",
@@ -22,4 +31,4 @@ OF_DOMAINS: Mapping[str, str] = {
 
 def reason_of(type: str) -> str:
     """Why an operator is not read, by its name and domain as messages show it; "" where there is nothing to say."""
-    return REASONS.get(type, OF_DOMAINS.get(type.rpartition(".")[0], ""))
+    return REASONS.get(type) or OF_OTHERS.get(type) or OF_DOMAINS.get(type.rpartition(".")[0], "")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
 
-from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
+from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto
 
 from nchw2nhwc.errors import CUT, ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir.graph import Graph, Value
@@ -52,6 +52,9 @@ class Reader:
             name = tensor.name
             if not name or name in scope.entries:
                 raise SourceError(f"initializer '{name}' is defined twice" if name else "an initializer has no name", self.model.where)
+            if tensor.data_type == TensorProto.STRING:
+                scope.entries[name] = Unavailable(f"initializer '{name}' has strings, which no tensor of a TensorFlow Lite model can hold")
+                continue
             array = self.model.tensors.array(tensor, f"initializer '{name}'")
             value = self.graph.constant(array, scope.prefix + name, origin=scope.prefix + name)
             self._made.add(id(value))

@@ -164,8 +164,11 @@ def tree_ensemble_classifier(b: LayerBuilder, x: Value, *, base_values: Floats =
         if voted == {0} and len(base) < 2:
             score = scores.part(1, 0, 1) + float(sum(base))
             return (better(b, score, threshold, labels).value, of_two(b, score, post_transform, probability=probability).value)
-        everywhere = bool(present[[not mode for mode in forest.modes]].all())
-        if base or (len(voted) == 2 and (b.wanted[0] or not everywhere)):
+        ends = [not mode for mode in forest.modes]
+        everywhere = bool(present[ends].all())
+        # The second score alone decides then, as it does in ONNX Runtime, whose labels of such trees are 0 and 1 whatever they are called.
+        opposite = labels == (0, 1) and not np.add(*weights[ends].T).any()
+        if base or (len(voted) == 2 and ((b.wanted[0] and not opposite) or not everywhere)):
             raise UnsupportedError("votes for both of two classes, or votes for one and base_values for both, are not supported", b.where,
                                    "ONNX Runtime makes of them what the standard does not say.")
         return (better(b, scores.part(1, 1, 2), threshold, labels).value, transformed(b, scores, post_transform).value)
