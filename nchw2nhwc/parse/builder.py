@@ -40,6 +40,8 @@ class Builder:
         """What mappings of layers that suppress boxes add where models are to end with the operator for that (see `parse.detection`)."""
         self.draws: list[Drawn] | None = None
         """The inputs that stand for random numbers, where such are asked for (see `parse.draws`)."""
+        self.within = False
+        """Whether the graph is the body of an op in another one."""
         self.positions: dict[Value, Value] = {}
         """The positions of elements that are not 0, by operand: found once, so that what is chosen by equal conditions has one size."""
         self.numbers = Numbers()

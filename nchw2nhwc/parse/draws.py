@@ -13,7 +13,8 @@ from nchw2nhwc.ir.types import DType, TensorType
 from nchw2nhwc.ops.base import symbols_in
 from nchw2nhwc.parse.builder import Builder
 
-_AROUND = "in the place of such a tensor, unless it is made inside of a branch, a loop or a function."
+_AROUND = ("in the place of such a tensor, unless it is made inside of a Scan, of an OpenVINO loop or branch, or of a loop or branch whose "
+           "number of steps, or the tensor's shape, is known only inside.")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ def drawn(b: Builder, shape: Shape, dtype: DType, draw: Draw) -> Value:
     possible."""
     if b.draws is None:
         raise UnsupportedError("it draws random numbers, which no two runs agree on", b.where, f"--random inputs makes an input {_AROUND}")
+    if b.within:
+        raise UnsupportedError("it draws random numbers inside of a branch or a loop, and how many is not known outside", b.where,
+                               f"An input can be made {_AROUND}")
     if symbols_in(tuple(shape)) - symbols_in(tuple(v.shape for v in b.graph.inputs)):
         raise UnsupportedError("how many random numbers it draws depends on data", b.where,
                                "Cut the model behind this layer with --inputs, and give its size with --input-shape.")

@@ -1,76 +1,114 @@
 """Layers that draw with chances which data decides, spelled out in the source itself as uniform numbers that are compared with the chances:
 then an input can take the place of the uniform numbers, and the source's runtime takes the same inputs as the result.
 
-Only the main graph is changed; what stays as it is, is refused when the model is read.
+Functions that draw are written out where they are called, and what branches and loops draw is moved to the main graph (`inner_draws`). What
+stays where it is, is refused when the model is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nchw2nhwc.ir import Array
 from nchw2nhwc.options import Random
 from nchw2nhwc.source import Format, Source
+from nchw2nhwc.source.inner_draws import graphs_inside, is_draw, known, moved_out
 from nchw2nhwc.source.native import onnx_model
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
 
 OLDEST = 15
 """The operator set that has CastLike."""
 
 
 def with_uniform_draws(source: Source, random: Random) -> Source:
-    """The source with Bernoulli, Multinomial and Dropout in training mode spelled out, if random numbers are to be inputs; itself where
-    there is nothing to do. For IRs see `openvino_draws`. Raises SourceError for a source that cannot be read."""
+    """The source with Bernoulli, Multinomial and Dropout in training mode spelled out, and all draws in its main graph, if random numbers
+    are to be inputs; itself where there is nothing to do. For IRs see `openvino_draws`. Raises SourceError for a source that cannot be
+    read."""
     if random != "inputs":
         return source
     origin = source.model if isinstance(source.model, Path) else source.origin
     if source.format is Format.OPENVINO:
         from nchw2nhwc.source.openvino_draws import spelled_out
 
-        spelled = spelled_out(source)
-        return source if spelled is None else replace(source, model=spelled[0], bin=spelled[1], origin=origin)
+        files = spelled_out(source)
+        return source if files is None else replace(source, model=files[0], bin=files[1], origin=origin)
+    from nchw2nhwc.check.onnx_source import inlined
     from nchw2nhwc.parse.onnx.model import load as checked
 
     found = checked(source.model)
-    if found.opsets.get("", 0) < OLDEST or not any(_form_of(node, found.graph) for node in found.graph.node):
+    spelled = found.opsets.get("", 0) >= OLDEST and any(_form_of(node, [found.graph]) for node in found.graph.node)
+    called = any(_draws(node) for function in found.functions.values() for node in _nodes(function))
+    inside = any(_draws(node) for graph in graphs_inside(found.graph) for node in graph.node)
+    if not spelled and not called and not inside:
         return source
     model: ModelProto = onnx_model(source.model)
-    _spell(model.graph)
+    if called:
+        model = inlined(model)
+    free = _Free(set(_names(model.graph)))
+    if found.opsets.get("", 0) >= OLDEST:
+        _spell([model.graph], free)
+    if any(is_draw(node) for graph in graphs_inside(model.graph) for node in graph.node):
+        moved_out(model, free)
     return replace(source, model=model, origin=origin)
+
+
+def _nodes(body: GraphProto | FunctionProto) -> Iterator[NodeProto]:
+    """All nodes, those in subgraphs included."""
+    yield from body.node
+    for graph in graphs_inside(body):
+        yield from graph.node
+
+
+def _draws(node: NodeProto) -> bool:
+    """Whether a node may draw random numbers."""
+    return is_draw(node) or (node.op_type in _FORMS and node.domain in ("", "ai.onnx"))
 
 
 def _names(graph: GraphProto) -> Iterator[str]:
     """The names of all tensors, those in subgraphs included."""
+    for each in (graph, *graphs_inside(graph)):
+        yield from (tensor.name for tensor in (*each.input, *each.initializer))
+        for node in each.node:
+            yield from (*node.input, *node.output)
+
+
+@dataclass
+class _Free:
+    """Gives names that a model does not have."""
+
+    names: set[str]
+
+    def __call__(self, wanted: str) -> str:
+        name = next(n for n in _numbered(wanted) if n not in self.names)
+        self.names.add(name)
+        return name
+
+
+def _spell(graphs: Sequence[GraphProto], free: _Free) -> None:
+    """Spell such nodes out, in place, in the last of these graphs, which the others are around, and in those of its nodes."""
     from nchw2nhwc.parse.onnx.model import subgraphs
 
-    yield from (tensor.name for tensor in (*graph.input, *graph.initializer))
-    for node in graph.node:
-        yield from (*node.input, *node.output)
-        for inner in subgraphs(node):
-            yield from _names(inner)
-
-
-def _spell(graph: GraphProto) -> None:
-    """Spell such nodes out, in place."""
-    names = set(_names(graph))
+    graph = graphs[-1]
     nodes: list[NodeProto] = []
     for node in graph.node:
-        form = _form_of(node, graph)
+        form = _form_of(node, graphs)
+        for inner in subgraphs(node):
+            _spell([*graphs, inner], free)
         if form is None:
             nodes.append(node)
         else:
-            text = _Text(graph, node, names)
+            text = _Text(graph, node, free)
             form(text)
             nodes += text.nodes
+    kept = [type(node).FromString(node.SerializeToString()) for node in nodes]
     del graph.node[:]
-    graph.node.extend(nodes)
+    graph.node.extend(kept)
 
 
 @dataclass
@@ -79,7 +117,7 @@ class _Text:
 
     graph: GraphProto
     node: NodeProto
-    names: set[str]
+    free: _Free
     nodes: list[NodeProto] = field(default_factory=list)
 
     def add(self, op: str, *operands: str, result: str = "", **attributes: int) -> str:
@@ -88,7 +126,7 @@ class _Text:
 
         # The last node has the layer's name; the one that draws is known by its tensor.
         name = self.node.name if result == self.node.output[0] else ""
-        made = result or self._free(f"{self.node.output[0]}_{op.lower()}")
+        made = result or self.free(f"{self.node.output[0]}_{op.lower()}")
         node = helper.make_node(op, list(operands), [made], name)
         node.attribute.extend(helper.make_attribute(key, number) for key, number in attributes.items())
         self.nodes.append(node)
@@ -97,17 +135,12 @@ class _Text:
     def const(self, numbers: object, dtype: type[np.generic] = np.float32) -> str:
         from onnx import numpy_helper
 
-        name = self._free(f"{self.node.output[0]}_const")
+        name = self.free(f"{self.node.output[0]}_const")
         self.graph.initializer.append(numpy_helper.from_array(np.asarray(numbers, dtype), name))
         return name
 
     def attribute(self, name: str, default: int) -> int:
         return next((a.i for a in self.node.attribute if a.name == name), default)
-
-    def _free(self, wanted: str) -> str:
-        name = next(n for n in _numbered(wanted) if n not in self.names)
-        self.names.add(name)
-        return name
 
 
 def _numbered(name: str) -> Iterator[str]:
@@ -119,28 +152,19 @@ def _numbered(name: str) -> Iterator[str]:
 
 
 # ---- forms -------------------------------------------------------------------------------------------------------------------
-def _form_of(node: NodeProto, graph: GraphProto) -> Callable[[_Text], None] | None:
-    """How a node is spelled out; None for all that are not."""
+def _form_of(node: NodeProto, graphs: Sequence[GraphProto]) -> Callable[[_Text], None] | None:
+    """How a node of the last of these graphs is spelled out; None for all that are not."""
     if node.domain not in ("", "ai.onnx") or not node.output or not node.output[0]:
         return None
-    if node.op_type == "Dropout" and not _trains(node, graph):
+    if node.op_type == "Dropout" and not _trains(node, graphs):
         return None
     return _FORMS.get(node.op_type)
 
 
-def _trains(node: NodeProto, graph: GraphProto) -> bool:
+def _trains(node: NodeProto, graphs: Sequence[GraphProto]) -> bool:
     """Whether a Dropout is known to be in training mode, and not known to keep everything."""
-    ratio, training = (_known(graph, node.input[k]) if len(node.input) > k else None for k in (1, 2))
+    ratio, training = (known(graphs, node.input[k]) if len(node.input) > k else None for k in (1, 2))
     return training is not None and bool(training.all()) and (ratio is None or bool(ratio.any()))
-
-
-def _known(graph: GraphProto, name: str) -> Array | None:
-    """The content of a constant; None for what is none."""
-    from onnx import numpy_helper
-
-    given = [t for t in graph.initializer if name and t.name == name]
-    given += [a.t for n in graph.node if n.op_type == "Constant" and name in n.output for a in n.attribute if name and a.name == "value"]
-    return numpy_helper.to_array(given[0]) if given else None
 
 
 def _bernoulli(t: _Text) -> None:

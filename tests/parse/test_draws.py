@@ -116,6 +116,73 @@ def _inside(kind: str) -> tuple[list[NodeProto], list[onnx.FunctionProto]]:
 
 
 @pytest.mark.parametrize("kind", ["function", "branch"])
+def test_inside(kind: str) -> None:
+    nodes, functions = _inside(kind)
+    converted = convert(model(nodes, [tensor("x", ("N", 3))], functions=functions, domains=["own"]), random="inputs")
+    assert [i.draw for i in converted.inputs] == [None, Normal(0.0, 1.0)]
+    assert converted.inputs[1].shape == converted.inputs[0].shape
+    assert converted.check().passed
+
+
+def _loop(nodes: list[NodeProto], *carried: str, limit: str = "count") -> NodeProto:
+    """A loop over the nodes, whose last one makes the value that it carries, r."""
+    inside = body([*nodes, node("Identity", "go", "goes")], ["number", "go", *carried], ["goes", "r"])
+    for info, dtype in zip(inside.input, (np.int64, np.bool_)):
+        info.CopyFrom(tensor(info.name, (), dtype))
+    return node("Loop", f"{limit} yes x", "y", body=inside)
+
+
+CONSTANTS = {"count": np.int64(7), "yes": np.bool_(True), "w": np.arange(3, dtype=np.float32)}
+
+
+@pytest.mark.parametrize("drawing", [[node("RandomNormalLike", "s", "noise", scale=0.5)],
+                                     [node("RandomUniform", "", "noise", shape=[2, 3], high=2.0)],
+                                     [node("Neg", "w", "minus"), node("RandomUniformLike", "minus", "noise")],
+                                     [node("Sigmoid", "s", "chance"), node("RandomUniform", "", "some", shape=[2, 3]),
+                                      node("Less", "some chance", "below"), node("Cast", "below", "noise", to=1)]],
+                         ids=["like what it carries", "of a shape", "like what is inside", "compared"])
+@pytest.mark.parametrize("count", [2, 40], ids=["written out", "a loop"])
+def test_loops(count: int, drawing: list[NodeProto]) -> None:
+    """The numbers of all steps are one input."""
+    nodes = [_loop([*drawing, node("Add", "s noise", "r")], "s")]
+    converted = convert(model(nodes, [tensor("x", (2, 3))], constants={**CONSTANTS, "count": np.int64(count)}), random="inputs")
+    assert [i.shape[0] for i in converted.inputs[1:]] == [count]
+    outcome = converted.check()
+    assert outcome.passed
+    noise = converted.inputs[1]
+    data = {"x": np.zeros((2, 3), np.float32), noise.name: np.zeros(noise.shape, np.float32)}  # type: ignore[arg-type]
+    assert not converted.reference(data).expected["y"].any() or len(drawing) > 2
+
+
+def test_a_loop_over_an_open_batch() -> None:
+    nodes = [_loop([node("RandomNormalLike", "s", "noise"), node("Add", "s noise", "r")], "s")]
+    converted = convert(model(nodes, [tensor("x", ("N", 3))], constants=CONSTANTS), random="inputs")
+    assert [str(size) for size in converted.inputs[1].shape] == ["7", "-1", "3"]
+    assert converted.check().passed
+
+
+def test_a_dropout_in_a_branch_of_a_loop() -> None:
+    """Spelled out, then moved through both."""
+    drop = body([node("Dropout", "s half yes", "d"), node("Neg", "d", "t")], [], ["t"])
+    keep = body([node("Identity", "s", "t")], [], ["t"])
+    choice = [node("ReduceMax", "s", "m", keepdims=0), node("Cast", "m", "choice", to=onnx.TensorProto.BOOL),
+              node("If", "choice", "r", then_branch=drop, else_branch=keep)]
+    source = model([_loop(choice, "s")], [tensor("x", (2, 3))], constants={**CONSTANTS, "half": np.float32(0.5)})
+    source.graph.node[0].attribute[0].g.input[2].CopyFrom(tensor("s", (2, 3)))
+    converted = convert(source, random="inputs")
+    assert [i.draw for i in converted.inputs] == [None, Uniform(0.0, 1.0)]
+    assert converted.inputs[1].shape == (7, 2, 3)
+    assert converted.check().passed
+
+
+def test_a_loop_of_a_computed_number_of_steps() -> None:
+    nodes = [node("ReduceMax", "x", "m", keepdims=0), node("Cast", "m", "computed", to=onnx.TensorProto.INT64),
+             _loop([node("RandomNormalLike", "s", "noise"), node("Add", "s noise", "r")], "s", limit="computed")]
+    with pytest.raises(UnsupportedError, match="how many is not known outside"):
+        convert(model(nodes, constants=CONSTANTS), random="inputs")
+
+
+@pytest.mark.parametrize("kind", ["function", "branch"])
 def test_what_the_sources_runtime_cannot_be_given(kind: str) -> None:
     nodes, functions = _inside(kind)
     with pytest.raises(UnsupportedError, match="random numbers"):

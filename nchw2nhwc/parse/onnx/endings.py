@@ -23,6 +23,7 @@ def numeric_ends(graph: GraphProto, where: Location) -> tuple[list[str], list[st
     makers = {name: node for node in graph.node for name in node.output if name}
     found: list[str] = []
     notes: list[str] = []
+    declared = {info.name for info in graph.output}
     for info in graph.output:
         node, parts = _maker(makers, info.name), list[str]()
         if node is not None and (node.op_type, node.domain) == ("ZipMap", ML) and node.input:
@@ -36,7 +37,7 @@ def numeric_ends(graph: GraphProto, where: Location) -> tuple[list[str], list[st
             notes.append(f"output '{info.name}' has strings, which the result has no tensor for; it is left out")
         else:
             found.append(info.name)
-        found += [name for name in dict.fromkeys(parts) if name not in found]
+        found += [name for name in dict.fromkeys(parts) if name not in found and name not in declared]
     if not found and graph.output:
         raise UnsupportedError("all outputs are strings, which the result has no tensors for", where,
                                "End the model before them with --outputs.")

@@ -8,7 +8,7 @@ _STRINGS = "targets have no tensors of strings"
 
 REASONS: Mapping[str, str] = {
     "ImageDecoder": "no operator of the targets decodes images",
-    "Multinomial": "its results are random; --random inputs spells it out with an input of uniform numbers (opset 15, main graph)",
+    "Multinomial": "its results are random; --random inputs spells it out with an input of uniform numbers (opset 15)",
     "RegexFullMatch": _STRINGS, "StringConcat": _STRINGS, "StringNormalizer": _STRINGS, "StringSplit": _STRINGS,
 }
 """By the name of a standard operator. What is neither here nor read is not ONNX's, or newer than this version."""

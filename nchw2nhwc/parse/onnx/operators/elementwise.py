@@ -198,7 +198,7 @@ def dropout(b: LayerBuilder, x: Value, ratio: Value | None = None, training_mode
                                f"Give the values of the inputs that decide it: {values}")
     if training_mode is not None and not whole and b.number(training_mode, "training_mode"):
         raise UnsupportedError("Dropout in training mode is random", b.where,
-                               "Export the model for inference, or make an input of what it draws: --random inputs (opset 15, main graph).")
+                               "Export the model for inference, or make an input of what it draws: --random inputs (opset 15).")
     return _dropped(b, x, 0.5 if ratio is None else b.number(ratio, "ratio") if ratio.is_const else 0.0)
 
 
