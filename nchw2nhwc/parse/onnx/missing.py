@@ -15,9 +15,18 @@ REASONS: Mapping[str, str] = {
 
 _MAPS = "targets have no maps"
 
+_COMPILED = "it holds what was compiled for one device; convert the model that it was made of"
+
 OF_OTHERS: Mapping[str, str] = {
     **{f"ai.onnx.ml.{op}": f"{_MAPS}; leave the encoder out of the exported pipeline" for op in ("CastMap", "DictVectorizer")},
     "ai.onnx.ml.CategoryMapper": f"{_STRINGS}; leave the encoder out of the exported pipeline",
+    **{f"com.microsoft.{op}": "it is a whole search for text around decoders, which are graphs inside of it; export the decoder by itself, "
+                              "and search in the program that runs it"
+       for op in ("BeamSearch", "GreedySearch", "Sampling", "WhisperBeamSearch")},
+    **{f"com.microsoft.{op}": _COMPILED for op in ("EPContext", "Snpe")},
+    **{f"com.microsoft.{op}": "it takes padding out, so that data decides how large tensors are; export the model without packing mode"
+       for op in ("PackedAttention", "PackedMultiHeadAttention", "RemovePadding", "RestorePadding")},
+    "com.microsoft.Tokenizer": _STRINGS,
     "ai.onnx.ml.ZipMap": f"{_MAPS}; end the model at its operand, or export it with options={{'zipmap': False}}",
 }
 """By domain and name, for operators of other domains than ONNX's own."""

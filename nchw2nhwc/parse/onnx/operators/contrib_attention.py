@@ -195,3 +195,24 @@ def _to_a_buffer(b: LayerBuilder, operands: tuple[Value, Value, Value], past: tu
     last = rows.reshape(q.shape[2], 1) if masks.causal else size_of(b, q.shape[2] - 1)
     weights = seen(b, scores(b, q, k, scale or None), (keys <= last + start).value)
     return weighted(b, softmax(b, weights), v), k, v
+
+
+# ---- one step of a decoder ---------------------------------------------------------------------------------------------
+@onnx_op("DecoderMaskedMultiHeadAttention", 1, domain=MICROSOFT)
+def decoder_masked_multi_head_attention(
+        b: LayerBuilder, query: Value, key: Value | None = None, value: Value | None = None, mask_index: Value | None = None,
+        attention_bias: Value | None = None, past_key: Value | None = None, past_value: Value | None = None,
+        past_sequence_length: Value | None = None, beam_width: Value | None = None, cache_indirection: Value | None = None,
+        bias: Value | None = None, *, mask_filter_value: float = -10000.0, num_heads: int, output_qk: bool = False,
+        past_present_share_buffer: bool = False, scale: float = 0.0) -> Sequence[Value]:
+    """MultiHeadAttention of one query to the keys and values in a buffer, behind which its own go, or to those of an encoder."""
+    if cache_indirection is not None:
+        raise UnsupportedError("DecoderMaskedMultiHeadAttention with cache_indirection (beams) is not supported", b.where,
+                               "Export the decoder without beam search.")
+    if past_key is not None and (past_sequence_length is None or not past_present_share_buffer):
+        raise b.damaged("a past needs past_sequence_length and past_present_share_buffer=1")
+    if key is None and value is None:
+        size = static(query.shape[-1], "the number of columns of queries, keys and values") // 3
+        query, key, value = b.add(Split(2, (size,) * 3), query)
+    return multi_head_attention(b, query, key, value, bias, mask_index, attention_bias, past_key, past_value, past_sequence_length,
+                                num_heads=num_heads, mask_filter_value=mask_filter_value, scale=scale)

@@ -1,4 +1,5 @@
-"""TfIdfVectorizer of ONNX: how often sequences of tokens occur in a row of them."""
+"""Sequences of tokens: how often they occur in a row (TfIdfVectorizer of ONNX), and which token would repeat one (NGramRepeatBlock of
+com.microsoft)."""
 
 from __future__ import annotations
 
@@ -10,7 +11,10 @@ import numpy as np
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
+from nchw2nhwc.ops.indexing import ScatterElements
+from nchw2nhwc.ops.movement import Slice
 from nchw2nhwc.parse.formula import INT64, Formula, joined
+from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
 from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, Strings, onnx_op
 
 _Grams = Sequence[tuple[int, ...]]
@@ -85,3 +89,26 @@ def _layers(columns: Sequence[int], width: int) -> Iterator[list[int]]:
             members[column].append(place)
     for k in range(max(1, *map(len, members))):
         yield [m[k] if k < len(m) else 0 for m in members]
+
+
+@onnx_op("NGramRepeatBlock", 1, domain=MICROSOFT)
+def n_gram_repeat_block(b: LayerBuilder, input_ids: Value, scores: Value, *, ngram_size: int) -> Value:
+    """The scores (batch, vocabulary) of the next token, -inf for those with which the last `ngram_size` tokens would be some that are in
+    the row of tokens (batch, length) already."""
+    length, others = input_ids.shape[1], ngram_size - 1
+    if ngram_size < 1:
+        raise b.damaged(f"there are no sequences of {ngram_size} tokens")
+    if isinstance(length, int) and length < ngram_size:
+        return scores
+    ids = Formula(b, input_ids).cast(INT64)
+    matches = [_columns(ids, k, k - others).equals(_columns(ids, k - others, k - others + 1)) for k in range(others)]
+    tokens = _columns(ids, others, 0)
+    repeated = reduce(Formula.__and__, matches) if matches else tokens.equals(tokens)
+    none = b.full(np.asarray(0, np.float32), scores.shape)
+    hits = Formula(b, b.add1(ScatterElements(1, "add"), none, tokens.value, repeated.cast(np.float32).value))
+    return (hits > 0.0).choose(Formula(b, b.scalar(-np.inf, scores)), scores).value
+
+
+def _columns(x: Formula, start: int, stop: int) -> Formula:
+    """Columns of rows; negative numbers count from the end, at which a `stop` of 0 is."""
+    return x.apply(Slice((None, start), (None, stop or None), (1, 1)))

@@ -231,6 +231,14 @@ def matmul_integer(b: LayerBuilder, A: Value, B: Value, a_zero_point: Value | No
     return exact_sums(b, lambda x: matmul(b, x, right), left, _largest(A, a_zero_point), weight)
 
 
+@onnx_op("MatMulInteger16", 1, domain="com.microsoft")
+def matmul_integer_16(b: LayerBuilder, A: Value, B: Value) -> Value:
+    """Products of matrices of 16-bit numbers, as int32."""
+    right = b.cast(B, FLOAT32)
+    return exact_sums(b, lambda x: matmul(b, x, right), b.cast(A, FLOAT32), _largest(A, None),
+                      _largest_sum(b, B, None, (max(B.rank - 2, 0),)))
+
+
 # ---- from quantized numbers to quantized numbers -----------------------------------------------------------------------
 def rescaled(b: LayerBuilder, sums: Value, scales: tuple[Value, Value], scale: Value, zero: Value | None, dtype: DType) -> Value:
     """Sums of products of numbers that have two scales, as quantized numbers of another scale. Sums beyond 24 bits are rounded, as

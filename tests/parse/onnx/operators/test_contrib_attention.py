@@ -124,6 +124,36 @@ def test_multi_head_attention_to_a_buffer(length: int, causal: int) -> None:
           constants={"n": np.array([3], np.int32)})
 
 
+STEP = {"num_heads": HEADS, "past_present_share_buffer": 1, "scale": 0.4}
+BUFFERS = [tensor(name, (BATCH, HEADS, 7, SIZE)) for name in ("k", "v")]
+
+
+@pytest.mark.parametrize("bias", ["-", "b"])
+def test_one_step_of_a_decoder(bias: str) -> None:
+    source = own("DecoderMaskedMultiHeadAttention", f"x x x - - k v n - - {bias}", "y pk pv", **STEP)
+    check(source, tensor("x", (BATCH, 1, WIDTH)), *BUFFERS, constants={"n": np.array([3], np.int32), "b": normal(3 * WIDTH)})
+
+
+def test_one_step_of_a_decoder_of_packed_operands() -> None:
+    """ONNX Runtime 1.32 has that on GPUs alone."""
+    split = helper.make_node("Split", ["x"], ["q", "r", "s"], axis=2, num_outputs=3)
+    graphs = [read(model(nodes, [tensor("x", (BATCH, 1, 3 * WIDTH)), *BUFFERS], opset=18, constants={"n": np.array([3], np.int32)},
+                         domains=[DOMAIN]))
+              for nodes in ([own("DecoderMaskedMultiHeadAttention", "x - - - - k v n", **STEP)],
+                            [split, own("DecoderMaskedMultiHeadAttention", "q r s - - k v n", **STEP)])]
+    given = {"x": normal(BATCH, 1, 3 * WIDTH), "k": normal(BATCH, HEADS, 7, SIZE), "v": normal(BATCH, HEADS, 7, SIZE)}
+    np.testing.assert_array_equal(*(run(graph, given)["y"] for graph in graphs))
+
+
+def test_one_step_of_a_decoder_to_what_was_encoded() -> None:
+    inputs = [tensor("x", (BATCH, 1, WIDTH)), *(tensor(name, (BATCH, HEADS, LENGTH, SIZE)) for name in ("k", "v"))]
+    graph = read(model([own("DecoderMaskedMultiHeadAttention", "x k v m", num_heads=HEADS)], inputs, constants={"m": MASKS["m"]},
+                       domains=[DOMAIN]))
+    wanted = read(model([own("MultiHeadAttention", "x k v - m", num_heads=HEADS)], inputs, constants={"m": MASKS["m"]}, domains=[DOMAIN]))
+    given = {"x": normal(BATCH, 1, WIDTH), "k": normal(BATCH, HEADS, LENGTH, SIZE), "v": normal(BATCH, HEADS, LENGTH, SIZE)}
+    np.testing.assert_array_equal(run(graph, given)["y"], run(wanted, given)["y"])
+
+
 def test_batches_in_front_of_rows() -> None:
     source = own("FusedMatMul", "x z", transBatchA=1, transBatchB=1, transB=1, alpha=0.5)
     check(source, tensor("x", (3, 2, 5, 4)), tensor("z", (6, 2, 5, 4)))
@@ -137,6 +167,8 @@ def test_batches_in_front_of_rows() -> None:
     (own("MultiHeadAttention", "x k k", num_heads=2, unidirectional=1), "unidirectional=1 of 5 queries to 7 keys"),
     (own("MultiHeadAttention", "x x x - - - p p n c", num_heads=2), "cache_indirection"),
     (own("MultiHeadAttention", "x x x - - a p p n", num_heads=2), "past_sequence_length and key_padding_mask"),
+    (own("DecoderMaskedMultiHeadAttention", "x x x - - p p n - c", num_heads=2, past_present_share_buffer=1), "cache_indirection"),
+    (own("DecoderMaskedMultiHeadAttention", "x x x - - p p", num_heads=2), "needs past_sequence_length"),
 ])
 def test_what_is_refused(source: NodeProto, message: str) -> None:
     constants = {"w": normal(WIDTH, 3 * WIDTH), "f": np.ones((BATCH, 1, 9, 9), np.int32), "l": np.ones(3, np.int32),

@@ -1,4 +1,4 @@
-"""TfIdfVectorizer against ONNX Runtime."""
+"""TfIdfVectorizer and NGramRepeatBlock against ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -41,3 +41,18 @@ def test_what_is_not_right() -> None:
                            ({"mode": "IDF", "ngram_indexes": SHARED, "weights": WEIGHTS}, "share a column")):
         with pytest.raises(UnsupportedError, match=match):
             read(model([vectorizer(**changed)], [tensor("x", (9,), np.int32)]))
+
+
+@pytest.mark.parametrize("length", [2, 9, "L"])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_repeated(size: int, length: int | str) -> None:
+    """Of tokens 0, 1 and 2, and scores of 5."""
+    source = helper.make_node("NGramRepeatBlock", ["tokens", "scores"], ["y"], domain="com.microsoft", ngram_size=size)
+    inputs = [tensor("tokens", ("N", length), np.int64), tensor("scores", ("N", 5))]
+    assert_as_runtime(model([source], inputs, domains=["com.microsoft"]), unknown=8)
+
+
+def test_no_sequence() -> None:
+    source = helper.make_node("NGramRepeatBlock", ["tokens", "x"], ["y"], domain="com.microsoft", ngram_size=0)
+    with pytest.raises(SourceError, match="0 tokens"):
+        read(model([source], [tensor("tokens", (2, 4), np.int64), tensor("x")], domains=["com.microsoft"]))

@@ -109,6 +109,16 @@ def test_conv_integer_is_exact(groups: int, zeros: str) -> None:
     _exactly(source, {"x": _bytes(2, 40, 5, 5)})
 
 
+@pytest.mark.parametrize("constant", [False, True])
+def test_products_of_16_bits(constant: bool) -> None:
+    x, b = (np.random.default_rng(0).integers(-32768, 32768, shape).astype(np.int16) for shape in ((3, 6), (6, 4)))
+    x[0] = -32768
+    inputs = [tensor("x", x.shape, np.int16), tensor("b", b.shape, np.int16)]
+    source = model([helper.make_node("MatMulInteger16", ["x", "b"], ["y"], domain="com.microsoft")], inputs[:1] if constant else inputs,
+                   constants={"b": b} if constant else {}, domains=["com.microsoft"])
+    _exactly(source, {"x": x} if constant else {"x": x, "b": b})
+
+
 def test_sums_that_nothing_holds() -> None:
     source = model([node("MatMulInteger", "x b")], [tensor("x", (1, 70000), np.uint8), tensor("b", (70000, 1), np.uint8)])
     with pytest.raises(UnsupportedError, match="not exact in float32"):
