@@ -96,6 +96,7 @@ CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
     "read at positions": (READ, {}),
     "deformed": (DEFORMED, {"w": weights(4, 4, 3, 3), "v": weights(3, 4, 2, 1)}),
     "regions": (ROIS, {"boxes": floats(1, 2, 30, 40, -9, 5, 50, 70).reshape(2, 4), "which": ints(0, 0)}),
+    "of each column": ([node("ArgMax", "x", "i", axis=2), node("Neg", "x", "n"), node("GatherElements", "n i", axis=2)], {}),
     "reflected": ([node("Pad", "x p", mode="reflect")], {"p": ints(0, 0, 2, 1, 0, 0, 1, 3)}),
     "wrapped": ([node("Pad", "x p", mode="wrap")], {"p": ints(0, 0, 2, 1, 0, 0, 1, 3)}),
     "edges": ([node("Pad", "x p", mode="edge")], {"p": ints(0, 0, 2, 1, 0, 0, 1, 3)}),
