@@ -184,6 +184,9 @@ def _call(fn: str, left: Size, right: Size) -> Size:
         absorbed = next((a for a, b in ((left, right), (right, left)) if _is_among(a, b, "max" if fn == "min" else "min")), None)
         if absorbed is not None:
             return absorbed
+        contained = next((b for a, b in ((left, right), (right, left)) if _is_among(a, b, fn)), None)
+        if contained is not None:  # min(a, min(a, b)) is min(a, b)
+            return contained
         ahead = _lead(left, right)
         if ahead is not None:
             return left if (ahead >= 0) == (fn == "max") else right

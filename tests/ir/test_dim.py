@@ -130,6 +130,12 @@ def test_whole_multiples_leave_a_floor_division() -> None:
     assert (8 - H % 8) % 8 + H == (-H) % 8 + H == (H + 7) // 8 * 8
 
 
+def test_the_smaller_one_again() -> None:
+    a, b = Dim.symbol("a") + Dim.symbol("c"), Dim.symbol("b")
+    assert size_min(a, size_min(a, b)) == size_min(size_min(a, b), b) == size_min(a, b)
+    assert size_max(size_max(b, a), a) == size_max(b, a)
+
+
 def test_bounds_of_sizes_that_differ_by_a_number() -> None:
     """Also below one divisor, as in the sizes of pools that round up."""
     assert size_max(N, N + 2) == N + 2

@@ -44,3 +44,13 @@ def test_fewer_indices_than_elements() -> None:
     graph = _read("n = Gather s zero", "r = Range zero n one", "none = Mul r zero", "i = Unsqueeze none ones", "y = GatherElements x i",
                   zero=np.int64(0), one=np.int64(1), ones=[1])
     assert isinstance(graph.outputs[0].shape[0], Dim)
+
+
+def test_what_is_written_into_a_slice() -> None:
+    """As long as it is, or as the slice is that ends where it does."""
+    graph = _read("n = Gather s zero", "r = Range zero n one", "m = Slice s ones twos", "zeros = ConstantOfShape m",
+                  "end = Shape r", "part = Slice zeros first end", "shape = Shape part", "w = Expand r shape",
+                  "f = CastLike w part", "y = Add f part",
+                  zero=np.int64(0), one=np.int64(1), first=[0], ones=[1], twos=[2])
+    (size,) = graph.outputs[0].shape
+    assert "min(" in str(size)

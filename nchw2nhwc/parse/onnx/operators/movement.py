@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain, takewhile
 
-from nchw2nhwc.ir.dim import Dim, Size, exact_div, product
+from nchw2nhwc.ir.dim import Dim, Shape, Size, exact_div, product, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import UnequalSizesError, broadcast_shapes, require_equal, require_longer
-from nchw2nhwc.ops.movement import Concat, Expand, Tile, shape_text
+from nchw2nhwc.ops.movement import Concat, Expand, Slice, Tile, shape_text
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
 from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
@@ -131,8 +131,19 @@ def _unsqueezed(b: LayerBuilder, x: Value, axes: Ints) -> Value:
 def expand(b: LayerBuilder, x: Value, shape: Value) -> Value:
     if b.is_computed(shape):
         return dynamic.broadcast(b, x, dynamic.vector(b, shape))
-    target = broadcast_shapes(x.shape, b.shape_of(shape, "the shape"))
+    wanted = b.shape_of(shape, "the shape")
+    x = _cut(b, x, wanted)
+    target = broadcast_shapes(x.shape, wanted)
     return x if target == x.shape else b.add1(Expand(target), x)
+
+
+def _cut(b: LayerBuilder, x: Value, wanted: Shape) -> Value:
+    """`x` with the axes that are wanted as the smaller one of their own size and another cut to that: they have it already wherever they
+    can be broadcast to it at all, which exporters of assignments to slices do."""
+    own = (None,) * (len(wanted) - x.rank) + x.shape
+    stops = tuple(size if isinstance(given, Dim) and size != given and size_min(given, size) == size else None
+                  for given, size in zip(own, wanted))[-x.rank:] if len(wanted) >= x.rank > 0 else ()
+    return b.add1(Slice((None,) * x.rank, stops, (1,) * x.rank), x) if any(stop is not None for stop in stops) else x
 
 
 @onnx_op("Tile", 6, 13)
