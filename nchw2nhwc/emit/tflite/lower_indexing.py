@@ -14,12 +14,12 @@ from nchw2nhwc.emit.tflite.carriers import BOOL, INT32, refused_type
 from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import reshape
-from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
+from nchw2nhwc.emit.tflite.lower_sizes import size_tensor, sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.emit.tflite.ranges import are_positions
 from nchw2nhwc.errors import TargetError
-from nchw2nhwc.ir import Node, Shape, Size, Value, is_static, product, size_max
+from nchw2nhwc.ir import Dim, Node, Shape, Size, Value, is_static, product, size_max
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 
 
@@ -67,20 +67,17 @@ def gather(e: Emitter, node: Node, op: Gather) -> None:
     e.op("GATHER", [e.of(data), where], [e.out(node)], options("GatherOptions", axis=op.axis))
 
 
-def _gathers_elements(node: Node, op: GatherElements) -> str:
-    known = is_static(node.input(0).shape[op.axis + 1:])
-    return kernel("GATHER")(node, op) or _wraps(node) or ("" if known else "GATHER picks single elements only where sizes behind are known")
-
-
-@lowering(GatherElements, _gathers_elements)
+@lowering(GatherElements, lambda node, op: kernel("GATHER")(node, op) or _wraps(node))
 def gather_elements(e: Emitter, node: Node, op: GatherElements) -> None:
     """GATHER of single elements along the axis and all behind it as one; those before it are the kernel's batch axes."""
     data, indices, axis = node.input(0), node.input(1), op.axis
-    outer, behind = data.shape[:axis], tuple(s for s in data.shape[axis + 1:] if isinstance(s, int))
-    inner = prod(behind)
+    outer, behind = data.shape[:axis], data.shape[axis + 1:]
+    inner = product(behind)
     where = _from_front(e, indices, (data.shape[axis],))
-    if inner > 1:
-        where = _offset(e, where, indices, inner, np.arange(inner).reshape(behind))
+    if isinstance(inner, Dim):
+        where = _offset_by_open(e, where, indices, behind)
+    elif inner > 1:
+        where = _offset(e, where, indices, inner, np.arange(inner).reshape([int(s) for s in behind if isinstance(s, int)]))
     rows = _reshaped(e, where, indices.shape, (*outer, indices.shape[axis] * inner))
     flat = _reshaped(e, e.of(data), data.shape, (*outer, data.shape[axis] * inner))
     opts = options("GatherOptions", axis=axis, batchDims=axis)
@@ -100,6 +97,16 @@ def _offset(e: Emitter, where: int, indices: Value, factor: int, offsets: np.nda
     dtype = tensor.dtype
     scaled = where if factor == 1 else e.run("MUL", [where, e.const(factor, dtype)], dtype, indices.shape, options("MulOptions"))
     return e.run("ADD", [scaled, e.const(offsets, dtype)], dtype, indices.shape, options("AddOptions"))
+
+
+def _offset_by_open(e: Emitter, where: int, indices: Value, behind: Shape) -> int:
+    """`where` times the number of elements behind its axis, whose sizes are `behind`, plus the number of each of these elements."""
+    dtype, inner = e.tensor(where).dtype, product(behind)
+    count = size_tensor(e, inner)
+    numbers = e.run("RANGE", [e.const(0, INT32), count, e.const(1, INT32)], INT32, (inner,), options("RangeOptions"))
+    offsets = e.cast(_reshaped(e, numbers, (inner,), behind), dtype)
+    scaled = e.run("MUL", [where, e.cast(count, dtype)], dtype, indices.shape, options("MulOptions"))
+    return e.run("ADD", [scaled, offsets], dtype, indices.shape, options("AddOptions"))
 
 
 def _gathers_rows(node: Node, op: GatherND) -> str:

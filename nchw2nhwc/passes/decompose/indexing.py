@@ -93,12 +93,6 @@ def rows_with_batch(rw: Rewriter, node: Node, op: GatherND) -> Value:
     return rw.add(GatherND(0), data, rows)
 
 
-@RULES.on(GatherElements)
-def rows_of_elements(rw: Rewriter, node: Node, op: GatherElements) -> Value:
-    """GatherND of single elements, where sizes behind the axis are open."""
-    return rw.add(GatherND(0), node.input(0), _element_rows(rw, node.input(1), op.axis))
-
-
 def _as_int32(rw: Rewriter, indices: Value) -> Value:
     return indices if indices.type.dtype == INT32 else rw.add(Cast(INT32), indices)
 
