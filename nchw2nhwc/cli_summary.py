@@ -78,6 +78,7 @@ def _facts(converted: Converted, skipped: str, random_inputs: bool, random_range
     facts = [("preprocessing", "; ".join(f"{name}: {formula}" for name, formula in raw))] if raw else []
     facts += [("random", f"'{info.name}' stands for numbers that the model draws: {info.draw}")
               for info in converted.inputs if info.draw is not None]
+    facts += [("outputs" if not k else "", text) for k, text in enumerate(converted.graph.other_outputs)]
     facts += [("ops", f"{report['ops']['source']} in the source, {report['ops']['result']} in the result"),
              ("transposes", _transposes(report["transposes"])),
              *_target(report["target"]),

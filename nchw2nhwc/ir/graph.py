@@ -144,6 +144,8 @@ class Graph:
         self.notes: list[str] = []
         self.fixed_sizes: list[str] = []
         """In words, what the source leaves open although it can be one size only."""
+        self.other_outputs: list[str] = []
+        """In words, which outputs of the source are others here, or none."""
         self.preprocessing: dict[str, Preprocessing] = {}
         """By name, what is done to the raw data of inputs before it is what the source takes."""
         self.draws: dict[str, Draw] = {}

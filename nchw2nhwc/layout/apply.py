@@ -37,7 +37,7 @@ class Applier:
         self.graph, self.tensors, self.numbers = problem.graph, problem.tensors, problem.tensors.numbers
         self.result = Graph(self.graph.name, self.graph.source)
         self.result.notes, self.result.remarks = list(self.graph.notes), list(self.graph.remarks)
-        self.result.fixed_sizes = list(self.graph.fixed_sizes)
+        self.result.fixed_sizes, self.result.other_outputs = list(self.graph.fixed_sizes), list(self.graph.other_outputs)
         self.moves: list[Move] = []
         self.stored: dict[str, Stored] = {}
         self._wishes: dict[tuple[int, Layout], Frame] = {}

@@ -95,6 +95,7 @@ def _read(source: Model, inputs: Sequence[Input], sizes: OpenSizes, outputs: Seq
         graph.add_output(value, name)
     graph.prune()
     graph.notes += notes
+    graph.other_outputs += notes
     declare(graph, reader.b.draws or (), {name for node in source.graph.node for name in node.output})
     return graph
 

@@ -9,6 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import nchw2nhwc
+from nchw2nhwc.cli import main
 from nchw2nhwc.errors import UnsupportedError
 from tests.parse.onnx.models import model, node, read, tensor
 
@@ -32,20 +33,29 @@ def _classifier(labels: dict[str, object], *, zipped: bool, behind: str = "") ->
 def test_scores_by_class_are_a_tensor(behind: str) -> None:
     graph = read(_classifier({"classlabels_int64s": [7, 5]}, zipped=True, behind=behind))
     assert graph.output_names == ["label", "scores"]
-    assert any("ZipMap" in note and "[7, 5]" in note for note in graph.notes)
+    assert any("ZipMap" in note and note.endswith("classes 7, 5") for note in graph.notes)
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_names_of_classes_are_left_out(zipped: bool, tmp_path: Path) -> None:
+def test_names_of_classes_are_left_out(zipped: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The rest is converted, and checked."""
     source = _classifier({"classlabels_strings": ["cat", "dog"]}, zipped=zipped)
     graph = read(source)
     assert graph.output_names == ["scores"]
-    assert any("'label' has strings" in note for note in graph.notes)
-    assert zipped == any("['cat', 'dog']" in note for note in graph.notes)
+    assert any("'label' is left out" in note for note in graph.notes)
+    assert zipped == any(note.endswith("classes 'cat', 'dog'") for note in graph.notes)
     path = tmp_path / "m.onnx"
     path.write_bytes(source.SerializeToString())
     assert nchw2nhwc.convert(path).check().passed
+    assert main([str(path), "-o", str(tmp_path)]) == 0
+    assert "outputs     'label' is left out" in capsys.readouterr().out
+
+
+def test_many_classes() -> None:
+    """The first ones are shown."""
+    source = _classifier({"classlabels_int64s": [7, 5]}, zipped=True)
+    source.graph.node[1].attribute[0].CopyFrom(helper.make_attribute("classlabels_int64s", list(range(1000))))
+    assert any(note.endswith("8, 9 and 990 more") for note in read(source).notes)
 
 
 def test_asked_for_they_are_refused() -> None:
@@ -60,7 +70,7 @@ def test_a_sequence_is_its_elements() -> None:
     nodes = [node("Neg", "x", "a"), node("Abs", "x", "b"), node("SequenceConstruct", "a b", "y")]
     graph = read(model(nodes))
     assert graph.output_names == ["a", "b"]
-    assert any("'y' is a sequence" in note for note in graph.notes)
+    assert any(note == "'a', 'b' in the place of the sequence 'y'" for note in graph.notes)
 
 
 def test_strings_alone() -> None:
