@@ -188,3 +188,14 @@ def test_a_cache_that_grows_or_has_room() -> None:
         found = run_litert(content, converted.inputs, converted.outputs, data)
         for array, wanted in zip(found.values(), runtime(source, data), strict=True):
             np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_table_of_relative_positions() -> None:
+    """Whose middle part is as long as the data: no longer than the table has positions on one side."""
+    skip_with_older_runtime()
+    nodes = [node("Shape", "x", "l", start=1, end=2), node("Sub", "center l", "first"), node("Slice", "table first far zero", "p"),
+             node("Slice", "p zero l zero", "q"), node("Add", "x q")]
+    constants = {"center": ints(60), "far": ints(1 << 40), "zero": ints(0), "table": weights(119, 3)}
+    converted = convert(model(nodes, [tensor("x", (2, "L", 3))], constants=constants, opset=19))
+    assert any("axis 1 of 'x' to be at most 60" in note for note in converted.graph.notes)
+    assert converted.check().passed

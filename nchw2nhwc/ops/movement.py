@@ -12,7 +12,7 @@ from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.bounds import bounds
 from nchw2nhwc.ir.dim import Dim, Shape, Size, product, size_max, size_min
 from nchw2nhwc.ir.types import Array, TensorType
-from nchw2nhwc.ops.base import Op, axis_role, per_axis_role, require_equal, same_dtype, static
+from nchw2nhwc.ops.base import Op, UnequalSizesError, axis_role, per_axis_role, require_equal, same_dtype, static
 from nchw2nhwc.ops.kinds import check_choices, one_of
 from nchw2nhwc.ops.rules import Along, Broadcast, Rename
 
@@ -215,7 +215,7 @@ def _clamped(end: Size, size: Size, low: int) -> Size:
     if isinstance(end, int) and end < 0:
         return size + end if _at_least(size, low - end) else size_max(size + end, low)
     if not _not_negative(end):
-        raise ShapeError(f"a slice end at '{end}' may be negative", advice=FIX_SIZES)
+        raise UnequalSizesError(f"a slice end at '{end}' may be negative", [(end, size_max(end, 0))], FIX_SIZES)
     inside = _at_least(size, end - low) if isinstance(end, int) else _not_negative(high - end)
     return end if inside else size_min(end, high)
 

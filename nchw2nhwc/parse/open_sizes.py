@@ -129,11 +129,16 @@ class OpenSizes:
         return self._long_enough(cut[0], 0) if cut else {}
 
     def _long_enough(self, size: Dim, least_size: int) -> dict[str, Size]:
-        """The smallest number for the open size that `size` depends on with which that is certain not to be below `least_size`."""
+        """The smallest number for the open size that `size` depends on with which that is certain not to be below `least_size`; the largest
+        one where that is what is taken from another number."""
         names = size.symbols & self.names
         if len(names) != len(size.symbols) or len(names) > 1:
             return {}
         (name,) = names
+        linear = size.linear()
+        if linear is not None and linear[0] < 0:
+            most = (linear[2] - least_size) // -linear[0]
+            return {name: Dim.symbol(name, most, bounds(size.named(name))[0] or 1)} if most > 1 else {}
         for least in range(2, COARSEST):
             longer = Dim.symbol(name, bounds(size.named(name))[1], least)
             low = bounds(substitute(size, {name: longer}))[0]
