@@ -199,3 +199,20 @@ def test_a_table_of_relative_positions() -> None:
     converted = convert(model(nodes, [tensor("x", (2, "L", 3))], constants=constants, opset=19))
     assert any("axis 1 of 'x' to be at most 60" in note for note in converted.graph.notes)
     assert converted.check().passed
+
+
+def test_a_table_of_relative_positions_for_what_data_decides() -> None:
+    """As many tokens as a number says that is computed, as in speech whose length is predicted."""
+    skip_with_older_runtime()
+    nodes = [node("Cast", "x", "n", to=onnx.TensorProto.INT64), node("Range", "nothing n one", "r"), node("Shape", "r", "l"),
+             node("Sub", "center l", "first"), node("Slice", "table first far zero", "p"), node("Slice", "p zero l zero", "q"),
+             node("Cast", "r", "f", to=onnx.TensorProto.FLOAT), node("Unsqueeze", "f one1", "c"), node("Add", "q c", "s"),
+             node("ReduceSum", "s zero", "y", keepdims=0)]
+    constants = {"center": ints(60), "far": ints(1 << 40), "zero": ints(0), "table": weights(119, 3), "nothing": np.array(0),
+                 "one": np.array(1), "one1": ints(1)}
+    source = model(nodes, [tensor("x", ())], constants=constants, opset=19)
+    converted = convert(source)
+    (limit,) = converted.graph.fixed_sizes
+    assert limit == "'r_count', which data decides, is at most 60"
+    assert converted.check({"x": np.float32(7)}).passed
+    assert converted.check({"x": np.float32(60)}).passed

@@ -143,7 +143,7 @@ class Graph:
         self.output_names: list[str] = []
         self.notes: list[str] = []
         self.fixed_sizes: list[str] = []
-        """In words, what the source leaves open although it can be one size only."""
+        """In words, what the source leaves open although it can be one size only, and how large sizes may be that data decides."""
         self.other_outputs: list[str] = []
         """In words, which outputs of the source are others here, or none."""
         self.preprocessing: dict[str, Preprocessing] = {}

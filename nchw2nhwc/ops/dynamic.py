@@ -43,15 +43,17 @@ class Dynamic(Op, abstract=True):
 class DynamicIota(Op):
     """0, 1, 2, ... below the operand, an integer without axes (none where that is negative), as int64.
 
-    The result's only axis is the named dimension `count`. Source: ONNX Range, and operators that need positions along such an axis.
+    The result's only axis is the named dimension `count`, which is `most` at most. Source: ONNX Range, and operators that need positions
+    along such an axis.
     """
 
     count: str
+    most: int | None = None
     rule = SourceOrder()
 
     def infer(self, limit: TensorType) -> TensorType:
         _require_numbers("the limit", limit, ())
-        return TensorType(INT64, (Dim.symbol(self.count),))
+        return TensorType(INT64, (Dim.symbol(self.count, self.most),))
 
     def reference(self, limit: Array) -> Array:
         return np.arange(int(limit), dtype=INT64)

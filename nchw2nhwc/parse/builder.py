@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +42,8 @@ class Builder:
         """The inputs that stand for random numbers, where such are asked for (see `parse.draws`)."""
         self.within = False
         """Whether the graph is the body of an op in another one."""
+        self.limits: Mapping[str, int] = {}
+        """The most that sizes which data decides may be, by name (see `parse.open_sizes`)."""
         self.positions: dict[Value, Value] = {}
         """The positions of elements that are not 0, by operand: found once, so that what is chosen by equal conditions has one size."""
         self.numbers = Numbers()

@@ -59,7 +59,8 @@ def size_of(b: Builder, size: Size) -> Formula:
 
 def fresh(b: Builder, what: str) -> Dim:
     """A named dimension of its own for a size that the current layer finds out."""
-    return Dim.symbol(fresh_name(b, what))
+    name = fresh_name(b, what)
+    return Dim.symbol(name, b.limits.get(name))
 
 
 def fresh_name(b: Builder, what: str) -> str:
@@ -86,7 +87,7 @@ def counted(b: Builder, count: Formula, what: str = "count") -> Formula:
     """0, 1, 2, ... below a number that is computed."""
     size = b.numbers.size(count.value, lambda: fresh(b, what))
     name = str(size) if isinstance(size, Dim) and size.is_symbol else fresh_name(b, what)
-    return Formula(b, b.add1(DynamicIota(name), count.value))
+    return Formula(b, b.add1(DynamicIota(name, b.limits.get(name)), count.value))
 
 
 def per_axis(axes: Formula | Sequence[int], given: Formula, rank: int, default: Sequence[Formula]) -> dict[int, Formula]:

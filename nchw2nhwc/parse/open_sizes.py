@@ -44,6 +44,8 @@ class OpenSizes:
         """Of a name that was made here: the one that it is a part of, and which part."""
         self.sizes: dict[str, Size] = {}
         """What every open size has turned out to be."""
+        self.limits: dict[str, int] = {}
+        """The most that sizes which data decides may be, by name."""
         self.notes: list[str] = []
 
     def shape(self, name: str) -> Shape:
@@ -65,6 +67,7 @@ class OpenSizes:
     def learn(self, error: UnequalSizesError) -> None:
         """Hold the open sizes to what an op needs. Raises ShapeError where that leaves none open."""
         found: dict[str, Size] = {}
+        limits: dict[str, int] = {}
         impossible: list[tuple[Size, Size]] = []
         for a, b in error.pairs:
             left, right = _cancelled(substitute(a, found), substitute(b, found))
@@ -72,14 +75,18 @@ class OpenSizes:
                 continue
             more = (self._unified(left, right) or self._unified(*_subtracted(left, right)) or self._multiples(left, right)
                     or self._bounded(left, right) or ({} if error.otherwise else self._undeclared(_solved(left, right))))
-            if not more:
+            limit = {} if more or error.otherwise else self._limit(left, right)
+            if not more and not limit:
                 impossible.append((left, right))
+            limits |= limit
             found = {name: substitute(size, more) for name, size in found.items()} | more
         if impossible:
             raise self._must_be_fixed(error, impossible)
-        if not found:
+        if not found and not limits:
             raise error
         self.notes += [f"{_where(error.where)} needs {self._in_words(name, size)}" for name, size in found.items()]
+        self.notes += [f"{_where(error.where)} needs '{name}', which data decides, to be at most {most}" for name, most in limits.items()]
+        self.limits |= limits
         self.sizes = {name: substitute(size, found) for name, size in self.sizes.items()} | found
 
     # ---- inside ----------------------------------------------------------------------------------------------------
@@ -144,6 +151,14 @@ class OpenSizes:
             low = bounds(substitute(size, {name: longer}))[0]
             if low is not None and low >= least_size:
                 return {name: longer}
+        return {}
+
+    def _limit(self, left: Size, right: Size) -> dict[str, int]:
+        """The most that a size which data decides may be, where it is taken from a number and what is left must not be below 0."""
+        for a, b in ((left, right), (right, left)):
+            linear = a.linear() if isinstance(a, Dim) and b == size_max(a, 0) else None
+            if linear is not None and linear[0] < 0 and linear[1] not in self.names and linear[1] not in self.limits:
+                return {linear[1]: linear[2] // -linear[0]}
         return {}
 
     def _equal(self, left: Size, right: Size, steps: Mapping[str, int]) -> bool:
@@ -257,6 +272,7 @@ def read_with_open_sizes(sizes: OpenSizes, read: Callable[[OpenSizes], Graph]) -
         else:
             graph.notes += sizes.notes
             graph.fixed_sizes += sizes.numbers
+            graph.fixed_sizes += [f"'{name}', which data decides, is at most {most}" for name, most in sizes.limits.items()]
             return graph
 
 

@@ -61,8 +61,9 @@ def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[st
 
     def read(sizes: OpenSizes) -> Graph:
         held = {name: type.with_shape(sizes.shape(name)) for name, type in types.items()}
-        return Reader(document, weights, check_shapes=not changed).read(held, stops, detects=nms == "detection-postprocess",
-                                                                       draws=random == "inputs")
+        reader = Reader(document, weights, check_shapes=not changed)
+        reader.builder.limits = sizes.limits
+        return reader.read(held, stops, detects=nms == "detection-postprocess", draws=random == "inputs")
 
     return read_with_open_sizes(OpenSizes(*({name: t.shape for name, t in each.items()} for each in (types, declared))), read)
 
