@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 DRAWING = frozenset({"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
 
+MOST_STEPS = 1 << 16
+"""A loop of more steps at most has no limit that was meant as one; exporters write the largest integer for none."""
+
 Kinds: TypeAlias = "Mapping[str, tuple[int, tuple[int, ...] | None]]"
 """Element type and shape of tensors by name, None for a shape with sizes that are not known."""
 
@@ -84,7 +87,7 @@ class _Level:
             return 0
         if node.op_type == "Loop" and node.input[0] and len(inner.input) >= 1:
             limit = known((*self.around, self.graph), node.input[0])
-            return int(limit.ravel()[0]) if limit is not None and limit.size == 1 and limit.ravel()[0] > 0 else None
+            return int(limit.ravel()[0]) if limit is not None and limit.size == 1 and 0 < limit.ravel()[0] <= MOST_STEPS else None
         return None
 
     def _drawn(self, draw: NodeProto, outer: str, kinds: Kinds, steps: int, nodes: list[NodeProto]) -> str:

@@ -175,11 +175,16 @@ def test_a_dropout_in_a_branch_of_a_loop() -> None:
     assert converted.check().passed
 
 
-def test_a_loop_of_a_computed_number_of_steps() -> None:
-    nodes = [node("ReduceMax", "x", "m", keepdims=0), node("Cast", "m", "computed", to=onnx.TensorProto.INT64),
-             _loop([node("RandomNormalLike", "s", "noise"), node("Add", "s noise", "r")], "s", limit="computed")]
+@pytest.mark.parametrize("limit", ["computed", "none"])
+def test_a_loop_of_a_computed_number_of_steps(limit: str) -> None:
+    """Or of one that nothing limits."""
+    loop = _loop([node("RandomNormalLike", "s", "noise"), node("Add", "s noise", "r"), node("ReduceMax", "r", "top", keepdims=0),
+                  node("Less", "top far", "goes")], "s", limit=limit)
+    loop.attribute[0].g.node[-1].CopyFrom(node("Identity", "go", "unread"))
+    nodes = [node("ReduceMax", "x", "m", keepdims=0), node("Cast", "m", "computed", to=onnx.TensorProto.INT64), loop]
+    constants = {**CONSTANTS, "none": np.int64(np.iinfo(np.int64).max), "far": np.float32(9)}
     with pytest.raises(UnsupportedError, match="how many is not known outside"):
-        convert(model(nodes, constants=CONSTANTS), random="inputs")
+        convert(model(nodes, constants=constants), random="inputs")
 
 
 @pytest.mark.parametrize("kind", ["function", "branch"])
