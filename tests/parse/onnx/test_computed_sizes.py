@@ -54,3 +54,4 @@ def test_what_is_written_into_a_slice() -> None:
                   zero=np.int64(0), one=np.int64(1), first=[0], ones=[1], twos=[2])
     (size,) = graph.outputs[0].shape
     assert "min(" in str(size)
+    assert any("what is expanded has to fit" in note for note in graph.notes)

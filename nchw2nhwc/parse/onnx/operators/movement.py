@@ -138,12 +138,17 @@ def expand(b: LayerBuilder, x: Value, shape: Value) -> Value:
 
 
 def _cut(b: LayerBuilder, x: Value, wanted: Shape) -> Value:
-    """`x` with the axes that are wanted as the smaller one of their own size and another cut to that: they have it already wherever they
-    can be broadcast to it at all, which exporters of assignments to slices do."""
+    """`x` with the axes that are wanted as the smaller one of their own size and another cut to that, which exporters of assignments to
+    slices write: a slice may end before what is assigned to it does, but must not. Noted as what the model needs."""
     own = (None,) * (len(wanted) - x.rank) + x.shape
-    stops = tuple(size if isinstance(given, Dim) and size != given and size_min(given, size) == size else None
-                  for given, size in zip(own, wanted))[-x.rank:] if len(wanted) >= x.rank > 0 else ()
-    return b.add1(Slice((None,) * x.rank, stops, (1,) * x.rank), x) if any(stop is not None for stop in stops) else x
+    found = [size if isinstance(given, Dim) and isinstance(size, Dim) and size != given and size_min(given, size) == size else None
+             for given, size in zip(own, wanted)] if len(wanted) >= x.rank else []
+    stops = tuple(found[len(found) - x.rank:])
+    if all(stop is None for stop in stops):
+        return x
+    lengths = ", ".join(f"{given} at most as large as {size}" for given, size in zip(x.shape, stops) if size is not None)
+    b.note(f"what is expanded has to fit: {lengths}")
+    return b.add1(Slice((None,) * x.rank, stops, (1,) * x.rank), x)
 
 
 @onnx_op("Tile", 6, 13)
