@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nchw2nhwc import conversion, convert
+from nchw2nhwc import convert, extras
 from nchw2nhwc.cli_arguments import parse_arguments
 from nchw2nhwc.errors import OptionError
 from tests.digits import ONNX, XML, openvino2tf, python
@@ -21,7 +21,7 @@ def test_flags_of_openvino2tensorflow_add_targets() -> None:
 
 
 def test_without_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversion, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     result = convert(ONNX)
     with pytest.raises(OptionError, match="TensorFlow is not installed") as caught:
         result.keras()

@@ -14,7 +14,7 @@ from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.source import Source
-from nchw2nhwc.source.native import onnx_model
+from nchw2nhwc.source.native import inlined, onnx_model
 
 if TYPE_CHECKING:
     import onnx
@@ -116,13 +116,6 @@ def _part(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], o
                 for info in inputs]
     keep_part(model, declared, [*wanted, *(name for name in dict.fromkeys(optional) if name in known and name not in wanted)])
     return model
-
-
-def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without functions of its own."""
-    from onnx import inliner
-
-    return inliner.inline_local_functions(model) if model.functions else model
 
 
 def keep_part(model: onnx.ModelProto, inputs: Sequence[onnx.ValueInfoProto], outputs: Sequence[str]) -> None:

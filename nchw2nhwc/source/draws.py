@@ -17,7 +17,7 @@ import numpy as np
 from nchw2nhwc.options import Random
 from nchw2nhwc.source import Format, Source
 from nchw2nhwc.source.inner_draws import graphs_inside, is_draw, known, moved_out
-from nchw2nhwc.source.native import onnx_model
+from nchw2nhwc.source.native import inlined, onnx_model
 
 if TYPE_CHECKING:
     from onnx import FunctionProto, GraphProto, ModelProto, NodeProto
@@ -38,7 +38,6 @@ def with_uniform_draws(source: Source, random: Random) -> Source:
 
         files = spelled_out(source)
         return source if files is None else replace(source, model=files[0], bin=files[1], origin=origin)
-    from nchw2nhwc.check.onnx_source import inlined
     from nchw2nhwc.parse.onnx.model import load as checked
 
     found = checked(source.model)

@@ -26,6 +26,13 @@ def onnx_model(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
+def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without functions of its own."""
+    from onnx import inliner
+
+    return inliner.inline_local_functions(model) if model.functions else model
+
+
 def openvino_model(core: openvino.Core, source: Source) -> openvino.Model:
     """The model as OpenVINO reads it."""
     model = str(source.model) if isinstance(source.model, Path) else source.model

@@ -37,7 +37,8 @@ EXCEPTIONS = Exceptions(refused={
         r"test_affine_grid_\dd(_align_corners|_expanded)?", r"test_col2im(_\w+)?", "test_dft_irfft", r"test_melweightmatrix( constants)?",
         r"test_expand_dim_(un)?changed", "test_maxunpool_export_with_output_shape",
         r"test_reshape_\w+", r"test_squeeze(_negative_axes)?", r"test_unsqueeze_\w+",
-        r"v\d+ .* by computed (sizes|scales)"),
+        r"v\d+ .* by computed (sizes|scales)", r"Range (down from|of halves up to) a number"),
+    "Keras cannot repeat along": ("Range up to a size", "Range of floats up to a size"),
     "a functional model does not compute with sizes that are not known": ("ShapeOf with open sizes", "LSTMSequence of an open batch"),
 })
 
