@@ -36,6 +36,7 @@ def test_every_table_stands_on_one_page_and_no_page_asks_for_another() -> None:
     assert sorted(asked) == sorted(TABLES)
 
 
+@pytest.mark.usefixtures("keras")
 def test_a_page_says_how_to_see_its_tables() -> None:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
