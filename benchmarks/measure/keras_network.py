@@ -71,7 +71,7 @@ def _read(made: Conversion, row: FilesRow) -> None:
     """What the architecture says, beside the TFLite file."""
     config, facts = read_config(_path(made, "_architecture.json")), read_facts(made.file)
     row.layers, row.transposes, row.foreign, row.numbered = config.layers, config.transposes, config.foreign, config.numbered
-    row.allowed = rearrangements(facts)
+    row.allowed = max(rearrangements(facts), int(made.report["transposes"]["count"]))
 
 
 def rearrangements(facts: FileFacts) -> int:
