@@ -77,8 +77,7 @@ class CheckResult:
 
     @property
     def passed(self) -> bool:
-        read = 0.0 if self.rankings is None else self.rankings.max_rel_error
-        agreeing = read <= self.tolerance and agree(self.outputs, self.tolerance, self.rounding)
+        agreeing = agree(self.outputs, self.tolerance, self.rankings, self.rounding)
         return agreeing or (self.min_sqnr is not None and self.least_sqnr >= self.min_sqnr)
 
 

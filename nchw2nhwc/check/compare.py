@@ -62,10 +62,6 @@ class Rounding:
     moved: Mapping[str, float]
     allowed: Mapping[str, float]
 
-    def excuses(self, errors: Mapping[str, float], tolerance: float) -> bool:
-        """Whether every output is within the tolerance, or no further off than rounding explains."""
-        return all(error <= max(tolerance, self.allowed.get(name, 0.0)) for name, error in errors.items())
-
     def of(self, errors: Mapping[str, float], tolerance: float) -> str:
         """Which errors it explains, in words."""
         parts = [f"{name} by {error:.1e}, where inputs that change in their last bit move the source itself by {self.moved[name]:.1e}"
@@ -73,9 +69,11 @@ class Rounding:
         return f"is off by no more than rounding explains: {'; '.join(parts)}."
 
 
-def agree(errors: Mapping[str, float], tolerance: float, rounding: Rounding | None) -> bool:
-    """Whether outputs are within the tolerance, or as near as rounding lets them be."""
-    return rounding.excuses(errors, tolerance) if rounding is not None else all(error <= tolerance for error in errors.values())
+def agree(errors: Mapping[str, float], tolerance: float, rankings: Rankings | None, rounding: Rounding | None) -> bool:
+    """Whether outputs are within the tolerance, or as near as rounding lets them be, and within it what rankings read."""
+    allowed = {} if rounding is None else rounding.allowed
+    return ((rankings is None or rankings.max_rel_error <= tolerance)
+            and all(error <= max(tolerance, allowed.get(name, 0.0)) for name, error in errors.items()))
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,7 @@ class OutputErrors:
 
     @property
     def passed(self) -> bool:
-        read = 0.0 if self.rankings is None else self.rankings.max_rel_error
-        agreeing = read <= self.tolerance and agree(self.relative, self.tolerance, self.rounding)
+        agreeing = agree(self.relative, self.tolerance, self.rankings, self.rounding)
         return agreeing or (self.min_sqnr is not None and self.sqnr >= self.min_sqnr)
 
     @property

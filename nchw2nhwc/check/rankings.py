@@ -102,6 +102,15 @@ def in_parts(graph: Graph, available: Collection[str], *, free: bool, inside: bo
     return Parts(tuple(parts[depth] for depth in sorted(parts)), frozenset(name for each in parts.values() for name in each.ends))
 
 
+def ranked_outputs(graph: Graph) -> set[str]:
+    """The names of the outputs that a ranking comes before."""
+    deciding, reached = _deciding(graph), set[Value]()
+    for node in graph.nodes:
+        if node in deciding or not reached.isdisjoint(v for v in node.inputs if v is not None):
+            reached.update(node.outputs)
+    return {name for name, value in zip(graph.output_names, graph.outputs) if value in reached}
+
+
 def _deciding(graph: Graph) -> set[Node]:
     """The nodes that rank, with those that compare numbers for them: whose results are integers or truth values that such a node reads."""
     found: set[Node] = set()

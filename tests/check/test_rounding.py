@@ -93,6 +93,24 @@ def test_a_sigmoid_is_as_exact_as_numbers_near_one() -> None:
     assert measured("Neg", np.float32, x).allowed["y"] <= FACTOR * 15 * 2**-22
 
 
+def test_what_jumps_is_not_excused() -> None:
+    """The largest of three numbers, where it stands, and as integers: the source itself gives others for inputs that hardly differ."""
+    nodes = [node("TopK", "x k", "best place", axis=1), node("Neg", "x", "n"), node("Cast", "x", "i", to=6)]
+    made = model(nodes, [tensor("x", (1, 3))], ["best", "place", "n", "i"], {"k": np.array([1])})
+    graph = read(identify(made), nchw2nhwc.ConvertOptions())
+    runs = iter(range(100))
+
+    def run(data: Mapping[str, Array]) -> dict[str, Array]:
+        step = np.float32(1 + 1e-3 * next(runs))
+        return {"best": np.full((1, 1), step), "place": np.full((1, 1), int(step * 1000)), "n": np.full((1, 3), step),
+                "i": np.full((1, 3), int(step * 1000), np.int32)}
+
+    x = {"x": np.ones((1, 3), np.float32)}
+    found = measure(run, graph, [x], [run(x)])
+    assert all(moved > 0 for moved in found.moved.values())
+    assert found.allowed.keys() == {"n"}
+
+
 def test_what_has_no_last_bit() -> None:
     """Numbers of half precision are computed in float32, whole ones are exact."""
     assert measured("Neg", np.float16, np.ones((1, 3), np.float16)).moved == {"y": 0.0}

@@ -59,7 +59,7 @@ class Bisection:
     def passed(self) -> bool:
         """Whether the result loads, runs and agrees."""
         loads = self.finding is None or bool(self.outputs)
-        return loads and agree(self.relative, self.tolerance, self.rounding)
+        return loads and agree(self.relative, self.tolerance, self.rankings, self.rounding)
 
     def to_json(self) -> bytes:
         """All but the errors of layers, as UTF-8 JSON; null for what is not finite."""
