@@ -16,6 +16,7 @@ from nchw2nhwc.source.open_sizes import naming_inputs
 
 if TYPE_CHECKING:
     from nchw2nhwc.check import CheckResult, Reference
+    from nchw2nhwc.check.compare import OutputErrors
     from nchw2nhwc.check.results import Result
     from nchw2nhwc.emit.keras import Network
     from nchw2nhwc.emit.tflite import FlatBuffer
@@ -202,22 +203,24 @@ class Products:
 
     def compare(self, reference: Reference, result: Path | bytes, float16: bool, tolerance: float) -> CheckResult:
         """Compare a file of this result, or its content, with what the source computes; see `check`."""
+        from nchw2nhwc.check import CheckResult
+
         loose = float16 or self.half or self.options.target in APPROXIMATED
-        outcome = reference.compare(result, max(tolerance, TOLERANCE_FLOAT16) if loose else tolerance, self.min_sqnr)
-        if not outcome.passed:
+        errors = reference.compare(result, max(tolerance, TOLERANCE_FLOAT16) if loose else tolerance, self.min_sqnr)
+        if not errors.passed:
             from nchw2nhwc.check.results import TfliteResult
 
-            outcome = self._closer(outcome, reference, TfliteResult(result), self.inner_tensors)
-        self.checks[_kind(float16)] = outcome
-        return outcome
+            errors = self._closer(errors, reference, TfliteResult(result), self.inner_tensors)
+        self.checks[_kind(float16)] = CheckResult.of(errors, reference.uniform)
+        return self.checks[_kind(float16)]
 
-    def _closer(self, outcome: CheckResult, reference: Reference, result: Result, tensors: Mapping[str, Stored]) -> CheckResult:
-        """The outcome of a result that is off from end to end, after a closer look at it."""
+    def _closer(self, errors: OutputErrors, reference: Reference, result: Result, tensors: Mapping[str, Stored]) -> OutputErrors:
+        """The errors of a result that is off from end to end, after a closer look at it."""
         from nchw2nhwc.check.closer import Pair, looked_at_closely
         from nchw2nhwc.source.reading import read
 
         pair = Pair(self.source, lambda: read(self.source, self.options), self.inputs, self.outputs, result, tensors)
-        return looked_at_closely(outcome, pair, reference)
+        return looked_at_closely(errors, pair, reference)
 
     def measure(self, quantization: Quantization, mode: str, result: Path | bytes) -> Accuracy:
         """How far a quantized file is from what the source computes. Raises CheckError."""
@@ -227,17 +230,18 @@ class Products:
 
     def compare_keras(self, reference: Reference, network: Network, tolerance: float) -> CheckResult:
         """Compare a Keras model of this conversion with what the source computes; see `check`."""
+        from nchw2nhwc.check import CheckResult
         from nchw2nhwc.check.results import KerasResult
         from nchw2nhwc.metadata import tensors_of
 
         result = KerasResult(network.model)
         actual = [result.run(self.inputs, self.outputs, each.data) for each in reference.runs]
-        outcome = reference.judge(actual, max(tolerance, TOLERANCE_FLOAT16) if self.half else tolerance, self.min_sqnr)
-        if not outcome.passed:
+        errors = reference.errors(actual, max(tolerance, TOLERANCE_FLOAT16) if self.half else tolerance, self.min_sqnr)
+        if not errors.passed:
             stored = self._layout_of("trainable" if network.trainable else "keras").stored
-            outcome = self._closer(outcome, reference, result, tensors_of(stored, network.tensors))
-        self.checks["keras"], self._keras_outputs = outcome, actual[0]
-        return outcome
+            errors = self._closer(errors, reference, result, tensors_of(stored, network.tensors))
+        self.checks["keras"], self._keras_outputs = CheckResult.of(errors, reference.uniform), actual[0]
+        return self.checks["keras"]
 
     def run(self, result: Path | None = None) -> Mapping[str, Array]:
         """The outputs of the float32 file (`result`, where it is written already) by name and in the source's axis order, for the inputs of

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.check.compare import Rankings, Rounding, TensorError, agree, compare, worst_of
+from nchw2nhwc.check.compare import OutputErrors, Rankings, Rounding, TensorError, agree, compare, worst_of
 from nchw2nhwc.check.inputs import random_inputs, sample_sizes, validate_inputs
 from nchw2nhwc.check.litert import run_litert
 from nchw2nhwc.check.positions import fitted, positions
@@ -59,6 +59,12 @@ class CheckResult:
     uniform: tuple[str, ...] = ()
     rounding: Rounding | None = None
 
+    @classmethod
+    def of(cls, errors: OutputErrors, uniform: tuple[str, ...] = ()) -> CheckResult:
+        """What `errors` come to, with `uniform` as above."""
+        return cls(errors.relative, errors.tolerance, {name: error.sqnr for name, error in errors.outputs.items()}, errors.min_sqnr,
+                   errors.rankings, uniform, errors.rounding)
+
     @property
     def max_rel_error(self) -> float:
         """The largest error, of what rankings read too; 0 for a model without outputs."""
@@ -69,11 +75,6 @@ class CheckResult:
     def least_sqnr(self) -> float:
         """The smallest ratio of signal to noise."""
         return min(self.sqnr.values(), default=math.inf)
-
-    def past(self, ends: Mapping[str, TensorError], rankings: Rankings) -> CheckResult:
-        """The same with the errors of outputs behind rankings that were found part by part."""
-        return replace(self, outputs={**self.outputs, **{name: error.max_rel for name, error in ends.items()}},
-                       sqnr={**self.sqnr, **{name: error.sqnr for name, error in ends.items()}}, rankings=rankings)
 
     @property
     def passed(self) -> bool:
@@ -92,22 +93,27 @@ class Reference:
     expected: Mapping[str, Array]
     more: tuple[Reference, ...] = ()
 
-    def compare(self, result: Path | bytes, tolerance: float, min_sqnr: float | None = None) -> CheckResult:
+    def compare(self, result: Path | bytes, tolerance: float, min_sqnr: float | None = None) -> OutputErrors:
         """Run a TFLite file, or its content, on the same inputs. Raises CheckError when it does not run."""
-        return self.judge([run_litert(result, self.inputs, self.outputs, each.data) for each in self.runs], tolerance, min_sqnr)
+        return self.errors([run_litert(result, self.inputs, self.outputs, each.data) for each in self.runs], tolerance, min_sqnr)
 
     @property
     def runs(self) -> tuple[Reference, ...]:
         """This and `more`, one after the other."""
         return (self, *self.more)
 
-    def judge(self, actual: Sequence[Mapping[str, Array]], tolerance: float, min_sqnr: float | None = None) -> CheckResult:
+    def errors(self, actual: Iterable[Mapping[str, Array]], tolerance: float, min_sqnr: float | None = None) -> OutputErrors:
         """Compare outputs by name, in the source's axis order, one mapping for each of `runs`; the largest error of each counts."""
-        errors = {name: worst_of([compare(each.expected[name], outputs[name]) for each, outputs in zip(self.runs, actual, strict=True)])
-                  for name in self.expected}
-        return CheckResult({name: error.max_rel for name, error in errors.items()}, tolerance,
-                           {name: error.sqnr for name, error in errors.items()}, min_sqnr,
-                           uniform=tuple(name for name in self.expected if _is_uniform([each.expected[name] for each in self.runs])))
+        found: dict[str, list[TensorError]] = {name: [] for name in self.expected}
+        for each, outputs in zip(self.runs, actual, strict=True):
+            for name, errors in found.items():
+                errors.append(compare(each.expected[name], outputs[name]))
+        return OutputErrors({name: worst_of(errors) for name, errors in found.items()}, tolerance, min_sqnr=min_sqnr)
+
+    @property
+    def uniform(self) -> tuple[str, ...]:
+        """The floating point outputs that are one number throughout, in all runs."""
+        return tuple(name for name in self.expected if _is_uniform([each.expected[name] for each in self.runs]))
 
 
 def _is_uniform(runs: Sequence[Array]) -> bool:
@@ -129,6 +135,12 @@ def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[Te
         samples = [validate_inputs(inputs, given)]
     else:
         samples = [random_inputs(inputs, limits or {}, sizes=sizes) for sizes in drawn_sizes(inputs, graph, stored)]
+    return run_source(source, inputs, outputs, samples, graph)
+
+
+def run_source(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], samples: Sequence[Mapping[str, Array]],
+               graph: Callable[[], Graph] | None = None) -> Reference:
+    """Run the source on each of `samples`, at least one. `graph` is as for `source_outputs`. Raises MissingRuntimeError, CheckError."""
     first, *more = (Reference(inputs, outputs, data, source_outputs(source, inputs, outputs, data, graph)) for data in samples)
     return replace(first, more=tuple(more))
 

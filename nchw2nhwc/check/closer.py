@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from nchw2nhwc.check import CheckResult, Reference, source_outputs, source_tensors
-from nchw2nhwc.check.compare import Rounding, TensorError
+from nchw2nhwc.check import Reference, source_outputs, source_tensors
+from nchw2nhwc.check.compare import OutputErrors, TensorError
 from nchw2nhwc.check.rankings import End, RankingErrors, Run, compare_in_parts, in_parts, worst_in_parts
 from nchw2nhwc.check.results import Result
 from nchw2nhwc.check.rounding import measure
@@ -102,18 +102,14 @@ def _as_it_is(array: Array, shape: tuple[int, ...]) -> Array:
     return array
 
 
-def rounding_of(pair: Pair, samples: Sequence[Mapping[str, Array]], expected: Sequence[Mapping[str, Array]]) -> Rounding:
-    """By how much rounding moves the source's outputs, for samples of inputs by name and what it computes for them. Raises CheckError."""
-    return measure(lambda data: source_outputs(pair.source, pair.inputs, pair.outputs, data, pair.graph), pair.graph(), samples, expected)
-
-
-def looked_at_closely(outcome: CheckResult, pair: Pair, reference: Reference) -> CheckResult:
-    """`outcome`, of a result that is off from end to end, where it passes past rankings of nearly equal numbers, or because it is off by no
+def looked_at_closely(errors: OutputErrors, pair: Pair, reference: Reference) -> OutputErrors:
+    """`errors`, of a result that is off from end to end, where it passes past rankings of nearly equal numbers, or because it is off by no
     more than rounding, where the tolerance leaves room for that; the same where it does neither. Raises CheckError."""
     samples = [each.data for each in reference.runs]
-    found = outputs_past_rankings(pair, samples)
-    past = outcome if found is None else outcome.past(found.ends, found.beside(outcome.outputs))
-    if past.passed or outcome.tolerance < TOLERANCE:
-        return past if past.passed else outcome
-    rounded = replace(outcome, rounding=rounding_of(pair, samples, [each.expected for each in reference.runs]))
-    return rounded if rounded.passed else outcome
+    ranked = outputs_past_rankings(pair, samples)
+    past = errors if ranked is None else replace(errors, outputs={**errors.outputs, **ranked.ends}, rankings=ranked.beside(errors.relative))
+    if past.passed or errors.tolerance < TOLERANCE:
+        return past if past.passed else errors
+    rounded = replace(errors, rounding=measure(lambda data: source_outputs(pair.source, pair.inputs, pair.outputs, data, pair.graph),
+                                               pair.graph(), samples, [each.expected for each in reference.runs]))
+    return rounded if rounded.passed else errors

@@ -6,13 +6,13 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.check import source_outputs, source_tensors
-from nchw2nhwc.check.closer import Pair, outputs_past_rankings, rounding_of, tensors_past_rankings
-from nchw2nhwc.check.compare import NO_LIKENESS, OutputErrors, TensorError, compare, worst_of
+from nchw2nhwc.check import run_source, source_tensors
+from nchw2nhwc.check.closer import Pair, looked_at_closely, tensors_past_rankings
+from nchw2nhwc.check.compare import NO_LIKENESS, OutputErrors, TensorError, compare
 from nchw2nhwc.check.growth import layer_errors
 from nchw2nhwc.check.inputs import random_inputs, validate_inputs
 from nchw2nhwc.check.layers import LayerError, LayerErrors
@@ -22,7 +22,7 @@ from nchw2nhwc.debug.subject import Subject, open_subject
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.metadata import read_tflite
-from nchw2nhwc.options import TOLERANCE, TOLERANCE_INSIDE_QUANTIZED
+from nchw2nhwc.options import TOLERANCE_INSIDE_QUANTIZED
 from nchw2nhwc.source import Model, identify
 from nchw2nhwc.source.reading import read
 
@@ -92,21 +92,9 @@ def check(model: Model, result: str | os.PathLike[str], *, bin: str | os.PathLik
 def output_errors(pair: Pair, sets: Sequence[Mapping[str, Array]], tolerance: float, min_sqnr: float | None = None) -> OutputErrors:
     """The errors of the outputs over all sets of inputs; past rankings of nearly equal numbers, or with what rounding does, where they pass
     only so. Raises CheckError."""
-    expected = [source_outputs(pair.source, pair.inputs, pair.outputs, data, pair.graph) for data in sets]
-    found: dict[str, list[TensorError]] = {info.name: [] for info in pair.outputs}
-    for data, exact in zip(sets, expected):
-        actual = pair.result.run(pair.inputs, pair.outputs, data)
-        for info in pair.outputs:
-            found[info.name].append(compare(exact[info.name], actual[info.name]))
-    plain = OutputErrors({name: worst_of(errors) for name, errors in found.items()}, tolerance, min_sqnr=min_sqnr)
-    if plain.passed:
-        return plain
-    ranked = outputs_past_rankings(pair, sets)
-    past = plain if ranked is None else replace(plain, outputs={**plain.outputs, **ranked.ends}, rankings=ranked.beside(plain.relative))
-    if past.passed or tolerance < TOLERANCE:
-        return past if past.passed else plain
-    rounded = replace(plain, rounding=rounding_of(pair, sets, expected))
-    return rounded if rounded.passed else plain
+    reference = run_source(pair.source, pair.inputs, pair.outputs, sets, pair.graph)
+    found = reference.errors((pair.result.run(pair.inputs, pair.outputs, data) for data in sets), tolerance, min_sqnr)
+    return found if found.passed else looked_at_closely(found, pair, reference)
 
 
 def inner_errors(converted: Converted, file: Path, data: Mapping[str, Array], tolerance: float) -> LayerErrors:
