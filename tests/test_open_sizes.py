@@ -10,10 +10,11 @@ import pytest
 
 from nchw2nhwc import convert
 from nchw2nhwc.check.litert import run_litert
-from nchw2nhwc.errors import TargetError
+from nchw2nhwc.errors import ShapeError, TargetError
 from nchw2nhwc.ir import Array
 from tests.parse.onnx.models import Dims, model, node, runtime, tensor
 from tests.parse.onnx.operators.test_contrib_attention import DOMAIN, own
+from tests.parse.onnx.test_reader import branch
 from tests.parse.test_open_sizes import halvings, image_model
 from tests.runtimes import skip_with_older_runtime
 
@@ -216,3 +217,36 @@ def test_a_table_of_relative_positions_for_what_data_decides() -> None:
     assert limit == "'r_count', which data decides, is at most 60"
     assert converted.check({"x": np.float32(7)}).passed
     assert converted.check({"x": np.float32(60)}).passed
+
+
+PICKED = [node("NonZero", "x", "p"), node("Reshape", "p one1", "k"), node("Gather", "table k", "r", axis=0)]
+"""The row of a table for the only element of x that is not 0: there has to be one."""
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_number_that_data_decides_and_that_can_be_one_only(inside: bool) -> None:
+    """Also in a branch, of what is found out there."""
+    constants: dict[str, object] = {"one1": ints(1), "table": weights(5, 3)}
+    inputs = [tensor("x", (5,)), tensor("c", (), np.bool_)]
+    other = branch(node("Gather", "table one1", "r", axis=0))
+    nodes = [node("If", "c", "y", then_branch=branch(*PICKED), else_branch=other)] if inside else [
+        *PICKED, node("Where", "c r table", "y")]
+    source = model(nodes, inputs, constants=constants)
+    converted = convert(source)
+    assert converted.graph.fixed_sizes == ["'p_count', which data decides, is 1, the only size that fits"]
+    for place in range(5):
+        assert converted.check({"x": np.eye(5, dtype=np.float32)[place], "c": np.array(place % 2 == 0)}).passed
+    if inside:
+        assert converted.check({"x": np.zeros(5, np.float32), "c": np.array(False)}).passed
+    elif find_spec("tensorflow"):
+        sample = converted.reference({"x": np.eye(5, dtype=np.float32)[3], "c": np.array(True)})
+        assert converted.compare_keras(sample, converted.keras_network(), 1e-4).passed
+
+
+def test_a_number_that_a_branch_needs_of_what_is_found_out_around_it() -> None:
+    """It need not be that number where the branch is not taken."""
+    first, *others = PICKED
+    nodes = [first, node("If", "c", "y", then_branch=branch(*others), else_branch=branch(node("Identity", "table", "r")))]
+    source = model(nodes, [tensor("x", (5,)), tensor("c", (), np.bool_)], constants={"one1": ints(1), "table": weights(5, 3)})
+    with pytest.raises(ShapeError, match=r"has p_count elements, shape \[1\] needs 1"):
+        convert(source)

@@ -189,11 +189,13 @@ def _text(value: object) -> str:
 class UnequalSizesError(ShapeError):
     """Sizes that an op needs to be equal, and that are not for all numbers which their named dimensions stand for: `pairs` of them.
 
-    `otherwise` is advice for the case that the op never runs, "" where it always does.
+    `otherwise` is advice for the case that the op may never run, "" where it always does; `inner` are the sizes that are found
+    out only then.
     """
 
     def __init__(self, reason: str, pairs: Sequence[tuple[Size, Size]], advice: str = "") -> None:
         self.pairs, self.otherwise = tuple(pairs), ""
+        self.inner: frozenset[str] = frozenset()
         super().__init__(reason, advice=advice or f"{_FIX_SIZES} or --batch N.")
 
 

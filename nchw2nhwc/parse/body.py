@@ -53,14 +53,16 @@ class Body:
 
 
 @contextmanager
-def branch() -> Iterator[None]:
-    """Errors about a branch of an If say what to do if it is never taken; what it needs of sizes is not certain."""
+def branch(b: Builder) -> Iterator[None]:
+    """Errors about a branch of the If that `b` is at say what to do if it is never taken; what it needs of sizes is not certain, but
+    for those that are found out in the branch itself."""
+    known = frozenset(b.dimensions)
     try:
         yield
     except ConversionError as error:
         error.advice = f"{error.advice} {_DECIDE}".strip()
         if isinstance(error, UnequalSizesError):
-            error.otherwise = _DECIDE
+            error.otherwise, error.inner = _DECIDE, frozenset(b.dimensions) - known
         raise
 
 
@@ -92,7 +94,7 @@ def _joined(b: Builder, first: Size, second: Size) -> Size:
     highs = [bounds(s)[1] for s in (first, second)]
     most = None if None in highs else max(h for h in highs if h is not None)
     least = min(bounds(s)[0] or 0 for s in (first, second))
-    return Dim.symbol(b.graph.unique_name(f"{b.origin.layer or 'layer'}_size"), most, least)
+    return Dim.symbol(b.size_name("size"), most, least)
 
 
 def add_loop(b: Builder, body: Body, loop: Loop, initial: Sequence[Value], condition: Value | None = None) -> tuple[Value, ...]:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nchw2nhwc.errors import Location, UnsupportedError
-from nchw2nhwc.ir.dim import Dim, Shape, Size, product
+from nchw2nhwc.ir.dim import Dim, Shape, Size, product, substitute
 from nchw2nhwc.ir.graph import Graph, Origin, Remark, Value
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.base import Op, UnequalSizesError
 from nchw2nhwc.ops.binary import Arithmetic
+from nchw2nhwc.ops.dynamic import DynamicReshape
 from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.ops.shape_arithmetic import LIMIT, as_numbers, known, propagate
@@ -44,6 +45,10 @@ class Builder:
         """Whether the graph is the body of an op in another one."""
         self.limits: Mapping[str, int] = {}
         """The most that sizes which data decides may be, by name (see `parse.open_sizes`)."""
+        self.counts: Mapping[str, int] = {}
+        """The only numbers that sizes which data decides can be, by name."""
+        self.dimensions: dict[str, None] = {}
+        """The names of sizes that layers have found out, in bodies and around them, in the order in which they were made."""
         self.positions: dict[Value, Value] = {}
         """The positions of elements that are not 0, by operand: found once, so that what is chosen by equal conditions has one size."""
         self.numbers = Numbers()
@@ -53,6 +58,11 @@ class Builder:
     def layer(self, name: str, type: str) -> None:
         """Nodes added from here on come from this source layer."""
         self.origin = Origin(name, type)
+
+    def shares(self, inner: Builder) -> None:
+        """Another builder adds what is inside of the current layer: what is known holds there, too."""
+        inner.origin, inner.draws, inner.within = self.origin, self.draws, True
+        inner.limits, inner.counts, inner.dimensions = self.limits, self.counts, self.dimensions
 
     @property
     def where(self) -> Location:
@@ -77,7 +87,7 @@ class Builder:
             return folded
         if isinstance(op.rule, Elementwise):
             self._require_one_size([v.shape for v in inputs if v is not None])
-        outputs = self.graph.add(op, inputs, origin=self.origin, names=names, origins=names)
+        outputs = tuple(map(self._counted, self.graph.add(op, inputs, origin=self.origin, names=names, origins=names)))
         contents = propagate(op, inputs)
         if contents is None:
             return outputs
@@ -117,6 +127,15 @@ class Builder:
         """`x` with its axes in another order; `x` itself when that changes nothing."""
         return x if tuple(perm) == tuple(range(x.rank)) and not name else self.add1(Transpose(tuple(perm)), x, name=name)
 
+    def size_name(self, what: str) -> str:
+        """The name of a dimension of its own for a size that the current layer finds out; no other has it, in a body or around it."""
+        base = f"{self.origin.layer or 'layer'}_{what}"
+        name = self.graph.unique_name(base)
+        while name in self.dimensions:
+            name = self.graph.unique_name(base)
+        self.dimensions[name] = None
+        return name
+
     # ---- reading operands that have to be known ----------------------------------------------------------------------
     def array(self, value: Value, what: str) -> Array:
         """The content of an operand that is constant, or computed from constants. Raises UnsupportedError, naming `what`, when it depends
@@ -154,6 +173,17 @@ class Builder:
         if pairs:
             texts = ", ".join("[" + ", ".join(map(str, s)) + "]" for s in shapes)
             raise UnequalSizesError(f"shapes {texts} meet", pairs)
+
+    def _counted(self, value: Value) -> Value:
+        """A result of a size that data decides, but that can be one number only, under that size: another one is an error when the model
+        runs."""
+        shape = tuple(substitute(size, self.counts) for size in value.shape)
+        if shape == value.shape:
+            return value
+        operands = (value, self.sizes(shape, np.dtype(np.int64)))
+        result = self.graph.add1(DynamicReshape(shape), operands, origin=self.origin, source=value.origin)
+        value.origin = ""
+        return result
 
     def _fold(self, op: Op, inputs: Sequence[Value | None], names: Sequence[str]) -> tuple[Value, ...] | None:
         """Results as constants where all operands are small constants and the results stay small."""

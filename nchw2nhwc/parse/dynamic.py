@@ -57,15 +57,10 @@ def size_of(b: Builder, size: Size) -> Formula:
     return Formula(b, b.reshape(b.sizes((size,), INT64), ()))
 
 
-def fresh(b: Builder, what: str) -> Dim:
-    """A named dimension of its own for a size that the current layer finds out."""
-    name = fresh_name(b, what)
-    return Dim.symbol(name, b.limits.get(name))
-
-
-def fresh_name(b: Builder, what: str) -> str:
-    """The name of such a dimension."""
-    return b.graph.unique_name(f"{b.origin.layer or 'layer'}_{what}")
+def fresh(b: Builder, what: str) -> Size:
+    """A named dimension of its own for a size that the current layer finds out; a number, if it can be that one only."""
+    name = b.size_name(what)
+    return b.counts.get(name, Dim.symbol(name, b.limits.get(name)))
 
 
 def positions(b: Builder, size: Size) -> Formula:
@@ -86,7 +81,7 @@ def sizes_of(b: Builder, numbers: Value) -> Shape:
 def counted(b: Builder, count: Formula, what: str = "count") -> Formula:
     """0, 1, 2, ... below a number that is computed."""
     size = b.numbers.size(count.value, lambda: fresh(b, what))
-    name = str(size) if isinstance(size, Dim) and size.is_symbol else fresh_name(b, what)
+    name = str(size) if isinstance(size, Dim) and size.is_symbol else b.size_name(what)
     return Formula(b, b.add1(DynamicIota(name, b.limits.get(name)), count.value))
 
 
@@ -117,7 +112,7 @@ def any_of(truths: Formula) -> Formula:
 # ---- parts of tensors ------------------------------------------------------------------------------------------------
 def kept(b: Builder, x: Value, condition: Formula, axis: int) -> Value:
     """The slices of x along `axis` where the condition holds."""
-    return b.add1(Compress(axis, fresh_name(b, "count")), x, condition.value)
+    return b.add1(Compress(axis, b.size_name("count")), x, condition.value)
 
 
 def taken(b: Builder, x: Value, indices: Formula, axis: int) -> Value:

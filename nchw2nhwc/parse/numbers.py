@@ -26,7 +26,7 @@ class Numbers:
 
     def __init__(self) -> None:
         self._elements: dict[int, tuple[Value, SizeArray]] = {}
-        self._sizes: dict[str, Dim] = {}
+        self._sizes: dict[str, Size] = {}
 
     def elements(self, value: Value) -> SizeArray:
         """What the elements of a tensor of static shape are."""
@@ -44,7 +44,7 @@ class Numbers:
             self._follow(each, sources)
         return self._elements[id(value)][1]
 
-    def size(self, value: Value, name: Callable[[], Dim]) -> Size:
+    def size(self, value: Value, name: Callable[[], Size]) -> Size:
         """The size that the only element of a tensor is: a number, or a named dimension, which `name` makes the first time."""
         (element,) = self.elements(value).ravel().tolist()
         if not isinstance(element, str):

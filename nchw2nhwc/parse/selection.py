@@ -34,7 +34,7 @@ def compressed(b: Builder, x: Value, condition: Value, axis: int) -> Value:
         if given < 0 or (isinstance(count, int) and given > count):
             raise ShapeError(f"the condition {condition.type} must be a vector of at most {count} elements")
         x = b.add1(Gather(axis), x, b.const(np.arange(given)))
-    return b.add1(Compress(axis, b.graph.unique_name(f"{b.origin.layer or 'layer'}_count")), x, condition)
+    return b.add1(Compress(axis, b.size_name("count")), x, condition)
 
 
 def nonzero(b: Builder, x: Value, dtype: DType) -> Value:

@@ -27,12 +27,13 @@ def iota(_: type[Op]) -> SearchStrategy[Case]:
 
 @sampler(DynamicReshape)
 def reshape(_: type[Op]) -> SearchStrategy[Case]:
-    """Axes in another order of sizes, or one axis for all."""
+    """Axes in another order of sizes, or one axis for all; sizes may be known, as of what fits only then."""
     @st.composite
     def cases(draw: DrawFn) -> Case:
         shape = draw(shapes())
         sizes = draw(st.one_of(st.permutations(shape), st.just([int(np.prod(shape))])))
-        return DynamicReshape(_named(len(sizes))), (draw(arrays(shape, draw(dtypes(ANY)))), np.array(sizes, INT64))
+        known = draw(st.sampled_from([_named(len(sizes)), tuple(sizes)]))
+        return DynamicReshape(known), (draw(arrays(shape, draw(dtypes(ANY)))), np.array(sizes, INT64))
     return cases()
 
 

@@ -10,10 +10,11 @@ import numpy as np
 from keras import layers, ops
 
 from nchw2nhwc.emit.keras.emitter import Emitter
-from nchw2nhwc.emit.keras.lowering import ANY, lowering, taking
+from nchw2nhwc.emit.keras.lowering import ANY, NO_SIZES, lowering, taking
 from nchw2nhwc.errors import TargetError
-from nchw2nhwc.ir import Dim, Node, Shape, Size, product
+from nchw2nhwc.ir import Dim, Node, Shape, Size, is_static, product
 from nchw2nhwc.ops import movement
+from nchw2nhwc.ops.dynamic import DynamicReshape
 from nchw2nhwc.ops.movement import FIX_SIZES, shape_text
 from nchw2nhwc.ops.sizes import Sizes
 from nchw2nhwc.passes.rank import neighbours, orders_between
@@ -46,6 +47,16 @@ def _sizes(e: Emitter, shape: Sequence[Size]) -> tuple[int, ...]:
 @lowering(movement.Reshape, taking(ANY))
 def _reshape(e: Emitter, node: Node, op: movement.Reshape) -> None:
     e.set(node, reshape(e, e.of(node.input(0)), node.input(0).shape, op.shape))
+
+
+def _has_sizes(node: Node, op: DynamicReshape) -> str:
+    return taking(ANY)(node, op) if is_static(op.shape) else NO_SIZES
+
+
+@lowering(DynamicReshape, _has_sizes)
+def _reshape_to_known(e: Emitter, node: Node, op: DynamicReshape) -> None:
+    """reshape, of what fits for certain sizes only."""
+    e.set(node, e.op(ops.reshape, e.of(node.input(0)), _sizes(e, op.shape)))
 
 
 @lowering(movement.Transpose, taking(ANY))

@@ -72,7 +72,7 @@ def _read(source: Model, inputs: Sequence[Input], sizes: OpenSizes, outputs: Seq
           random: Random) -> Graph:
     graph = Graph(source.graph.name or "model", source.where.file)
     reader, scope = Reader(source, graph), Scope(source.opsets)
-    reader.b.draws, reader.b.limits = [] if random == "inputs" else None, sizes.limits
+    reader.b.draws, reader.b.limits, reader.b.counts = [] if random == "inputs" else None, sizes.limits, sizes.counts
     reader.initializers(source.graph, scope)
     for entry in inputs:
         scope.entries[entry.name] = graph.add_input(entry.name, entry.type.with_shape(sizes.shape(entry.name)))

@@ -16,7 +16,6 @@ from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.shape_arithmetic import known
 from nchw2nhwc.parse.body import INT64, Body, add_if, add_loop, branch, scalar, within
-from nchw2nhwc.parse.dynamic import fresh_name
 from nchw2nhwc.parse.onnx.declared import as_declared
 from nchw2nhwc.parse.onnx.flex_attention import flex_attention
 from nchw2nhwc.parse.onnx.growth import Growth, appended, as_appended, growths, with_parts
@@ -51,7 +50,7 @@ def _if(r: Reader, node: NodeProto, operands: Operands, scope: Scope, wanted: Se
         body = Body(name, r.graph.source)
         graph, inner = r.inside(node, name, scope, body)
         _require_no_operands(graph)
-        with branch(), r.building(body):
+        with branch(r.b), r.building(body):
             results = r.read_body(body, graph, inner)
         if results is None:
             return None
@@ -135,7 +134,7 @@ def _repeated(r: Reader, node: NodeProto, operands: Operands, scope: Scope, want
     if parts:
         number_of = _computed_count(r, node, scope, initial, limit, condition, goes_on)
         body.returns([*made[:len(initial)], *parts])
-        loop = Loop(body.graph, len(initial), None, axes, count=fresh_name(r.b, "iterations"))
+        loop = Loop(body.graph, len(initial), None, axes, count=r.b.size_name("iterations"))
         return _in_place(add_loop(r.b, body, loop, initial, number_of), len(initial), wanted)
     return _while(r, body, initial, limit, condition, (number, following, *made[:len(initial)]))
 

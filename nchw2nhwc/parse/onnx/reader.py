@@ -243,7 +243,7 @@ class Reader:
         """For a while, what is read belongs to a body of the current node."""
         around = self.graph, self.b
         self.graph, self.b = body.graph, LayerBuilder(body.graph, self.model.tensors)
-        self.b.origin, self.b.draws, self.b.within = around[1].origin, around[1].draws, True
+        around[1].shares(self.b)
         try:
             yield self.b
         finally:

@@ -33,6 +33,8 @@ class OpenSizes:
         """What every open size has turned out to be."""
         self.limits: dict[str, int] = {}
         """The most that sizes which data decides may be, by name."""
+        self.counts: dict[str, int] = {}
+        """The only numbers that sizes which data decides can be, by name."""
         self.notes: list[str] = []
 
     def shape(self, name: str) -> Shape:
@@ -59,25 +61,31 @@ class OpenSizes:
         """Hold the open sizes to what an op needs. Raises ShapeError where that leaves none open."""
         found: dict[str, Size] = {}
         limits: dict[str, int] = {}
+        counts: dict[str, int] = {}
         impossible: list[tuple[Size, Size]] = []
         for a, b in error.pairs:
-            left, right = cancelled(substitute(a, found), substitute(b, found))
+            known = found | counts
+            left, right = cancelled(substitute(a, known), substitute(b, known))
             if left == right:
                 continue
             more = (self._unified(left, right) or self._unified(*subtracted(left, right)) or self._multiples(left, right)
                     or bounded(left, right, self.names) or ({} if error.otherwise else self._undeclared(solved(left, right))))
             limit = {} if more or error.otherwise else limited(left, right, self.names | self.limits.keys())
-            if not more and not limit:
+            count = {} if more or limit else self._decided(error, solved(left, right))
+            if not more and not limit and not count:
                 impossible.append((left, right))
             limits |= limit
+            counts |= count
             found = {name: substitute(size, more) for name, size in found.items()} | more
         if impossible:
             raise Fitting(self._axes, self._shapes).error(error, impossible)
-        if not found and not limits:
+        if not found and not limits and not counts:
             raise error
         self.notes += [f"{_where(error.where)} needs {self._axes.in_words(name, size)}" for name, size in found.items()]
         self.notes += [f"{_where(error.where)} needs '{name}', which data decides, to be at most {most}" for name, most in limits.items()]
+        self.notes += [f"{_where(error.where)} needs '{name}', which data decides, to be {number}" for name, number in counts.items()]
         self.limits |= limits
+        self.counts |= counts
         self.sizes = {name: substitute(size, found) for name, size in self.sizes.items()} | found
 
     # ---- inside ----------------------------------------------------------------------------------------------------
@@ -91,6 +99,11 @@ class OpenSizes:
     def _undeclared(self, found: Mapping[str, int]) -> dict[str, Size]:
         """The only number that a size can be, if the source has none for it: an error where another one was declared, and was opened."""
         return {name: number for name, number in found.items() if name in self.names and not self._axes.own([name])}
+
+    def _decided(self, error: UnequalSizesError, found: Mapping[str, int]) -> dict[str, int]:
+        """The only number that a size can be which data decides, wherever it is found out."""
+        return {name: number for name, number in found.items() if name not in self.names and name not in self.counts
+                and (name in error.inner or not error.otherwise)}
 
     def _multiples(self, left: Size, right: Size) -> dict[str, Size]:
         return {name: self._axes.multiple(name, step) for name, step in steps_between(left, right, self.names).items()}
@@ -110,6 +123,8 @@ def read_with_open_sizes(sizes: OpenSizes, read: Callable[[OpenSizes], Graph]) -
             graph.notes += sizes.notes
             graph.fixed_sizes += sizes.numbers
             graph.fixed_sizes += [f"'{name}', which data decides, is at most {most}" for name, most in sizes.limits.items()]
+            graph.fixed_sizes += [f"'{name}', which data decides, is {number}, the only size that fits"
+                                  for name, number in sizes.counts.items()]
             return graph
 
 

@@ -76,7 +76,7 @@ def _if(r: Reader, layer: Layer, operands: Sequence[Value]) -> tuple[Value | Non
             raise SourceError("its branches have different results")
         reader = r.within(inner, body.graph)
         reader.values.update({(link.inner, 0): body.take(_operand(layer, operands, link.port)) for link in inner.inputs})
-        with branch():
+        with branch(r.builder):
             readers.append((reader, reader.results([ends[port] for port in ports])))
         bodies.append(body)
     ranks = [{v.rank for v in values} for values in zip(*(found for _, found in readers))]

@@ -62,7 +62,7 @@ def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[st
     def read(sizes: OpenSizes) -> Graph:
         held = {name: type.with_shape(sizes.shape(name)) for name, type in types.items()}
         reader = Reader(document, weights, check_shapes=not changed)
-        reader.builder.limits = sizes.limits
+        reader.builder.limits, reader.builder.counts = sizes.limits, sizes.counts
         return reader.read(held, stops, detects=nms == "detection-postprocess", draws=random == "inputs")
 
     return read_with_open_sizes(OpenSizes(*({name: t.shape for name, t in each.items()} for each in (types, declared))), read)
@@ -120,8 +120,11 @@ class Reader:
         its Parameters."""
         other = Reader(inner.document, self.weights, self.check_shapes)
         other.graph = self.graph if graph is None else graph
-        other.builder = self.builder if graph is None else Builder(graph, half=False)
-        other.builder.origin = self.builder.origin
+        if graph is None:
+            other.builder = self.builder
+        else:
+            other.builder = Builder(graph, half=False)
+            self.builder.shares(other.builder)
         other.inner = True
         return other
 
