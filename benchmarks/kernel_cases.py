@@ -271,6 +271,28 @@ def indexing(code: str, dtype: DType, rank: int) -> Case | None:
             return Case(code, (x,), (y,), (lengths,), options("ReverseSequenceOptions", seqDim=0, batchDim=1))
 
 
+@maker("UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN")
+def segments(code: str, dtype: DType, rank: int) -> Case | None:
+    """Slices along the first axis put together, one place without any."""
+    if rank == 0 or dtype.kind == "b":
+        return None
+    x = values(dtype, shape_of(rank))
+    combine, least = {"UNSORTED_SEGMENT_PROD": (np.multiply, 1), "UNSORTED_SEGMENT_MAX": (np.maximum, _ends(dtype)[0]),
+                      "UNSORTED_SEGMENT_MIN": (np.minimum, _ends(dtype)[1])}[code]
+    y = np.full((4, *x.shape[1:]), least, dtype)
+    where = np.array((3, 1, 3), np.int32)[:x.shape[0]]
+    for k, slice_ in zip(where, x):
+        y[k] = combine(y[k], slice_)
+    name = "".join(word.capitalize() for word in code.split("_")) + "Options"
+    return Case(code, (x,), (y,), (where, np.array(4, np.int32)), options(name))
+
+
+def _ends(dtype: DType) -> tuple[float, float]:
+    """The lowest and the highest number of a type."""
+    info = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
+    return info.min, info.max
+
+
 # ---- fixed ranks ---------------------------------------------------------------------------------------------------------
 @maker("BATCH_MATMUL:4 FULLY_CONNECTED:5")
 def matmul(code: str, dtype: DType, rank: int) -> Case | None:

@@ -250,3 +250,23 @@ def test_a_number_that_a_branch_needs_of_what_is_found_out_around_it() -> None:
     source = model(nodes, [tensor("x", (5,)), tensor("c", (), np.bool_)], constants={"one1": ints(1), "table": weights(5, 3)})
     with pytest.raises(ShapeError, match=r"has p_count elements, shape \[1\] needs 1"):
         convert(source)
+
+
+@pytest.mark.parametrize("reduction", ["mul", "max", "min"])
+@pytest.mark.parametrize("scatter", [
+    ("ScatterND", [("R", 4, 3), ("K", 1), ("K", 4, 3)]), ("ScatterND", [("R", 4, 3), ("K", 2), ("K", 3)]),
+    ("ScatterND", [(5, 4), (6, "K", 2), (6, "K")]), ("ScatterElements", [(4, "R"), ("K", "R"), ("K", "R")])])
+def test_several_updates_for_one_place(scatter: tuple[str, list[Dims]], reduction: str) -> None:
+    """Of any number of updates; what nothing goes to stays, infinite as it may be. Indices may count from the end."""
+    skip_with_older_runtime()
+    kind, shapes = scatter
+    inputs = [tensor(name, dims, dtype) for name, dims, dtype in zip("xiu", shapes, (np.float32, np.int64, np.float32))]
+    source = model([node(kind, "x i u", "y", reduction=reduction)], inputs, opset=18)
+    converted = convert(source)
+    content = converted.tflite()
+    for updates in (3, 9):
+        sizes = [tuple({"R": 5, "K": updates}.get(str(s), s) for s in dims) for dims in shapes]
+        data = {"x": weights(*sizes[0]), "i": RNG.integers(-4, 4, sizes[1]), "u": weights(*sizes[2])}
+        data["x"][0] = -np.inf if reduction == "max" else np.inf
+        (found,) = run_litert(content, converted.inputs, converted.outputs, data).values()
+        np.testing.assert_allclose(found, runtime(source, data)[0], rtol=1e-5)

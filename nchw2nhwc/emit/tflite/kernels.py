@@ -111,4 +111,7 @@ KERNELS: Mapping[str, Kernel] = {
     "TOPK_V2": Kernel("float32 int32 int64 int16 int8 uint8", 8),
     "TRANSPOSE": Kernel("float32 int32 int64 int16 int8 uint8 uint16 uint32 bool", 8),
     "TRANSPOSE_CONV": Kernel("float32", 4),
+    "UNSORTED_SEGMENT_MAX": Kernel("float32 int32", 8),
+    "UNSORTED_SEGMENT_MIN": Kernel("float32 int32", 8),
+    "UNSORTED_SEGMENT_PROD": Kernel("float32 int32", 8),
 }

@@ -125,17 +125,37 @@ def gather_nd(e: Emitter, node: Node, op: GatherND) -> None:
 
 
 # ---- scattering --------------------------------------------------------------------------------------------------------
+_SEGMENTS = {"mul": ("UNSORTED_SEGMENT_PROD", "MUL", "MulOptions"), "max": ("UNSORTED_SEGMENT_MAX", "MAXIMUM", "MaximumMinimumOptions"),
+             "min": ("UNSORTED_SEGMENT_MIN", "MINIMUM", "MaximumMinimumOptions")}
+"""Of reductions: the kernel that combines what goes to one place, and what combines that with what is there."""
+
+
 def _scatters(node: Node, op: ScatterND | ScatterElements) -> str:
-    if op.reduction not in ("none", "add"):
-        return f"SCATTER_ND does not combine elements by '{op.reduction}'"
+    if op.reduction in _SEGMENTS:
+        code = _SEGMENTS[op.reduction][0]
+        one = isinstance(op, ScatterElements) or node.input(1).shape[-1] == 1
+        return kernel(code)(node, op) or _wraps(node) or ("" if one else f"{code} knows places along one axis")
     combine = "ADD" if op.reduction == "add" else "SELECT_V2"
     return kernel("SCATTER_ND")(node, op) or kernel(combine)(node, op) or _wraps(node)
 
 
 def _scatter(e: Emitter, op: ScatterND | ScatterElements, data: int, rows: int, updates: int, target: int, depth: int,
              shape: Shape) -> None:
-    """SCATTER_ND adds up the updates over zeros. They are added to the data, or chosen wherever there is one."""
+    """SCATTER_ND adds up the updates over zeros. They are added to the data, or chosen wherever there is one. Kernels of segments combine
+    them in other ways, along one axis; for them no number is beyond the largest ones, so that infinite data stays where there is none."""
     dtype, inside = e.tensor(data).dtype, shape[:depth]
+    if op.reduction in _SEGMENTS:
+        code, combine, kind = _SEGMENTS[op.reduction]
+        lead = e.shape_of(rows)[:-1]
+        places = _reshaped(e, rows, (*lead, 1), lead)
+        name = "".join(word.capitalize() for word in code.split("_"))
+        found = e.run(code, [updates, places, size_tensor(e, shape[0])], dtype, shape, options(f"{name}Options"))
+        if code == "UNSORTED_SEGMENT_PROD" or dtype == INT32:
+            e.op(combine, [data, found], [target], options(kind))
+            return
+        both = e.run(combine, [data, found], dtype, shape, options(kind))
+        e.op("SELECT_V2", [_touched(e, rows, inside, len(shape)), both, data], [target], options("SelectV2Options"))
+        return
     opts = options("ScatterNdOptions")
     found = e.run("SCATTER_ND", [rows, updates, sizes_tensor(e, shape)], dtype, shape, opts)
     if op.reduction == "add":

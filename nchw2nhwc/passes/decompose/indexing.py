@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import Shape, Size, product
+from nchw2nhwc.ir.dim import Shape, Size, is_static, product, size_max
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Equal, Less, Maximum, Minimum, Mod, Mul, Where
@@ -17,6 +17,7 @@ from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequ
 from nchw2nhwc.ops.kinds import integer_range
 from nchw2nhwc.ops.movement import Concat, Expand, Reshape
 from nchw2nhwc.ops.reduce import Reduce, ReduceMax, ReduceMin, ReduceProd, ReduceSum
+from nchw2nhwc.ops.sizes import Sizes
 from nchw2nhwc.passes.decompose.sizes import positions
 from nchw2nhwc.passes.decompose.slices import reshaped
 from nchw2nhwc.passes.decompose.term import Term
@@ -37,15 +38,20 @@ def _as_int64(rw: Rewriter, indices: Value) -> Term:
     return Term(rw, indices if indices.type.dtype == INT64 else rw.add(Cast(INT64), indices))
 
 
-def row_positions(rw: Rewriter, indices: Value, sizes: tuple[int, ...]) -> Term:
+def row_positions(rw: Rewriter, indices: Value, sizes: Shape) -> Term:
     """Rows of indices into axes of these sizes as positions in row-major order, never negative; the shape is that without the last axis."""
-    strides = np.array([prod(sizes[k + 1:]) for k in range(len(sizes))], np.int64)
-    if indices.const is not None:
-        return Term(rw, rw.constant((indices.const.astype(np.int64) % np.array(sizes) * strides).sum(-1)))
-    wrapped = _as_int64(rw, indices).apply(Mod(), rw.constant(np.array(sizes, np.int64)))
+    strides = tuple(product(sizes[k + 1:]) for k in range(len(sizes)))
+    if indices.const is not None and is_static(sizes):
+        return Term(rw, rw.constant((indices.const.astype(np.int64) % np.array(sizes) * np.array(strides)).sum(-1)))
+    wrapped = _as_int64(rw, indices).apply(Mod(), _as_vector(rw, tuple(size_max(size, 1) for size in sizes)))  # nothing is left of 0
     if len(sizes) == 1:
         return wrapped.apply(Reshape(indices.shape[:-1]))
-    return wrapped.apply(Mul(), rw.constant(strides)).apply(ReduceSum((indices.rank - 1,), False))
+    return wrapped.apply(Mul(), _as_vector(rw, strides)).apply(ReduceSum((indices.rank - 1,), False))
+
+
+def _as_vector(rw: Rewriter, sizes: Shape) -> Value:
+    """Sizes as a vector of int64."""
+    return rw.constant(np.array(sizes, np.int64)) if is_static(sizes) else rw.add(Sizes(sizes, INT64))
 
 
 # ---- gathering ---------------------------------------------------------------------------------------------------------
@@ -116,6 +122,18 @@ def _element_rows(rw: Rewriter, indices: Value, axis: int) -> Value:
 
 # ---- scattering --------------------------------------------------------------------------------------------------------
 @RULES.on(ScatterND)
+def combined_rows(rw: Rewriter, node: Node, op: ScatterND) -> Value:
+    """The indexed axes as one, as kernels that combine what goes to one place want them."""
+    require(op.reduction not in ("none", "add"), "{!r} is no reduction by 'mul', 'max' or 'min'", node)
+    data, indices, updates = (node.input(k) for k in range(3))
+    depth = _depth(node)
+    require(depth > 1, "{!r} indexes one axis", node)
+    where = row_positions(rw, indices, data.shape[:depth]).apply(Reshape((*indices.shape[:-1], 1))).value
+    flat = reshaped(rw, data, (product(data.shape[:depth]), *data.shape[depth:]))
+    return rw.add(Reshape(data.shape), rw.add(op, flat, where, updates))
+
+
+@RULES.on(ScatterND)
 def scattered_elements(rw: Rewriter, node: Node, op: ScatterND) -> Value:
     """ScatterElements along the indexed axes as one."""
     data, indices, updates = (node.input(k) for k in range(3))
@@ -133,15 +151,15 @@ def compared_positions(rw: Rewriter, node: Node, op: ScatterElements) -> Value:
     """Every index is compared with every place along the axis; what is meant for one place is reduced. Exact for any indices: of several
     updates the last one counts if there is no reduction."""
     data, indices, updates, axis = node.input(0), node.input(1), node.input(2), op.axis
-    (size, count), rank = (static_sizes(v, (axis,))[0] for v in (data, indices)), data.rank
-    known = prod(s for k, s in enumerate(data.shape) if k != axis and isinstance(s, int))
-    require(size * count * known <= LARGEST_COMPARISON, "{!r} would compare {} pairs", node, size * count * known)
+    (size,), count, rank = static_sizes(data, (axis,)), indices.shape[axis], data.rank
+    known = prod(s for k, s in enumerate((*data.shape, count)) if k != axis and isinstance(s, int))
+    require(size * known <= LARGEST_COMPARISON, "{!r} would compare {} pairs", node, size * known)
     apart = (*indices.shape[:axis + 1], 1, *indices.shape[axis + 1:])
     places = rw.constant(np.arange(size).reshape(size, *(1,) * (rank - axis - 1)))
     wrapped = _as_int64(rw, indices).apply(Mod(), rw.constant(np.asarray(size, np.int64)))
     meant = wrapped.apply(Reshape(apart)).apply(Equal(), places)
     if op.reduction == "none":
-        order = rw.constant(np.arange(count).reshape(count, *(1,) * (rank - axis)))
+        order = positions(rw, count).cast(INT64).apply(Reshape((count, *(1,) * (rank - axis)))).value
         last = meant.apply(Where(), order, rw.constant(np.asarray(-1, np.int64))).apply(ReduceMax((axis,), False))
         chosen = rw.add(GatherElements(axis), updates, last.at_least(0).value)
         return (last >= 0).choose(chosen, data).value
@@ -155,7 +173,6 @@ def scattered_rows(rw: Rewriter, node: Node, op: ScatterElements) -> Value:
     """ScatterND of single elements, where sizes are open."""
     data, indices, updates = (node.input(k) for k in range(3))
     require(not all(v.type.is_static for v in (data, indices)), "{!r} has known sizes", node)
-    require(op.reduction in ("none", "add"), "ScatterND does not combine by '{}'", op.reduction)
     require(is_float(data) or data.type.dtype in (INT32, INT64), "{!r} is of {}", node, data.type.dtype.name)
     return rw.add(ScatterND(op.reduction), data, _element_rows(rw, indices, op.axis), updates)
 
