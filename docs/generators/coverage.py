@@ -24,7 +24,7 @@ from nchw2nhwc.parse.onnx.registry import MAPPINGS, OLDEST_OPSET, newest_opset
 from nchw2nhwc.parse.onnx.sequences import SEQUENCES
 from nchw2nhwc.parse.openvino.control import CONTROL as OPENVINO_CONTROL
 from nchw2nhwc.parse.openvino.missing import REASONS
-from nchw2nhwc.parse.openvino.reader import HELD
+from nchw2nhwc.parse.openvino.needed import HELD
 from nchw2nhwc.parse.openvino.registry import NEWEST_OPSET, find, mappings
 from nchw2nhwc.passes.decompose import DECOMPOSITIONS
 

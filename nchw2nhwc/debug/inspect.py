@@ -130,7 +130,7 @@ def _onnx_content(source: Source) -> tuple[Counter[str], int]:
     from onnx import TensorProto
 
     from nchw2nhwc.parse.onnx.model import load
-    from nchw2nhwc.parse.onnx.reader import type_name
+    from nchw2nhwc.parse.onnx.unmapped import type_name
 
     assert not isinstance(source.model, os.PathLike) or isinstance(source.model, Path)
     model = load(source.model)

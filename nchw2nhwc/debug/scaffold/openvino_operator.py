@@ -15,7 +15,7 @@ from nchw2nhwc.parse.openvino.control import CONTROL
 from nchw2nhwc.parse.openvino.document import Document, Layer, read_document
 from nchw2nhwc.parse.openvino.elements import ELEMENTS
 from nchw2nhwc.parse.openvino.inputs import tensor_name
-from nchw2nhwc.parse.openvino.reader import HELD
+from nchw2nhwc.parse.openvino.needed import HELD
 from nchw2nhwc.parse.openvino.registry import NEWEST_OPSET, find, mappings
 from nchw2nhwc.source import Format, Source
 from nchw2nhwc.source.native import openvino_model

@@ -8,22 +8,22 @@ from math import prod
 
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto
 
-from nchw2nhwc.errors import CUT, ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
+from nchw2nhwc.errors import CUT, ConversionError, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir.graph import Graph, Value
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.parse.body import Body
 from nchw2nhwc.parse.onnx import operators
 from nchw2nhwc.parse.onnx.control import CARRYING, CONTROL
-from nchw2nhwc.parse.onnx.functions import default_attributes, definition, has_definition, resolved
-from nchw2nhwc.parse.onnx.missing import reason_of
-from nchw2nhwc.parse.onnx.model import FunctionKey, Model, domain_of, function_key, opset_versions, subgraphs
+from nchw2nhwc.parse.onnx.functions import default_attributes, definition, resolved
+from nchw2nhwc.parse.onnx.model import Model, function_key, opset_versions
 from nchw2nhwc.parse.onnx.order import Step, in_order, layer_name
-from nchw2nhwc.parse.onnx.registry import MAPPINGS, LayerBuilder, find_mapping
+from nchw2nhwc.parse.onnx.registry import LayerBuilder, find_mapping
 from nchw2nhwc.parse.onnx.scope import Absent, Entry, Scope, Tensors, Unavailable
-from nchw2nhwc.parse.onnx.sequences import SEQUENCES, reads_sequence
+from nchw2nhwc.parse.onnx.sequences import reads_sequence
 from nchw2nhwc.parse.onnx.suppression import MEASURING, suppresses
 from nchw2nhwc.parse.onnx.tensors import MAX_ELEMENTS, rounded
+from nchw2nhwc.parse.onnx.unmapped import Unmapped, is_defined, opset_of, type_name
 from nchw2nhwc.parse.suppression import Part
 
 __all__ = ["Reader", "Scope", "operators"]
@@ -35,12 +35,11 @@ class Reader:
     def __init__(self, model: Model, graph: Graph) -> None:
         self.model, self.graph = model, graph
         self.b = LayerBuilder(graph, model.tensors)
-        self.missing: dict[str, dict[str, None]] = {}
-        """Layers by the types of ops that are not supported."""
+        self.missing = Unmapped(model)
         self._made: set[int] = set()
         """Identities of the values that the body at hand has given a name."""
-        self._main: tuple[Sequence[NodeProto], Scope] = (), Scope({})
-        """The nodes of the main graph that are needed, and their names."""
+        self._main: tuple[Sequence[NodeProto], Mapping[str, int], str] = (), {}, ""
+        """The nodes of the main graph that are needed, the versions of their operator sets, and what stands before their names."""
 
     # ---- bodies ------------------------------------------------------------------------------------------------------
     def initializers(self, graph: GraphProto, scope: Scope) -> None:
@@ -65,8 +64,8 @@ class Reader:
 
         Raises UnsupportedOpsError, for all of them at once, when there are ops that are not supported."""
         steps = self._steps(nodes, outputs, scope)
-        self._main = [step.node for step in steps], scope
-        self._note(*self._main, everywhere=False)
+        self._main = [step.node for step in steps], scope.opsets, scope.prefix
+        self.missing.note(*self._main, everywhere=False)
         self._raise_missing()
         for step in steps:
             self._node(step, scope)
@@ -82,9 +81,8 @@ class Reader:
         """Raises UnsupportedOpsError when ops were found that are not supported, with those in branches that were not looked at yet."""
         if not self.missing:
             return
-        self._note(*self._main, everywhere=True)
-        found = [MissingOp(kind, len(layers), tuple(layers)[:3], reason_of(kind)) for kind, layers in sorted(self.missing.items())]
-        raise UnsupportedOpsError(found, self.model.where)
+        self.missing.note(*self._main, everywhere=True)
+        raise UnsupportedOpsError(self.missing.ops, self.model.where)
 
     def _steps(self, nodes: Iterable[NodeProto], outputs: Sequence[str], scope: Scope) -> list[Step]:
         steps = in_order(nodes, outputs, scope.holds, scope.entries.__contains__, self.model.where)
@@ -152,7 +150,7 @@ class Reader:
         key = function_key(node)
         if key in self.model.functions:
             return self._call(step, self.model.functions[key], given, scope, {})
-        domain, opset = key[0], _opset(node, scope.opsets)
+        domain, opset = key[0], opset_of(node, scope.opsets)
         if not domain and node.op_type in CARRYING and (node.op_type not in CONTROL or any(isinstance(e, Tensors) for e in given)):
             return CARRYING[node.op_type](self, resolved(node, scope.attributes), given, scope, step.wanted)
         read = reads_sequence(domain, node.op_type, given)
@@ -166,10 +164,10 @@ class Reader:
             mapping, self.b.version = found
             self.b.wanted = step.wanted
             return mapping.apply(self.b, node, operands, scope.attributes)
-        body = definition(resolved(node, scope.attributes), opset, operands) if self._is_defined(node, opset) else None
+        body = definition(resolved(node, scope.attributes), opset, operands) if is_defined(node, opset) else None
         if body is not None:
             return self._call(step, body, operands, scope, default_attributes(node.op_type, opset))
-        self._note([node], scope, everywhere=True)
+        self.missing.note([node], scope.opsets, scope.prefix, everywhere=True)
         return None
 
     def _define(self, step: Step, names: Sequence[str], results: Sequence[Entry] | None, scope: Scope) -> None:
@@ -249,69 +247,8 @@ class Reader:
         finally:
             self.graph, self.b = around
 
-    # ---- what is not supported ---------------------------------------------------------------------------------------
-    def _note(self, nodes: Iterable[NodeProto], scope: Scope, *, everywhere: bool) -> None:
-        """Collect the ops that are not supported, those in the bodies of functions and loops included.
-
-        The branches of an If are looked at only when `everywhere`: one of them may never be needed."""
-        seen: set[FunctionKey] = set()
-        for kind, layer in self._unmapped(nodes, scope.opsets, scope.prefix, seen, everywhere):
-            self.missing.setdefault(kind, {})[layer] = None
-
-    def _unmapped(self, nodes: Iterable[NodeProto], opsets: Mapping[str, int], prefix: str, seen: set[FunctionKey],
-                  everywhere: bool) -> Iterator[tuple[str, str]]:
-        for node in nodes:
-            layer, key = prefix + layer_name(node), function_key(node)
-            if key in self.model.functions:
-                if key not in seen:
-                    seen.add(key)
-                    function = self.model.functions[key]
-                    inner = {**opsets, **opset_versions(function.opset_import, self.model.where)}
-                    yield from self._unmapped(function.node, inner, f"{layer}/", seen, everywhere)
-                continue
-            is_control = type_name(node) in CONTROL or (not key[0] and (node.op_type in CARRYING or node.op_type in SEQUENCES))
-            opset = _opset(node, opsets)
-            if not is_control and find_mapping(key[0], node.op_type, opset) is None and not self._is_defined(node, opset):
-                yield _missing_name(node, opset), layer
-            if everywhere or node.op_type != "If":
-                for graph in subgraphs(node):
-                    yield from self._unmapped(graph.node, opsets, prefix, seen, everywhere)
-
     @staticmethod
     def _is_symbolic(node: NodeProto, scope: Scope) -> bool:
         """Whether a size of an operand is not known."""
         entries = [scope.get(name) for name in node.input if name]
         return any(isinstance(entry, Value) and not entry.type.is_static for entry in entries)
-
-    @staticmethod
-    def _is_defined(node: NodeProto, opset: int) -> bool:
-        """Whether an op without a mapping can be read through its standard definition."""
-        domain = domain_of(node.domain)
-        return not domain and (domain, node.op_type) not in MAPPINGS and has_definition(node.op_type, opset)
-
-
-_ONLY_VERSION: Mapping[str, int] = {"com.microsoft": 1}
-"""Domains that ONNX Runtime runs operators of without an import, and the only version they have."""
-
-
-def _opset(node: NodeProto, opsets: Mapping[str, int]) -> int:
-    """The version of the operator set that a node's op belongs to; 0 where none is imported of a domain that is not known anyway."""
-    domain = domain_of(node.domain)
-    if domain not in opsets and domain in _ONLY_VERSION:
-        return _ONLY_VERSION[domain]
-    if domain not in opsets and (domain, node.op_type) in MAPPINGS:
-        raise SourceError(f"the model imports no operator set of the domain '{domain}', which the layer uses",
-                          Location("", layer_name(node), type_name(node)))
-    return opsets.get(domain, 0)
-
-
-def type_name(node: NodeProto) -> str:
-    """An op's type as messages show it: with its domain, unless that is the standard one."""
-    domain = domain_of(node.domain)
-    return f"{domain}.{node.op_type}" if domain else node.op_type
-
-
-def _missing_name(node: NodeProto, opset: int) -> str:
-    """The type of an op that is not supported; with the operator set where only this version of the op is not."""
-    known = (domain_of(node.domain), node.op_type) in MAPPINGS
-    return f"{type_name(node)} (opset {opset})" if known else type_name(node)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
-from nchw2nhwc.errors import CUT, ConversionError, Location, MissingOp, SourceError, UnsupportedError, UnsupportedOpsError
+from nchw2nhwc.errors import CUT, ConversionError, SourceError, UnsupportedError
 from nchw2nhwc.ir import Dim, Graph, TensorType, Value, product
 from nchw2nhwc.ir.states import STATE_IN, STATE_OUT
 from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.options import Nms, Random
 from nchw2nhwc.parse.builder import Builder
-from nchw2nhwc.parse.cut import unknown_name
 from nchw2nhwc.parse.detection import NAMES, only
 from nchw2nhwc.parse.draws import declare
 from nchw2nhwc.parse.open_sizes import OpenSizes, read_with_open_sizes
@@ -22,18 +21,14 @@ from nchw2nhwc.parse.openvino.control import CONTROL
 from nchw2nhwc.parse.openvino.document import Document, End, Inner, Layer, read_document
 from nchw2nhwc.parse.openvino.elements import decode, element_of, stored_element
 from nchw2nhwc.parse.openvino.inputs import declared_shape, input_types, tensor_name
-from nchw2nhwc.parse.openvino.missing import REASONS
+from nchw2nhwc.parse.openvino.needed import before_suppression, computing, parts, require_mapped, sources, stops_at
 from nchw2nhwc.parse.openvino.registry import apply, find
 from nchw2nhwc.parse.openvino.states import variable_of
-from nchw2nhwc.parse.openvino.suppression import MEASURING, suppresses
 from nchw2nhwc.parse.openvino.weights import Weights
-from nchw2nhwc.parse.suppression import Part, ends_before, ends_with
+from nchw2nhwc.parse.suppression import ends_with
 
 MAX_ELEMENTS = 2**40
 """No tensor of a model that can run has more."""
-
-HELD = ("Parameter", "Const", "Result", "ReadValue", "Assign")
-"""Types that the reader itself takes care of."""
 
 
 def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[str] | bytes | None = None, *,
@@ -54,9 +49,9 @@ def read_openvino(xml: str | os.PathLike[str] | bytes, bin: str | os.PathLike[st
     if bin is None and not isinstance(xml, bytes):
         bin = os.path.splitext(os.fspath(xml))[0] + ".bin"
     types, changed = input_types(document, input_shapes, batch)
-    stops = _stops(document, outputs)
+    stops = stops_at(document, outputs)
     if nms == "cut":
-        stops = _before_suppression(document, stops)
+        stops = before_suppression(document, stops)
     declared, weights = input_types(document, None, None)[0], Weights(bin)
 
     def read(sizes: OpenSizes) -> Graph:
@@ -91,12 +86,12 @@ class Reader:
         ends = [self.document.layers[id] for id, _ in stops.values()] or results
         if detects:
             self.builder.detections = []
-            others, suppressed = ends_with(_parts(self.document, ends), _sources(ends, stops))
+            others, suppressed = ends_with(parts(self.document, ends), sources(ends, stops))
             stops = {name: end for name, end in stops.items() if end in others}
             results = [layer for layer in results if layer.sources[0] in others]
             ends = [self.document.layers[id] for id, _ in (*others, *suppressed)]
         ends = [*ends, *written]
-        _require_mapped(_computing(self.document.order(ends)), self.document)
+        require_mapped(computing(self.document.order(ends)), self.document)
         for layer, (name, type) in zip(self.document.of_type("Parameter"), inputs.items()):
             self.values[layer.id, 0] = self._checked(layer, self.graph.add_input(name, type))
         self.compute(ends)
@@ -132,14 +127,14 @@ class Reader:
         """Add the layers that these Results (by id) need; their values."""
         ends = [self.document.layers[id] for id in ids]
         origin = self.builder.origin
-        _require_mapped(_computing(self.document.order(ends)), self.document)
+        require_mapped(computing(self.document.order(ends)), self.document)
         self.compute(ends)
         self.builder.origin = origin
         return [self._operand(end, 0) for end in ends]
 
     def compute(self, ends: Sequence[Layer]) -> None:
         """Add the layers that `ends` need."""
-        order = _computing(self.document.order(ends))
+        order = computing(self.document.order(ends))
         for layer in order:
             for k in range(len(layer.results)):
                 self.names[layer.id, k] = self.graph.unique_name(tensor_name(self.document, layer, k))
@@ -258,60 +253,3 @@ class Reader:
         tensor = tensor_name(self.document, self.document.layers[end[0]], end[1])
         candidates = [*layer.output_names[:1], tensor, layer.name, *(f"{tensor}_{n}" for n in range(1, len(self.graph.outputs) + 2))]
         self.graph.add_output(value, next(name for name in candidates if name not in self.graph.output_names))
-
-
-def _stops(document: Document, wanted: Sequence[str]) -> dict[str, End]:
-    """The results that the names of tensors or layers stand for, by tensor; a layer stands for all of its results. Raises OptionError."""
-    layers = {layer.name: {tensor_name(document, layer, k): (layer.id, k) for k in range(len(layer.results))}
-              for layer in document.layers.values() if layer.type != "Result"}
-    tensors = {name: end for results in layers.values() for name, end in results.items()}
-    found: dict[str, End] = {}
-    for name in wanted:
-        if name not in tensors and name not in layers:
-            raise unknown_name(name, (*tensors, *layers))
-        found.update({name: tensors[name]} if name in tensors else layers[name])
-    return found
-
-
-def _before_suppression(document: Document, stops: Mapping[str, End]) -> dict[str, End]:
-    """The results to stop at, by the names of their tensors, so that no boxes are suppressed for `stops` or, without any, the Results.
-    Raises OptionError when none are."""
-    ends = [document.layers[id] for id, _ in stops.values()] or document.of_type("Result")
-    inputs = [(layer.id, 0) for layer in document.of_type("Parameter")]
-    found = ends_before(_parts(document, ends), inputs, _sources(ends, stops))
-    return {tensor_name(document, document.layers[id], port): (id, port) for id, port in found}
-
-
-def _sources(ends: Iterable[Layer], stops: Mapping[str, End]) -> list[End]:
-    """The results to stop at, or those that the Results `ends` read."""
-    return list(stops.values()) or [end for layer in ends for end in layer.sources if end]
-
-
-def _parts(document: Document, ends: Iterable[Layer]) -> list[Part[End]]:
-    """What `ends` need, as far as suppression of boxes is concerned."""
-    return [Part([end for end in layer.sources if end], [(layer.id, k) for k in range(len(layer.results))], suppresses(layer),
-                 layer.type in MEASURING) for layer in _computing(document.order(ends))]
-
-
-def _computing(layers: Iterable[Layer]) -> list[Layer]:
-    """Those of the layers that compute something."""
-    return [layer for layer in layers if layer.type not in ("Parameter", "Result", "Assign")]
-
-
-def _unmapped(layers: Iterable[Layer]) -> Iterator[Layer]:
-    """The layers that no mapping exists for, those in the bodies of loops included; an If may need one of its branches only."""
-    for layer in layers:
-        if layer.type not in HELD and layer.type not in CONTROL and find(layer.type, layer.version) is None:
-            yield layer
-        for inner in layer.bodies.values() if layer.type != "If" else ():
-            yield from _unmapped(inner.document.layers.values())
-
-
-def _require_mapped(layers: Iterable[Layer], document: Document) -> None:
-    """Raises UnsupportedOpsError with every type of layer that no mapping exists for."""
-    missing: dict[tuple[str, str], list[str]] = {}
-    for layer in _unmapped(layers):
-        missing.setdefault((layer.type, layer.version), []).append(layer.name)
-    if missing:
-        raise UnsupportedOpsError([MissingOp(f"{type} ({version})", len(names), tuple(names[:3]), REASONS.get(type, ""))
-                                   for (type, version), names in missing.items()], Location(document.file))
