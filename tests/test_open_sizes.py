@@ -219,6 +219,46 @@ def test_a_table_of_relative_positions_for_what_data_decides() -> None:
     assert converted.check({"x": np.float32(60)}).passed
 
 
+ALONG_AN_OPEN_AXIS = {
+    "Hardmax": (node("Hardmax", "x", "y", axis=1), {}), "Unique": (node("Unique", "x", "y", axis=1), {}),
+    "Unique in order": (node("Unique", "x", "y", sorted=0), {}),
+    "TopK": (node("TopK", "x k", "y w", axis=1), {}), "CumProd": (node("CumProd", "x one", "y", exclusive=1), {"one": np.array(1)}),
+    "CumProd from behind": (node("CumProd", "x one", "y", reverse=1), {"one": np.array(1)}),
+}
+
+
+@pytest.mark.parametrize("name", ALONG_AN_OPEN_AXIS)
+def test_along_an_open_axis(name: str) -> None:
+    skip_with_older_runtime()
+    layer, constants = ALONG_AN_OPEN_AXIS[name]
+    inputs = [tensor("x", ("N", "L", 3)), tensor("k", (1,), np.int64)][:1 + (name == "TopK")]
+    source = model([layer], inputs, constants=constants, opset=26 if "Prod" in name else 20)
+    converted = convert(source)
+    content = converted.tflite()
+    for length in (4, 7):
+        data = {"x": RNG.integers(-2, 3, (2, length, 3)).astype(np.float32), "k": ints(3)}
+        data = {value.name: data[value.name] for value in source.graph.input}
+        found = run_litert(content, converted.inputs, converted.outputs, data)
+        np.testing.assert_array_equal(next(iter(found.values())), runtime(source, data)[0])
+
+
+@pytest.mark.parametrize("count", [3, 2500])
+def test_boxes_of_an_open_batch(count: int) -> None:
+    """In a loop over the classes of all images; boxes without extent overlap nothing, however many there are."""
+    skip_with_older_runtime()
+    inputs = [tensor("x", ("N", "B", 4)), tensor("s", ("N", 2, "B"))]
+    constants = {"most": ints(5), "iou": floats(0.5), "least": floats(0.1)}
+    source = model([node("NonMaxSuppression", "x s most iou least", "y")], inputs, constants=constants)
+    converted = convert(source)
+    content = converted.tflite()
+    for batch in (1, 3):
+        boxes = RNG.uniform(0, 10, (batch, count, 4)).astype(np.float32)
+        boxes[:, ::2, 2:] = boxes[:, ::2, :2]
+        data: dict[str, Array] = {"x": boxes, "s": RNG.uniform(0, 1, (batch, 2, count)).astype(np.float32)}
+        (found,) = run_litert(content, converted.inputs, converted.outputs, data).values()
+        np.testing.assert_array_equal(found, runtime(source, data)[0])
+
+
 PICKED = [node("NonZero", "x", "p"), node("Reshape", "p one1", "k"), node("Gather", "table k", "r", axis=0)]
 """The row of a table for the only element of x that is not 0: there has to be one."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product as pairs
 from math import prod
@@ -11,15 +12,19 @@ import numpy as np
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Shape, Size, is_static, product, size_min
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ir.types import DType, TensorType
 from nchw2nhwc.ops.base import require_equal, static
-from nchw2nhwc.ops.binary import Add, Less, Mul, NotEqual, Sub, Where
+from nchw2nhwc.ops.binary import Add, FloorDiv, Less, Mul, NotEqual, Sub, Where
+from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather, TopK
 from nchw2nhwc.ops.movement import Concat, Expand, Slice, Split
 from nchw2nhwc.ops.reduce import CumSum
 from nchw2nhwc.ops.selection import Compress, NonMaxSuppression
+from nchw2nhwc.parse import dynamic
+from nchw2nhwc.parse.body import Body, add_loop
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.formula import Formula, joined
 
 INT64 = np.dtype(np.int64)
 LARGEST_TABLE = 1 << 24
@@ -99,19 +104,20 @@ def corners(b: Builder, boxes: Value) -> Value:
     return b.add1(Concat(boxes.rank - 1), b.add1(Sub(), centre, half), b.add1(Add(), centre, half))
 
 
-def suppressed(b: Builder, boxes: Value, scores: Value, most: int, iou_threshold: float | Value, score_threshold: float) -> Boxes:
-    """Non-maximum suppression of boxes (batch, N, 4) with scores (batch, classes, N), for every class of every batch element. A threshold
-    that is computed is a number without axes.
+def suppressed(b: Builder, boxes: Value, scores: Value, most: Size, iou_threshold: float | Value, score_threshold: float) -> Boxes:
+    """Non-maximum suppression of boxes (batch, N, 4) with scores (batch, classes, N), for every class of every batch element: one after
+    the other, in a loop where it is open how many there are. A threshold that is computed is a number without axes.
 
-    Raises ShapeError where sizes are not known or do not fit."""
+    Raises ShapeError where sizes do not fit."""
     reason = f"boxes {boxes.type} and scores {scores.type} do not fit together"
     if boxes.rank != 3 or scores.rank != 3:
         raise ShapeError(reason)
     require_equal(reason, (boxes.shape[0], scores.shape[0]), (boxes.shape[1], scores.shape[2]))
-    batch, classes = (static(s, "the number of batch elements and classes") for s in scores.shape[:2])
-    size = scores.shape[2]
+    batch, classes, size = scores.shape
     limit, threshold = (0.0, (iou_threshold,)) if isinstance(iou_threshold, Value) else (iou_threshold, ())
     op = NonMaxSuppression(size_min(most, size), limit, score_threshold)
+    if not isinstance(batch, int) or not isinstance(classes, int):
+        return _one_by_one(b, op, boxes, scores, threshold)
     found: list[tuple[Value, Value, Value]] = []
     places = positions(b, op.most, np.dtype(np.int32))
     planes = b.add(Split(0, (1,) * (batch * classes)), b.reshape(scores, (batch * classes, size)))
@@ -125,6 +131,25 @@ def suppressed(b: Builder, boxes: Value, scores: Value, most: int, iou_threshold
     whole = b.reshape(b.add1(Expand((batch * classes, op.most, 2)), heads), (batch * classes * op.most, 2))
     column = b.reshape(b.add1(Cast(INT64), indices), (batch * classes * op.most, 1))
     return Boxes(b.add1(Concat(1), whole, column), best, kept)
+
+
+def _one_by_one(b: Builder, op: NonMaxSuppression, boxes: Value, scores: Value, threshold: Sequence[Value]) -> Boxes:
+    """`suppressed` in a loop over the classes of all batch elements."""
+    batch, classes, size = scores.shape
+    planes, total = batch * classes, batch * classes * op.most
+    body = Body(b.graph.unique_name("classes"), b.graph.source)
+    inner = Builder(body.graph)
+    b.shares(inner)
+    number, kinds = body.graph.add_input("number", TensorType(INT64)), dynamic.size_of(b, classes)
+    here = inner.add1(Gather(0), body.take(boxes), inner.add1(FloorDiv(), number, body.take(kinds.value)))
+    values = inner.add1(Gather(0), body.take(b.reshape(scores, (planes, size))), number)
+    indices, count = inner.add(op, here, values, *map(body.take, threshold))
+    kept = inner.add1(Less(), positions(inner, op.most, np.dtype(np.int32)), count)
+    body.returns([inner.reshape(v, (1, op.most)) for v in (indices, inner.add1(Gather(0), values, indices), kept)])
+    found = [b.reshape(v, (total,)) for v in add_loop(b, body, Loop(body.graph, 0, planes, (0, 0, 0)), [])]
+    plane = dynamic.positions(b, total) // dynamic.size_of(b, op.most)
+    rows = joined([column.reshape(total, 1) for column in (plane // kinds, plane % kinds, Formula(b, found[0]).cast(INT64))], 1)
+    return Boxes(rows.value, found[1], found[2])
 
 
 def by_score(b: Builder, boxes: Boxes) -> Boxes:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from math import prod
-
-import numpy as np
-
 from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Equal, Less
 from nchw2nhwc.ops.indexing import Gather, TopK
 from nchw2nhwc.ops.reduce import CumSum, ReduceSum
@@ -24,22 +20,23 @@ def unique(b: Builder, x: Value, axis: int, sort: bool) -> list[Value]:
     """The different slices of x along `axis`, in ascending order or in that of their first occurrence; where each is first, which one each
     slice is, and how many there are of each, as int64. Raises ShapeError where that cannot be told with a bearable number of comparisons.
     """
-    sizes = [static(s, "the size of an operand of which the different elements are wanted") for s in x.shape]
-    count = sizes[axis]
-    if not count or count * prod(sizes) > LARGEST_COMPARISON:
-        raise ShapeError(f"{count * prod(sizes)} pairs of elements of {x.type} would be compared")
-    order = (axis, *(k for k in range(x.rank) if k != axis))
-    rows = b.reshape(b.transpose(x, order), (count, prod(sizes) // count))
+    count, others = x.shape[axis], (k for k in range(x.rank) if k != axis)
+    pairs = count * product(x.shape)
+    if isinstance(pairs, int) and not 0 < pairs <= LARGEST_COMPARISON:
+        raise ShapeError(f"{pairs} pairs of elements of {x.type} would be compared")
+    order = (axis, *others)
+    rows = b.reshape(b.transpose(x, order), (count, product(x.shape[k] for k in order[1:])))
     same, less = _compared(b, rows)
-    place = Formula(b, b.const(np.arange(count), INT64))
-    first = same.choose(place, count).min(1)
+    place = dynamic.positions(b, count)
+    number = dynamic.size_of(b, count)
+    first = same.choose(place, number).min(1)
     heads = first.equals(place)
     column = first.column()
     earlier = less if sort else column.apply(Less(), b.transpose(column.value, (1, 0)))
     # How many different slices come before each one: column by column, as those that come before are the rows.
     rank = (earlier & heads.column()).cast(INT64).sum(0)
-    listed, found = b.add(TopK(0, count, False), heads.choose(rank, count).value)
-    indices = dynamic.kept(b, found, Formula(b, listed) < count, 0)
+    listed, found = b.add(TopK(0, count, False), heads.choose(rank, number).value)
+    indices = dynamic.kept(b, found, Formula(b, listed) < number, 0)
     total = same.cast(INT64).sum(1)
     return [b.add1(Gather(axis), x, indices), indices, rank.value, b.add1(Gather(0), total.value, indices)]
 
@@ -50,5 +47,6 @@ def _compared(b: Builder, rows: Value) -> tuple[Formula, Formula]:
     left, right = b.reshape(rows, (count, 1, width)), b.reshape(rows, (1, count, width))
     differs = (~Formula(b, b.add1(Equal(), left, right))).cast(INT64)
     less = Formula(b, b.add1(Less(), left, right)) & differs.apply(CumSum(2, exclusive=True)).equals(0)
-    itself = b.const(np.eye(static(count, "the number of rows"), dtype=np.bool_))
+    place = dynamic.positions(b, count)
+    itself = place.column().equals(place)
     return differs.apply(ReduceSum((2,), False)).equals(0) | itself, less.cast(INT64).apply(ReduceSum((2,), False)) > 0

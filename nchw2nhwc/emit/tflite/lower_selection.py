@@ -19,6 +19,10 @@ FLOAT32 = np.dtype(np.float32)
 
 _FAR = 1 << 22
 """A coordinate that no box has. Millions of units from there on are exact in float32."""
+_ROW = 1 << 11
+"""How many boxes stand beside one another there."""
+_MOST = 1 << 24
+"""More boxes cannot be ranked in float32. What is open has fewer: the kernel would compare them for days."""
 
 
 @lowering(Compress, kernel("GATHER"))
@@ -64,12 +68,16 @@ def _apart(e: Emitter, boxes: int, size: Size) -> int:
     empty = e.run("EQUAL", [areas, e.const(0, FLOAT32)], BOOL, (size, 1), options("EqualOptions"))
     first = e.const(_FAR + np.array([0, 0, 1, 1]), FLOAT32)
     if isinstance(size, int):
-        elsewhere = e.const(_FAR + 2 * np.arange(size)[:, None] + np.array([0, 0, 1, 1]), FLOAT32)
+        places = np.stack(np.divmod(np.arange(size), _ROW) * 2, 1)
+        elsewhere = e.const(2 * places + _FAR + np.array([0, 0, 1, 1]), FLOAT32)
     else:
-        column = e.temp(FLOAT32, (size, 1))
-        twice = e.run("MUL", [_count_up(e, size), e.const(2, INT32)], INT32, (size,), options("MulOptions"))
-        reshape(e, e.cast(twice, FLOAT32), column, (size, 1))
-        elsewhere = e.run("ADD", [column, first], FLOAT32, (size, 4), options("AddOptions"))
+        columns, number = [], _count_up(e, size)
+        for code, kind in (("FLOOR_DIV", "FloorDivOptions"), ("FLOOR_MOD", "FloorModOptions")):
+            columns.append(e.temp(INT32, (size, 1)))
+            reshape(e, e.run(code, [number, e.const(_ROW, INT32)], INT32, (size,), options(kind)), columns[-1], (size, 1))
+        grid = e.cast(e.run("CONCATENATION", columns * 2, INT32, (size, 4), options("ConcatenationOptions", axis=1)), FLOAT32)
+        twice = e.run("MUL", [grid, e.const(2, FLOAT32)], FLOAT32, (size, 4), options("MulOptions"))
+        elsewhere = e.run("ADD", [twice, first], FLOAT32, (size, 4), options("AddOptions"))
     return e.run("SELECT_V2", [empty, elsewhere, boxes], FLOAT32, (size, 4), options("SelectV2Options"))
 
 
@@ -84,7 +92,7 @@ def _count_down(e: Emitter, size: Size) -> int:
 def _few(node: Node, op: NonMaxSuppression) -> str:
     size = node.input(0).shape[0]
     most = bounds(size)[1]
-    return "" if most is not None and most < _FAR // 2 else f"NON_MAX_SUPPRESSION_V4 of {size} boxes is not exact"
+    return "" if most is None or most < _MOST else f"NON_MAX_SUPPRESSION_V4 of {size} boxes is not exact"
 
 
 @lowering(NonMaxSuppression, _few)

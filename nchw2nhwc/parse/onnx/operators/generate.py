@@ -6,7 +6,6 @@ import numpy as np
 
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Equal, Where
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather
@@ -72,7 +71,8 @@ def hardmax_1(b: LayerBuilder, x: Value, *, axis: int = 1) -> Value:
 def hardmax(b: LayerBuilder, x: Value, *, axis: int = -1) -> Value:
     """1 at the first maximum along `axis`, 0 elsewhere."""
     axis = b.axis(axis, x.rank)
-    size = static(x.shape[axis], f"the size of axis {axis}")
-    b.require_room(size)
-    positions = b.along(b.const(np.arange(size)), axis, x.rank)
+    size = x.shape[axis]
+    if isinstance(size, int):
+        b.require_room(size)
+    positions = b.along(dynamic.positions(b, size).value, axis, x.rank)
     return b.add1(Cast(x.type.dtype), b.add1(Equal(), positions, b.add1(ArgMax(axis), x)))

@@ -8,7 +8,6 @@ import numpy as np
 
 from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Mod
 from nchw2nhwc.ops.indexing import REDUCTIONS, Gather, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.movement import Expand
@@ -90,7 +89,7 @@ def _top_k_by(b: LayerBuilder, x: Value, k: Value, axis: int, largest: bool) -> 
     if not b.is_computed(k):
         return _top_k(b, x, b.size(k, "K"), axis, largest)
     along = b.axis(axis, x.rank)
-    count = static(x.shape[along], "the number of elements that are ordered")
+    count = x.shape[along]
     chosen = dynamic.positions(b, count) < dynamic.number(b, k)
     return [dynamic.kept(b, v, chosen, along) for v in _top_k(b, x, count, axis, largest)]
 
@@ -154,11 +153,11 @@ def _suppressed_by(b: LayerBuilder, boxes: Value, scores: Value, most: Value | N
     """With limits that are computed: of the boxes that are left without them those above the score, the first ones of each class."""
     if most is None:
         return b.const(np.zeros((0, 3), np.int64))
-    count = static(scores.shape[-1], "the number of boxes")
+    count = scores.shape[-1]
     iou = b.reshape(iou_threshold, ()) if iou_threshold is not None else 0.0
     found = selection.suppressed(b, boxes, scores, count, iou, -np.inf)
-    places = static(found.scores.shape[0], "the number of places for boxes")
-    kept = Formula(b, found.kept) & (Formula(b, b.const(np.arange(places) % count, INT64)) < dynamic.number(b, most))
+    place = dynamic.positions(b, found.scores.shape[0]) % dynamic.size_of(b, count)
+    kept = Formula(b, found.kept) & (place < dynamic.number(b, most))
     if score_threshold is not None:
         kept = kept & (Formula(b, found.scores) > b.reshape(score_threshold, ()))
     return selection.compressed(b, found.rows, kept.value, 0)
@@ -171,12 +170,11 @@ def tensor_scatter(b: LayerBuilder, cache: Value, update: Value, write_indices: 
     along = b.axis(axis, cache.rank)
     if mode not in ("linear", "circular") or along == 0:
         raise b.damaged(f"there is no TensorScatter with mode '{mode}' along axis {axis}")
-    length, size = (static(v.shape[along], "the length of a cache") for v in (update, cache))
-    where = b.along(b.const(np.arange(length), INT64), along, cache.rank)
+    where = b.along(dynamic.positions(b, update.shape[along]).value, along, cache.rank)
     if write_indices is not None:
         start = b.cast(b.reshape(write_indices, (*write_indices.shape, *(1,) * (cache.rank - 1))), INT64)
         where = b.add1(Add(), where, start)
     if mode == "circular":
-        where = b.add1(Mod(), where, b.const(size, INT64))
+        where = b.add1(Mod(), where, dynamic.size_of(b, cache.shape[along]).value)
     indices = where if where.shape == update.shape else b.add1(Expand(update.shape), where)
     return b.add1(ScatterElements(along), cache, indices, update)

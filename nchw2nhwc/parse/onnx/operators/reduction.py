@@ -6,10 +6,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import nchw2nhwc.ops.reduce as ops
-from nchw2nhwc.ir.dim import product
+from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.binary import Mul
+from nchw2nhwc.ops.binary import Mul, Where
 from nchw2nhwc.ops.elementwise import Abs, Log, Sqrt
 from nchw2nhwc.ops.movement import Pad, Slice
 from nchw2nhwc.ops.reduce import AlongAxis, ArgReduce, Reduce
@@ -131,8 +130,10 @@ def cumprod(b: LayerBuilder, x: Value, axis: Value, *, exclusive: bool = False, 
 
 
 def _products(b: LayerBuilder, x: Value, along: int, exclusive: bool, reverse: bool) -> Value:
-    """Products of 2, 4, 8, ... neighbours."""
-    size = static(x.shape[along], "the size of an axis of products")
+    """Products of 2, 4, 8, ... neighbours; of an open number of elements all that come before each one."""
+    size = x.shape[along]
+    if not isinstance(size, int):
+        return _products_of_all(b, x, along, size, exclusive, reverse)
     if exclusive:
         x = _shifted(b, x, along, size, 1, reverse)
     distance = 1
@@ -140,6 +141,15 @@ def _products(b: LayerBuilder, x: Value, along: int, exclusive: bool, reverse: b
         x = b.add1(Mul(), x, _shifted(b, x, along, size, distance, reverse))
         distance *= 2
     return x
+
+
+def _products_of_all(b: LayerBuilder, x: Value, along: int, size: Size, exclusive: bool, reverse: bool) -> Value:
+    """For each element the product of all up to it, ones in the place of the others."""
+    place = dynamic.positions(b, size)
+    first, second = (place, place.column()) if reverse else (place.column(), place)
+    counts = (first > second if exclusive else first >= second).reshape(size, size, *(1,) * (x.rank - along - 1))
+    rows = b.reshape(x, (*x.shape[:along], 1, *x.shape[along:]))
+    return b.add1(ops.ReduceProd((along + 1,), False), b.add1(Where(), counts.value, rows, b.scalar(1, x)))
 
 
 def _shifted(b: LayerBuilder, x: Value, axis: int, size: int, distance: int, reverse: bool) -> Value:

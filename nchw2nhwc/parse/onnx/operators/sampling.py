@@ -112,7 +112,7 @@ def max_unpool(b: LayerBuilder, x: Value, indices: Value, output_shape: Value | 
     steps, around = strides or (1,) * rank, pads or (0,) * 2 * rank
     if not len(kernel_shape) == len(steps) == rank or len(around) != 2 * rank or indices.shape != x.shape:
         raise b.damaged(f"{x.type} and positions {indices.type} do not fit kernel {list(kernel_shape)}")
-    spatial = tuple((static(size, "the size of a pooled axis") - 1) * step + k - begin - end for size, step, k, begin, end
+    spatial = tuple((size - 1) * step + k - begin - end for size, step, k, begin, end
                     in zip(x.shape[2:], steps, kernel_shape, around[:rank], around[rank:]))
     shape = (*x.shape[:2], *spatial)
     total, count = product(shape), product(x.shape)
