@@ -242,6 +242,21 @@ def test_along_an_open_axis(name: str) -> None:
         np.testing.assert_array_equal(next(iter(found.values())), runtime(source, data)[0])
 
 
+def test_regions_with_as_many_samples_as_elements() -> None:
+    """RoiAlign without a number of samples, of images of any size."""
+    skip_with_older_runtime()
+    inputs = [tensor("x", ("N", 3, "H", "W")), tensor("r", ("R", 4)), tensor("i", ("R",), np.int64)]
+    source = model([node("RoiAlign", "x r i", "y", output_height=2, output_width=3, spatial_scale=0.5)], inputs, opset=16)
+    converted = convert(source)
+    content = converted.tflite()
+    for batch, height, width, count in ((1, 9, 6, 2), (3, 5, 12, 4)):
+        corners = np.sort(RNG.uniform(0, 2, (count, 2, 2)), 1) * np.array([width, height])
+        data: dict[str, Array] = {"x": RNG.uniform(-1, 1, (batch, 3, height, width)).astype(np.float32),
+                                  "r": corners.reshape(count, 4).astype(np.float32), "i": RNG.integers(0, batch, count)}
+        (found,) = run_litert(content, converted.inputs, converted.outputs, data).values()
+        np.testing.assert_allclose(np.asarray(found), np.asarray(runtime(source, data)[0]), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("count", [3, 2500])
 def test_boxes_of_an_open_batch(count: int) -> None:
     """In a loop over the classes of all images; boxes without extent overlap nothing, however many there are."""

@@ -37,14 +37,14 @@ def _with(b: Builder, op: Op, x: Value, number: Number) -> Value:
     return b.add1(op, x, number if isinstance(number, Value) else b.const(number, x.type.dtype))
 
 
-def _extent(b: Builder, size: Size, dtype: DType, less: int = 0) -> Number:
+def extent(b: Builder, size: Size, dtype: DType, less: int = 0) -> Number:
     """A size, or so much less, as a number: one that is computed when the model runs if it is open."""
     return float(size - less) if isinstance(size, int) else (size_of(b, size).cast(dtype) - less).value
 
 
-def _within_axis(b: Builder, where: Value, size: Size) -> Value:
+def within_axis(b: Builder, where: Value, size: Size) -> Value:
     """Positions held between the first and the last element of an axis."""
-    last = _extent(b, size, where.type.dtype, 1)
+    last = extent(b, size, where.type.dtype, 1)
     return _with(b, Minimum(), _with(b, Maximum(), where, 0.0), last) if isinstance(last, Value) else b.add1(Clip(0.0, last), where)
 
 
@@ -98,7 +98,7 @@ def _positions(b: Builder, at: Pooling, rois: Value, axis: int) -> Value:
 
 def _valid(b: Builder, where: Value, size: Size) -> Value:
     """1 where a position counts, else 0."""
-    end = _extent(b, size, where.type.dtype)
+    end = extent(b, size, where.type.dtype)
     inside = b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, -1.0), _with(b, LessEqual(), where, end))
     return b.add1(Cast(where.type.dtype), inside)
 
@@ -123,7 +123,7 @@ def pooled(b: Builder, x: Value, batch_indices: Value, at: Pooling, rows: Value,
     (cells_h, cells_w), n = at.sizes, at.samples
     weight = b.add1(Mul(), b.reshape(_valid(b, rows, height), (regions, cells_h * n, 1)),
                     b.reshape(_valid(b, columns, width), (regions, 1, cells_w * n)))
-    rows, columns = (_within_axis(b, p, s) for p, s in ((rows, height), (columns, width)))
+    rows, columns = (within_axis(b, p, s) for p, s in ((rows, height), (columns, width)))
     read = _reader_of(b, x, batch_indices, (regions, cells_h * n, cells_w * n), rows.type.dtype)
     if at.mode != "max_of_parts":
         reduction = ReduceMean((3, 5), False) if at.mode == "avg" else ReduceMax((3, 5), False)
@@ -163,7 +163,7 @@ def read_regions(b: Builder, x: Value, batch_indices: Value, mode: str, rows: Va
     """Images x (N, C, H, W) at rows and columns (R, positions) of each region, held within the image: (C, R, rows, columns)."""
     counts = tuple(static(v.shape[1], "the number of positions") for v in (rows, columns))
     read = _reader_of(b, x, batch_indices, (rows.shape[0], counts[0], counts[1]), rows.type.dtype)
-    return read(mode, *(_within_axis(b, p, s) for p, s in zip((rows, columns), x.shape[2:])))
+    return read(mode, *(within_axis(b, p, s) for p, s in zip((rows, columns), x.shape[2:])))
 
 
 def _reader_of(b: Builder, x: Value, batch_indices: Value, shape: tuple[Size, int, int], dtype: DType) -> _Reader:
@@ -171,7 +171,7 @@ def _reader_of(b: Builder, x: Value, batch_indices: Value, shape: tuple[Size, in
     batch, channels, height, width = x.shape
     image = b.reshape(b.transpose(x, (1, 0, 2, 3)), (1, channels, batch * height, width))
     first = None if batch == 1 else b.reshape(
-        _with(b, Mul(), b.add1(Cast(dtype), batch_indices), _extent(b, height, dtype)), (shape[0], 1))
+        _with(b, Mul(), b.add1(Cast(dtype), batch_indices), extent(b, height, dtype)), (shape[0], 1))
     return _Reader(b, image, first, shape)
 
 
@@ -179,7 +179,7 @@ def _sides(b: Builder, where: Value, size: Size) -> list[tuple[Value, Value]]:
     """The two elements that a position lies between, and their weights."""
     low = b.add1(Floor(), where)
     share = b.add1(Sub(), where, low)
-    high = _with(b, Minimum(), _with(b, Add(), low, 1.0), _extent(b, size, low.type.dtype, 1))
+    high = _with(b, Minimum(), _with(b, Add(), low, 1.0), extent(b, size, low.type.dtype, 1))
     return [(low, b.add1(Sub(), b.const(1.0, share.type.dtype), share)), (high, share)]
 
 
@@ -239,7 +239,7 @@ def deform_conv(b: Builder, x: Value, w: Value, offset: Value, bias: Value | Non
 
 def _within(b: Builder, where: Value, size: Size) -> Value:
     """Whether a position lies from the first element of an axis up to one element behind the last."""
-    return b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, 0.0), _with(b, Less(), where, _extent(b, size, where.type.dtype)))
+    return b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, 0.0), _with(b, Less(), where, extent(b, size, where.type.dtype)))
 
 
 def _plane(b: Builder, planes: Value, index: int) -> Value:

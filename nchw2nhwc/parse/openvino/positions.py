@@ -155,7 +155,7 @@ def roi_align_rotated(b: Builder, x: Value, rois: Value, batch_indices: Value, *
     angle = image.rois.part(1, 4, 5) * (-1.0 if clockwise_mode else 1.0)
     cos, sin = (angle.apply(op).reshape(regions, 1, 1) for op in (Cos(), Sin()))
     spans, there, area = ((high, pooled_h), (wide, pooled_w)), None, None
-    most = sampling_ratio or max(most_samples(cells, max(height, width)) for _, cells in spans)
+    most = sampling_ratio or max(static(most_samples(cells, max(height, width)), "the number of samples") for _, cells in spans)
     if sampling_ratio:
         offsets = [span * ((np.arange(cells * most) + 0.5) / (cells * most) - 0.5)[None] for span, cells in spans]
     else:
