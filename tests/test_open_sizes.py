@@ -223,6 +223,9 @@ ALONG_AN_OPEN_AXIS = {
     "Hardmax": (node("Hardmax", "x", "y", axis=1), {}), "Unique": (node("Unique", "x", "y", axis=1), {}),
     "Unique in order": (node("Unique", "x", "y", sorted=0), {}),
     "TopK": (node("TopK", "x k", "y w", axis=1), {}), "CumProd": (node("CumProd", "x one", "y", exclusive=1), {"one": np.array(1)}),
+    "DFT": (node("DFT", "x - one", "y"), {"one": np.array(1)}),
+    "DFT of real numbers": (node("DFT", "x - one", "y", onesided=1), {"one": np.array(1)}),
+    "inverse DFT of a length": (node("DFT", "x five one", "y", inverse=1), {"one": np.array(1), "five": np.array(5)}),
     "CumProd from behind": (node("CumProd", "x one", "y", reverse=1), {"one": np.array(1)}),
 }
 
@@ -231,15 +234,16 @@ ALONG_AN_OPEN_AXIS = {
 def test_along_an_open_axis(name: str) -> None:
     skip_with_older_runtime()
     layer, constants = ALONG_AN_OPEN_AXIS[name]
-    inputs = [tensor("x", ("N", "L", 3)), tensor("k", (1,), np.int64)][:1 + (name == "TopK")]
+    parts = 3 if "DFT" not in name else 1 if "real" in name else 2
+    inputs = [tensor("x", ("N", "L", parts)), tensor("k", (1,), np.int64)][:1 + (name == "TopK")]
     source = model([layer], inputs, constants=constants, opset=26 if "Prod" in name else 20)
     converted = convert(source)
     content = converted.tflite()
     for length in (4, 7):
-        data = {"x": RNG.integers(-2, 3, (2, length, 3)).astype(np.float32), "k": ints(3)}
+        data = {"x": RNG.integers(-2, 3, (2, length, parts)).astype(np.float32), "k": ints(3)}
         data = {value.name: data[value.name] for value in source.graph.input}
         found = run_litert(content, converted.inputs, converted.outputs, data)
-        np.testing.assert_array_equal(next(iter(found.values())), runtime(source, data)[0])
+        np.testing.assert_allclose(np.asarray(next(iter(found.values()))), np.asarray(runtime(source, data)[0]), atol=2e-5)
 
 
 def test_regions_with_as_many_samples_as_elements() -> None:

@@ -18,8 +18,9 @@ def open_sizes(graph: Graph) -> list[Dim]:
 
 
 def large_enough(graph: Graph, numbers: Mapping[str, int] | None = None) -> dict[str, int]:
-    """`numbers` for the named dimensions (1 each without), doubled until no size in the graph is below 1, which the smallest images do not
-    survive five halvings; unchanged where doubling does not help. Sizes that cannot grow, such as remainders, may be 0."""
+    """`numbers` for the named dimensions (without, the least that each may be), doubled until no size in the graph is below 1, which the
+    smallest images do not survive five halvings; unchanged where doubling does not help. Sizes that cannot grow, such as remainders, may
+    be 0."""
     symbolic, given = open_sizes(graph), numbers or {}
     least = {size: 1 for size in symbolic if bounds(size)[1] is None}
     for part in graph.graphs():
@@ -27,7 +28,7 @@ def large_enough(graph: Graph, numbers: Mapping[str, int] | None = None) -> dict
             for size, number in node.op.smallest(*(v.type for v in node.inputs if v is not None)):
                 if isinstance(size, Dim):
                     least[size] = max(least.get(size, 1), number)
-    sizes = start = {name: given.get(name, 1) for size in symbolic for name in sorted(size.symbols)}
+    sizes = start = {name: max(given.get(name, 1), bounds(size.named(name))[0] or 1) for size in symbolic for name in sorted(size.symbols)}
     while True:
         short = sorted({name for size, number in least.items() if evaluate(size, sizes) < number for name in size.symbols
                         if sizes[name] < LARGEST})

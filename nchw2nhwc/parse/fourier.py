@@ -8,7 +8,7 @@ from functools import reduce
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Shape
+from nchw2nhwc.ir.dim import Shape, Size
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.dynamic import DynamicReshape
@@ -39,6 +39,40 @@ def _times(parts: list[Formula], cosines: Formula, sines: Formula, *, inverse: b
     return [real - parts[1].apply(MatMul(), sines) * sign, imaginary + parts[1].apply(MatMul(), cosines)]
 
 
+def _of_lines(b: Builder, rows: list[Formula], place: Formula, result: Formula, length: Formula, *, inverse: bool,
+              onesided: bool) -> list[Formula]:
+    """The transforms, real and imaginary parts, of lines of real numbers, or of the parts of complex ones: (lines, places) each. `result`
+    are the frequencies or places that are wanted. Of those that are `onesided` and inverse there is a real part."""
+    like, half = rows[0].value, length // 2 + 1
+    cosines, sines = _waves(place, result, length, like)
+    weight = (place < (half if inverse and onesided else length)).cast(like.type.dtype)
+    if inverse:
+        weight = weight / length.cast(like.type.dtype)
+        if onesided:  # the second half of the spectrum, which mirrors the first one
+            weight = weight * ((place.equals(0) | (place * 2).equals(length)).choose(b.const(1, like.type.dtype), 2.0))
+    return _times([row * weight for row in rows], cosines, sines, inverse=inverse)[:1 if inverse and onesided else 2]
+
+
+def of_axis(b: Builder, x: Value, axis: int, length: Size | None, *, inverse: bool, onesided: bool) -> Value:
+    """The transform of x (..., parts) along an axis of open size, of as many numbers as there are unless a `length` is given. Raises
+    ShapeError."""
+    count, last = x.shape[axis], x.rank - 1
+    parts = static(x.shape[last], "the number of parts of a complex number")
+    if parts not in (1, 2) or (parts == 2 and onesided and not inverse):
+        raise ShapeError(f"there is no Fourier transform of {x.type}")
+    if length is None:
+        length = 2 * (count - 1) if inverse and onesided else count
+    kept = length // 2 + 1 if onesided and not inverse else length
+    order = (*(k for k in range(last) if k != axis), axis, last)
+    moved = Formula(b, b.transpose(x, order))
+    rows = [moved.part(last, k, k + 1).reshape(*moved.shape[:last]) for k in range(parts)]
+    rows = [row.reshape(1, *row.shape) if last == 1 else row for row in rows]
+    found = _of_lines(b, rows, dynamic.positions(b, count), dynamic.positions(b, kept), dynamic.size_of(b, length), inverse=inverse,
+                      onesided=onesided)
+    whole = joined([f.reshape(*moved.shape[:last - 1], kept, 1) for f in found], last)
+    return b.transpose(whole.value, tuple(order.index(k) for k in range(x.rank)))
+
+
 def transformed(b: Builder, x: Value, axis: Formula, length: Formula | None, inverse: bool, onesided: bool) -> Value:
     """ONNX's DFT of x (..., parts) along an axis, with a length that differs from its size where one is given. Raises ShapeError."""
     rank = x.rank
@@ -53,19 +87,12 @@ def transformed(b: Builder, x: Value, axis: Formula, length: Formula | None, inv
                              for chosen in (here, [along > k for k in range(rank - 1)], [along < k for k in range(rank - 1)]))
     if length is None:
         length = (count - 1) * 2 if inverse and onesided else count
-    half = length // 2 + 1
-    kept = half if onesided and not inverse else length
+    kept = length // 2 + 1 if onesided and not inverse else length
     place, result = (dynamic.counted(b, n, what) for n, what in ((count, "places"), (kept, "results")))
-    cosines, sines = _waves(place, result, length, x)
-    weight = (place < (half if inverse and onesided else length)).cast(x.type.dtype)
-    if inverse:
-        weight = weight / length.cast(x.type.dtype)
-        if onesided:  # the second half of the spectrum, which mirrors the first one
-            weight = weight * ((place.equals(0) | (place * 2).equals(length)).choose(b.const(1, x.type.dtype), 2.0))
     shape = (dynamic.fresh(b, "before"), place.shape[0], dynamic.fresh(b, "behind"), parts)
     lines = Formula(b, b.add1(DynamicReshape(shape), x, dynamic.together(b, [before, count, behind, dynamic.size_of(b, parts)])))
-    rows = [lines.part(3, k, k + 1).reshape(*shape[:3]).transpose(0, 2, 1) * weight for k in range(parts)]
-    found = _times(rows, cosines, sines, inverse=inverse)[:1 if inverse and onesided else 2]
+    rows = [lines.part(3, k, k + 1).reshape(*shape[:3]).transpose(0, 2, 1) for k in range(parts)]
+    found = _of_lines(b, rows, place, result, length, inverse=inverse, onesided=onesided)
     flat = joined([f.transpose(0, 2, 1).reshape(shape[0], result.shape[0], shape[2], 1) for f in found], 3)
     wanted = [which.choose(kept, size) for which, size in zip(here, sizes)]
     open_shape: Shape = (*(dynamic.fresh(b, "size") for _ in sizes), len(found))

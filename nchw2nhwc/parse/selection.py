@@ -13,7 +13,7 @@ from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Shape, Size, is_static, product, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType, TensorType
-from nchw2nhwc.ops.base import require_equal, static
+from nchw2nhwc.ops.base import require_equal
 from nchw2nhwc.ops.binary import Add, FloorDiv, Less, Mul, NotEqual, Sub, Where
 from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.elementwise import Cast
@@ -155,7 +155,7 @@ def _one_by_one(b: Builder, op: NonMaxSuppression, boxes: Value, scores: Value, 
 def by_score(b: Builder, boxes: Boxes) -> Boxes:
     """Boxes of all batch elements and classes in descending order of their scores, empty places last."""
     keys = b.add1(Where(), boxes.kept, boxes.scores, b.const(-np.inf, boxes.scores.type.dtype))
-    _, order = b.add(TopK(0, static(boxes.scores.shape[0], "the number of boxes")), keys)
+    _, order = b.add(TopK(0, boxes.scores.shape[0]), keys)
     return Boxes(*(b.add1(Gather(0), x, order) for x in (boxes.rows, boxes.scores, boxes.kept)))
 
 

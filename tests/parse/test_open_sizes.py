@@ -133,6 +133,15 @@ def test_a_size_that_can_be_one_number_only(nodes: list[NodeProto], constants: d
     assert f"{needs}, the only size that fits" in graph.fixed_sizes
 
 
+def test_an_axis_that_is_long_enough_for_a_part() -> None:
+    """The file that is written begins with as many elements."""
+    nodes = [node("Slice", "x first last zero", "p"), node("Squeeze", "p zero", "y")]
+    constants = {"first": np.array([3]), "last": np.array([4]), "zero": np.array([0])}
+    converted = convert(model(nodes, [tensor("x", ("N", 2))], constants=constants))
+    assert size_rules(converted.inputs) == ["axis 0 of 'x' is at least 4"]
+    assert converted.check().passed
+
+
 def test_what_a_branch_needs_is_not_certain() -> None:
     """The layer may never run."""
     body = branch(node("Squeeze", "x axes", "r"))
@@ -158,6 +167,15 @@ def test_the_sizes_of_the_source_itself_are_proposed() -> None:
     with pytest.raises(ShapeError) as caught:
         read(source, input_shapes={"x": (1, 3, -1, -1)})
     assert "--input-shape x=1,3,24,40" in caught.value.advice
+
+
+def test_causal_attention_of_any_length(tmp_path: Path) -> None:
+    """OpenVINO's, of which what is looked at follows from the lengths."""
+    q, k = (ops.parameter(openvino.PartialShape([2, length, 4]), np.float32, name=name) for name, length in (("q", -1), ("k", -1)))
+    xml = saved(openvino.Model([ops.result(ops.scaled_dot_product_attention(q, k, k, causal=True))], [q, k], "net"), tmp_path)
+    converted = convert(xml)
+    assert converted.outputs[0].source_shape == (2, -1, 4)
+    assert converted.check().passed
 
 
 def test_openvino(tmp_path: Path) -> None:

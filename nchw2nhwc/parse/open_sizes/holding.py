@@ -8,7 +8,7 @@ from math import lcm
 from nchw2nhwc.ir.atoms import Call
 from nchw2nhwc.ir.bounds import bounds
 from nchw2nhwc.ir.dim import Dim, Size, size_max, substitute
-from nchw2nhwc.parse.open_sizes.equations import granularity
+from nchw2nhwc.parse.open_sizes.equations import granularity, subtracted
 
 COARSEST = 1 << 12
 """No size has to be a multiple of a larger number."""
@@ -47,6 +47,14 @@ def bounded(left: Size, right: Size, names: Set[str]) -> dict[str, Size]:
         raised = next((k for k in (0, 2) if isinstance(a, Dim) and b == size_max(a, k)), None)
         if isinstance(a, Dim) and raised is not None:
             return _long_enough(a, raised, names)
+    for a, b in (sides := subtracted(left, right), sides[::-1]):  # min(n, 2) is 2 where n is at least 2
+        ((product, factor),) = a.terms.items() if isinstance(a, Dim) and len(a.terms) == 1 else (((), 0),)
+        atom = product[0] if len(product) == 1 else None
+        if isinstance(atom, Call) and atom.fn == "min" and isinstance(b, int):
+            least = next((arg for arg in atom.args if isinstance(arg, int)), 0)
+            longer = next((arg for arg in atom.args if isinstance(arg, Dim)), None)
+            if longer is not None and least and factor * least == b:
+                return _long_enough(longer, least, names)
     cut = [arg for side in (left, right) if isinstance(side, Dim) for monomial in side.terms for atom in monomial
            if isinstance(atom, Call) and atom.fn == "max" and 0 in atom.args for arg in atom.args if isinstance(arg, Dim)]
     return _long_enough(cut[0], 0, names) if cut else {}

@@ -14,6 +14,7 @@ from nchw2nhwc.ops.binary import Add, Mul, Where
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.reduce import ReduceSum, Softmax
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.inverse import inverse as inverted
 from nchw2nhwc.parse.openvino.common import reshaped, same
@@ -55,10 +56,10 @@ def attention(b: Builder, query: Value, key: Value, value: Value, mask: Value | 
         scale = b.const(1 / np.sqrt(max(static(query.shape[-1], "the size of a query"), 1)), dtype)
     scores = b.add1(Mul(), b.add1(MatMul(False, True), query, key), scale)
     if causal:
-        rows, columns = (static(s, "the length of a sequence") for s in scores.shape[-2:])
-        if rows * columns > 2**26:
+        rows, columns = scores.shape[-2:]
+        if isinstance(rows, int) and isinstance(columns, int) and rows * columns > 2**26:
             raise UnsupportedError(f"a causal mask of {rows} by {columns}")
-        mask = b.const(np.tri(rows, columns, dtype=np.bool_))
+        mask = (dynamic.positions(b, rows).column() >= dynamic.positions(b, columns)).value
     if mask is not None and mask.type.dtype == np.bool_:
         scores = b.add1(Where(), mask, scores, b.const(-np.inf, dtype))
     elif mask is not None and not (mask.const is not None and mask.rank == 0 and not mask.const):

@@ -9,6 +9,7 @@ from nchw2nhwc.ir import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.movement import Pad
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
+from nchw2nhwc.parse import fourier
 from nchw2nhwc.parse.builder import LARGEST, Builder
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.common import axis_of, one_int
@@ -46,7 +47,8 @@ def irdft(b: Builder, x: Value, axes: Value, signal_size: Value | None = None) -
     *others, (axis, length) = _along(b, axes, signal_size, x.rank - 1)
     for each in others:
         x = _along_axis(b, x, *each, inverse=True)
-    length = 2 * (static(x.shape[axis], "the size of a Fourier transform") - 1) if length == -1 else length
+    size = x.shape[axis]
+    length = 2 * (size - 1) if length == -1 and isinstance(size, int) else length
     found = _along_axis(b, x, axis, length, inverse=True, onesided=True)
     return b.reshape(found, found.shape[:-1])
 
@@ -70,7 +72,9 @@ def _complex(b: Builder, x: Value, axes: Value, signal_size: Value | None, inver
 
 def _along_axis(b: Builder, x: Value, axis: int, length: int, *, inverse: bool, onesided: bool = False) -> Value:
     """The transform along one axis of x (..., parts)."""
-    count, parts = (static(x.shape[k], "the size of a Fourier transform") for k in (axis, x.rank - 1))
+    count, parts = x.shape[axis], static(x.shape[-1], "the number of parts of a complex number")
+    if not isinstance(count, int):
+        return fourier.of_axis(b, x, axis, None if length == -1 else length, inverse=inverse, onesided=onesided)
     length = count if length == -1 else length
     if min(count, length) < 1 or parts not in (1, 2):
         raise SourceError(f"a Fourier transform of {count} numbers of {counted(parts, 'part')} of length {length}")

@@ -66,7 +66,10 @@ def _dft(b: LayerBuilder, x: Value, dft_length: Value | None, axis: int, inverse
     along, last = b.axis(axis, x.rank), x.rank - 1
     if along == last:
         raise b.damaged("the last axis holds the parts of complex numbers")
-    count, parts = (static(x.shape[k], "the size of a Fourier transform") for k in (along, last))
+    count, parts = x.shape[along], static(x.shape[last], "the number of parts of a complex number")
+    if not isinstance(count, int):
+        return fourier.of_axis(b, x, along, None if dft_length is None else b.integer(dft_length, "dft_length"), inverse=inverse,
+                               onesided=onesided)
     default = 2 * (count - 1) if inverse and onesided else count
     length = default if dft_length is None else b.integer(dft_length, "dft_length")
     matrix = _transform(b, count, parts, length, inverse=inverse, onesided=onesided)
