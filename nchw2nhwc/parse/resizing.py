@@ -38,13 +38,11 @@ class Along:
 
 
 def by_scales(b: Builder, x: Value, axes: Sequence[int], scales: Value, region: Sequence[tuple[Formula, Formula]] | None) -> list[Along]:
-    """Each axis times its scale, or times that and the part of it that the region covers, rounded down."""
+    """Each axis times its scale, rounded down, whatever part of it the region covers."""
     found = []
     for k, (axis, scale) in enumerate(zip(axes, floats(b, scales, len(axes)))):
-        part = None if region is None else region[k]
         size = dynamic.size_of(b, x.shape[axis]).cast(FLOAT32)
-        covered = size if part is None else size * (part[1] - part[0])
-        found.append(Along(axis, (covered * scale).floor().cast(INT64), scale, part))
+        found.append(Along(axis, (size * scale).floor().cast(INT64), scale, None if region is None else region[k]))
     return found
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
+import numpy as np
+
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.binary import Add, Mul, Sub
 from nchw2nhwc.ops.elementwise import Neg
+from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Split
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
@@ -38,7 +41,13 @@ def gemm(b: LayerBuilder, x: Value, y: Value, z: Value | None = None, *, alpha: 
 
 
 def scaled_sum(b: LayerBuilder, product: Value, addend: Value | None, alpha: float, beta: float) -> Value:
-    """alpha * product + beta * addend, without the parts that change nothing."""
+    """alpha * product + beta * addend, without the parts that change nothing. Of integers and factors that are none, what floating point
+    numbers give, cut off."""
+    dtype = product.type.dtype
+    if kind_of(dtype) == "integer" and not (alpha.is_integer() and beta.is_integer()):
+        parts = [None if v is None else b.cast(v, np.dtype(np.float32)) for v in (product, addend)]
+        assert parts[0] is not None
+        return b.cast(scaled_sum(b, parts[0], parts[1], alpha, beta), dtype)
     if alpha != 1:
         product = b.add1(Mul(), product, b.scalar(alpha, product))
     if addend is None or beta == 0:

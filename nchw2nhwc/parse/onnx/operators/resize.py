@@ -10,7 +10,7 @@ from math import floor
 import numpy as np
 
 from nchw2nhwc.errors import UnsupportedError
-from nchw2nhwc.ir.dim import Size
+from nchw2nhwc.ir.dim import Dim, Size
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import require_equal, static
 from nchw2nhwc.ops.movement import FIX_SIZES
@@ -18,6 +18,9 @@ from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.parse import resizing
 from nchw2nhwc.parse.onnx.operators.slicing import FAR
 from nchw2nhwc.parse.onnx.registry import Floats, Ints, LayerBuilder, onnx_op
+
+FINEST = 64
+"""No open size is multiplied by a fraction with a larger denominator."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Target:
 
 @onnx_op("Upsample", 7)
 def upsample_7(b: LayerBuilder, x: Value, *, scales: Floats, mode: str = "nearest") -> Value:
-    return _simple(b, x, scales, mode)
+    return _simple_by(b, x, b.const(np.array(scales, np.float32)), mode)
 
 
 @onnx_op("Upsample", 9)
@@ -54,7 +57,7 @@ def resize_10(b: LayerBuilder, x: Value, scales: Value, *, mode: str = "nearest"
 
 
 def _simple_by(b: LayerBuilder, x: Value, scales: Value, mode: str) -> Value:
-    if not b.is_computed(scales):
+    if not b.is_computed(scales) and not _is_rounded(b, x, range(x.rank), scales):
         return _simple(b, x, _floats(b, scales, "scales"), mode)
     op = Resize((), mode=mode, coordinate_mode="asymmetric")
     return resizing.resized(b, x, resizing.by_scales(b, x, range(x.rank), scales, None), op, outwards=True)
@@ -68,9 +71,9 @@ def _simple(b: LayerBuilder, x: Value, scales: Floats, mode: str) -> Value:
     op = Resize((), mode=mode, coordinate_mode="asymmetric", nearest_mode="floor")
     growing, shrinking = ([s if (s >= 1) == grows else 1.0 for s in scales] for grows in (True, False))
     if mode == "linear":
-        return _resized(b, x, Target(_scaled_sizes(b, x, scales, None), tuple(scales), None, op))
-    x = _resized(b, x, Target(_scaled_sizes(b, x, growing, None), tuple(growing), None, op))
-    return _resized(b, x, Target(_scaled_sizes(b, x, shrinking, None), tuple(shrinking), None, replace(op, nearest_mode="ceil")))
+        return _resized(b, x, Target(_scaled_sizes(b, x, scales), tuple(scales), None, op))
+    x = _resized(b, x, Target(_scaled_sizes(b, x, growing), tuple(growing), None, op))
+    return _resized(b, x, Target(_scaled_sizes(b, x, shrinking), tuple(shrinking), None, replace(op, nearest_mode="ceil")))
 
 
 @onnx_op("Resize", 11, 13, 18, 19)
@@ -86,7 +89,7 @@ def resize(b: LayerBuilder, x: Value, roi: Value | None = None, scales: Value | 
         raise b.damaged(f"axes {list(where)} name an axis twice")
     by = scales if scales is not None and scales.shape != (0,) else sizes
     crops = coordinate_transformation_mode == "tf_crop_and_resize"
-    if by is not None and b.is_computed(by, roi if crops else None):
+    if by is not None and (b.is_computed(by, roi if crops else None) or (by is scales and _is_rounded(b, x, where, by))):
         part = resizing.regions(b, roi, len(where)) if crops and roi is not None else None
         along = resizing.by_scales(b, x, where, by, part) if by is scales else resizing.by_sizes(b, x, where, by, keep_aspect_ratio_policy,
                                                                                                  part)
@@ -99,6 +102,13 @@ def resize(b: LayerBuilder, x: Value, roi: Value | None = None, scales: Value | 
     if sizes is None:
         raise b.damaged("Resize needs scales or sizes")
     return _resized(b, x, _by_sizes(b, x, b.shape_of(sizes, "sizes"), where, keep_aspect_ratio_policy, op, region))
+
+
+def _is_rounded(b: LayerBuilder, x: Value, axes: Sequence[int], scales: Value) -> bool:
+    """Whether an open size times its scale is rounded in a way that only floating point numbers tell."""
+    given = _floats(b, scales, "scales")
+    return len(given) == len(axes) and any(isinstance(x.shape[axis], Dim) and Fraction(scale).denominator > FINEST
+                                           for axis, scale in zip(axes, given) if np.isfinite(scale))
 
 
 def _floats(b: LayerBuilder, x: Value, what: str) -> Floats:
@@ -127,25 +137,24 @@ def _by_scales(b: LayerBuilder, x: Value, given: Floats, axes: Ints, region: Flo
     scales = [1.0] * x.rank
     for axis, scale in zip(axes, given):
         scales[axis] = scale
-    sizes = _scaled_sizes(b, x, scales, region)
+    sizes = _scaled_sizes(b, x, scales)
     exact = region is None and not x.type.is_static and all(s * f.denominator == size * f.numerator for s, size, f
                                                             in zip(sizes, x.shape, map(Fraction, scales)))
     return Target(sizes, None if exact else tuple(scales), region, op)
 
 
-def _scaled_sizes(b: LayerBuilder, x: Value, scales: Sequence[float], region: Floats | None) -> tuple[Size, ...]:
-    """floor(size * scale) of every axis, or of the part of it that a region of interest covers; computed in float32 as the runtimes do."""
+def _scaled_sizes(b: LayerBuilder, x: Value, scales: Sequence[float]) -> tuple[Size, ...]:
+    """floor(size * scale) of every axis, whatever part of it a region of interest covers; computed in float32: as the runtimes do."""
     result: list[Size] = []
-    for k, (size, scale) in enumerate(zip(x.shape, scales)):
+    for size, scale in zip(x.shape, scales):
         if isinstance(size, int):
-            part = np.float32(1) if region is None else np.float32(region[k + x.rank]) - np.float32(region[k])
-            scaled = np.float32(size) * part * np.float32(scale)
+            scaled = np.float32(size) * np.float32(scale)
             if not 0 <= scaled <= FAR:
                 raise b.damaged(f"an axis of {size} times {scale:.9g} is no possible size")
             result.append(floor(scaled))
             continue
         exact = Fraction(scale)
-        if exact.denominator > 64 or region is not None:
+        if exact.denominator > FINEST:
             raise UnsupportedError(f"the size '{size}' times {scale:.9g} has no exact formula", b.where, FIX_SIZES)
         require_equal(f"the size '{size}' times {scale:.9g} is not always a whole number", (size * exact.numerator % exact.denominator, 0))
         result.append(size * exact.numerator // exact.denominator)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nchw2nhwc.errors import ConversionError
+from nchw2nhwc.ir.interpreter import run
 from tests.parse.onnx.models import Dims, assert_as_runtime, model, node, ops, read, tensor
 
 
@@ -31,6 +32,14 @@ def test_gemm(attributes: dict[str, object], bias: tuple[int, ...] | None, opset
     source = node("Gemm", "x w" if bias is None else "x w c", **attributes)
     assert_as_runtime(model([source], [tensor("x", (3, 2) if attributes.get("transA") else (2, 3))], constants=constants, opset=opset),
                       rtol=1e-4)
+
+
+def test_a_gemm_of_integers_with_half_of_the_product() -> None:
+    """As ONNX's reference implementation: of the sum in floating point numbers what is before the point."""
+    x, w, c = (np.array(values, np.int32) for values in ([[3, -5], [1, 7]], [[1, 2], [3, -4]], [5, -2]))
+    source = model([node("Gemm", "x w c", alpha=0.5, beta=0.25)], [tensor("x", (2, 2), np.int32)], constants={"w": w, "c": c})
+    (found,) = run(read(source), {"x": x}).values()
+    np.testing.assert_array_equal(found, np.trunc(x @ w * 0.5 + c * 0.25).astype(np.int32))
 
 
 def test_a_plain_gemm_is_a_matmul_and_an_add() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nchw2nhwc.errors import ConversionError, UnsupportedError
+from nchw2nhwc.errors import ConversionError
+from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.resize import Resize
-from tests.parse.onnx.models import Dims, assert_as_runtime, model, node, ops, read, tensor
+from tests.parse.onnx.models import Dims, assert_as_runtime, data, model, node, ops, read, runtime, tensor
 
 Arrays = dict[str, object]
 
@@ -100,8 +101,26 @@ def test_operands_that_do_not_fit(operands: str, attributes: dict[str, object], 
         read(model([node("Resize", operands, **attributes)], [tensor("x", (1, 2, 5, 5))], constants=constants, opset=18))
 
 
-def test_scales_without_an_exact_formula_need_fixed_sizes() -> None:
-    source = model([node("Resize", "x - s")], [tensor("x", (1, 2, "H", 4))], constants=scales(1, 1, 0.3, 1))
-    with pytest.raises(UnsupportedError, match=r"'H' times 0\.3"):
-        read(source)
-    assert str(read(source, input_shapes={"x": [1, 2, 10, 4]}).outputs[0].type) == "float32[1, 2, 3, 4]"
+@pytest.mark.parametrize(("kind", "opset"), [("Resize", 18), ("Resize", 10)])
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_scales_without_an_exact_formula(kind: str, opset: int, mode: str) -> None:
+    """The size is computed in floating point numbers when the model runs."""
+    operands = "x - s" if opset == 18 else "x s"
+    source = model([node(kind, operands, mode=mode)], [tensor("x", (1, 2, "H", 4))], constants=scales(1, 1, 0.3, 1.7), opset=opset)
+    for height in (10, 13):
+        assert_as_runtime(source, unknown=height, rtol=1e-4, atol=1e-5)
+    assert str(read(source, input_shapes={"x": [1, 2, 10, 4]}).outputs[0].type) == "float32[1, 2, 3, 6]"
+
+
+def test_a_region_does_not_change_sizes() -> None:
+    """Of as many elements as scales say, the runtimes make a region of interest."""
+    constants = scales(1, 1, 0.5, 2) | {"r": np.array([0, 0, 0.25, 0.2, 1, 1, 0.8, 0.9], np.float32)}
+    inputs = [tensor("x", (1, 2, 6, 5))]
+    for attributes in ({"mode": "linear"}, {"mode": "nearest", "nearest_mode": "floor"}):
+        layer = node("Resize", "x r s", coordinate_transformation_mode="tf_crop_and_resize", **attributes)
+        assert_as_runtime(model([layer], inputs, constants=constants), rtol=1e-4, atol=1e-5)
+        computed = model([layer], [*inputs, tensor("r", (8,)), tensor("s", (4,))])
+        graph = read(computed)
+        given = data(graph) | {"r": constants["r"], "s": constants["s"]}
+        (found,) = run(graph, given).values()
+        np.testing.assert_allclose(found, runtime(computed, given)[0], rtol=1e-4, atol=1e-5)
