@@ -22,7 +22,7 @@ from nchw2nhwc.ir.draws import Draw, Normal, Uniform
 from nchw2nhwc.options import ConvertOptions
 from nchw2nhwc.parse.onnx import read_onnx
 from nchw2nhwc.source import identify
-from tests.parse.onnx.models import model, node, tensor
+from tests.parse.onnx.models import Dims, model, node, tensor
 from tests.parse.onnx.test_control import body
 from tests.parse.onnx.test_reader import call, function
 from tests.parse.openvino.harness import saved
@@ -152,6 +152,30 @@ def test_loops(count: int, drawing: list[NodeProto]) -> None:
     noise = converted.inputs[1]
     data = {"x": np.zeros((2, 3), np.float32), noise.name: np.zeros(noise.shape, np.float32)}  # type: ignore[arg-type]
     assert not converted.reference(data).expected["y"].any() or len(drawing) > 2
+
+
+def _scan(nodes: list[NodeProto], **attributes: object) -> NodeProto:
+    """A Scan through x over the nodes, whose last one makes r of the sum s so far and a part p; every sum is a part of its result, too."""
+    inside = body([*nodes, node("Identity", "r", "part")], ["s", "p"], ["r", "part"])
+    for info in inside.input:
+        info.CopyFrom(tensor(info.name, (4,)))
+    return node("Scan", "w x", "last y", body=inside, num_scan_inputs=1, **attributes)
+
+
+@pytest.mark.parametrize("drawing", [[node("RandomNormalLike", "s", "noise", scale=0.5)],
+                                     [node("RandomUniform", "", "noise", shape=[4], high=2.0)],
+                                     [node("Neg", "p", "minus"), node("RandomUniformLike", "minus", "noise")]],
+                         ids=["like what it carries", "of a shape", "like what is inside"])
+@pytest.mark.parametrize(("shape", "attributes"), [
+    ((5, 4), {}), (("L", 4), {}), ((4, 5), {"scan_input_axes": [1], "scan_input_directions": [1]}), ((4, "L"), {"scan_input_axes": [-1]})])
+def test_scans(shape: Dims, attributes: dict[str, object], drawing: list[NodeProto]) -> None:
+    """The numbers of all steps are one input that the Scan goes through, of as many steps as there are."""
+    nodes = [_scan([*drawing, node("Add", "s noise", "n"), node("Add", "n p", "r")], **attributes)]
+    source = model(nodes, [tensor("x", shape)], constants={"w": np.zeros(4, np.float32)}, opset=17)
+    converted = convert(source, random="inputs")
+    steps = next(size for size in shape if size != 4)
+    assert converted.inputs[1].shape == (steps if isinstance(steps, int) else -1, 4)
+    assert converted.check().passed
 
 
 def test_a_loop_over_an_open_batch() -> None:
