@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Literal
 
 import ml_dtypes
 import numpy as np
 
 from nchw2nhwc.errors import SourceError
-from nchw2nhwc.ir import DType, Size, Value, is_static
+from nchw2nhwc.ir import DType, Size, Value, is_static, product
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.movement import Pad
@@ -18,6 +17,7 @@ from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, Max
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
 from nchw2nhwc.ops.windows import require_room
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.dynamic import padded_to, positions, size_of
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.maxima import of_maxima
 from nchw2nhwc.parse.openvino.attributes import Ints
@@ -39,16 +39,13 @@ def max_pool_1(b: Builder, x: Value, *, kernel: Ints, strides: Ints, pads_begin:
 def max_pool(b: Builder, x: Value, *, kernel: Ints, strides: Ints, dilations: Ints = (), pads_begin: Ints = (), pads_end: Ints = (),
              rounding_type: Literal["floor", "ceil", "ceil_torch"] = "floor", auto_pad: AutoPad = "explicit", axis: int = 0,
              index_element_type: DType = I64) -> Results:
-    """The second result is where each maximum was, counted from `axis` on, where sizes are known and every window has an element."""
+    """The second result is where each maximum was, counted from `axis` on, where every window has an element."""
     largest = _max_pool(b, x, kernel, strides, dilations or (1,) * len(kernel), pads_begin, pads_end, rounding_type, auto_pad)
     pool, first = largest.producer, axis_of(axis, x.rank)
-    sizes = tuple(s for s in largest.shape[2:] if isinstance(s, int))
-    counted = [s for s in x.shape[first:] if isinstance(s, int)]
-    known = is_static(x.shape[2:]) and len(counted) == x.rank - first
-    if not known or pool is None or not isinstance(pool.op, MaxPool) or pool.input(0) is not x:
+    if pool is None or not isinstance(pool.op, MaxPool) or pool.input(0) is not x:
         return largest, None
-    where = Formula(b, of_maxima(b, x, pool.op, sizes))
-    return largest, (where % prod(counted) if first else where).cast(index_element_type).value
+    where = Formula(b, of_maxima(b, x, pool.op, largest.shape[2:]))
+    return largest, (where % size_of(b, product(x.shape[first:])) if first else where).cast(index_element_type).value
 
 
 def _max_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints, pads_begin: Ints, pads_end: Ints, rounding: str,
@@ -56,6 +53,8 @@ def _max_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints
     require_spatial(x, kernel=kernel, strides=strides, dilations=dilations)
     reach = reach_of(kernel, dilations)
     begin, end = padding(x, reach, strides, pads_begin, pads_end, auto_pad)
+    if _is_rounded_up(x, reach, strides, end, rounding):
+        x, begin, end, rounding = _whole(b, x, reach, strides, begin, end, _lowest(x.type.dtype))
     end, ceil = _rounded(x, reach, strides, begin, end, rounding)
     if any(map(_only_padding, x.shape[2:], reach, strides, begin, end)):
         x = b.add1(Pad((0, 0, *begin), (0, 0, *end), value=_lowest(x.type.dtype)), x)
@@ -96,6 +95,8 @@ def _avg_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints
     reach = reach_of(kernel, dilations)
     begin, end = padding(x, reach, strides, pads_begin, pads_end, auto_pad)
     counted = not exclude_pad and any((*begin, *end))
+    if counted and _is_rounded_up(x, reach, strides, end, rounding, counted):
+        x, begin, end, rounding = _whole(b, x, reach, strides, begin, end, 0.0)
     end, ceil = _rounded(x, reach, strides, begin, end, rounding, counted)
     return b.add1(AvgPool(kernel, strides, dilations, begin, end, ceil_mode=ceil, count_include_pad=counted), x)
 
@@ -109,11 +110,33 @@ def _rounded(x: Value, reach: Sequence[int], strides: Ints, begin: Ints, end: In
     """
     if rounding != "ceil":
         return end, rounding == "ceil_torch"
-    if not counted and all(stride + after <= r for stride, after, r in zip(strides, end, reach)):
+    if _begins_inside(reach, strides, end, counted):
         return end, True
     sizes = [static(s, "a spatial size that decides the number of windows") for s in x.shape[2:]]
     lacking = [-(size + before + after - r) % stride for size, before, after, r, stride in zip(sizes, begin, end, reach, strides)]
     return tuple(after + lack for after, lack in zip(end, lacking)), False
+
+
+def _begins_inside(reach: Sequence[int], strides: Ints, end: Ints, counted: bool) -> bool:
+    """Whether windows of which the number is rounded up are those that begin inside of the data."""
+    return not counted and all(stride + after <= r for stride, after, r in zip(strides, end, reach))
+
+
+def _is_rounded_up(x: Value, reach: Sequence[int], strides: Ints, end: Ints, rounding: str, counted: bool = False) -> bool:
+    """Whether an open size says what the last window lacks."""
+    return rounding == "ceil" and not is_static(x.shape[2:]) and not _begins_inside(reach, strides, end, counted)
+
+
+def _whole(b: Builder, x: Value, reach: Sequence[int], strides: Ints, begin: Ints, end: Ints, fill: float) -> tuple[Value, Ints, Ints, str]:
+    """x with its padding, and with what the last windows lack; no padding any more, and windows that fit."""
+    x = b.add1(Pad((0, 0, *begin), (0, 0, *end), value=fill), x) if any((*begin, *end)) else x
+    for axis, (r, stride) in enumerate(zip(reach, strides), 2):
+        size = x.shape[axis]
+        lacking = (r - size) % stride
+        if lacking != 0:
+            x = padded_to(b, x, axis, size_of(b, 0), positions(b, size + lacking), "constant", b.const(fill, x.type.dtype))
+    none = (0,) * len(reach)
+    return x, none, none, "floor"
 
 
 @mapping("AdaptiveAvgPool", 8)

@@ -11,6 +11,7 @@ import openvino.opset14 as op14
 import openvino.opset16 as op16
 import pytest
 
+from nchw2nhwc import convert
 from nchw2nhwc.errors import UnsupportedError
 from nchw2nhwc.parse.openvino import read_openvino
 from tests.parse.openvino.harness import Build, Case, Input, agree, case, model_of, saved
@@ -75,13 +76,23 @@ def test_average_pool_with_dilations(tmp_path: Path) -> None:
     np.testing.assert_allclose(node.op.run(x)[0], expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("build", [lambda x: op8.max_pool(x, [1, 1], [1, 1], [0, 0], [0, 0], [2, 2]).outputs(),
-                                   lambda x: op8.adaptive_max_pool(x, i64(4, 3), "i32").outputs()])
-def test_positions_of_maxima_that_are_not_supported_when_they_are_used(build: Build, tmp_path: Path) -> None:
-    """Of images of open sizes, and of windows of different sizes."""
-    path = saved(model_of(case("x", build, Input((1, 3, "?", "?")))), tmp_path)
-    with pytest.raises(UnsupportedError, match=r"result 1 of (Adaptive)?MaxPool layer"):
+def test_positions_of_maxima_that_are_not_supported_when_they_are_used(tmp_path: Path) -> None:
+    """Of windows of different sizes."""
+    path = saved(model_of(case("x", lambda x: op8.adaptive_max_pool(x, i64(4, 3), "i32").outputs(), Input((1, 3, "?", "?")))), tmp_path)
+    with pytest.raises(UnsupportedError, match=r"result 1 of AdaptiveMaxPool layer"):
         read_openvino(path)
+
+
+@pytest.mark.parametrize("build", [
+    lambda x: op8.max_pool(x, [1, 2], [1, 1], [0, 1], [0, 1], [2, 3], axis=2).outputs(),
+    lambda x: op8.max_pool(x, [2, 3], [1, 1], [0, 0], [0, 0], [2, 2], rounding_type="ceil").outputs()[:1],
+    lambda x: op1.max_pool(x, [3, 2], [0, 0], [1, 0], [2, 2], "ceil").outputs(),
+    lambda x: op1.avg_pool(x, [3, 2], [1, 1], [1, 1], [3, 3], False, "ceil").outputs()],
+    ids=["positions", "maxima", "maxima of padding", "means of padding"])
+def test_images_of_any_size(build: Build, tmp_path: Path) -> None:
+    converted = convert(saved(model_of(case("x", build, Input((1, 3, "?", "?")))), tmp_path))
+    assert converted.outputs[0].source_shape[2:] == (-1, -1)
+    assert converted.check().passed
 
 
 def test_the_rounding_of_an_open_size(tmp_path: Path) -> None:

@@ -137,8 +137,7 @@ def max_pool(b: LayerBuilder, x: Value, *, kernel_shape: Ints, auto_pad: str = "
     largest = b.add1(op, x)
     if not any(b.wanted[1:]):
         return largest
-    sizes = [static(size, "the size of a pooled axis") for size in largest.shape[2:]]
-    return largest, of_maxima(b, x, op, sizes, column_major=storage_order == 1)
+    return largest, of_maxima(b, x, op, largest.shape[2:], column_major=storage_order == 1)
 
 
 @onnx_op("AveragePool", 7, 10, 11, 19, 22)
