@@ -221,9 +221,9 @@ def maxima_of_slices(rw: Rewriter, node: Node, op: AdaptiveMaxPool) -> Value:
     """The maximum of each window's slice, joined; axis by axis."""
     x = node.input(0)
     require(not op.channels_last, "{!r} is stored channels-last", node)
-    for axis, (size, count) in enumerate(zip(static_sizes(x, range(2, x.rank)), op.output_size), 2):
+    for axis, (size, count) in enumerate(zip(x.shape[2:], op.output_size), 2):
         if size == count:
             continue
-        parts = [sliced(rw, x, axis, w.start, w.stop) for w in adaptive_windows(size, count)]
+        parts = [sliced(rw, x, axis, k * size // count, ((k + 1) * size + count - 1) // count) for k in range(count)]
         x = rw.add(Concat(axis), *(rw.add(ReduceMax((axis,), True), part) for part in parts))
     return x if x is not node.input(0) else rw.add(Identity(), x)

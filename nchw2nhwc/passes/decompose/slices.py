@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from nchw2nhwc.ir.dim import Shape
+from nchw2nhwc.ir.dim import Shape, Size
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Pad, Reshape, Slice, Transpose
@@ -15,9 +15,9 @@ from nchw2nhwc.passes.rewrite import Rewriter
 Indices = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 
 
-def sliced(rw: Rewriter, x: Value, axis: int, start: int | None, stop: int | None, step: int = 1) -> Value:
+def sliced(rw: Rewriter, x: Value, axis: int, start: Size | None, stop: Size | None, step: int = 1) -> Value:
     """`x[start:stop:step]` along one axis."""
-    def entries(entry: int | None) -> tuple[int | None, ...]:
+    def entries(entry: Size | None) -> tuple[Size | None, ...]:
         return tuple(entry if k == axis else None for k in range(x.rank))
     return _moved(rw, Slice(entries(start), entries(stop), tuple(step if k == axis else 1 for k in range(x.rank))), x)
 

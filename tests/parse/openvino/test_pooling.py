@@ -86,12 +86,13 @@ def test_positions_of_maxima_that_are_not_supported_when_they_are_used(tmp_path:
 @pytest.mark.parametrize("build", [
     lambda x: op8.max_pool(x, [1, 2], [1, 1], [0, 1], [0, 1], [2, 3], axis=2).outputs(),
     lambda x: op8.max_pool(x, [2, 3], [1, 1], [0, 0], [0, 0], [2, 2], rounding_type="ceil").outputs()[:1],
+    lambda x: op8.adaptive_max_pool(x, i64(4, 3), "i32").outputs()[:1],
     lambda x: op1.max_pool(x, [3, 2], [0, 0], [1, 0], [2, 2], "ceil").outputs(),
     lambda x: op1.avg_pool(x, [3, 2], [1, 1], [1, 1], [3, 3], False, "ceil").outputs()],
-    ids=["positions", "maxima", "maxima of padding", "means of padding"])
+    ids=["positions", "maxima", "adaptive maxima", "maxima of padding", "means of padding"])
 def test_images_of_any_size(build: Build, tmp_path: Path) -> None:
     converted = convert(saved(model_of(case("x", build, Input((1, 3, "?", "?")))), tmp_path))
-    assert converted.outputs[0].source_shape[2:] == (-1, -1)
+    assert converted.outputs[0].source_shape[2:] in ((-1, -1), (4, 3))
     assert converted.check().passed
 
 
