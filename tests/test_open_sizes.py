@@ -219,6 +219,25 @@ def test_a_table_of_relative_positions_for_what_data_decides() -> None:
     assert converted.check({"x": np.float32(60)}).passed
 
 
+def test_images_that_are_resized_and_padded_to_whole_windows() -> None:
+    """As torchvision's detectors are exported: a scale that follows from the sizes, paddings of which those of channels are known, a
+    convolution."""
+    skip_with_older_runtime()
+    nodes = [node("Shape", "x", "s", start=2), node("Cast", "s", "f", to=1), node("ReduceMin", "f", "m", keepdims=0),
+             node("Div", "least m", "scale"), node("Unsqueeze", "scale zero", "one"), node("Concat", "one one", "scales", axis=0),
+             node("Resize", "x - scales", "r", mode="linear", axes=[2, 3]), node("Shape", "r", "chw", start=1),
+             node("Cast", "chw", "sizes", to=1), node("Div", "sizes steps", "d"), node("Ceil", "d", "c"),
+             node("Mul", "c steps", "w"), node("Cast", "w", "whole", to=7), node("Sub", "whole chw", "lack"),
+             node("Concat", "none zero lack", "pads", axis=0),
+             node("Pad", "r pads", "p"), node("Conv", "p k", "v", strides=[4, 4]), node("ReduceMax", "v axes", "y")]
+    constants = {"least": np.float32(10), "zero": ints(0), "steps": floats(3, 8, 8), "none": ints(0, 0, 0, 0), "k": weights(2, 3, 4, 4),
+                 "axes": ints(2, 3)}
+    converted = convert(model(nodes, [tensor("x", (1, 3, "H", "W"))], constants=constants, opset=18))
+    assert converted.outputs[0].source_shape == (1, 2, 1, 1)
+    assert converted.check({"x": RNG.uniform(0, 1, (1, 3, 7, 12)).astype(np.float32)}).passed
+    assert converted.check({"x": RNG.uniform(0, 1, (1, 3, 21, 13)).astype(np.float32)}).passed
+
+
 ALONG_AN_OPEN_AXIS = {
     "Hardmax": (node("Hardmax", "x", "y", axis=1), {}), "Unique": (node("Unique", "x", "y", axis=1), {}),
     "Unique in order": (node("Unique", "x", "y", sorted=0), {}),

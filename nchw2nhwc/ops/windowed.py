@@ -70,8 +70,8 @@ class Conv(Op):
         rank = require_same_length(strides=self.strides, dilations=self.dilations, pads_begin=self.pads_begin, pads_end=self.pads_end)
         batch, channels, spatial = parts(x, self.channels_last, rank)
         out, per_group, kernel = parts(w, self.channels_last, rank)
-        if channels != per_group * self.groups:
-            raise ShapeError(f"{x} has {channels} channels, but weights {w} take {per_group * self.groups}, {per_group} in each group")
+        reason = f"{x} has {channels} channels, but weights {w} take {per_group * self.groups}, {per_group} in each group"
+        require_equal(reason, (channels, per_group * self.groups))
         if min((*self.pads_begin, *self.pads_end)) < 0:
             raise ShapeError(f"pads {list(self.pads_begin)}, {list(self.pads_end)} must not be negative")
         _require_groups(self.groups, out, w)
@@ -129,8 +129,7 @@ class ConvTranspose(Op):
         if w.rank != rank + 2:
             raise ShapeError(f"weights {w} need {rank} spatial axes, as {x} has")
         taken, per_group, kernel = (w.shape[-1], w.shape[0], w.shape[1:-1]) if self.channels_last else (w.shape[0], w.shape[1], w.shape[2:])
-        if channels != taken:
-            raise ShapeError(f"{x} has {channels} channels, but weights {w} take {taken}")
+        require_equal(f"{x} has {channels} channels, but weights {w} take {taken}", (channels, taken))
         if min((*self.strides, *self.dilations)) < 1 or min(self.output_padding) < 0:
             raise ShapeError("strides and dilations must be at least 1, and output_padding not negative")
         _require_groups(self.groups, taken, w)

@@ -21,6 +21,7 @@ from nchw2nhwc.ops.indexing import Gather, TopK
 from nchw2nhwc.ops.movement import Concat
 from nchw2nhwc.ops.reduce import CumSum, ReduceProd
 from nchw2nhwc.ops.selection import Compress
+from nchw2nhwc.ops.shape_arithmetic import LIMIT
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import INT64, Formula
 
@@ -41,9 +42,11 @@ def number(b: Builder, value: Value) -> Formula:
 
 
 def elements(numbers: Formula) -> list[Formula]:
-    """The elements of a vector, each without axes."""
+    """The elements of a vector, each without axes; of integers those that are known as such."""
     b, count = numbers.b, static(numbers.value.shape[0], "how many numbers an operand holds")
-    return [Formula(b, b.add1(Gather(0), numbers.value, b.const(k, INT64))) for k in range(count)]
+    found = b.numbers.elements(numbers.value) if numbers.dtype.kind == "i" and count <= LIMIT else np.full(count, "")
+    return [Formula(b, b.add1(Gather(0), numbers.value, b.const(k, INT64))) if isinstance(element, str)
+            else size_of(b, element).cast(numbers.dtype) for k, element in enumerate(found.tolist())]
 
 
 def together(b: Builder, numbers: Sequence[Formula]) -> Value:
@@ -148,6 +151,8 @@ def split(b: Builder, x: Value, axis: int, sizes: Formula) -> list[Value]:
 
 def padded(b: Builder, x: Value, axis: int, begin: Formula, end: Formula, mode: str, fill: Value | None) -> Value:
     """x with elements added before and after an axis, or cut off where the number is negative."""
+    if all(number.value.const is not None and not number.value.const.any() for number in (begin, end)):
+        return x
     places = counted(b, size_of(b, x.shape[axis]) + begin + end, "padded")
     return padded_to(b, x, axis, begin, places, mode, fill)
 

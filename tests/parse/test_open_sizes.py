@@ -126,6 +126,8 @@ def test_what_has_to_be_fixed_names_the_flag(nodes: list[NodeProto], constants: 
     ([node("Squeeze", "x one", "t"), node("GRU", "t w r", "y", hidden_size=2)],
      {"one": np.array([0]), "w": np.ones((1, 6, 40), np.float32), "r": np.ones((1, 6, 2), np.float32)}, "[1, 3, H, 40]",
      "axis 0 of 'x' is 1"),
+    ([node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Conv", "t k", "y")], {"k": np.ones((4, 8, 1, 1), np.float32)}, "[N, 3, H, 8]",
+     "axis 3 of 'x' is 8"),
 ])
 def test_a_size_that_can_be_one_number_only(nodes: list[NodeProto], constants: dict[str, object], shape: str, needs: str) -> None:
     graph = read(model(nodes, [tensor("x", IMAGE)], constants=constants))
