@@ -3,9 +3,9 @@
 
 Runs in an environment of its own: `pip install torch torchvision timm transformers diffusers ultralytics segmentation-models-pytorch onnx
 onnxscript`, and `openvino` for IR, which its PyTorch frontend makes without ONNX. `onnx` is the TorchScript exporter, `dynamo` the newer
-one (opset 20), `half` that one with the network in float16. Decoders with caches have open lengths. The converter was not written with
-these networks, unlike with the zoo's. A network that its library or the exporter cannot make is reported and left out. Existing files are
-kept. Exit status: 0 when there is a file for every network, else 1.
+one (opset 20), `half` that one with the network in float16. Decoders with caches have open lengths, detectors open heights and widths. The
+converter was not written with these networks, unlike with the zoo's. A network that its library or the exporter cannot make is reported and
+left out. Existing files are kept. Exit status: 0 when there is a file for every network, else 1.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from measure.detectors import DETECTORS
 from measure.families import FAMILIES
 from measure.larger_families import LARGER
 from torch import Tensor, nn
@@ -164,7 +165,7 @@ GROUPS: dict[str, dict[str, Maker]] = {
     "segmentation": _of(_segmentation, SEGMENTATION, "smp_"), "yolo": _of(_yolo, YOLO), "text": _of(_text, tuple(TEXT), "hf_"),
     "decoders": _of(_decoder, tuple(DECODERS), "hf_"), "images": _of(_image, tuple(IMAGES), "hf_"),
     "sequences": {**_of(_pairs, ("T5", "Bart"), "hf_"), "hf_Wav2Vec2": _audio}, **LARGER,
-    "families": {make.__name__: make for make in FAMILIES}}
+    "families": {make.__name__: make for make in FAMILIES}, "detectors": DETECTORS}
 
 
 Write = Callable[[nn.Module, tuple[Tensor, ...], Path], None]

@@ -150,12 +150,12 @@ def test_maxima_of_open_sizes_rounded_up() -> None:
 
 def test_symbolic_sizes_that_a_decomposition_would_have_to_know_stay() -> None:
     net = Net()
-    net.output(net(AdaptiveMaxPool((2, 4)), net.input(1, 2, "h", 6)))
+    net.output(net(MaxPool((1, 1), (2, 2), (1, 1), (0, 0), (0, 0), ceil_mode=True), net.input(1, 2, "h", 6)))
     check_untouched(net, decompose(lambda node: False))
 
 
 OPEN = {
-    "means of windows": AdaptiveAvgPool((2, 4)), "resized": Resize((3, 5), mode="cubic"),
+    "means of windows": AdaptiveAvgPool((2, 4)), "maxima of windows": AdaptiveMaxPool((2, 4)), "resized": Resize((3, 5), mode="cubic"),
     "wrapped": Pad((0, 0, 7, 0), (0, 0, 9, 1), "wrap"),
     "edges": Pad((0, 0, 1, 0), (0, 0, 2, 3), "edge"), "reflected": Pad((0, 0, 9, 0), (0, 0, 7, 1), "reflect"),
     "mirrored": Pad((0, 0, 7, 0), (0, 0, 9, 1), "symmetric"),
@@ -166,7 +166,7 @@ OPEN = {
 def test_open_sizes_are_read_when_the_model_runs(name: str) -> None:
     net = Net()
     net.output(net(OPEN[name], net.input(1, 2, "h", 6)))
-    check_pass(net, decompose(lambda node: not isinstance(node.op, (AdaptiveAvgPool, Resize, Pad))), 1e-5)
+    check_pass(net, decompose(lambda node: not isinstance(node.op, (AdaptiveAvgPool, AdaptiveMaxPool, Resize, Pad))), 1e-5)
 
 
 def test_a_symbolic_channel_axis() -> None:
