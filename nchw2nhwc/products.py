@@ -110,7 +110,7 @@ class Products:
             device = TABLES.get(self.options.target)
             self._made[float16, kept] = emit(self._layout_of("tflite").graph, float16=float16, keep_integers=kept, files=files,
                                              wide=self.options.target in WITH_INT16,
-                                             available=None if device is None else device.rows,
+                                             available=None if device is None else device.computes,
                                              metadata=lambda names: {METADATA: self._metadata(names, float16), **described})
         return self._made[float16, kept]
 

@@ -11,7 +11,7 @@ import numpy as np
 from nchw2nhwc.ir.dim import product
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add, Maximum, Minimum, Mul
+from nchw2nhwc.ops.binary import Add, Comparison, Maximum, Minimum, Mul
 from nchw2nhwc.ops.elementwise import Cast, Identity
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, Positions, ScatterElements, ScatterND
 from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Tile, Transpose
@@ -98,6 +98,36 @@ def where_it_holds(rw: Rewriter, node: Node, op: Gather) -> Value:
     counted = compress.axis == 0 and places.shape[0] == size and bool(np.array_equal(array(places).reshape(-1), np.arange(size)))
     require(counted, "{!r} does not take positions along axis {}", found, op.axis)
     return rw.add(Compress(op.axis, compress.count), node.input(0), found.input(1))
+
+
+@INDEXING.on(Comparison)
+def compared_whole(rw: Rewriter, node: Node, op: Comparison) -> Value:
+    """Single places along an axis, more than half of all, each compared with the same number: places of what comparing all gives."""
+    first, number = producer(node.input(0), Gather), node.input(1)
+    gather, x = op_of(first, Gather), first.input(0)
+    require(number.is_const and number.rank == 0, "{!r} compares with other than one number", node)
+    (size,) = static_sizes(x, (gather.axis,))
+    alike = [user for pick in dict.fromkeys(x.users) if pick.op == gather and _place(pick, size) is not None
+             for user in dict.fromkeys(pick.output.users)
+             if user.op == op and user.input(0) is pick.output and _equals(user.input(1), number)]
+    places = {_place(producer(user.input(0)), size) for user in alike}
+    require(node in alike and len(places) * 2 > size > 1, "half of what {!r} compares a place of, or less, is compared", node)
+    require(all(map(rw.comes_later, alike)), "another comparison comes before {!r}", node)
+    whole = rw.add(op, x, number)
+    for user in alike:
+        if user is not node:
+            rw.replace(user, [rw.add_for(user, gather, whole, producer(user.input(0)).input(1))])
+    return rw.add(gather, whole, first.input(1))
+
+
+def _place(pick: Node, size: int) -> int | None:
+    """The constant place that a Gather takes, without its axis, of as many as there are; None for another one."""
+    index = pick.input(1).const
+    return None if index is None or index.ndim else int(index) % size
+
+
+def _equals(value: Value, number: Value) -> bool:
+    return value.const is not None and value.rank == 0 and bool(value.const == number.const)
 
 
 @INDEXING.on(Concat)

@@ -8,6 +8,7 @@ more, are taken out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import TypeAlias, TypeVar
 
 import numpy as np
@@ -64,6 +65,19 @@ class RuleSet:
     def of_class(self, cls: type[Op]) -> tuple[Rule, ...]:
         """The rules for all ops of a class."""
         return self._rules.get(cls, ())
+
+    def guarded(self, check: Callable[[Node], None]) -> RuleSet:
+        """These rules, for nodes about which `check` does not raise Mismatch."""
+        def behind(rule: Rule) -> Rule:
+            @wraps(rule)
+            def checked(rw: Rewriter, node: Node, op: Op) -> Result:
+                check(node)
+                return rule(rw, node, op)
+            return checked
+
+        result = RuleSet()
+        result._rules = {cls: tuple(map(behind, rules)) for cls, rules in self._rules.items()}
+        return result
 
     @property
     def classes(self) -> tuple[type[Op], ...]:

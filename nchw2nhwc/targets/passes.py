@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from nchw2nhwc.ir.graph import Node
+from nchw2nhwc.ir.types import DType
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.constants import MERGE_EQUAL
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.targets import TABLES
 from nchw2nhwc.targets.rewrites import APPROXIMATE, EXPAND_AS_TILE, EXTREMES, REWRITES, TILE_AS_EXPAND, lacking
-from nchw2nhwc.targets.rules_rank import EQUAL_RANKS, POINTWISE, lower_ranks
+from nchw2nhwc.targets.rules_rank import EQUAL_RANKS, POINTWISE, lower_ranks, require_reshaped
 
 _BEFORE: Mapping[str, RuleSet] = {"edgetpu": RuleSet(APPROXIMATE, REWRITES)}
 _MOST = 4
-_AFTER: Mapping[str, Callable[[], tuple[RuleSet, ...]]] = {"gpu": lambda: (EQUAL_RANKS,), "edgetpu": lambda: (POINTWISE,)}
-"""Rules for a stored graph besides those for fewer axes."""
+_AFTER: Mapping[str, RuleSet] = {"gpu": EQUAL_RANKS, "edgetpu": POINTWISE}
+"""Rules for a stored graph besides those for fewer axes, for what the device reshapes."""
 _INNER: Mapping[str, int] = {"edgetpu": 3}
 """How many of the innermost axes may be larger than 1."""
 
@@ -40,14 +41,13 @@ def moves_blocks(target: str) -> bool:
 
 def stored_passes(target: str) -> tuple[Pass, ...]:
     """The passes for a stored graph, after those of TFLite."""
-    return (rule_pass(f"for_{target}", *_AFTER.get(target, tuple)(), _fewer_axes(target)),
+    def reshapes(dtype: DType) -> bool:
+        return TABLES[target].computes("RESHAPE", dtype)
+
+    other = _AFTER.get(target, RuleSet()).guarded(lambda node: require_reshaped(node, reshapes))
+    return (rule_pass(f"for_{target}", other, lower_ranks(_MOST, reshapes, _INNER.get(target))),
             rule_pass(f"tidy_for_{target}", MOVEMENT), MERGE_EQUAL,
             rule_pass(f"repeat_for_{target}", _repeats(target)))
-
-
-def _fewer_axes(target: str) -> RuleSet:
-    """Rules for tensors that the device reshapes."""
-    return lower_ranks(_MOST, lambda dtype: TABLES[target].computes("RESHAPE", dtype), _INNER.get(target))
 
 
 def _repeats(target: str) -> RuleSet:

@@ -64,10 +64,18 @@ def _shaped(rw: Rewriter, value: Value, shape: Sequence[Size]) -> Value:
 
 
 def _needs(node: Node, limits: Limits) -> None:
-    values = [v for v in (*node.inputs, *node.outputs) if v is not None]
-    require(max(v.rank for v in values) > limits.most, "{!r} has few enough axes", node)
-    for value in values:
-        require(value.is_const or limits.reshapes(value.type.dtype), "{!r} would be reshaped, which its type is not", value)
+    require(max(v.rank for v in _values(node)) > limits.most, "{!r} has few enough axes", node)
+    require_reshaped(node, limits.reshapes)
+
+
+def _values(node: Node) -> list[Value]:
+    return [v for v in (*node.inputs, *node.outputs) if v is not None]
+
+
+def require_reshaped(node: Node, reshapes: Callable[[DType], bool]) -> None:
+    """Raises Mismatch unless the device reshapes the element types of all that a node reads and makes."""
+    for value in _values(node):
+        require(value.is_const or reshapes(value.type.dtype), "{!r} would be reshaped, which its type is not", value)
 
 
 def _fits(groups: Sequence[Group], node: Node, shape: Sequence[Size], limits: Limits) -> None:
@@ -171,6 +179,7 @@ def lower_ranks(most: int, reshapes: Callable[[DType], bool] = lambda _: True, i
 
 
 EQUAL_RANKS = RuleSet()
+"""For element types that the device reshapes."""
 _SLICED_AXES = 3
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from nchw2nhwc.ir.types import Array
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Mul
-from nchw2nhwc.ops.elementwise import Cast, Neg
+from nchw2nhwc.ops.binary import Greater, Mul
+from nchw2nhwc.ops.elementwise import Cast, LogicalNot, Neg
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.movement import Concat, Expand, Reshape, Slice, Tile, Transpose
 from nchw2nhwc.ops.selection import Compress
@@ -183,6 +185,30 @@ def test_indices_need_no_cast() -> None:
     x, wide = net(Neg(), net.input(9, 4)), net(Cast(np.dtype(np.int64)), net.input(3, dtype=np.int32))
     net.output(net(Gather(0), x, wide))
     assert check_pass(net, SIMPLER) == ["Neg", "Gather"]
+
+
+def _compared(places: Sequence[int], numbers: Sequence[float], *, axis: int = 1, computed: bool = False) -> Net:
+    net = Net()
+    x = net(Neg(), net.input(3, 5, 5))
+    index = net.input(dtype=np.int32) if computed else None
+    for place, number in zip(places, numbers):
+        part = net(Gather(axis), x, net.const(place, np.int64) if index is None else index)
+        net.output(part)
+        net.output(net(LogicalNot(), net(Greater(), part, number)))
+    return net
+
+
+@pytest.mark.parametrize(("places", "axis"), [((0, 1, 2, 3, 4), 1), ((4, -3, 1), 2), ((0, 2), 0), ((1, 2, 2, 0), 1)])
+def test_what_compares_most_places_with_one_number_compares_the_whole(places: tuple[int, ...], axis: int) -> None:
+    found = check_pass(_compared(places, [0.2] * len(places), axis=axis), SIMPLER)
+    assert (found.count("Greater"), found.count("Gather")) == (1, 2 * len(places))
+
+
+@pytest.mark.parametrize("net", [
+    _compared((1, 2), (0.2, 0.2)), _compared((1, -4, 1), (0.2, 0.2, 0.2)), _compared((0, 1, 2), (0.2, 0.3, 0.2)),
+    _compared((0, 1, 2), (0.2, 0.2, 0.2), computed=True)])
+def test_comparisons_of_few_places_or_with_other_numbers_stay(net: Net) -> None:
+    check_untouched(net, SIMPLER)
 
 
 def _picks(count: int, *, values: int = 1, axis: int = 0) -> Net:

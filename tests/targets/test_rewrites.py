@@ -28,7 +28,7 @@ from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.targets import TABLES
 from nchw2nhwc.targets.rewrites import EXPAND_AS_TILE, EXTREMES, REWRITES, TILE_AS_EXPAND
-from nchw2nhwc.targets.rules_rank import EQUAL_RANKS, POINTWISE, grouped, lower_ranks
+from nchw2nhwc.targets.rules_rank import EQUAL_RANKS, POINTWISE, grouped, lower_ranks, require_reshaped
 from tests.ops.samples import op_cases
 from tests.parse.onnx.models import model, node, tensor
 from tests.passes.decompose.test_registry import graph_of, in_float32
@@ -152,6 +152,13 @@ def test_axes_for_pads_and_slices(op: Op) -> None:
     assert rule_pass("more", EQUAL_RANKS)(graph) == 1
     np.testing.assert_array_equal(run(graph, inputs)["y0"], op.run(x)[0])
     assert all(n.input(0).rank == 3 for n in graph.nodes if isinstance(n.op, type(op)))
+
+
+def test_ranks_stay_of_what_the_device_does_not_reshape() -> None:
+    graph, _ = graph_of(Slice((0, 1), (None, None), (1, 1)), (np.zeros((2, 3), np.int64),), 1)
+    for device, rewrites in (("gpu", 0), ("micro", 1)):
+        rules = EQUAL_RANKS.guarded(lambda node: require_reshaped(node, lambda dtype: TABLES[device].computes("RESHAPE", dtype)))  # noqa: B023
+        assert rule_pass("more", rules)(graph) == rewrites
 
 
 def test_rows_of_another_width() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 
 from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_binary,
@@ -27,22 +27,22 @@ from nchw2nhwc.emit.tflite.in_place import keep_apart
 from nchw2nhwc.emit.tflite.integers import plan_integers
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.emit.tflite.model import Model
-from nchw2nhwc.emit.tflite.unpack import UNPACK, compare_whole, unpack
+from nchw2nhwc.emit.tflite.unpack import GATHER, UNPACK, unpack
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
-from nchw2nhwc.ir import Graph
+from nchw2nhwc.ir import DType, Graph
 from nchw2nhwc.ir.open_sizes import large_enough
 
 
 def emit(graph: Graph, *, float16: bool = False, keep_integers: bool = False, wide: bool = True,
          metadata: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = None,
-         files: Mapping[str, bytes] | None = None, available: Container[str] | None = None) -> FlatBuffer:
+         files: Mapping[str, bytes] | None = None, available: Callable[[str, DType], bool] | None = None) -> FlatBuffer:
     """The TFLite file of a stored graph (channels-last, after the target passes).
 
     `float16` stores weights in half precision; `keep_integers` stores those that consist of integers as such, before that. `wide` gives
     results that a quantized source does not round 16 bits. `metadata` gives the file's metadata by name; it is told, by the names of the
-    graph's values, what the file calls their tensors. `files` stand behind the model, by name. `available` are the operators of the device
-    that the file is for, None for all: what one operator does is said in others where it lacks that one. Raises TargetError, before
-    anything is written, that lists every layer which TFLite cannot express.
+    graph's values, what the file calls their tensors. `files` stand behind the model, by name. `available` tells which operators the
+    device that the file is for has, by element type; None: all. What one operator does is said in others where it lacks that one. Raises
+    TargetError, before anything is written, that lists every layer which TFLite cannot express.
     """
     plan = plan_integers(graph, wide=wide)
     e = Emitter(graph, large_enough(graph), Storage(float16, keep_integers), plan, available)
@@ -57,9 +57,7 @@ def emit(graph: Graph, *, float16: bool = False, keep_integers: bool = False, wi
     for subgraph in e.subgraphs:
         if (e.has(BOTH_DIRECTIONS) or not e.has(ONE_DIRECTION)) and join_directions(subgraph):
             drop_unused(subgraph)
-        if e.has(UNPACK):
-            unpack(subgraph, e.pool.blobs)
-            compare_whole(subgraph)
+        unpack(subgraph, e.pool.blobs, lambda dtype: e.has(UNPACK, dtype) or not e.has(GATHER, dtype))
         separate_squares(subgraph)
         carry_quantization(subgraph)
         keep_apart(subgraph)

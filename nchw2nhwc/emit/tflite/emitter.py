@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -46,7 +46,7 @@ class Emitter(SubgraphBuilder):
     """
 
     def __init__(self, graph: Graph, sizes: Mapping[str, int], storage: Storage, plan: Plan | None = None,
-                 available: Container[str] | None = None) -> None:
+                 available: Callable[[str, DType], bool] | None = None) -> None:
         opened = frozenset(name for v in graph.inputs for s in v.shape if isinstance(s, Dim) for name in s.symbols)
         super().__init__(graph.source, graph.name or "main", sizes, opened)
         self.graph, self.storage = graph, storage
@@ -79,9 +79,9 @@ class Emitter(SubgraphBuilder):
         self.subgraphs.append(other.subgraph)
         return other
 
-    def has(self, code: str) -> bool:
-        """Whether the device that the file is for has an operator."""
-        return self._available is None or code in self._available
+    def has(self, code: str, dtype: DType = FLOAT32) -> bool:
+        """Whether the device that the file is for has an operator, for an element type."""
+        return self._available is None or self._available(code, dtype)
 
     def number(self, other: Emitter) -> int:
         """The number of the subgraph that another emitter of this file builds."""

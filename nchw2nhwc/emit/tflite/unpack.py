@@ -1,23 +1,22 @@
-"""Parts of one tensor at single constant positions along an axis, which one operator takes at once; what compares each of them with one
-number compares the whole before that."""
+"""Parts of one tensor at single constant positions along an axis, which one operator takes at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from nchw2nhwc.emit.tflite.in_place import add_tensor
 from nchw2nhwc.emit.tflite.model import Blob, Operator, Options, Subgraph, options
+from nchw2nhwc.ir import DType
 
-UNPACK = "UNPACK"
-
-_COMPARISONS = ("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "EQUAL", "NOT_EQUAL")
+GATHER, UNPACK = "GATHER", "UNPACK"
 
 _TYPES = ("float32", "int32", "int8", "uint8", "int16", "bool")
 
 
-def unpack(subgraph: Subgraph, blobs: Sequence[Blob]) -> int:
-    """Replace GATHERs of more than half of all positions by UNPACK of all, unless there may be no elements; returns how many."""
+def unpack(subgraph: Subgraph, blobs: Sequence[Blob], apart: Callable[[DType], bool]) -> int:
+    """Replace GATHERs of more than half of all positions by UNPACK of all, unless there may be no elements; returns how many. `apart` says
+    of which element types."""
     groups: dict[tuple[int, int], dict[int, Operator]] = {}
     for operator in subgraph.operators:
         place = _position(subgraph, blobs, operator)
@@ -26,49 +25,15 @@ def unpack(subgraph: Subgraph, blobs: Sequence[Blob]) -> int:
     count = 0
     for (data, axis), taken in groups.items():
         whole = subgraph.tensors[data]
-        if len(taken) * 2 > whole.shape[axis] > 1 and whole.dtype.name in _TYPES and not whole.decided:
+        if len(taken) * 2 > whole.shape[axis] > 1 and whole.dtype.name in _TYPES and apart(whole.dtype) and not whole.decided:
             _replace(subgraph, data, axis, taken)
             count += len(taken)
     return count
 
 
-def compare_whole(subgraph: Subgraph) -> int:
-    """Move comparisons of more than half of what an UNPACK makes with one constant number in front of it; returns how many those are."""
-    count = 0
-    for unpacking in [operator for operator in subgraph.operators if operator.code == UNPACK]:
-        places = {tensor: k for k, tensor in enumerate(unpacking.outputs)}
-        groups: dict[tuple[str, int], dict[int, Operator]] = {}
-        for operator in subgraph.operators:
-            if operator.code in _COMPARISONS and operator.inputs[0] in places and _is_number(subgraph, operator.inputs[1]):
-                groups.setdefault((operator.code, operator.inputs[1]), {}).setdefault(places[operator.inputs[0]], operator)
-        for compared in groups.values():
-            if len(compared) * 2 > len(unpacking.outputs):
-                _compare(subgraph, unpacking, compared)
-                count += len(compared)
-    return count
-
-
-def _is_number(subgraph: Subgraph, tensor: int) -> bool:
-    return subgraph.tensors[tensor].buffer > 0 and not subgraph.tensors[tensor].shape
-
-
-def _compare(subgraph: Subgraph, unpacking: Operator, compared: dict[int, Operator]) -> None:
-    first = next(iter(compared.values()))
-    data, like = subgraph.tensors[unpacking.inputs[0]], subgraph.tensors[first.outputs[0]]
-    whole = add_tensor(subgraph, replace(data, name=f"{like.name}/whole", dtype=like.dtype, buffer=0, quantization=None))
-    results = tuple(compared[k].outputs[0] if k in compared else add_tensor(subgraph, replace(like, name=f"{like.name}/other"))
-                    for k in range(len(unpacking.outputs)))
-    comparison = replace(first, inputs=(unpacking.inputs[0], first.inputs[1]), outputs=(whole,))
-    apart = replace(unpacking, inputs=(whole,), outputs=results)
-    gone = {id(operator) for operator in compared.values()}
-    place = next(k for k, operator in enumerate(subgraph.operators) if operator is unpacking)
-    left = [operator for operator in subgraph.operators[place + 1:] if id(operator) not in gone]
-    subgraph.operators[place + 1:] = [comparison, apart, *left]
-
-
 def _position(subgraph: Subgraph, blobs: Sequence[Blob], operator: Operator) -> tuple[tuple[int, int], int] | None:
     """`((data, axis), position)` of a GATHER at one constant position, along an axis of known size."""
-    if operator.code != "GATHER" or not isinstance(operator.options, Options):
+    if operator.code != GATHER or not isinstance(operator.options, Options):
         return None
     data, index = (subgraph.tensors[t] for t in operator.inputs)
     fields = dict(operator.options.fields)

@@ -110,14 +110,14 @@ def test_half_precision() -> None:
 
 def test_a_device_that_has_only_the_other_kernel() -> None:
     graph = net()
-    made = emit(graph, available=NNAPI.rows)
+    made = emit(graph, available=NNAPI.computes)
     assert (operators(made)[ONE], operators(made)[BOTH]) == (2, 0)
     assert_runs(graph, made, (STEPS, BATCH, FEATURES))
 
 
 def test_a_device_without_either_kernel() -> None:
     """One operator falls back to the CPU rather than four."""
-    made = emit(net(), available=GPU.rows)
+    made = emit(net(), available=GPU.computes)
     assert (operators(made)[ONE], operators(made)[BOTH], operators(made)["REVERSE_V2"]) == (0, 1, 0)
 
 

@@ -10,11 +10,13 @@ import pytest
 from nchw2nhwc.emit.tflite import emit
 from nchw2nhwc.ir import Graph, TensorType
 from nchw2nhwc.ir.interpreter import run
-from nchw2nhwc.ops.binary import Greater
 from nchw2nhwc.ops.elementwise import Exp
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.selection import Compress
+from nchw2nhwc.targets import Target
 from nchw2nhwc.targets.edgetpu import EDGETPU
+from nchw2nhwc.targets.gpu import GPU
+from nchw2nhwc.targets.micro import MICRO
 from tests.emit.tflite.graphs import graph_with_input, random
 from tests.emit.tflite.runs import RESOLVERS, run_file
 
@@ -44,8 +46,13 @@ def test_more_than_half(graph: Graph, codes: dict[str, int]) -> None:
             np.testing.assert_allclose(found, wanted[name], rtol=1e-6)
 
 
-def test_a_device_without_the_operator() -> None:
-    assert {op.code for op in emit(_picked(0, 1, 2, 3, 4), available=EDGETPU.rows).model.subgraphs[0].operators} == {"GATHER", "EXP"}
+@pytest.mark.parametrize(("device", "dtype", "codes"), [
+    (GPU, "float32", {"UNPACK", "EXP"}), (EDGETPU, "float32", {"UNPACK", "EXP"}), (MICRO, "float32", {"GATHER", "EXP"}),
+    (MICRO, "bool", {"UNPACK"})])
+def test_devices(device: Target, dtype: str, codes: set[str]) -> None:
+    """One that has the other operator, for the element type, takes that; of one that has neither, one operator is left, not several."""
+    made = emit(_picked(0, 1, 2, 3, 4, dtype=dtype), available=device.computes)
+    assert {op.code for op in made.model.subgraphs[0].operators} == codes
 
 
 def test_open_sizes_stay() -> None:
@@ -53,23 +60,6 @@ def test_open_sizes_stay() -> None:
     y = graph.add1(Gather(1), (x, graph.add_input("i", TensorType(np.dtype(np.int32), ()))))
     graph.add_output(y, "y")
     assert {op.code for op in emit(graph).model.subgraphs[0].operators} >= {"GATHER"}
-
-
-@pytest.mark.parametrize(("positions", "codes"), [
-    ((0, 1, 2, 3, 4), {"UNPACK": 2, "GREATER": 1}), ((1, 2, 4), {"UNPACK": 2, "GREATER": 1}), ((1, 2), {"GATHER": 2, "GREATER": 2})])
-def test_comparisons_with_one_number(positions: tuple[int, ...], codes: dict[str, int]) -> None:
-    """Of more than half of the parts: of the whole at once. Each part is an output as well."""
-    graph, x = graph_with_input(3, 5, 2)
-    for k, position in enumerate(positions):
-        part = graph.add1(Gather(1), (x, graph.constant(np.array(position))))
-        graph.add_output(part, f"y{k}")
-        graph.add_output(graph.add1(Greater(), (part, graph.constant(np.float32(0.2)))), f"z{k}")
-    made, data = emit(graph), random(3, 5, 2)
-    assert Counter(op.code for op in made.model.subgraphs[0].operators) == codes
-    wanted = run(graph, {"x": data})
-    for resolver in RESOLVERS:
-        for name, found in zip(graph.output_names, run_file(made.tobytes(), [data], resolver), strict=True):
-            np.testing.assert_array_equal(found, wanted[name])
 
 
 def test_not_of_what_may_have_no_elements() -> None:
