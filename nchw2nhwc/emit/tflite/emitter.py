@@ -83,6 +83,11 @@ class Emitter(SubgraphBuilder):
         """Whether the device that the file is for has an operator, for an element type."""
         return self._available is None or self._available(code, dtype)
 
+    @property
+    def for_cpu(self) -> bool:
+        """Whether the file is for LiteRT's own kernels, not for a device."""
+        return self._available is None
+
     def number(self, other: Emitter) -> int:
         """The number of the subgraph that another emitter of this file builds."""
         return next(k for k, subgraph in enumerate(self.subgraphs) if subgraph is other.subgraph)

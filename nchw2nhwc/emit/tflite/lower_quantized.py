@@ -38,13 +38,15 @@ def quantize(e: Emitter, node: Node, op: Quantize) -> None:
 
 
 def _integers(e: Emitter, x: Value, grid: Grid, wanted: DType | None = None) -> int:
-    """The integers of a value on a grid: those that it is held by, or QUANTIZE of them or of the real numbers."""
+    """The integers of a value on a grid: those that it is held by, or QUANTIZE of the real numbers. Of integers on a grid of another scale
+    LiteRT's kernels for the CPU round up to a quarter to the wrong side: XNNPACK's multiplies by 256ths."""
     dtype = integer_type(grid) if wanted is None else wanted
     held = e.plan.grid(x) if not x.is_const else None
     if held is not None and held == grid:
         tensor = e.held(x)
     else:
-        tensor = e.quantized(e.of(x) if held is None else e.held(x), grid, dtype)
+        direct = held is not None and (held.scale == grid.scale or not e.for_cpu)
+        tensor = e.quantized(e.held(x) if direct else e.of(x), grid, dtype)
     cut = held == grid and grid.low == grid.zero_point and is_cut_at_zero(x)
     for code, bound, edge in zip(("MAXIMUM", "MINIMUM"), (grid.low, grid.high), integer_range(dtype)):
         if bound != edge and not (cut and bound == grid.low):

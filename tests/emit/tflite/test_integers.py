@@ -60,6 +60,22 @@ def test_scales_that_kernels_do_not_take(scale: float, listed: str) -> None:
     assert converted.check().passed
 
 
+@pytest.mark.parametrize(("scale", "zero", "operators"), [
+    (0.010504047386348248, -5, ["DEQUANTIZE", "QUANTIZE"]), (0.0021, 4, ["DEQUANTIZE", "QUANTIZE"]), (0.004492492415010929, -5, ["QUANTIZE"])])
+def test_from_one_grid_to_another(scale: float, zero: int, operators: list[str]) -> None:
+    """Every integer goes where the source has it: QUANTIZE of integers would round some to the other side of a half."""
+    nodes = [node("DequantizeLinear", "x s z", "d"), node("QuantizeLinear", "d t u", "y")]
+    constants = {"s": np.float32(0.004492492415010929), "z": np.int8(2), "t": np.float32(scale), "u": np.int8(zero)}
+    source = model(nodes, [tensor("x", (1, 256), "int8")], ["y"], constants, opset=17)
+    converted, x = convert(source), np.arange(-128, 128, dtype=np.int8)[None]
+    (wanted,) = runtime(source, {"x": x})
+    assert [op.code for op in converted.flatbuffer().model.subgraphs[0].operators] == operators
+    assert converted.check().passed
+    for resolver in RESOLVERS:
+        np.testing.assert_array_equal(run_file(converted.tflite(), [x], resolver)[0], wanted)
+    assert convert(source, target="edgetpu").operator_counts() == {"QUANTIZE": 1}
+
+
 def test_dequantize_computes_in_float() -> None:
     source = network(CASES[0], "int8")
     converted = convert(source, dequantize=True)
