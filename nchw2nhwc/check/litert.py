@@ -187,7 +187,12 @@ def _numbers(interpreter: Interpreter, detail: _Detail) -> Array:
     """A tensor, integers that stand for numbers as these."""
     array = _content(interpreter, detail)
     scale, zero = detail["quantization"]
-    return ((array.astype(np.float32) - np.float32(zero)) * np.float32(scale)) if scale and array.dtype.kind in "iu" else array
+    if not scale or array.dtype.kind not in "iu":
+        return array
+    numbers = array.astype(np.float32)
+    numbers -= np.float32(zero)
+    numbers *= np.float32(scale)
+    return numbers
 
 
 def _stored(array: Array, detail: _Detail) -> Array:

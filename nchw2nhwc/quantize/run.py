@@ -14,6 +14,7 @@ import numpy as np
 from nchw2nhwc.check import drawn_sizes, source_tensors
 from nchw2nhwc.check.inputs import random_inputs, with_draws
 from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.emit.tflite.outputs import giving_out
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.options.quantize import AUTO, FOR_DEVICE, RANDOM, RANGES, TOGETHER, QuantizeOptions, Samples, is_recipe
@@ -248,9 +249,13 @@ class Quantization:
         return [loaded.run(self._converted.outputs, sample) for sample in samples]
 
     def _layers_of(self, mode: str, file: Path | bytes) -> tuple[LayerAccuracy, ...]:
-        """The tensors inside a mode's file, beside those of the float32 file that it is made of."""
-        reference, result = (LoadedFile(each, self._converted.inputs, inside=True) for each in (self._engine(mode).content, file))
-        return layer_accuracy(self._graph, reference, result, self._tested[0])
+        """The tensors inside a mode's file, beside those of the float32 file that it is made of. They are outputs: LiteRT would keep all
+        others as well, among them what kernels of integers lay out for each window, which is many times larger."""
+        graph = self._graph
+        made = {graph.tensors[i].name for op in graph.operators for i in op.outputs}
+        files = self._engine(mode).content, file if isinstance(file, bytes) else file.read_bytes()
+        reference, result = (LoadedFile(giving_out(each, made), self._converted.inputs, plain=True) for each in files)
+        return layer_accuracy(graph, reference, result, self._tested[0])
 
     def _worst(self, content: bytes) -> float:
         """The smallest SQNR of all outputs of a file."""
