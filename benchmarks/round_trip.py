@@ -1,9 +1,10 @@
-"""TFLite files that others made, by way of OpenVINO and back: python benchmarks/round_trip.py --files DIR [--latency-seconds S]
-[--json FILE] [--markdown FILE]; see README.md beside it.
+"""TFLite files that others made, by way of OpenVINO and back: python benchmarks/round_trip.py [--files DIR] [--int8]
+[--latency-seconds S] [--json FILE] [--markdown FILE]; see README.md beside it.
 
 OpenVINO reads each .tflite file of a folder and writes an IR, which is in the source's axis order again; this is converted, and has to be
 what it was before: the same outputs, and no more operators or transposes. Operators that only unpack weights are not counted. Files that
-OpenVINO does not read are left out. Exit status: 0 when every file comes back as it was, 1 when one does not or nothing was measured.
+OpenVINO does not read are left out. `--int8` has TensorFlow's quantizer make files of integers, too.
+Exit status: 0 when every file comes back as it was, 1 when one does not or nothing was measured.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from measure.machine import describe_machine
 from measure.make_ir import make_ir
 from measure.models import PARITY
 from measure.table import Column, markdown_table, number, text_header, text_row, write
+from measure.tf_int8 import make_int8
 
 import nchw2nhwc
 
@@ -73,18 +75,25 @@ def operators(file: Path) -> dict[str, int]:
 
 
 def run_original(file: Path, arrays: Path) -> None:
-    """Run a file on random inputs between 0 and 1, as images are, and keep what it takes and gives."""
+    """Run a file on random inputs between 0 and 1, as images are, or any integers of their type, and keep what it takes and gives."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter, rng = Interpreter(str(file)), np.random.default_rng(0)
     interpreter.allocate_tensors()
     kept = {}
     for k, detail in enumerate(interpreter.get_input_details()):
-        kept[f"in{k}"] = rng.uniform(0, 1, detail["shape"]).astype(detail["dtype"])
+        kept[f"in{k}"] = _drawn(rng, detail["shape"], np.dtype(detail["dtype"]))
         interpreter.set_tensor(detail["index"], kept[f"in{k}"])
     interpreter.invoke()
     kept |= {f"out{k}": interpreter.get_tensor(detail["index"]) for k, detail in enumerate(interpreter.get_output_details())}
     np.savez(arrays, **kept)
+
+
+def _drawn(rng: np.random.Generator, shape: Sequence[int], dtype: np.dtype[np.generic]) -> np.ndarray:
+    if dtype.kind not in "iu":
+        return rng.uniform(0, 1, shape).astype(dtype)
+    limits = np.iinfo(dtype)
+    return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
 
 
 def _ports(infos: Sequence[nchw2nhwc.TensorInfo]) -> list[Port]:
@@ -125,21 +134,26 @@ def _summary(rows: Sequence[Row]) -> Iterator[str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line (default: the process's own)."""
     parser = argparse.ArgumentParser("round_trip.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=Path, required=True, metavar="DIR", help="folder of .tflite files")
+    parser.add_argument("--files", type=Path, metavar="DIR", help="folder of .tflite files")
+    parser.add_argument("--int8", action="store_true", help="files that TensorFlow's quantizer makes of small networks")
     parser.add_argument("--latency-seconds", type=float, default=2.0, metavar="S",
                         help="seconds of runs for each file (default: 2; 0: none)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table")
     given = parser.parse_args(argv)
+    if not given.files and not given.int8:
+        parser.error("give --files or --int8")
     machine = describe_machine()
     print("; ".join(machine) + "\n" + text_header(COLUMNS), flush=True)
     rows: list[Row] = []
-    for file in sorted(given.files.glob("*.tflite")):
-        with tempfile.TemporaryDirectory(prefix="round-trip-") as folder:
-            row = measure(file, given.latency_seconds, Path(folder))
-        if row is not None:
-            rows.append(row)
-            print(text_row(COLUMNS, row), flush=True)
+    with tempfile.TemporaryDirectory(prefix="round-trip-int8-") as made:
+        integers = [Path(made, name) for name in (make_int8(Path(made)) if given.int8 else ())]
+        for file in (*(sorted(given.files.glob("*.tflite")) if given.files else ()), *integers):
+            with tempfile.TemporaryDirectory(prefix="round-trip-") as folder:
+                row = measure(file, given.latency_seconds, Path(folder))
+            if row is not None:
+                rows.append(row)
+                print(text_row(COLUMNS, row), flush=True)
     lines = [*_summary(rows)]
     print(*lines, sep="\n")
     if given.json:

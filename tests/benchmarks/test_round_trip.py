@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from round_trip import Row, main
+from round_trip import Row, _drawn, main
 
 import nchw2nhwc
 from tests.parse.onnx.models import model, node, tensor
@@ -32,6 +32,13 @@ def test_more_operators_are_no_success() -> None:
     assert not Row("", once, {"CONV_2D": 3}, difference=0.0).passes, "an operator"
     assert not Row("", once, once, difference=1e-3).passes
     assert not Row("", once, once).passes, "nothing was compared"
+
+
+@pytest.mark.parametrize(("dtype", "low", "high"), [("int8", -128, 127), ("uint8", 0, 255), ("float32", 0, 1)])
+def test_integers_are_any_of_their_type(dtype: str, low: int, high: int) -> None:
+    drawn = _drawn(np.random.default_rng(0), (9999,), np.dtype(dtype))
+    assert drawn.dtype == dtype
+    assert (round(float(drawn.min()), 1), round(float(drawn.max()), 1)) == (low, high)
 
 
 def test_nothing_measured_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

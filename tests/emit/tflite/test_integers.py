@@ -61,7 +61,8 @@ def test_scales_that_kernels_do_not_take(scale: float, listed: str) -> None:
 
 
 @pytest.mark.parametrize(("scale", "zero", "operators"), [
-    (0.010504047386348248, -5, ["DEQUANTIZE", "QUANTIZE"]), (0.0021, 4, ["DEQUANTIZE", "QUANTIZE"]), (0.004492492415010929, -5, ["QUANTIZE"])])
+    (0.010504047386348248, -5, ["DEQUANTIZE", "QUANTIZE"]), (0.0021, 4, ["DEQUANTIZE", "QUANTIZE"]),
+    (0.004492492415010929, -5, ["QUANTIZE"])])
 def test_from_one_grid_to_another(scale: float, zero: int, operators: list[str]) -> None:
     """Every integer goes where the source has it: QUANTIZE of integers would round some to the other side of a half."""
     nodes = [node("DequantizeLinear", "x s z", "d"), node("QuantizeLinear", "d t u", "y")]
