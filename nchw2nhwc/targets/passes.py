@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from nchw2nhwc.emit.tflite.rules_chains import CHAINS
 from nchw2nhwc.ir.graph import Node
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.constants import MERGE_EQUAL
+from nchw2nhwc.passes.match import require
 from nchw2nhwc.passes.movement import MOVEMENT
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.targets import TABLES
@@ -19,7 +21,7 @@ _MOST = 4
 _AFTER: Mapping[str, RuleSet] = {"gpu": EQUAL_RANKS, "edgetpu": POINTWISE}
 """Rules for a stored graph besides those for fewer axes, for what the device reshapes."""
 _INNER: Mapping[str, int] = {"edgetpu": 3}
-"""How many of the innermost axes may be larger than 1."""
+"""How many of the innermost axes may be larger than 1. Chains of moves with others are one GATHER, which is less that is not run."""
 
 
 def rules_before(target: str) -> RuleSet:
@@ -44,8 +46,15 @@ def stored_passes(target: str) -> tuple[Pass, ...]:
     def reshapes(dtype: DType) -> bool:
         return TABLES[target].computes("RESHAPE", dtype)
 
+    inner = _INNER.get(target)
+
+    def refused(node: Node) -> None:
+        outer = [] if inner is None else [size for v in (node.input(0), node.output) for size in v.shape[:-inner]]
+        require(any(size != 1 for size in outer), "{!r} is no move that only the CPU makes", node)
+
     other = _AFTER.get(target, RuleSet()).guarded(lambda node: require_reshaped(node, reshapes))
-    return (rule_pass(f"for_{target}", other, lower_ranks(_MOST, reshapes, _INNER.get(target))),
+    return (rule_pass(f"gather_for_{target}", CHAINS.guarded(refused)),
+            rule_pass(f"for_{target}", other, lower_ranks(_MOST, reshapes, inner)),
             rule_pass(f"tidy_for_{target}", MOVEMENT), MERGE_EQUAL,
             rule_pass(f"repeat_for_{target}", _repeats(target)))
 

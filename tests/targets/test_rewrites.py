@@ -20,6 +20,7 @@ from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.activation_functions import Gelu, Relu
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Greater, Mul, Where
+from nchw2nhwc.ops.elementwise import Exp
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Concat, Expand, Pad, Reshape, Slice, Split, Transpose
@@ -27,12 +28,14 @@ from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean, Softmax
 from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.rewrite import RuleSet, rule_pass
 from nchw2nhwc.targets import TABLES
+from nchw2nhwc.targets.passes import stored_passes
 from nchw2nhwc.targets.rewrites import EXPAND_AS_TILE, EXTREMES, REWRITES, TILE_AS_EXPAND
 from nchw2nhwc.targets.rules_rank import EQUAL_RANKS, POINTWISE, grouped, lower_ranks, require_reshaped
+from tests.emit.tflite.test_chains import shifted
 from tests.ops.samples import op_cases
 from tests.parse.onnx.models import model, node, tensor
 from tests.passes.decompose.test_registry import graph_of, in_float32
-from tests.passes.nets import assert_close
+from tests.passes.nets import Net, assert_close
 
 RNG = np.random.default_rng(0)
 TOLERANCE = 3e-6
@@ -159,6 +162,20 @@ def test_ranks_stay_of_what_the_device_does_not_reshape() -> None:
     for device, rewrites in (("gpu", 0), ("micro", 1)):
         rules = EQUAL_RANKS.guarded(lambda node: require_reshaped(node, lambda dtype: TABLES[device].computes("RESHAPE", dtype)))  # noqa: B023
         assert rule_pass("more", rules)(graph) == rewrites
+
+
+@pytest.mark.parametrize(("device", "lead", "gathers"), [
+    ("edgetpu", (2, 3), 1), ("edgetpu", (3,), 0), ("edgetpu", (1, 3), 0), ("gpu", (2, 3), 0)])
+def test_moves_that_a_device_would_refuse_one_by_one_are_one_gather(device: str, lead: tuple[int, ...], gathers: int) -> None:
+    net = Net(np.float32)
+    graph = net.output(net(Exp(), shifted(net, net.input(*lead, 4, 7)))).graph
+    inputs = {graph.inputs[0].name: RNG.standard_normal((*lead, 4, 7)).astype(np.float32)}
+    before = run(graph, inputs)
+    for step in stored_passes(device):
+        step(graph)
+    assert [node.op.name for node in graph.nodes].count("Gather") == gathers
+    for name, array in run(graph, inputs).items():
+        np.testing.assert_array_equal(array, before[name])
 
 
 def test_rows_of_another_width() -> None:
