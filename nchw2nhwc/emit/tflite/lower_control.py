@@ -106,7 +106,7 @@ class _While:
         else:
             limit = self._counted(values.pop(0)) if op.count else e.of(values.pop(0))
         self.fixed = values[op.carried:]
-        whole = [self._empty(value) for value in self.node.outputs[op.carried:]]
+        whole = [self._empty(value, part) for value, part in zip(self.node.outputs[op.carried:], self._parts())]
         carried = [e.const(0, INT64), limit, *(e.of(v) for v in values[:op.carried]), *whole, *_computed(e, self.fixed)]
         condition, body = self._condition(carried), self._body(carried)
         count = len(self.node.outputs)
@@ -133,11 +133,15 @@ class _While:
         e.size_tensors[Dim.symbol(self.op.count)] = size
         return e.cast(size, INT64)
 
-    def _empty(self, value: Value) -> int:
+    def _parts(self) -> Sequence[Value]:
+        """What an iteration adds to each result that is put together."""
+        return self.op.body.outputs[self.op.conditional + self.op.carried:]
+
+    def _empty(self, value: Value, part: Value) -> int:
         """A tensor to write the parts of a result into."""
         e, dtype = self.e, value.type.dtype
         if self.op.count:  # there may be no iteration, but the kernel that writes parts wants room for one
-            sizes = [sizes_tensor(e, value.shape), e.const(1, INT32)]
+            sizes = [sizes_tensor(e, value.shape), sizes_tensor(e, part.shape)]
             room = e.run("MAXIMUM", sizes, INT32, (value.rank,), options("MaximumMinimumOptions"))
             return e.run("FILL", [room, e.const(np.zeros((), dtype))], dtype, value.shape, options("FillOptions"))
         zero = e.const(np.zeros((1,) * value.rank, dtype))
