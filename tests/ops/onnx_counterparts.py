@@ -200,7 +200,10 @@ def _gather_nd(op: indexing.GatherND, operands: tuple[Array, ...]) -> Call:
 
 
 @counterpart(indexing.ScatterElements)
-def _scatter_elements(op: indexing.ScatterElements, operands: tuple[Array, ...]) -> Call:
+def _scatter_elements(op: indexing.ScatterElements, operands: tuple[Array, ...]) -> Call | None:
+    """ONNX Runtime combines no half-precision numbers."""
+    if operands[0].dtype == np.float16 and op.reduction != "none":
+        return None
     return Call("ScatterElements", operands, {"axis": op.axis, "reduction": op.reduction})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import find, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DataObject
 
@@ -14,6 +14,7 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.rules import Contraction, Elementwise
 from tests.emit.tflite.runs import check_file, one_op, prepared, single, stored
 from tests.ops.samples import ALL_OPS, op_cases
+from tests.ops.sampling import Case
 
 DECOMPOSED = {
     "no operator at all": "Narrow Erf Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh FMod FakeQuantize",
@@ -35,7 +36,7 @@ def test_every_op_is_expressed_or_known_not_to_be() -> None:
 
 @pytest.mark.parametrize("cls", [cls for cls in ALL_OPS if cls.__name__ not in _REFUSED], ids=lambda cls: cls.__name__)
 def test_parity(cls: type[Op]) -> None:
-    """Operands besides one are constants or not; at least some of the drawn cases must be native."""
+    """Operands besides one are constants or not; there must be cases that are native."""
     seen: list[bool] = []
 
     @settings(max_examples=8)
@@ -53,4 +54,9 @@ def test_parity(cls: type[Op]) -> None:
             check_file(prepared(graph), inputs, wanted)
 
     compare()
-    assert any(seen)
+    assert any(seen) or find(op_cases(cls), _is_native)
+
+
+def _is_native(case: Case) -> bool:
+    op, operands = stored(case[0], [single(x) for x in case[1]])
+    return native(one_op(op, operands, [False] * len(operands))[0].nodes[0])
