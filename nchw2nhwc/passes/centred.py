@@ -57,7 +57,7 @@ def _results(node: Node, operand: Value, axis: int) -> list[Place] | None:
     """The places that an operand's axis goes to in a sum or a movement, None where something else happens along it."""
     if _plain_add(node):
         after = _aligned(node, operand, axis)
-        return None if after is None else [(node.output, after)]
+        return None if after is None or _operands((node.output, after)) is None else [(node.output, after)]
     if not isinstance(node.op, ALONG) or all(v is not operand for v in data_of(node)):
         return None
     found = axis_after(node, axis)

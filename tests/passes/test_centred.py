@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -136,6 +138,15 @@ def test_what_cannot_be_centred(made: object) -> None:
     assert callable(made)
     net = Net()
     check_untouched(net.output(_norm(net, made(net))), CENTRE)
+
+
+@pytest.mark.parametrize("added", [lambda net: net.const(-0.5), lambda net: net.input(2, 4, 1)], ids=["number", "computed"])
+def test_what_is_the_same_along_the_axis_is_in_no_stream(added: Callable[[Net], Value]) -> None:
+    """A layer whose result is read beyond a sum with that: its mean is needed, whatever else reads it."""
+    net = Net()
+    x = _layer(net, net.input(2, 4, 3))
+    shifted = net(Add(), x, added(net))
+    check_untouched(net.output(_norm(net, x), _norm(net, shifted), net(Exp(), net(Add(), shifted, shifted))), CENTRE)
 
 
 def test_groups_of_channels_mix_nothing() -> None:
