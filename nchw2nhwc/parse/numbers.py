@@ -12,6 +12,7 @@ from nchw2nhwc.ops.elementwise import Cast, Identity
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.movement import Concat, Reshape, Slice, Split, Transpose
+from nchw2nhwc.ops.reduce import ReduceSum
 from nchw2nhwc.ops.shape_arithmetic import LIMIT, SizeArray, known
 
 _MOVES = (Concat, Gather, Identity, Reshape, Slice, Split, Transpose)
@@ -49,6 +50,13 @@ class Numbers:
         (element,) = self.elements(value).ravel().tolist()
         if not isinstance(element, str):
             return element if isinstance(element, Dim) else int(element)
+        return self._named(element, name)
+
+    def holding(self, truths: Value, name: Callable[[], Dim]) -> Dim:
+        """The named dimension for how many elements of a tensor of truth values hold, which their sum is, too."""
+        return self._named(_holding(truths), name)
+
+    def _named(self, element: str, name: Callable[[], Dim]) -> Dim:
         if element not in self._sizes:
             self._sizes[element] = name()
         return self._sizes[element]
@@ -79,10 +87,33 @@ class Numbers:
             for output, result in zip(value.producer.outputs, results):
                 self._elements[id(output)] = output, np.asarray(result, object)
             return
-        own = np.empty(_count(value), object)
-        own[:] = [f"{id(value)} {k}" for k in range(own.size)]
+        own, summed = np.empty(_count(value), object), _summed(value)
+        own[:] = [f"{id(value)} {k}" for k in range(own.size)] if summed is None else [_holding(summed)]
         self._elements[id(value)] = value, own.reshape([s for s in value.shape if isinstance(s, int)])
 
 
 def _count(value: Value) -> int:
     return int(np.prod([s for s in value.shape if isinstance(s, int)], dtype=np.int64))
+
+
+def _summed(value: Value) -> Value | None:
+    """The truth values that an integer is the sum of all of."""
+    node = value.producer
+    if node is None or not isinstance(node.op, ReduceSum) or len(node.op.axes) != node.input(0).rank:
+        return None
+    truths = _moved(node.input(0))
+    return truths if truths.type.dtype == np.bool_ else None
+
+
+def _moved(value: Value) -> Value:
+    """Where all elements of a tensor come from that is only stored in other ways; truth values may have become numbers."""
+    while (node := value.producer) is not None:
+        same = isinstance(node.op, (Identity, Reshape, Transpose))
+        if not same and not (isinstance(node.op, Cast) and node.input(0).type.dtype == np.bool_):
+            break
+        value = node.input(0)
+    return value
+
+
+def _holding(truths: Value) -> str:
+    return f"{id(_moved(truths))} holding"

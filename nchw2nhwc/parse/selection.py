@@ -10,13 +10,13 @@ from math import prod
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Shape, Size, is_static, product, size_min
+from nchw2nhwc.ir.dim import Dim, Shape, Size, is_static, product, size_min
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType, TensorType
 from nchw2nhwc.ops.base import require_equal
 from nchw2nhwc.ops.binary import Add, FloorDiv, Less, Mul, NotEqual, Sub, Where
 from nchw2nhwc.ops.control import Loop
-from nchw2nhwc.ops.elementwise import Cast
+from nchw2nhwc.ops.elementwise import Cast, Identity
 from nchw2nhwc.ops.indexing import Gather, TopK
 from nchw2nhwc.ops.movement import Concat, Expand, Slice, Split
 from nchw2nhwc.ops.reduce import CumSum
@@ -39,11 +39,20 @@ def compressed(b: Builder, x: Value, condition: Value, axis: int) -> Value:
         if given < 0 or (isinstance(count, int) and given > count):
             raise ShapeError(f"the condition {condition.type} must be a vector of at most {count} elements")
         x = b.add1(Gather(axis), x, b.const(np.arange(given)))
-    return b.add1(Compress(axis, b.size_name("count")), x, condition)
+    size = b.numbers.holding(condition, lambda: Dim.symbol(b.size_name("count")))
+    return b.add1(Compress(axis, str(size)), x, condition)
+
+
+def without_copies(x: Value) -> Value:
+    """What a value is under its first name."""
+    while x.producer is not None and isinstance(x.producer.op, Identity):
+        x = x.producer.input(0)
+    return x
 
 
 def nonzero(b: Builder, x: Value, dtype: DType) -> Value:
     """The positions of all elements that are not 0, one a column."""
+    x = without_copies(x)
     found = b.positions.get(x)
     if found is None:
         found = b.positions[x] = _nonzero(b, x, dtype)

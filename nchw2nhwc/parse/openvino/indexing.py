@@ -15,7 +15,7 @@ from nchw2nhwc.ops.elementwise import Cast, Neg
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.kinds import integer_range, kind_of
 from nchw2nhwc.ops.movement import Expand
-from nchw2nhwc.parse import indexing, selection, uniques
+from nchw2nhwc.parse import indexing, masked, selection, uniques
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.common import axis_of, one_int, one_size, require_rank
 from nchw2nhwc.parse.openvino.registry import Results, mapping
@@ -131,7 +131,7 @@ def scatter_update(b: Builder, x: Value, indices: Value, updates: Value, axis: V
 @mapping("ScatterNDUpdate", 3, 4)
 def scatter_nd_3(b: Builder, x: Value, indices: Value, updates: Value) -> Results:
     """Without a reduction."""
-    return b.add1(ScatterND(), x, indices, updates)
+    return masked.scatter_nd(b, ScatterND(), x, indices, updates)
 
 
 @mapping("ScatterNDUpdate", 15)
@@ -140,7 +140,7 @@ def scatter_nd(b: Builder, x: Value, indices: Value, updates: Value, *,
     """"sub" adds the negative updates."""
     if reduction == "sub":
         return b.add1(ScatterND("add"), x, indices, b.add1(Neg(), updates))
-    return b.add1(ScatterND(_REDUCTIONS[reduction]), x, indices, updates)
+    return masked.scatter_nd(b, ScatterND(_REDUCTIONS[reduction]), x, indices, updates)
 
 
 # ---- by value, and by length ---------------------------------------------------------------------------------------------------

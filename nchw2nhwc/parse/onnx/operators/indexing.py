@@ -11,7 +11,7 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.binary import Add, Mod
 from nchw2nhwc.ops.indexing import REDUCTIONS, Gather, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
 from nchw2nhwc.ops.movement import Expand
-from nchw2nhwc.parse import detection, dynamic, indexing, selection, uniques
+from nchw2nhwc.parse import detection, dynamic, indexing, masked, selection, uniques
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 
@@ -53,12 +53,12 @@ def scatter_elements(b: LayerBuilder, x: Value, indices: Value, updates: Value, 
 
 @onnx_op("ScatterND", 11, 13)
 def scatter_nd_11(b: LayerBuilder, x: Value, indices: Value, updates: Value) -> Value:
-    return b.add1(ScatterND(), x, indices, updates)
+    return masked.scatter_nd(b, ScatterND(), x, indices, updates)
 
 
 @onnx_op("ScatterND", 16, 18)
 def scatter_nd(b: LayerBuilder, x: Value, indices: Value, updates: Value, *, reduction: str = "none") -> Value:
-    return b.add1(ScatterND(_reduction(b, reduction)), x, indices, updates)
+    return masked.scatter_nd(b, ScatterND(_reduction(b, reduction)), x, indices, updates)
 
 
 def _reduction(b: LayerBuilder, reduction: str) -> str:
