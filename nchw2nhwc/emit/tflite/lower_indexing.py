@@ -19,8 +19,13 @@ from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.emit.tflite.ranges import are_positions
 from nchw2nhwc.errors import TargetError
-from nchw2nhwc.ir import Dim, Node, Shape, Size, Value, is_static, product, size_max
+from nchw2nhwc.ir import Array, Dim, Node, Shape, Size, Value, is_static, product, size_max
+from nchw2nhwc.ops.dynamic import DynamicBroadcast
 from nchw2nhwc.ops.indexing import Gather, GatherElements, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
+from nchw2nhwc.ops.movement import Expand
+
+_BROADCAST_RANK = 4
+"""Most axes of tensors that a number replaces elements of."""
 
 
 # ---- indices -----------------------------------------------------------------------------------------------------------
@@ -139,11 +144,15 @@ def _scatters(node: Node, op: ScatterND | ScatterElements) -> str:
     return kernel("SCATTER_ND")(node, op) or kernel(combine)(node, op) or _wraps(node)
 
 
-def _scatter(e: Emitter, op: ScatterND | ScatterElements, data: int, rows: int, updates: int, target: int, depth: int,
+def _scatter(e: Emitter, op: ScatterND | ScatterElements, data: int, rows: int, updates: int | Array, target: int, depth: int,
              shape: Shape) -> None:
     """SCATTER_ND adds up the updates over zeros. They are added to the data, or chosen wherever there is one. Kernels of segments combine
-    them in other ways, along one axis; for them no number is beyond the largest ones, so that infinite data stays where there is none."""
+    them in other ways, along one axis; for them no number is beyond the largest ones, so that infinite data stays where there is none.
+    `updates` is a number where all of them are that, which it is for places that are named twice, too."""
     dtype, inside = e.tensor(data).dtype, shape[:depth]
+    if not isinstance(updates, int):
+        e.op("SELECT_V2", [_touched(e, rows, inside, len(shape)), e.const(updates), data], [target], options("SelectV2Options"))
+        return
     if op.reduction in _SEGMENTS:
         code, combine, kind = _SEGMENTS[op.reduction]
         lead = e.shape_of(rows)[:-1]
@@ -162,6 +171,17 @@ def _scatter(e: Emitter, op: ScatterND | ScatterElements, data: int, rows: int, 
         e.op("ADD", [data, found], [target], options("AddOptions"))
         return
     e.op("SELECT_V2", [_touched(e, rows, inside, len(shape)), found, data], [target], options("SelectV2Options"))
+
+
+def _updates(e: Emitter, node: Node, op: ScatterND | ScatterElements, shape: Shape) -> int | Array:
+    """The updates of a node under another shape, or the number that all of them replace elements by."""
+    updates, data = node.input(2), node.input(0)
+    maker = updates.producer
+    content = (maker.input(0) if maker is not None and isinstance(maker.op, (DynamicBroadcast, Expand)) else updates).const
+    plain = op.reduction == "none" and data.rank <= _BROADCAST_RANK and e.tensor(e.of(data)).dtype == updates.type.dtype
+    if plain and content is not None and content.size and bool((content == content.flat[0]).all()):
+        return np.asarray(content.flat[0])
+    return _reshaped(e, e.of(updates), updates.shape, shape)
 
 
 def _touched(e: Emitter, rows: int, inside: Shape, rank: int) -> int:
@@ -184,10 +204,9 @@ def scatter_nd(e: Emitter, node: Node, op: ScatterND) -> None:
     """See `_scatter`. Indices have to be distinct for 'none', as both sources ask for."""
     data, indices, updates = (node.input(k) for k in range(3))
     depth = data.rank - updates.rank + indices.rank - 1
-    rows, pieces = e.cast(_from_front(e, indices, data.shape[:depth]), INT32), e.of(updates)
-    if indices.rank == 1:  # the kernel wants an axis of rows
-        rows, pieces = (_reshaped(e, t, v.shape, (1, *v.shape)) for t, v in ((rows, indices), (pieces, updates)))
-    _scatter(e, op, e.of(data), rows, pieces, e.out(node), depth, data.shape)
+    rows, lead = e.cast(_from_front(e, indices, data.shape[:depth]), INT32), (1,) if indices.rank == 1 else ()  # the kernel wants a list
+    rows = _reshaped(e, rows, indices.shape, (*lead, *indices.shape))
+    _scatter(e, op, e.of(data), rows, _updates(e, node, op, (*lead, *updates.shape)), e.out(node), depth, data.shape)
 
 
 def _scatters_known(node: Node, op: ScatterElements) -> str:
@@ -198,7 +217,7 @@ def _scatters_known(node: Node, op: ScatterElements) -> str:
 @lowering(ScatterElements, _scatters_known)
 def scatter_elements(e: Emitter, node: Node, op: ScatterElements) -> None:
     """SCATTER_ND of single elements in the flattened data."""
-    data, indices, updates = (node.input(k) for k in range(3))
+    data, indices = node.input(0), node.input(1)
     shape = tuple(s for s in data.shape if isinstance(s, int))
     inner, axis = prod(shape[op.axis + 1:]), op.axis
     first = np.arange(prod(shape)).reshape(shape).take([0], axis)
@@ -206,7 +225,7 @@ def scatter_elements(e: Emitter, node: Node, op: ScatterElements) -> None:
     count, flat = product(indices.shape), (prod(shape),)
     rows = e.cast(_reshaped(e, where, indices.shape, (count, 1)), INT32)
     result = e.temp(data.type.dtype, flat)
-    _scatter(e, op, _reshaped(e, e.of(data), shape, flat), rows, _reshaped(e, e.of(updates), updates.shape, (count,)), result, 1, flat)
+    _scatter(e, op, _reshaped(e, e.of(data), shape, flat), rows, _updates(e, node, op, (count,)), result, 1, flat)
     reshape(e, result, e.out(node), shape)
 
 
