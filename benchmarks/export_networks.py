@@ -20,6 +20,7 @@ import torch
 from measure.detectors import DETECTORS
 from measure.families import FAMILIES
 from measure.larger_families import LARGER
+from measure.other_libraries import OTHER
 from torch import Tensor, nn
 
 TIMM = (
@@ -165,7 +166,7 @@ GROUPS: dict[str, dict[str, Maker]] = {
     "segmentation": _of(_segmentation, SEGMENTATION, "smp_"), "yolo": _of(_yolo, YOLO), "text": _of(_text, tuple(TEXT), "hf_"),
     "decoders": _of(_decoder, tuple(DECODERS), "hf_"), "images": _of(_image, tuple(IMAGES), "hf_"),
     "sequences": {**_of(_pairs, ("T5", "Bart"), "hf_"), "hf_Wav2Vec2": _audio}, **LARGER,
-    "families": {make.__name__: make for make in FAMILIES}, "detectors": DETECTORS}
+    "families": {make.__name__: make for make in FAMILIES}, "detectors": DETECTORS, **OTHER}
 
 
 Write = Callable[[nn.Module, tuple[Tensor, ...], Path], None]

@@ -52,11 +52,11 @@ class Numbers:
             return element if isinstance(element, Dim) else int(element)
         return self._named(element, name)
 
-    def holding(self, truths: Value, name: Callable[[], Dim]) -> Dim:
-        """The named dimension for how many elements of a tensor of truth values hold, which their sum is, too."""
+    def holding(self, truths: Value, name: Callable[[], Size]) -> Size:
+        """As `size`, for how many elements of a tensor of truth values hold, which their sum is, too."""
         return self._named(_holding(truths), name)
 
-    def _named(self, element: str, name: Callable[[], Dim]) -> Dim:
+    def _named(self, element: str, name: Callable[[], Size]) -> Size:
         if element not in self._sizes:
             self._sizes[element] = name()
         return self._sizes[element]
