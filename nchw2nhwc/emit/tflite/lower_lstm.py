@@ -69,12 +69,9 @@ def _initial(e: Emitter, node: Node) -> list[int]:
     if len(node.inputs) == 4 and isinstance(batch, int):
         return [e.cleared(batch, units) for _ in range(2)]
     states = [e.variable(FLOAT32, (batch, units)) for _ in range(2)]
-    if len(node.inputs) > 4:
+    if len(node.inputs) > 4:  # written by no operator whose result may share the memory of an operand, or that is computed only once
         for given, state in zip((node.input(4), node.input(5)), states):
-            if given.is_const:  # a product of constants is computed once, when the file is loaded
-                e.op("SPLIT_V", [e.of(given), e.ints([units]), e.const(1, INT32)], [state], options("SplitVOptions", numSplits=1))
-            else:
-                e.op("MUL", [e.of(given), e.const(np.ones((1, 1), np.float32))], [state], options("MulOptions"))
+            e.op("SPLIT_V", [e.of(given), e.ints([units]), e.const(1, INT32)], [state], options("SplitVOptions", numSplits=1))
         return states
     shape = (batch, 2 * units)
     zeros = e.run("BROADCAST_TO", [e.const(np.zeros((1, 1), np.float32)), sizes_tensor(e, shape)], FLOAT32, shape,

@@ -100,7 +100,7 @@ def test_open_sizes() -> None:
 def test_given_states() -> None:
     graph = net(states=True)
     made = emit(graph)
-    assert operators(made) == {BOTH: 1, "MUL": 4}
+    assert operators(made) == {BOTH: 1, "SPLIT_V": 4}
     assert_runs(graph, made, (STEPS, BATCH, FEATURES))
 
 

@@ -18,6 +18,7 @@ from nchw2nhwc.ir import Array, Dim, Graph, Origin, Size, TensorType
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.activation_functions import Affine, HardSigmoid, Relu, ScaledTanh, Sigmoid, Softplus, Softsign
 from nchw2nhwc.ops.elementwise import Tanh
+from nchw2nhwc.ops.movement import Reshape
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
 from nchw2nhwc.passes.decompose import decompose
 from tests.emit.tflite.runs import RESOLVERS, run_file
@@ -91,6 +92,18 @@ def test_what_the_kernel_lacks_is_a_loop(op: Recurrent) -> None:
     graph, inputs, wanted = graph_of(op, (Y,))
     made = emit(graph)
     assert operators(made)["WHILE"] == 1
+    assert_runs(made, inputs, wanted)
+
+
+def test_initial_states_that_are_reshaped() -> None:
+    """Their memory is that of an input, which variables must not share."""
+    graph, inputs, wanted = graph_of(LSTM(), (Y,), states=True)
+    (layer,) = graph.nodes
+    for k, state in enumerate(graph.inputs[1:]):
+        reshaped = graph.add1(Reshape((N, H)), [graph.add1(Reshape((1, N, H)), [state], before=layer)], before=layer)
+        layer.set_input(4 + k, reshaped)
+    made = emit(graph)
+    assert operators(made)[KERNEL] == 1
     assert_runs(made, inputs, wanted)
 
 
