@@ -24,6 +24,10 @@ ROOM = 2
 """The ranges of int16 activations relative to those that were measured."""
 _CLOSE = 2.0**-18
 """A sum's range relative to its operands': LiteRT's kernels stop the process where it is below 2^-20."""
+_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+_FAINT = 2.0**-13
+"""The range of a sum of products relative to the largest single one: XNNPACK refuses scales below 2^-8 of the operands' product, which is a
+range of 2^-14 of theirs."""
 
 
 def settle(model: ModelT, found: MutableMapping[str, dict[str, Array]]) -> list[str]:
@@ -41,9 +45,9 @@ def settle(model: ModelT, found: MutableMapping[str, dict[str, Array]]) -> list[
                 if code == "PADV2" and size(found[name]) > LARGEST and into[0] in found:
                     found[name] = dict(found[into[0]])
                 elif code in ("ADD", "SUB"):
-                    least = _CLOSE * max((size(found[each]) for each in into if each in found), default=0.0)
-                    if size(found[name]) < least:
-                        found[name]["max"] = np.asarray(least)
+                    _widen(found[name], _CLOSE * max((size(found[each]) for each in into if each in found), default=0.0))
+                elif code in _PRODUCTS and into[0] in found and (weights := part.constant(op.inputs[1])) is not None:
+                    _widen(found[name], _FAINT * size(found[into[0]]) * float(np.abs(weights).max(initial=0.0)))
         makers = {i: op for op in graph.operators for i in op.outputs}
         for i, name in enumerate(names):
             if name in found and size(found[name]) > LARGEST:
@@ -51,6 +55,12 @@ def settle(model: ModelT, found: MutableMapping[str, dict[str, Array]]) -> list[
                 too_large += [names[k] for op in beside for k in op.outputs[:1]]
                 del found[name]
     return list(dict.fromkeys(too_large))
+
+
+def _widen(statistics: MutableMapping[str, Array], least: float) -> None:
+    """Make a range at least so wide."""
+    if size(statistics) < least:
+        statistics["max"] = np.asarray(least)
 
 
 def trim(model: ModelT, found: MutableMapping[str, dict[str, Array]]) -> None:

@@ -77,6 +77,13 @@ def test_a_sum_that_cancels_does_not_stop_the_runtime() -> None:
     Interpreter(model_content=content).allocate_tensors()
 
 
+def test_a_layer_that_is_always_0_is_taken_by_xnnpack() -> None:
+    nodes = [helper.make_node("Conv", ["c", "v", "low"], ["l"], "low"), helper.make_node("Relu", ["l"], ["y"], "relu")]
+    converted, content = quantized(network(nodes, v=pixel_weights(4, 8), low=np.full(4, -1000.0)), "int8")
+    x = converted.inputs[0].to_result(samples()[5]["x"])
+    assert not run(content, x, xnnpack=True).any()
+
+
 @pytest.mark.parametrize("mode", ["int8", "int16x8"])
 def test_small_values_of_a_logarithm(mode: str) -> None:
     nodes = [helper.make_node("Mul", ["c", "c"], ["q"], "square"), helper.make_node("Add", ["q", "e"], ["p"], "eps"),
