@@ -1,11 +1,13 @@
-"""Converts random models of one operator each and compares LiteRT, with XNNPACK and without, with the source's runtime.
+"""Converts random models of one operator each and compares LiteRT, with XNNPACK and without, or Keras with the source's runtime.
 
-python -m benchmarks.random_operators [--source onnx|openvino] [--op OP...] [--count N] [--seed SEED] [--json FILE] [--all]
+python -m benchmarks.random_operators [--source onnx|openvino] [--target tflite|keras] [--op OP...] [--count N] [--seed SEED] [--json FILE]
+    [--all]
 
 Every case has random attributes, element types and shapes, of ONNX also a random definition of the operator and opset. It is converted in
 up to six forms. `given`: all operands are inputs; `constants`: all but the first are constants; `batch`: the first size of the first
 operand is open; `open`: all sizes are; both of these with and without constants. Every file runs
-several times in one interpreter, those of open sizes at two sizes.
+several times in one interpreter, those of open sizes at two sizes. A Keras model is called, and its `.keras` file is opened and runs as
+TensorFlow's graph, as SavedModels do.
 
 Where ONNX Runtime and ONNX's reference implementation differ, either counts as right. "noted": integers beyond what the report says they
 are computed in. "other sizes": the file takes only sizes, such as multiples of 2, that the case does not have. An error of the conversion
@@ -31,11 +33,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from benchmarks.operators import DRAWERS, OPERATIONS, Draw, Spec, onnx_models, openvino_models
-from benchmarks.operators.judge import Run, fits, outcome, same_model
-from nchw2nhwc import convert
+from benchmarks.operators.judge import Run, fits, keras_runtimes, litert_runtimes, outcome, same_model
+from nchw2nhwc import conversion
 from nchw2nhwc.errors import ConversionError
+from nchw2nhwc.options import ConvertOptions, Route
+from nchw2nhwc.progress import Stages
+from nchw2nhwc.source import identify
 
 FORMS = ("given", "constants", "batch", "batch constants", "open", "open constants")
+TARGETS: tuple[Route, ...] = ("tflite", "keras")
 SOURCES = {"onnx": (onnx_models, DRAWERS), "openvino": (openvino_models, OPERATIONS)}
 FINE = ("right", "refused", "noted", "other sizes", "not compared")
 SECONDS = 60
@@ -63,6 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser("random_operators.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", choices=tuple(SOURCES), default="onnx")
+    parser.add_argument("--target", choices=TARGETS, default="tflite")
     parser.add_argument("--op", nargs="+", metavar="OP", help="only these operators (of OpenVINO: groups of operations)")
     parser.add_argument("--count", type=int, default=10, metavar="N", help="cases of each operator (default 10)")
     parser.add_argument("--seed", type=int, default=0, help="number of the first case of each operator (default 0)")
@@ -70,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="print cases that are refused, too")
     given = parser.parse_args(argv)
     names = given.op or sorted(SOURCES[given.source][1])
-    rows = list(outcomes(given.source, [(op, given.seed + k) for op in names for k in range(given.count)]))
+    rows = list(outcomes(given.source, given.target, [(op, given.seed + k) for op in names for k in range(given.count)]))
     if given.json:
         given.json.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
     report(rows, everything=given.all)
@@ -100,14 +107,14 @@ def general(text: str) -> str:
 
 
 # ---- running cases -----------------------------------------------------------------------------------------------------
-def outcomes(source: str, cases: Sequence[tuple[str, int]]) -> Iterator[Row]:
+def outcomes(source: str, target: Route, cases: Sequence[tuple[str, int]]) -> Iterator[Row]:
     """All cases, in a process of their own: where one crashes or hangs, that is its outcome, and another process goes on."""
     context = multiprocessing.get_context("fork")
     todo = list(cases)
     with tempfile.TemporaryDirectory() as folder:
         while todo:
             here, there = context.Pipe()
-            process = context.Process(target=_work, args=(there, source, todo, Path(folder)), daemon=True)
+            process = context.Process(target=_work, args=(there, source, target, todo, Path(folder)), daemon=True)
             process.start()
             there.close()
             done, lost = 0, False
@@ -129,13 +136,15 @@ def outcomes(source: str, cases: Sequence[tuple[str, int]]) -> Iterator[Row]:
             todo = todo[done:]
 
 
-def _work(pipe: Connection, source: str, cases: Sequence[tuple[str, int]], folder: Path) -> None:
+def _work(pipe: Connection, source: str, target: Route, cases: Sequence[tuple[str, int]], folder: Path) -> None:
     warnings.simplefilter("ignore")
+    if target == "keras":
+        import keras  # noqa: F401 - so that no case is timed with it
     for op, seed in cases:
-        pipe.send(list(case(source, op, seed, folder)))
+        pipe.send(list(case(source, target, op, seed, folder)))
 
 
-def case(source: str, op: str, seed: int, folder: Path) -> Iterator[Row]:
+def case(source: str, target: Route, op: str, seed: int, folder: Path) -> Iterator[Row]:
     """A case in all its forms."""
     maker, drawers = SOURCES[source]
     d = Draw(op, seed)
@@ -152,19 +161,19 @@ def case(source: str, op: str, seed: int, folder: Path) -> Iterator[Row]:
     for form in FORMS:
         opens = onnx_models.opened(spec, form, form.endswith("constants"))
         if (several or not form.endswith("constants")) and (opens or form in ("given", "constants")):
-            row = _row(source, d, seed, spec, form, wanted, folder)
+            row = _row(source, target, d, seed, spec, form, wanted, folder)
             row.about = about
             yield row
 
 
-def _row(source: str, d: Draw, seed: int, spec: Spec, form: str, wanted: list[list[object]], folder: Path) -> Row:
+def _row(source: str, target: Route, d: Draw, seed: int, spec: Spec, form: str, wanted: list[list[object]], folder: Path) -> Row:
     maker, _ = SOURCES[source]
     row = Row(d.op, seed, form, "right")
     model, feeds = maker.model(d, spec, form, folder)
     start = time.perf_counter()
     try:
-        made = convert(model)
-        content = made.tflite()
+        made = conversion.run(identify(model), ConvertOptions(), Stages(), target)
+        runtimes = litert_runtimes(made) if target == "tflite" else keras_runtimes(made, folder)
     except ConversionError as error:
         row.outcome, row.text = "refused", str(error)
         if "the_layer" not in row.text or not error.advice:
@@ -178,7 +187,7 @@ def _row(source: str, d: Draw, seed: int, spec: Spec, form: str, wanted: list[li
     others = _at_other_sizes(source, d, seed, spec, form, folder) if form.startswith("open") else []
     runs = [again, *others, again]
     fitting = [run for run in runs if fits(made, run.data)]
-    row.outcome, row.text = outcome(made, content, fitting, spec) if fitting else ("other sizes", "")
+    row.outcome, row.text = outcome(made, runtimes, fitting, spec) if fitting else ("other sizes", "")
     return row
 
 

@@ -1,16 +1,28 @@
-"""Whether what LiteRT makes of a case is what was expected."""
+"""Whether what LiteRT, or Keras, makes of a case is what was expected."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
 from benchmarks.operators.draw import Array, Size, Spec
 from nchw2nhwc import Converted
+from nchw2nhwc.check.keras import errors
 from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.check.results import KerasResult
 from nchw2nhwc.errors import CheckError
+
+if TYPE_CHECKING:
+    import keras
+
+Graph: TypeAlias = Callable[..., Mapping[str, object]]
+Runner: TypeAlias = Callable[[Mapping[str, Array]], Mapping[str, Array]]
+"""Outputs by name for inputs by name, in the source's order of axes. Raises CheckError."""
 
 PRECISION = {"float16": 1e-2, "bfloat16": 3e-2}
 HUGE = 1e37
@@ -25,19 +37,52 @@ class Run:
     allowed: Sequence[Sequence[Array]]
 
 
-def outcome(made: Converted, content: bytes, runs: Iterable[Run], spec: Spec) -> tuple[str, str]:
-    """What became of a file, and what is wrong: it is right, wrong, or fails; "noted" where the report says that numbers are narrower."""
+def litert_runtimes(made: Converted) -> dict[str, Callable[[], Runner]]:
+    """The ways in which a TFLite file runs, by name: each loads it. Raises ConversionError."""
+    content = made.tflite()
+
+    def loaded(*, plain: bool) -> Runner:
+        return partial(LoadedFile(content, made.inputs, plain=plain, threads=1).run, made.outputs)
+
+    return {"XNNPACK": partial(loaded, plain=False), "plain": partial(loaded, plain=True)}
+
+
+def keras_runtimes(made: Converted, folder: Path) -> dict[str, Callable[[], Runner]]:
+    """The same of a Keras model: called as it is, and opened from its file as the graph that SavedModels hold. Raises ConversionError."""
+    import keras
+
+    keras.backend.clear_session()
+    model = made.keras()
+    made.save_keras(folder)
+    return {"called": lambda: partial(KerasResult(model).run, made.inputs, made.outputs),
+            "graph": lambda: partial(_graph_run, made, _graph(made, keras.models.load_model(folder / f"{made.source.stem}.keras")))}
+
+
+def _graph(made: Converted, model: keras.Model) -> Graph:
+    from nchw2nhwc.emit.keras.files import serving
+
+    return serving(model, *([f"{kind}{k}" for k, _ in enumerate(infos)] for kind, infos in (("x", made.inputs), ("y", made.outputs))))
+
+
+def _graph_run(made: Converted, graph: Graph, data: Mapping[str, Array]) -> dict[str, Array]:
+    with errors():
+        found = graph(*(info.to_result(data[info.name]) for info in made.inputs))
+        return {info.name: info.to_source(np.asarray(found[f"y{k}"])) for k, info in enumerate(made.outputs)}
+
+
+def outcome(made: Converted, runtimes: Mapping[str, Callable[[], Runner]], runs: Iterable[Run], spec: Spec) -> tuple[str, str]:
+    """What became of a result, and what is wrong: it is right, wrong, or fails; "noted" where the report says that numbers are narrower."""
     runs = list(runs)
     narrow = any("computed in int32" in note for note in made.graph.notes)
-    for runtime, plain in (("XNNPACK", False), ("plain", True)):
+    for runtime, load in runtimes.items():
         try:
-            file = LoadedFile(content, made.inputs, plain=plain, threads=1)
+            run_on = load()
         except CheckError as error:
             return "does not load", f"{runtime}: {error}"
         for number, run in enumerate(runs):
             where = f"{runtime}, run {number}, shapes {[list(x.shape) for x in run.data.values()]}"
             try:
-                found = file.run(made.outputs, run.data)
+                found = run_on(run.data)
             except CheckError as error:
                 return "does not run", f"{where}: {error}"
             results = [found[info.name] for info in made.outputs]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 
@@ -16,12 +18,25 @@ if TYPE_CHECKING:
 
 def run_keras(model: keras.Model, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo],
               data: Mapping[str, Array]) -> dict[str, Array]:
-    """Outputs by name, in the source's axis order, for inputs by name in the source's axis order; `model` has them in the same order."""
+    """Outputs by name, in the source's axis order, for inputs by name in the source's axis order; `model` has them in the same order.
+    Raises CheckError."""
     return {info.name: info.to_source(array) for info, array in zip(outputs, run_model(model, inputs, data), strict=True)}
 
 
 def run_model(model: keras.Model, inputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> list[Array]:
-    """All outputs in the model's order, each as it is stored, for inputs by name in the source's axis order."""
+    """All outputs in the model's order, each as it is stored, for inputs by name in the source's axis order. Raises CheckError."""
     given = [info.to_result(data[info.name]) for info in inputs]
-    results = model(given if len(given) > 1 else given[0], training=False)
+    with errors():
+        results = model(given if len(given) > 1 else given[0], training=False)
     return [np.asarray(tensor) for tensor in (results if isinstance(results, (list, tuple)) else [results])]
+
+
+@contextmanager
+def errors() -> Iterator[None]:
+    """The errors of Keras and TensorFlow while a model runs as CheckError."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        raise CheckError(f"Keras cannot run the model: {error}") from error

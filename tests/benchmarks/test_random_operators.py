@@ -23,6 +23,14 @@ def test_cases_of_both_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "2 cases of 1 operators" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("source", "op"), [("onnx", "Concat"), ("openvino", "matmul")])
+def test_cases_in_keras(source: str, op: str, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+    rows = list(command.case(source, "keras", op, 1, tmp_path))
+    assert {row.form for row in rows} >= {"given", "open"}
+    assert {row.outcome for row in rows} <= {"right", "refused"}
+
+
 def test_what_is_wrong_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def one_more(*given: object) -> list[list[object]]:
         return [[y + 1 for y in results] for results in expected(*given)]  # type: ignore[arg-type]
@@ -38,7 +46,7 @@ def test_a_crash_is_an_outcome_and_the_others_go_on(monkeypatch: pytest.MonkeyPa
         raise SystemExit(3)
 
     monkeypatch.setitem(DRAWERS, "Abs", crashes)
-    rows = list(command.outcomes("onnx", [("Abs", 0), ("Neg", 0)]))
+    rows = list(command.outcomes("onnx", "tflite", [("Abs", 0), ("Neg", 0)]))
     assert (rows[0].outcome, rows[0].text) == ("crash", "exit status 3")
     assert {row.outcome for row in rows if row.op == "Neg"} == {"right"}
 
