@@ -186,20 +186,26 @@ def _is_bounded(size: Size, bound: int) -> bool:
 
 
 def _sliced(size: Size, start: Size | None, stop: Size | None, step: int) -> Size:
-    """The number of elements of `range(size)[start:stop:step]`. Raises ShapeError where a symbolic end may lie on either side of 0."""
+    return span(size, start, stop, step)[1]
+
+
+def span(size: Size, start: Size | None, stop: Size | None, step: int) -> tuple[Size, Size]:
+    """The first one and the number of the elements of `range(size)[start:stop:step]`. Raises ShapeError where a symbolic end may lie on
+    either side of 0."""
     if isinstance(size, int) and not isinstance(start, Dim) and not isinstance(stop, Dim):
-        return len(range(*slice(start, stop, step).indices(size)))
+        known = slice(start, stop, step).indices(size)
+        return known[0], len(range(*known))
     # As CPython's PySlice_AdjustIndices: ends are clamped to [low, low + size].
     low = 0 if step > 0 else -1
     first, last = (low, size + low) if step > 0 else (size + low, low)
     begin = first if start is None else _clamped(start, size, low)
     end = last if stop is None else _clamped(stop, size, low)
-    span = end - begin if step > 0 else begin - end
-    if isinstance(span, int):
-        span = max(span, 0)
+    reach = end - begin if step > 0 else begin - end
+    if isinstance(reach, int):
+        reach = max(reach, 0)
     elif begin != first and end != last:
-        span = size_max(span, 0)
-    return (span + abs(step) - 1) // abs(step)
+        reach = size_max(reach, 0)
+    return begin, (reach + abs(step) - 1) // abs(step)
 
 
 def _clamped(end: Size, size: Size, low: int) -> Size:

@@ -12,6 +12,7 @@ from keras import layers
 from nchw2nhwc.emit.keras import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_activations,
     lower_algebra,
+    lower_dynamic,
     lower_elementwise,
     lower_indexing,
     lower_movement,

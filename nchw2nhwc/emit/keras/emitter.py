@@ -13,6 +13,7 @@ from keras import layers, ops
 from nchw2nhwc.emit.keras.names import Names, short_scopes
 from nchw2nhwc.errors import Location, TargetError
 from nchw2nhwc.ir import Array, Dim, Graph, Node, Origin, Shape, Value
+from nchw2nhwc.ir.bounds import bounds
 
 if TYPE_CHECKING:
     from keras import KerasTensor
@@ -55,6 +56,12 @@ class Emitter:
         self._index: KerasTensor | None = None
         self.shared: dict[tuple[str, int], layers.Layer] = {}
         """Layers that several nodes use, by what they do and their size."""
+        self.shown: dict[Dim, tuple[KerasTensor, int]] = {}
+        """Of sizes that are not known, a tensor that has elements and an axis of it of that size."""
+        self.numbers: dict[Dim, KerasTensor] = {}
+        self.lines: dict[Dim, KerasTensor] = {}
+        self.positions: dict[Dim, KerasTensor] = {}
+        """What `sizes` has made of them."""
         self.inputs: list[KerasTensor] = [self._input(v) for v in graph.inputs]
 
     # ---- names and values ------------------------------------------------------------------------------------------
@@ -77,7 +84,10 @@ class Emitter:
         """The tensor of a value; of a constant a tensor that depends on an input only in form."""
         if value.const is None:
             return self._tensors[id(value)]
-        if value.type.dtype == np.float32 and value.const.size:
+        if not value.const.size:  # in the model's configuration it would have one axis
+            nothing = self.op(lambda x: x[(slice(0, 0),)], self._zero(value), part="nothing")
+            return self.op(ops.reshape, nothing, value.const.shape, part="constant")
+        if value.type.dtype == np.float32:
             return self._weight(value)
         combine = ops.logical_or if value.type.dtype == np.bool_ else ops.add
         return self.op(combine, self._zero(value), value.const, part="constant")
@@ -90,6 +100,8 @@ class Emitter:
             number = value.const.item()
             assert isinstance(number, (bool, int, float))
             return number
+        if not value.const.size:
+            return self.of(value)
         large = value.const.size > self.inline and value.type.dtype == np.float32
         return self._weight(value) if large else np.ascontiguousarray(value.const)
 
@@ -127,6 +139,7 @@ class Emitter:
             if not fits or tensor.dtype != value.type.dtype.name:
                 raise TargetError(f"Keras gives {tensor.dtype}{list(shape)} where {value.type} is expected", self.where)
             self._tensors[id(value)] = tensor
+            self._show(value, tensor)
 
     # ---- layers and ops --------------------------------------------------------------------------------------------
     def layer(self, layer: layers.Layer, *inputs: Operand, weights: Sequence[Array] = ()) -> KerasTensor:
@@ -151,7 +164,14 @@ class Emitter:
         name = self.names.take(value.name, "input")
         tensor = keras.Input(batch_shape=keras_shape(value.shape), dtype=value.type.dtype.name, name=name)
         self._tensors[id(value)] = tensor
+        self._show(value, tensor)
         return tensor
+
+    def _show(self, value: Value, tensor: KerasTensor) -> None:
+        for axis, size in enumerate(value.shape):
+            others = (bounds(s)[0] for k, s in enumerate(value.shape) if k != axis)
+            if isinstance(size, Dim) and size not in self.shown and all(low is not None and low > 0 for low in others):
+                self.shown[size] = tensor, axis
 
     def _weight(self, value: Value) -> KerasTensor:
         """A constant as the only row of an Embedding: the one layer that holds any array and takes nothing of its operand's content."""
@@ -164,15 +184,17 @@ class Emitter:
         return self._weights[id(value)]
 
     def _first(self) -> KerasTensor:
-        """The index 0, int32[1], made from an input that has elements: Keras' functional models have no tensors that depend on none."""
+        """The index 0, int32[1], made from an input, if possible of one that has elements: Keras' functional models have no tensors that
+        depend on none."""
+        if not self.inputs:
+            raise TargetError("a Keras model needs an input", self.where)
         if self._index is None:
             source = next((x for x in self.inputs if 0 not in x.shape), None)
-            if source is None:
-                raise TargetError("a Keras model needs an input that has elements", self.where)
             layer, origin = self._layer, self._origin
             self._layer, self._origin = "constants", Origin()
-            flat = self.op(ops.reshape, source, (-1,), part="flat")
-            one = self.op(lambda x: x[(slice(None, 1),)], flat, part="element")
+            flat = self.op(ops.reshape, self.inputs[0] if source is None else source, (-1,), part="flat")
+            some = self.op(ops.pad, flat, ((0, 1),), part="some") if source is None else flat
+            one = self.op(lambda x: x[(slice(None, 1),)], some, part="element")
             self._index = self.op(ops.zeros_like, one, dtype="int32", part="index")
             self._layer, self._origin = layer, origin
         return self._index

@@ -8,18 +8,17 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from nchw2nhwc.emit.keras.addition import added
 from nchw2nhwc.emit.keras.emitter import Emitter
+from nchw2nhwc.emit.keras.lower_movement import expanded
 from nchw2nhwc.emit.keras.lowering import ANY, BOOL, FLOAT, INTEGER, NUMBER, lowering, taking
-from nchw2nhwc.errors import TargetError
-from nchw2nhwc.ir import Dim, Node
+from nchw2nhwc.ir import Node
 from nchw2nhwc.ops import binary, elementwise
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.movement import FIX_SIZES
 
 if TYPE_CHECKING:
-    from keras import KerasTensor
 
-    from nchw2nhwc.emit.keras.emitter import Operand
+    pass
 
 _FUNCTIONS: dict[tuple[str, ...], str] = {
     FLOAT: "Exp=exp Log=log Sqrt=sqrt Rsqrt=rsqrt Reciprocal=reciprocal Erf=erf Sin=sin Cos=cos Tan=tan Asin=arcsin Acos=arccos "
@@ -57,7 +56,7 @@ def _register_merge(cls: type[Op]) -> None:
         if plain:
             e.set(node, e.layer(layer(name=e.name()), e.of(a), e.of(b)))
         elif cls is binary.Add:
-            e.set(node, _sum(e, *e.operands(node)))
+            e.set(node, added(e, e.operand(a), e.operand(b)))
         else:
             e.set(node, e.op(function, *e.operands(node)))
 
@@ -69,24 +68,6 @@ for _cls in _MERGES:
     _register_merge(_cls)
 
 
-def _sum(e: Emitter, a: Operand, b: Operand) -> KerasTensor:
-    """add, with its operands in an order, or by a subtraction, in which Keras takes neither for a bias."""
-    if _taken_for_bias(a, b):
-        a, b = b, a
-    return e.op(ops.subtract, a, e.op(ops.negative, b, part="negative")) if _taken_for_bias(a, b) else e.op(ops.add, a, b)
-
-
-def _taken_for_bias(x: Operand, bias: Operand) -> bool:
-    """Whether Keras 3.15 over TensorFlow would add the second operand along another axis of the first one than it lies along: what is left
-    of its shape without ones is taken for the biases of the last axis, or else of axis 1, whichever is of that size."""
-    shape, other = (tuple(getattr(v, "shape", ())) for v in (x, bias))
-    wide = [s for s in other if s != 1]
-    if len(wide) != 1 or wide[0] is None or len(shape) < 2 or wide[0] not in (shape[1], shape[-1]):
-        return False
-    taken = len(shape) - 1 if shape[-1] == wide[0] else 1
-    return len(shape) - len(other) + other.index(wide[0]) != taken or len(other) > len(shape)
-
-
 # ---- bits ------------------------------------------------------------------------------------------------------------
 @lowering(elementwise.BitwiseNot, taking((*INTEGER, *BOOL)))
 def bitwise_not(e: Emitter, node: Node, op: elementwise.BitwiseNot) -> None:
@@ -95,21 +76,14 @@ def bitwise_not(e: Emitter, node: Node, op: elementwise.BitwiseNot) -> None:
 
 
 def _register_bitwise(cls: type[Op], function: str) -> None:
-    """Keras 3.15 infers the shape of a bitwise function from its first operand alone, so both are broadcast before."""
+    """Keras 3.15 infers the shape of a bitwise function from its first operand alone, so both are broadcast before. It takes no numbers."""
     @lowering(cls, taking((*INTEGER, *BOOL)))
     def lower(e: Emitter, node: Node, op: Op) -> None:
         if node.output.type.dtype == np.bool_:
             e.set(node, e.op(getattr(ops, f"logical_{function}"), *e.operands(node)))
             return
-        wide = []
-        for value in node.inputs:
-            assert value is not None
-            if value.shape == node.output.shape:
-                wide.append(e.operand(value))
-            elif any(isinstance(s, Dim) for s in node.output.shape):
-                raise TargetError("Keras broadcasts no operands of bitwise functions to sizes that are not known", e.where, FIX_SIZES)
-            else:
-                wide.append(e.op(ops.broadcast_to, e.of(value), node.output.shape, part="wide"))
+        wide = [value.const if value.const is not None and value.rank and value.shape == node.output.shape else
+                expanded(e, e.of(value), value.shape, node.output.shape, "wide") for value in map(node.input, (0, 1))]
         e.set(node, e.op(getattr(ops, f"bitwise_{function}"), *wide))
 
 
@@ -175,9 +149,15 @@ def _viewed(node: Node, op: elementwise.BitCast) -> str:
 
 @lowering(elementwise.BitCast, _viewed)
 def bit_cast(e: Emitter, node: Node, op: elementwise.BitCast) -> None:
-    """view."""
+    """view, which Keras 3.15 computes along a last axis whose size is known."""
     x = e.of(node.input(0))
-    e.set(node, x if op.dtype == node.input(0).type.dtype else e.op(ops.view, x, op.dtype.name))
+    if op.dtype == node.input(0).type.dtype:
+        e.set(node, x)
+    elif x.shape and x.shape[-1] is None:
+        viewed = e.op(ops.view, e.op(ops.expand_dims, x, -1, part="elements"), op.dtype.name, part="bits")
+        e.set(node, e.op(ops.squeeze, viewed, -1))
+    else:
+        e.set(node, e.op(ops.view, x, op.dtype.name))
 
 
 @lowering(binary.Div, taking(NUMBER))

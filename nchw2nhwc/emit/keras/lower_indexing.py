@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from inspect import signature
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,9 @@ from keras import layers, ops
 from nchw2nhwc.emit.keras.emitter import Emitter, keras_shape
 from nchw2nhwc.emit.keras.lower_movement import reshape
 from nchw2nhwc.emit.keras.lowering import ANY, NUMBER, lowering, taking
+from nchw2nhwc.emit.keras.sizes import size_vector
 from nchw2nhwc.errors import TargetError
-from nchw2nhwc.ir import Array, Dim, Node, Value, product
+from nchw2nhwc.ir import Array, Dim, Node, Shape, Value, is_static, product
 from nchw2nhwc.ops.indexing import Gather, GatherElements, ScatterElements, ScatterND, TopK
 
 if TYPE_CHECKING:
@@ -40,28 +41,41 @@ def gather_elements(e: Emitter, node: Node, op: GatherElements) -> None:
 
 
 # ---- scattering --------------------------------------------------------------------------------------------------------
+_REDUCES = "reduction" in signature(ops.scatter_update).parameters
+"""Whether Keras combines updates with the data, which it does from 3.15 on."""
+
+
 def _scatters(node: Node, op: ScatterND | ScatterElements) -> str:
-    if op.reduction not in ("none", "add"):
+    combined = ("max", "min") if _REDUCES else ()
+    if op.reduction not in ("none", "add", *combined) and not (op.reduction == "mul" and _REDUCES and not node.input(0).type.is_static):
         return f"Keras does not scatter by '{op.reduction}'"
-    known = node.input(0).type.is_static and node.input(1).type.is_static
     reason = taking(ANY if op.reduction == "none" else NUMBER)(node, op)
-    return reason or ("" if known else "Keras scatters in tensors of known sizes")
+    rows = node.input(1).shape[-1] if isinstance(op, ScatterND) else 1
+    known = all(v.type.is_static for v in map(node.input, (0, 1)))
+    if not reason and not known and (isinstance(op, ScatterElements) or isinstance(rows, Dim) or (op.reduction != "none" and not _REDUCES)):
+        return "Keras scatters in tensors of known sizes"
+    return reason
 
 
-def _from_front(e: Emitter, indices: Value, sizes: Sequence[int]) -> KerasTensor | Array:
+def _from_front(e: Emitter, indices: Value, sizes: Shape) -> KerasTensor | Array:
     """Indices that are not negative, into axes of `sizes` (the last axis of the indices if there are several)."""
-    modulus = np.array(sizes if len(sizes) > 1 else sizes[0], np.int64)
-    if indices.const is not None:
-        return np.asarray(indices.const.astype(np.int64) % modulus, indices.type.dtype)
-    return e.op(ops.mod, e.of(indices), modulus.astype(indices.type.dtype), part="positions")
+    if is_static(sizes):
+        modulus = np.array(sizes if len(sizes) > 1 else sizes[0], np.int64)
+        if indices.const is not None:
+            return np.asarray(indices.const.astype(np.int64) % modulus, indices.type.dtype)
+        return e.op(ops.mod, e.of(indices), modulus.astype(indices.type.dtype), part="positions")
+    computed = e.op(ops.cast, size_vector(e, sizes), indices.type.dtype.name, part="modulus")
+    return e.op(ops.mod, e.operand(indices), computed, part="positions")
 
 
 def _scatter(e: Emitter, op: ScatterND | ScatterElements, data: KerasTensor, rows: KerasTensor | Array, updates: KerasTensor,
-             shape: tuple[int, ...], part: str = "") -> KerasTensor:
-    """scatter_update, or what scatter adds up, added to the data."""
+             shape: Shape, part: str = "") -> KerasTensor:
+    """scatter_update, or what scatter adds up, added to the data, which older versions of Keras do too."""
     if op.reduction == "none":
         return e.op(ops.scatter_update, data, rows, updates, part=part)
-    return e.op(ops.add, data, e.op(ops.scatter, rows, updates, shape, part="updates"), part=part)
+    if op.reduction == "add" and is_static(shape):
+        return e.op(ops.add, data, e.op(ops.scatter, rows, updates, shape, part="updates"), part=part)
+    return e.op(ops.scatter_update, data, rows, updates, op.reduction, part=part)
 
 
 def _known(value: Value) -> tuple[int, ...]:
@@ -73,11 +87,10 @@ def scatter_nd(e: Emitter, node: Node, op: ScatterND) -> None:
     """See `_scatter`; rows of indices in one list."""
     data, indices, updates = (node.input(k) for k in range(3))
     depth = data.rank - updates.rank + indices.rank - 1
-    shape = _known(data)
-    rows = _flat(e, _from_front(e, indices, shape[:depth]), indices, (-1, depth), "rows")
-    pieces = (product(indices.shape[:-1]), *shape[depth:])
+    rows = _flat(e, _from_front(e, indices, data.shape[:depth]), indices, (-1, depth), "rows")
+    pieces = (product(indices.shape[:-1]), *data.shape[depth:])
     new = e.of(updates) if updates.shape == pieces else reshape(e, e.of(updates), updates.shape, pieces, "pieces")
-    e.set(node, _scatter(e, op, e.of(data), rows, new, shape))
+    e.set(node, _scatter(e, op, e.of(data), rows, new, data.shape))
 
 
 @lowering(ScatterElements, _scatters)

@@ -10,13 +10,10 @@ import numpy as np
 from keras import layers, ops
 
 from nchw2nhwc.emit.keras.emitter import Emitter
-from nchw2nhwc.emit.keras.lowering import ANY, NO_SIZES, lowering, taking
-from nchw2nhwc.errors import TargetError
-from nchw2nhwc.ir import Dim, Node, Shape, Size, is_static, product
+from nchw2nhwc.emit.keras.lowering import ANY, lowering, taking
+from nchw2nhwc.emit.keras.sizes import flat_positions, line, number, positions
+from nchw2nhwc.ir import Dim, Node, Shape, is_static, product
 from nchw2nhwc.ops import movement
-from nchw2nhwc.ops.dynamic import DynamicReshape
-from nchw2nhwc.ops.movement import FIX_SIZES, shape_text
-from nchw2nhwc.ops.sizes import Sizes
 from nchw2nhwc.passes.rank import neighbours, orders_between
 
 if TYPE_CHECKING:
@@ -30,33 +27,23 @@ _ZEROS = {3: layers.ZeroPadding1D, 4: layers.ZeroPadding2D, 5: layers.ZeroPaddin
 
 # ---- shapes ------------------------------------------------------------------------------------------------------------
 def reshape(e: Emitter, x: KerasTensor, before: Shape, after: Shape, part: str = "") -> KerasTensor:
-    """x under another shape. Raises TargetError when more than the batch and one other size are unknown."""
-    if after and before and before[0] == after[0] and len(after) > 1:
-        rest = _sizes(e, after[1:])
-        return e.layer(layers.Reshape(rest, name=e.name(part)), x)
-    return e.op(ops.reshape, x, _sizes(e, after), part=part)
-
-
-def _sizes(e: Emitter, shape: Sequence[Size]) -> tuple[int, ...]:
-    """A shape with -1 for the one size that is not known."""
-    if sum(isinstance(s, Dim) for s in shape) > 1:
-        raise TargetError(f"Keras reshapes to at most one unknown size besides the batch, not to {shape_text(shape)}", e.where, FIX_SIZES)
-    return tuple(-1 if isinstance(s, Dim) else s for s in shape)
+    """x under another shape. Where more than the batch and one other size are unknown, which Keras does not take, all axes from the first
+    of them to the last one are one axis first, along which elements are picked."""
+    same_batch = bool(after) and bool(before) and before[0] == after[0]
+    unknown = [k for k, size in enumerate(after) if isinstance(size, Dim) and not (k == 0 and same_batch)]
+    if len(unknown) > 1:
+        first, end = unknown[0], unknown[-1] + 1
+        one = reshape(e, x, before, (*after[:first], product(after[first:end]), *after[end:]), "flat")
+        return e.op(ops.take, one, flat_positions(e, after[first:end]), axis=first, part=part)
+    sizes = tuple(-1 if isinstance(s, Dim) else s for s in after)
+    if same_batch and len(after) > 1:
+        return e.layer(layers.Reshape(sizes[1:], name=e.name(part)), x)
+    return e.op(ops.reshape, x, sizes, part=part)
 
 
 @lowering(movement.Reshape, taking(ANY))
 def _reshape(e: Emitter, node: Node, op: movement.Reshape) -> None:
     e.set(node, reshape(e, e.of(node.input(0)), node.input(0).shape, op.shape))
-
-
-def _has_sizes(node: Node, op: DynamicReshape) -> str:
-    return taking(ANY)(node, op) if is_static(op.shape) else NO_SIZES
-
-
-@lowering(DynamicReshape, _has_sizes)
-def _reshape_to_known(e: Emitter, node: Node, op: DynamicReshape) -> None:
-    """reshape, of what fits for certain sizes only."""
-    e.set(node, e.op(ops.reshape, e.of(node.input(0)), _sizes(e, op.shape)))
 
 
 @lowering(movement.Transpose, taking(ANY))
@@ -97,18 +84,30 @@ def _permuted(e: Emitter, x: KerasTensor, perm: Sequence[int], part: str = "") -
 
 
 @lowering(movement.Expand, taking(ANY))
-def expand(e: Emitter, node: Node, op: movement.Expand) -> None:
-    """broadcast_to; with unknown sizes, which stay as they are, tile."""
+def _expand(e: Emitter, node: Node, op: movement.Expand) -> None:
     x = node.input(0)
-    if not any(isinstance(s, Dim) for s in op.shape):
-        e.set(node, e.op(ops.broadcast_to, e.of(x), op.shape))
-        return
-    aligned = (*(1,) * (len(op.shape) - x.rank), *x.shape)
-    repeats = [1 if s == r else r for s, r in zip(aligned, op.shape)]
-    if any(isinstance(r, Dim) for r in repeats):
-        raise TargetError(f"Keras cannot repeat along {shape_text(op.shape)}", e.where, FIX_SIZES)
-    wide = e.of(x) if aligned == x.shape else reshape(e, e.of(x), x.shape, aligned, "axes")
-    e.set(node, e.op(ops.tile, wide, tuple(repeats)))
+    e.set(node, expanded(e, e.of(x), x.shape, op.shape))
+
+
+def expanded(e: Emitter, x: KerasTensor, before: Shape, after: Shape, part: str = "") -> KerasTensor:
+    """x broadcast to a shape, x itself where it has that: broadcast_to; with unknown sizes tile, and the only element along an axis that
+    becomes of such a size picked again and again."""
+    if before == after:
+        return x
+    if is_static((*before, *after)):
+        return e.op(ops.broadcast_to, x, after, part=part)
+    aligned = (*(1,) * (len(after) - len(before)), *before)
+    if aligned != before:
+        x = reshape(e, x, before, aligned, f"{part}axes")
+    repeats = [1] * len(after)
+    for k, (own, size) in enumerate(zip(aligned, after)):
+        if own == 1 and not isinstance(size, Dim):
+            repeats[k] = size
+        elif own == 1 and isinstance(size, Dim):
+            x = e.op(ops.take, x, line(e, size), axis=k, part=f"{part}along")
+        elif isinstance(own, Dim) and own != size:  # the same, or 1
+            x = e.op(ops.take, x, e.op(ops.mod, positions(e, size), number(e, own), part="places"), axis=k, part=f"{part}along")
+    return e.op(ops.tile, x, tuple(repeats), part=part) if set(repeats) != {1} else x
 
 
 @lowering(movement.Tile, taking(ANY))
@@ -117,27 +116,37 @@ def tile(e: Emitter, node: Node, op: movement.Tile) -> None:
     e.set(node, e.op(ops.tile, e.of(node.input(0)), op.repeats))
 
 
-@lowering(Sizes)
-def sizes(e: Emitter, node: Node, op: Sizes) -> None:
-    """Not available: Keras' symbolic tensors do not tell sizes that are known only when the model runs."""
-    raise TargetError("Keras' functional models cannot compute with sizes that are not known", e.where, FIX_SIZES)
-
-
 # ---- slices ------------------------------------------------------------------------------------------------------------
 @lowering(movement.Slice, taking(ANY))
 def slice_(e: Emitter, node: Node, op: movement.Slice) -> None:
-    """Numpy's indexing; of known sizes with ends inside of the axis."""
-    spans = []
-    for size, start, stop, step in zip(node.input(0).shape, op.starts, op.stops, op.steps):
+    """Numpy's indexing; of known sizes with ends inside of the axis. Along axes with ends that are not known, elements are picked."""
+    x, spans, picked = e.of(node.input(0)), [], []
+    for axis, (size, start, stop, step) in enumerate(zip(node.input(0).shape, op.starts, op.stops, op.steps)):
         if isinstance(start, Dim) or isinstance(stop, Dim):
-            raise TargetError("Keras slices at known positions only", e.where, FIX_SIZES)
-        if isinstance(size, int) and (start, stop, step) != (None, None, 1):
+            picked.append(axis)
+            spans.append(slice(None))
+        elif isinstance(size, int) and (start, stop, step) != (None, None, 1):
             first, last, _ = slice(start, stop, step).indices(size)
             empty = not range(first, last, step)
             spans.append(slice(0, 0) if empty else slice(first, None if last < 0 else last, step))
         else:
             spans.append(slice(start, stop, step if step != 1 else None))
-    e.set(node, e.op(lambda x: x[tuple(spans)], e.of(node.input(0))))
+    if any(span != slice(None) for span in spans) or not picked:
+        x = e.op(lambda t: t[tuple(spans)], x, part="slice" if picked else "")
+    for axis in picked:
+        x = _picked(e, x, axis, node, op, "" if axis == picked[-1] else f"along{axis}")
+    e.set(node, x)
+
+
+def _picked(e: Emitter, x: KerasTensor, axis: int, node: Node, op: movement.Slice, part: str) -> KerasTensor:
+    """The elements of a slice along one axis."""
+    first, length = movement.span(node.input(0).shape[axis], op.starts[axis], op.stops[axis], op.steps[axis])
+    where = positions(e, length)
+    if op.steps[axis] != 1:
+        where = e.op(ops.multiply, where, op.steps[axis], part="steps")
+    if first != 0:
+        where = e.op(ops.add, where, number(e, first), part="places")
+    return e.op(ops.take, x, where, axis=axis, part=part)
 
 
 @lowering(movement.Concat, taking(ANY))

@@ -10,16 +10,14 @@ from nchw2nhwc.ir import Node
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.control import Loop
 from nchw2nhwc.ops.detection import DetectionPostProcess
-from nchw2nhwc.ops.dynamic import DynamicBroadcast, DynamicIota, DynamicReduce
+from nchw2nhwc.ops.dynamic import DynamicReduce
 from nchw2nhwc.passes.decompose.control import MOST_NODES
 
 LOWERINGS: Lowerings[Emitter] = Lowerings("Keras")
 LOWERINGS.lacks[Loop] = (f"a functional model has no loops; only those of a known number of iterations, and of at most {MOST_NODES} nodes "
                          "in all of them, are written out")
 LOWERINGS.lacks[DetectionPostProcess] = "only TFLite has such an operator; --nms cut ends the model before it"
-NO_SIZES = "a functional model has no sizes, and no axes, that data decides"
-for _cls in (DynamicBroadcast, DynamicIota, DynamicReduce):
-    LOWERINGS.lacks[_cls] = NO_SIZES
+LOWERINGS.lacks[DynamicReduce] = "a functional model has no axes that data decides"
 lowering = LOWERINGS.on
 refusal = LOWERINGS.refusal
 

@@ -66,9 +66,9 @@ def picked_rows(rw: Rewriter, node: Node, op: GatherND) -> Value:
     """Gather of rows, with the indexed axes and batch axes of known sizes as one."""
     data, indices, batch = node.input(0), node.input(1), op.batch_dims
     depth = _depth(node)
-    sizes, lead = static_sizes(data, range(batch, batch + depth)), static_sizes(data, range(batch))
-    where = row_positions(rw, indices, sizes)
+    where = row_positions(rw, indices, data.shape[batch:batch + depth])
     if batch:
+        sizes, lead = static_sizes(data, range(batch, batch + depth)), static_sizes(data, range(batch))
         first = np.arange(prod(lead)).reshape(*lead, *(1,) * (indices.rank - 1 - batch)) * prod(sizes)
         where = where.apply(Add(), rw.constant(first))
     flat = reshaped(rw, data, (product(data.shape[:batch + depth]), *data.shape[batch + depth:]))
@@ -201,8 +201,9 @@ def smallest(rw: Rewriter, node: Node, op: TopK) -> tuple[Value, Value]:
 def reversed_positions(rw: Rewriter, node: Node, op: ReverseSequence) -> Value:
     """GatherElements at the positions n - 1 - t before the length n, at t behind it."""
     x, lengths = node.input(0), node.input(1)
-    (steps,) = static_sizes(x, (op.time_axis,))
-    time = Term(rw, rw.constant(np.arange(steps).reshape([steps if k == op.time_axis else 1 for k in range(x.rank)])))
+    steps = x.shape[op.time_axis]
+    along = tuple(steps if k == op.time_axis else 1 for k in range(x.rank))
+    time = positions(rw, steps).apply(Reshape(along)).cast(INT64)
     per_batch: tuple[Size, ...] = tuple(s if k == op.batch_axis else 1 for k, s in enumerate(x.shape))
     length = _as_int64(rw, lengths).apply(Reshape(per_batch))
     where = time.apply(Less(), length).choose(length - 1 - time, time)

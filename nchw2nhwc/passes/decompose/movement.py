@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nchw2nhwc.ir.bounds import bounds
 from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.binary import Mod
@@ -32,7 +33,7 @@ def copied_elements(rw: Rewriter, node: Node, op: Pad) -> Value:
         if isinstance(size, int):
             indices: Indices = np.pad(np.arange(size), (before, behind), mode=op.mode)  # type: ignore[call-overload]
             x = picked(rw, x, axis, indices)
-        elif op.mode == "edge":
+        elif op.mode == "edge" and (bounds(size)[0] or 0) > 0:
             x = rw.add(Concat(axis), *_repeated(rw, x, axis, (0, 1), before), x, *_repeated(rw, x, axis, (-1, None), behind))
         else:
             x = rw.add(Gather(axis), x, _source(rw, size, before, behind, op.mode).value)
@@ -47,6 +48,8 @@ def _repeated(rw: Rewriter, x: Value, axis: int, ends: tuple[int, int | None], c
 def _source(rw: Rewriter, size: Size, before: int, behind: int, mode: str) -> Term:
     """Which element each one of a padded axis is, whose size is known only when the model runs."""
     place, length = positions(rw, size + (before + behind)) - before, size_of(rw, size)
+    if mode == "edge":
+        return place.at_least(0).at_most(length - 1)
     if mode == "wrap":
         return place.apply(Mod(), length)
     again = 1 if mode == "symmetric" else 0  # whether elements at the ends are repeated

@@ -22,6 +22,7 @@ from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.activation_functions import HardSwish, Sigmoid
 from nchw2nhwc.ops.binary import Add, Mul, PRelu
+from nchw2nhwc.ops.dynamic import DynamicReduce
 from nchw2nhwc.ops.elementwise import Dropout
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
 from nchw2nhwc.ops.movement import Reshape, Transpose
@@ -244,12 +245,12 @@ def test_outputs_that_are_inputs_or_the_same() -> None:
 
 def test_what_keras_cannot_express_is_named() -> None:
     graph = Graph("net", "net.onnx")
-    n, h, w = (Dim.symbol(s) for s in "NHW")
-    x = graph.add_input("x", TensorType(FLOAT, (n, 4, h, w)))
-    graph.add_output(graph.add1(Reshape((n * 2, 2, h, w)), [x], origin=Origin("view", "Reshape")), "y")
-    with pytest.raises(TargetError, match=r"unknown size") as caught:
+    x, axes = graph.add_input("x", TensorType(FLOAT, (2, 3))), graph.add_input("axes", TensorType(np.int64, (1,)))
+    reduction = DynamicReduce("ReduceSum", True, (Dim.symbol("a"), Dim.symbol("b")))
+    graph.add_output(graph.add1(reduction, [x, axes], origin=Origin("sum", "ReduceSum")), "y")
+    with pytest.raises(TargetError, match=r"no axes that data decides") as caught:
         emit_keras(converted(graph).graph)
-    assert (caught.value.where.layer, caught.value.where.type) == ("view", "Reshape")
+    assert (caught.value.where.layer, caught.value.where.type) == ("sum", "ReduceSum")
 
 
 def test_names() -> None:

@@ -34,7 +34,7 @@ DECOMPOSED = {
     "no function at all": "Narrow FMod FakeQuantize Quantize Dequantize QuantizeDequantize GatherND GridSample ReverseSequence",
     "a formula over other functions": "Affine ScaledTanh Celu ThresholdedRelu ReduceL1 ReduceL2 ReduceSumSquare ReduceLogSum "
                                       "NormalizeL2 LRN",
-    "sizes that are not known": "DynamicBroadcast DynamicIota DynamicReduce",
+    "axes that data decides": "DynamicReduce",
     "what TFLite alone has": "DetectionPostProcess",
     "pooling that Keras lacks": "LpPool AdaptiveAvgPool AdaptiveMaxPool",
     "no control flow in a functional model": "If Loop",
@@ -101,8 +101,7 @@ def test_usual_forms(op: Op) -> None:
     check_model(graph, inputs, [np.asarray(y) for y in op.run(x)])
 
 
-_NOT_IN_ONE_PIECE = {"Sizes", "DynamicReshape", *DECOMPOSED["what TFLite alone has"].split(),
-                     *DECOMPOSED["sizes that are not known"].split()}
+_NOT_IN_ONE_PIECE = {"Sizes", *DECOMPOSED["what TFLite alone has"].split(), *DECOMPOSED["axes that data decides"].split()}
 
 
 @pytest.mark.parametrize("cls", [cls for cls in ALL_OPS if cls.__name__ not in _NOT_IN_ONE_PIECE and cls not in _OWN],

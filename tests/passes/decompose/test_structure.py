@@ -13,7 +13,7 @@ from nchw2nhwc.ops.activation_functions import Mish
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import BitwiseAnd, BitwiseOr, FloorDiv
 from nchw2nhwc.ops.elementwise import Abs, Exp
-from nchw2nhwc.ops.movement import Pad
+from nchw2nhwc.ops.movement import Pad, Slice
 from nchw2nhwc.ops.norm import LRN, MVN
 from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, MaxPool
 from nchw2nhwc.ops.resize import Resize
@@ -167,6 +167,13 @@ def test_open_sizes_are_read_when_the_model_runs(name: str) -> None:
     net = Net()
     net.output(net(OPEN[name], net.input(1, 2, "h", 6)))
     check_pass(net, decompose(lambda node: not isinstance(node.op, (AdaptiveAvgPool, AdaptiveMaxPool, Resize, Pad))), 1e-5)
+
+
+def test_edges_of_what_a_slice_leaves() -> None:
+    net = Net()
+    left = net(Slice((None, None, 1, None), (None,) * 4, (1,) * 4), net.input(1, 2, "h", 6))
+    net.output(net(Pad((0, 0, 1, 0), (0, 0, 2, 3), "edge"), left))
+    check_pass(net, decompose(lambda node: not isinstance(node.op, Pad)))
 
 
 def test_a_symbolic_channel_axis() -> None:
