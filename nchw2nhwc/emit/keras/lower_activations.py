@@ -65,8 +65,17 @@ def hard_swish(e: Emitter, node: Node, op: act.HardSwish) -> None:
 
 @lowering(act.LeakyRelu, lambda node, op: taking(FLOAT)(node, op) or ("" if op.alpha >= 0 else "LeakyReLU takes no negative slope"))
 def leaky_relu(e: Emitter, node: Node, op: act.LeakyRelu) -> None:
-    """LeakyReLU."""
-    e.set(node, e.layer(layers.LeakyReLU(negative_slope=op.alpha, name=e.name()), e.of(node.input(0))))
+    """LeakyReLU; of a sum its formula.
+
+    TensorFlow's graph optimizer merges it with the sum and a convolution before that, with oneDNN. It then takes 0.2 for the slope, whatever
+    that is (TensorFlow 2.21).
+    """
+    x, producer = e.of(node.input(0)), node.input(0).producer
+    if producer is None or not isinstance(producer.op, binary.Add):
+        e.set(node, e.layer(layers.LeakyReLU(negative_slope=op.alpha, name=e.name()), x))
+        return
+    combine = ops.maximum if op.alpha <= 1 else ops.minimum
+    e.set(node, e.op(combine, x, e.op(ops.multiply, x, op.alpha, part="slope")))
 
 
 @lowering(act.Elu, taking(FLOAT))

@@ -20,7 +20,7 @@ from nchw2nhwc.emit.keras.names import Names, short_scopes, valid_name
 from nchw2nhwc.errors import OptionError, OutputError, SourceError, TargetError
 from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
-from nchw2nhwc.ops.activation_functions import HardSwish, Sigmoid
+from nchw2nhwc.ops.activation_functions import HardSwish, LeakyRelu, Sigmoid
 from nchw2nhwc.ops.binary import Add, Mul, PRelu
 from nchw2nhwc.ops.dynamic import DynamicReduce
 from nchw2nhwc.ops.elementwise import Dropout
@@ -317,6 +317,19 @@ def test_a_scaled_hard_swish_keeps_its_factor_in_tensorflows_graphs(names: tuple
     data = rng.standard_normal((1, 4, 4, 8)).astype(FLOAT)
     wanted = [run(graph, {"x": data})["y"]]
     assert_close([check_model(graph, {"x": data}, wanted).predict(data, verbose=0)], wanted)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.01, 0.2, 1.5])
+def test_a_leaky_relu_of_a_sum_keeps_its_slope_in_tensorflows_graphs(slope: float) -> None:
+    graph, rng = Graph("net"), np.random.default_rng(0)
+    x, z = (graph.add_input(name, TensorType(FLOAT, (1, 4, 4, 8))) for name in "xz")
+    filters, bias = (graph.constant(rng.standard_normal(shape).astype(FLOAT)) for shape in ((8, 1, 1, 8), (8,)))
+    conv = Conv(strides=(1, 1), dilations=(1, 1), pads_begin=(0, 0), pads_end=(0, 0), channels_last=True)
+    y = graph.add1(Add(), [graph.add1(conv, [x, filters, bias]), z])
+    graph.add_output(graph.add1(LeakyRelu(slope), [y]), "y")
+    data = {name: rng.standard_normal((1, 4, 4, 8)).astype(FLOAT) for name in "xz"}
+    wanted = [run(graph, data)["y"]]
+    assert_close([check_model(graph, data, wanted).predict([data["x"], data["z"]], verbose=0)], wanted)
 
 
 def test_targets_that_do_not_exist(tmp_path: Path) -> None:
