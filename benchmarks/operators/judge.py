@@ -6,21 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from benchmarks.operators.draw import Array, Size, Spec
 from nchw2nhwc import Converted
-from nchw2nhwc.check.keras import errors
+from nchw2nhwc.check.keras import run_keras
 from nchw2nhwc.check.litert import LoadedFile
 from nchw2nhwc.check.results import KerasResult
 from nchw2nhwc.errors import CheckError
 
-if TYPE_CHECKING:
-    import keras
-
-Graph: TypeAlias = Callable[..., Mapping[str, object]]
 Runner: TypeAlias = Callable[[Mapping[str, Array]], Mapping[str, Array]]
 """Outputs by name for inputs by name, in the source's order of axes. Raises CheckError."""
 
@@ -54,20 +50,9 @@ def keras_runtimes(made: Converted, folder: Path) -> dict[str, Callable[[], Runn
     keras.backend.clear_session()
     model = made.keras()
     made.save_keras(folder)
-    return {"called": lambda: partial(KerasResult(model).run, made.inputs, made.outputs),
-            "graph": lambda: partial(_graph_run, made, _graph(made, keras.models.load_model(folder / f"{made.source.stem}.keras")))}
-
-
-def _graph(made: Converted, model: keras.Model) -> Graph:
-    from nchw2nhwc.emit.keras.files import serving
-
-    return serving(model, *([f"{kind}{k}" for k, _ in enumerate(infos)] for kind, infos in (("x", made.inputs), ("y", made.outputs))))
-
-
-def _graph_run(made: Converted, graph: Graph, data: Mapping[str, Array]) -> dict[str, Array]:
-    with errors():
-        found = graph(*(info.to_result(data[info.name]) for info in made.inputs))
-        return {info.name: info.to_source(np.asarray(found[f"y{k}"])) for k, info in enumerate(made.outputs)}
+    file = folder / f"{made.source.stem}.keras"
+    return {"called": lambda: partial(run_keras, model, made.inputs, made.outputs),
+            "graph": lambda: partial(KerasResult(keras.models.load_model(file)).run, made.inputs, made.outputs)}
 
 
 def outcome(made: Converted, runtimes: Mapping[str, Callable[[], Runner]], runs: Iterable[Run], spec: Spec) -> tuple[str, str]:

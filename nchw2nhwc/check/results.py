@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from nchw2nhwc.check.keras import run_keras, run_model
+from nchw2nhwc.check.keras import as_graph, run_keras, run_model
 from nchw2nhwc.check.litert import LoadedFile, litert_tensors, run_litert, run_litert_with
 from nchw2nhwc.emit.tflite.scales import bad_scale
 from nchw2nhwc.errors import CheckError, Location
@@ -60,11 +60,11 @@ class TfliteResult:
 
 
 class KerasResult:
-    """A Keras model. Its tensors are called as the layers or functions whose only result they are; of several results each has its number
-    behind the name, as in `top_k:0`."""
+    """A Keras model, which runs as the graph that `predict` and SavedModels have. Its tensors are called as the layers or functions whose
+    only result they are; of several results each has its number behind the name, as in `top_k:0`."""
 
     def __init__(self, model: keras.Model) -> None:
-        self._model = model
+        self._model, self._graph = model, as_graph(model)
 
     def names(self) -> set[str]:
         return set(self._tensors())
@@ -79,7 +79,7 @@ class KerasResult:
         return found
 
     def run(self, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array]) -> dict[str, Array]:
-        return run_keras(self._model, inputs, outputs, data)
+        return run_keras(self._graph, inputs, outputs, data)
 
     def tensors(self, inputs: Sequence[TensorInfo], data: Mapping[str, Array], wanted: Collection[str]) -> Iterator[tuple[str, Array]]:
         yield from self.run_with(inputs, (), data, wanted)[1].items()

@@ -67,8 +67,8 @@ def hard_swish(e: Emitter, node: Node, op: act.HardSwish) -> None:
 def leaky_relu(e: Emitter, node: Node, op: act.LeakyRelu) -> None:
     """LeakyReLU; of a sum its formula.
 
-    TensorFlow's graph optimizer merges it with the sum and a convolution before that, with oneDNN. It then takes 0.2 for the slope, whatever
-    that is (TensorFlow 2.21).
+    TensorFlow's graph optimizer merges it with the sum and a convolution before that, with oneDNN, and then takes 0.2 for the slope,
+    whatever that is (TensorFlow 2.21).
     """
     x, producer = e.of(node.input(0)), node.input(0).producer
     if producer is None or not isinstance(producer.op, binary.Add):
