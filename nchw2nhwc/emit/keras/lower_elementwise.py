@@ -198,7 +198,11 @@ def squared_difference(e: Emitter, node: Node, op: binary.SquaredDifference) -> 
 
 @lowering(binary.Where, taking(ANY))
 def where(e: Emitter, node: Node, op: binary.Where) -> None:
-    """where; a number gets its element type from the result's."""
+    """where; numbers get their element type from the result's: two of them as arrays that keep it in files, which those without axes
+    do not."""
     condition, a, b = e.operands(node)
-    dtype = node.output.type.dtype
-    e.set(node, e.op(ops.where, condition, *(np.asarray(x, dtype) if isinstance(x, (int, float)) else x for x in (a, b))))
+    numbers = [isinstance(x, (int, float)) for x in (a, b)]
+    if all(numbers):
+        a, b = (np.full((1,) * node.output.rank, x, node.output.type.dtype) if node.output.rank else e.of(node.input(k))
+                for k, x in enumerate((a, b), 1))
+    e.set(node, e.op(ops.where, condition, a, b))

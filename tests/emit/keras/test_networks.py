@@ -21,7 +21,7 @@ from nchw2nhwc.errors import OptionError, OutputError, SourceError, TargetError
 from nchw2nhwc.ir import Dim, Graph, Origin, TensorType
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.activation_functions import HardSwish, LeakyRelu, Sigmoid
-from nchw2nhwc.ops.binary import Add, Mul, PRelu
+from nchw2nhwc.ops.binary import Add, Mul, PRelu, Where
 from nchw2nhwc.ops.dynamic import DynamicReduce
 from nchw2nhwc.ops.elementwise import Dropout
 from nchw2nhwc.ops.matmul import FullyConnected, MatMul
@@ -230,6 +230,16 @@ def test_a_constant_with_computed_slopes() -> None:
     data = np.random.default_rng(0).standard_normal((2, 3)).astype(FLOAT)
     graph.add_output(graph.add1(PRelu(), [graph.constant(data), slopes]), "y")
     given = {"slopes": np.full((2, 3), 0.25, FLOAT)}
+    check_model(graph, given, [run(graph, given)["y"]])
+
+
+@pytest.mark.parametrize("shape", [(), (2, 3)])
+def test_numbers_that_are_chosen_keep_their_element_type(shape: tuple[int, ...]) -> None:
+    graph = Graph("net")
+    x = graph.add_input("x", TensorType(np.bool_, shape))
+    numbers = [graph.constant(np.asarray(number, np.int64)) for number in (1, 0)]
+    graph.add_output(graph.add1(Where(), [x, *numbers]), "y")
+    given = {"x": np.ones(shape, np.bool_)}
     check_model(graph, given, [run(graph, given)["y"]])
 
 

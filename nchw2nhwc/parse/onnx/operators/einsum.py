@@ -52,8 +52,7 @@ def _parsed(b: LayerBuilder, equation: str, xs: Sequence[Value]) -> tuple[list[T
     if arrow:
         wanted = right.replace("...", dots)
     else:
-        letters = [c for t in terms for c in t.labels if not c.isdigit()]
-        wanted = dots + "".join(sorted(c for c in letters if letters.count(c) == 1))
+        wanted = dots + "".join(sorted(c for c in left if c.isalpha() and left.count(c) == 1))
     known = {c for t in terms for c in t.labels}
     if len(set(wanted)) < len(wanted) or not set(wanted) <= known:
         raise b.damaged(f"the result '{right}' of the equation '{equation}' names an axis that does not exist, or one twice")

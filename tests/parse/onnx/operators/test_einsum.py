@@ -22,6 +22,7 @@ def shapes(equation: str) -> list[tuple[int, ...]]:
     "ab->ba", "abc->b", "ab->", "ab,bc->ac", "ab,cb->ac", "ba,bc->ca", "abc,adc->abd", "abcd,abed->abce", "abcd,aebd->acbe", "ab,ab->ab",
     "ab,ab->", "a,b->ab", "ab,c->cab", "abc,cd", "ba", "ab , bc -> ac", "...ab,...bc->...ac", "...a,ab->...b", "ab,bc,cd->ad",
     "ab,a,b->", "abcd,cd->ab", "abc,bd->acd", "...->...", "abc,acd->abd", "a,a->a", "abcd,ecd->abe", "abc,dbc->ad",
+    "cbc,bd", "aa,b",
 ])
 def test_as_numpy(equation: str) -> None:
     operands = shapes(equation)
