@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import onnx
+import openvino
 import pytest
+from openvino import opset13 as ops
 
 from nchw2nhwc import convert
 from nchw2nhwc.check.litert import run_litert
@@ -15,6 +18,7 @@ from nchw2nhwc.ir import Array
 from tests.parse.onnx.models import Dims, model, node, runtime, tensor
 from tests.parse.onnx.operators.test_contrib_attention import DOMAIN, own
 from tests.parse.onnx.test_reader import branch
+from tests.parse.openvino.harness import saved
 from tests.parse.test_open_sizes import halvings, image_model
 from tests.runtimes import skip_with_older_runtime
 
@@ -348,3 +352,46 @@ def test_several_updates_for_one_place(scatter: tuple[str, list[Dims]], reductio
         data["x"][0] = -np.inf if reduction == "max" else np.inf
         (found,) = run_litert(content, converted.inputs, converted.outputs, data).values()
         np.testing.assert_allclose(found, runtime(source, data)[0], rtol=1e-5)
+
+
+def test_parts_whose_lengths_are_computed(tmp_path: Path) -> None:
+    """OpenVINO's VariadicSplit; one length is what the others leave."""
+    x, n = ops.parameter([-1, 3], np.float32, name="x"), ops.parameter([2], np.int64, name="n")
+    parts = ops.variadic_split(x, np.int64(0), ops.concat([n, np.array([-1])], 0))
+    xml = saved(openvino.Model([ops.result(part) for part in parts.outputs()], [x, n], "net"), tmp_path)
+    converted = convert(xml)
+    for lengths in ((2, 3), (4, 1)):
+        assert converted.check({"x": weights(7, 3), "n": ints(*lengths)}).passed
+
+
+def test_parts_of_sizes_that_are_open(tmp_path: Path) -> None:
+    """OpenVINO's VariadicSplit by sizes of another input; the last part is what they leave."""
+    x, z = (ops.parameter(openvino.PartialShape([-1, 3]), np.float32, name=name) for name in "xz")
+    rows = ops.gather(ops.shape_of(z), np.array([0]), np.int64(0))
+    parts = ops.variadic_split(x, np.int64(0), ops.concat([rows, np.array([-1])], 0))
+    xml = saved(openvino.Model([ops.result(part) for part in parts.outputs()], [x, z], "net"), tmp_path)
+    converted = convert(xml)
+    for count in (2, 5):
+        assert converted.check({"x": weights(7, 3), "z": weights(count, 3)}).passed
+
+
+def test_ranges_and_shapes_that_are_computed(tmp_path: Path) -> None:
+    """OpenVINO's Slice and Broadcast."""
+    x, n = ops.parameter([6, 3], np.float32, name="x"), ops.parameter([2], np.int64, name="n")
+    ends = [ops.gather(n, np.array([k]), np.int64(0)) for k in (0, 1)]
+    rows = ops.slice(x, ends[0], ends[1], np.array([1]), np.array([0]))
+    wide = ops.broadcast(ops.reduce_sum(x, np.array([0]), keep_dims=True), ops.concat([ends[1], np.array([3])], 0))
+    xml = saved(openvino.Model([ops.result(rows), ops.result(wide)], [x, n], "net"), tmp_path)
+    converted = convert(xml)
+    for given in ((1, 4), (-5, 5)):
+        assert converted.check({"x": weights(6, 3), "n": ints(*given)}).passed
+
+
+@pytest.mark.parametrize("dtype", ["u32", "u64", "i16"])
+def test_positions_of_other_integers(dtype: str, tmp_path: Path) -> None:
+    """Which kernels do not take as such."""
+    x, n = ops.parameter([5, 3], np.float32, name="x"), ops.parameter([4], np.int64, name="n")
+    best = ops.convert(ops.topk(x, np.int64(2), 0, "max", "value", index_element_type="i64").output(1), dtype)
+    results = [ops.gather(x, best, np.int64(0)), ops.gather(x, ops.convert(n, dtype), np.int64(0))]
+    xml = saved(openvino.Model([ops.result(each) for each in results], [x, n], "net"), tmp_path)
+    assert convert(xml).check({"x": weights(5, 3), "n": ints(4, 0, 2, 2)}).passed

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir.dim import Dim, Shape, Size, product
 from nchw2nhwc.ir.graph import Value
-from nchw2nhwc.ops.base import REGISTRY, static
+from nchw2nhwc.ops.base import REGISTRY, require_equal, static
 from nchw2nhwc.ops.binary import Where
 from nchw2nhwc.ops.dynamic import DynamicBroadcast, DynamicIota, DynamicReduce, DynamicReshape
 from nchw2nhwc.ops.indexing import Gather, TopK
-from nchw2nhwc.ops.movement import Concat
+from nchw2nhwc.ops.movement import Concat, Slice
 from nchw2nhwc.ops.reduce import CumSum, ReduceProd
 from nchw2nhwc.ops.selection import Compress
 from nchw2nhwc.ops.shape_arithmetic import LIMIT
@@ -147,6 +148,18 @@ def split(b: Builder, x: Value, axis: int, sizes: Formula) -> list[Value]:
     ends = elements(sizes.cumsum(0))
     begins = [size_of(b, 0), *ends[:-1]]
     return [kept(b, x, (place >= begin) & (place < end), axis) for begin, end in zip(begins, ends)]
+
+
+def parts(b: Builder, x: Value, axis: int, sizes: Shape) -> list[Value]:
+    """x cut along an axis into parts of these sizes, which may be symbolic. Raises ShapeError unless they are those of the axis."""
+    zero: Size = 0
+    ends = list(accumulate(sizes, initial=zero))
+    require_equal(f"axis {axis} of {x.type} has not the sizes of its parts, {', '.join(map(str, sizes))}", (ends[-1], x.shape[axis]))
+    if len(sizes) == 1:
+        return [x]
+    def along(end: Size) -> tuple[Size | None, ...]:
+        return tuple(end if k == axis else None for k in range(x.rank))
+    return [b.add1(Slice(along(start), along(stop), (1,) * x.rank), x) for start, stop in pairwise(ends)]
 
 
 def padded(b: Builder, x: Value, axis: int, begin: Formula, end: Formula, mode: str, fill: Value | None) -> Value:

@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from nchw2nhwc.emit.tflite.carriers import BOOL, INT32, refused_type
+from nchw2nhwc.emit.tflite.carriers import BOOL, INT32, INT64, UINT64, refused_type
 from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_movement import reshape
@@ -43,15 +43,18 @@ def _from_front(e: Emitter, indices: Value, sizes: Sequence[Size]) -> int:
             return e.const(np.asarray(constant % np.array(sizes if len(sizes) > 1 else sizes[0], np.int64), np.int32))
         if constant.min(initial=0) >= 0:
             return e.const(np.asarray(constant, np.int32))
-    dtype = indices.type.dtype
+    where = e.of(indices)
+    if indices.type.dtype not in (INT32, INT64):  # other integers are no positions to kernels
+        where = e.cast(where, INT32 if indices.type.dtype != UINT64 else INT64)
+    dtype = e.tensor(where).dtype
     if are_positions(indices):
-        return e.of(indices)
+        return where
     if is_static(sizes):
         modulus = e.const(np.array(sizes if len(sizes) > 1 else sizes[0], dtype))
     else:
         modulus = sizes_tensor(e, [size_max(s, 1) for s in sizes], dtype)  # nothing is left of 0
         modulus = modulus if indices.rank else _reshaped(e, modulus, (1,), ())
-    return e.run("FLOOR_MOD", [e.of(indices), modulus], dtype, indices.shape, options("FloorModOptions"))
+    return e.run("FLOOR_MOD", [where, modulus], dtype, indices.shape, options("FloorModOptions"))
 
 
 def _reshaped(e: Emitter, tensor: int, before: Shape, after: Shape) -> int:

@@ -8,6 +8,7 @@ from nchw2nhwc.errors import SourceError
 from nchw2nhwc.ir import Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.movement import Concat, Pad, Slice, Split, Tile, Transpose
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import axes_of, axis_of, one_float, one_int, require_rank, same
@@ -40,6 +41,14 @@ def split(b: Builder, x: Value, axis: Value, *, num_splits: int) -> Results:
 def variadic_split(b: Builder, x: Value, axis: Value, lengths: Value) -> Results:
     """One length may be -1: what the others leave."""
     along = axis_of(one_int(b, axis, "the axis of a split"), x.rank)
+    if b.is_computed(lengths):
+        given = dynamic.vector(b, lengths)
+        left = dynamic.size_of(b, x.shape[along]) - dynamic.total(given) - 1
+        return tuple(dynamic.split(b, x, along, (given < 0).choose(left, given)))
+    if b.content(lengths) is None:
+        wanted = b.shape_of(lengths, "the lengths of a split")
+        rest = x.shape[along] - sum(size for size in wanted if size != -1)
+        return tuple(dynamic.parts(b, x, along, tuple(rest if size == -1 else size for size in wanted)))
     sizes = list(b.ints(lengths, "the lengths of a split"))
     if not 1 <= len(sizes) <= MAX_PARTS or min(sizes) < -1 or sizes.count(-1) > 1:
         raise SourceError(f"lengths {sizes[:8]} of a split")

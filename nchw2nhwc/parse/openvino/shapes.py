@@ -13,6 +13,7 @@ from nchw2nhwc.ops.base import broadcast_shapes, require_equal, require_longer
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.movement import Expand
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.common import axes_of, one_float, require_rank, resolved, same
 from nchw2nhwc.parse.openvino.registry import Results, mapping
@@ -77,6 +78,8 @@ def broadcast(b: Builder, x: Value, target: Value, axes_mapping: Value | None = 
 
 def _broadcast(b: Builder, x: Value, target: Value, axes_mapping: Value | None, mode: str) -> Value:
     """"explicit": axis k of `x` becomes axis `axes_mapping[k]`; "bidirectional": the result may be larger than the target."""
+    if mode != "explicit" and b.is_computed(target):
+        return dynamic.broadcast(b, x, dynamic.vector(b, target))
     shape = b.shape_of(target, "the shape of a broadcast")
     require_rank(shape)
     if any(isinstance(s, int) and s < 0 for s in shape):

@@ -11,6 +11,7 @@ from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import Dim, Size, Value, size_max
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.movement import Slice
+from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.openvino.attributes import Ints
@@ -28,7 +29,20 @@ FAR = 2**31 - 1
 @mapping("Slice", 8)
 def slice_8(b: Builder, x: Value, start: Value, stop: Value, step: Value, axes: Value | None = None) -> Results:
     """A range along each of `axes` (all, when absent)."""
+    if b.is_computed(start, stop, step):
+        return _sliced_by(b, x, [start, stop, step], axes)
     return _sliced(b, x, _ranges(b, x, start, stop, step, axes))
+
+
+def _sliced_by(b: Builder, x: Value, given: Sequence[Value], axes: Value | None) -> Value:
+    """With starts, stops or steps that data decides, axis by axis."""
+    starts, *others = (dynamic.elements(dynamic.vector(b, numbers)) for numbers in given)
+    where = tuple(range(len(starts))) if axes is None else b.ints(axes, "the axes of a slice")
+    if any(len(numbers) != len(starts) for numbers in (*others, where)) or len(axes_of(where, x.rank)) != len(where):
+        raise SourceError(f"{' '.join(str(v.type) for v in given)} and axes {list(where)} do not fit {x.type}")
+    for axis, *ends in zip(where, starts, *others):
+        x = dynamic.sliced(b, x, axis % x.rank, *ends)
+    return x
 
 
 def _ranges(b: Builder, x: Value, start: Value, stop: Value, step: Value, axes: Value | None) -> list[Range]:

@@ -46,6 +46,8 @@ def split_18(b: LayerBuilder, x: Value, split: Value | None = None, *, axis: int
 def _split_by(b: LayerBuilder, x: Value, axis: int, split: Value | None) -> Sequence[Value]:
     if split is not None and b.is_computed(split):
         return dynamic.split(b, x, axis, dynamic.vector(b, split))
+    if split is not None and b.content(split) is None:
+        return dynamic.parts(b, x, axis, b.shape_of(split, "split"))
     return _split(b, x, axis, None if split is None else b.ints(split, "split"))
 
 
