@@ -13,7 +13,7 @@ from openvino import opset13 as ops
 
 from nchw2nhwc import convert
 from nchw2nhwc.check.litert import run_litert
-from nchw2nhwc.errors import ShapeError, TargetError
+from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir import Array
 from tests.parse.onnx.models import Dims, model, node, runtime, tensor
 from tests.parse.onnx.operators.test_contrib_attention import DOMAIN, own
@@ -128,18 +128,6 @@ CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
 MODELS = {name: model(nodes, [tensor("x", IMAGE)], constants=constants, opset=19) for name, (nodes, constants) in CASES.items()}
 MODELS["pyramid"] = image_model(halvings(3))
 
-NO_KERAS = {"attention": "at most one unknown size", "windows": "unknown size", "full blocks": "Keras", "as large as": "sizes",
-            "causal mask": "Keras", "cubic": "sizes", "antialiased": "sizes", "nearest below": "sizes", "half as large": "sizes",
-            "mean of what is there": "Keras", "read at positions": "sizes", "regions": "sizes", "deformed": "sizes",
-            "reflected": "sizes", "wrapped": "sizes", "blocks": "at most one unknown size",
-            "elements put somewhere": "sizes", "rows by index in a batch": "sizes", "places": "sizes", "diagonal": "sizes",
-            "cut or filled up": "sizes", "backwards from before the end": "at known positions only",
-            "halves": "at known positions only", "mirrored to full blocks": "sizes",
-            "full blocks of what is halved": "Keras", "grid of floats": "Keras", "halves of a grid": "Keras",
-            "as often as images": "at most one unknown size"}
-"""What Keras' symbolic tensors, which do not tell sizes, cannot express."""
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_one_file_at_several_sizes(name: str) -> None:
     """The check runs at two sizes, the file at two more, in which height and width differ."""
@@ -162,11 +150,7 @@ def test_one_file_at_several_sizes(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_keras(name: str) -> None:
     converted = convert(MODELS[name])
-    if name in NO_KERAS:
-        with pytest.raises(TargetError, match=NO_KERAS[name]):
-            converted.keras()
-    else:
-        assert converted.compare_keras(converted.reference(), converted.keras_network(), 1e-4).passed
+    assert converted.compare_keras(converted.reference(), converted.keras_network(), 1e-4).passed
 
 
 def test_what_is_needed_of_a_size_is_said() -> None:
