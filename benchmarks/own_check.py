@@ -20,7 +20,7 @@ from pathlib import Path
 from measure.make_ir import make_ir
 
 import nchw2nhwc
-from nchw2nhwc.check.inputs import load_inputs
+from nchw2nhwc.checking.inputs import load_inputs
 from nchw2nhwc.source import identify
 from nchw2nhwc.source.reading import source_inputs
 

@@ -4,8 +4,8 @@ python benchmarks/rounding.py --models DIR [--only NAME ...]
 
 A line for each network of a folder (.onnx, .xml): its worst error, how far the source moves when inputs change in their last bit, and the
 first divided by the second. Networks that take integers alone, and errors above the tolerance, are left out. The check allows
-`nchw2nhwc.check.rounding.FACTOR` times what the source moves by. Exit status: 0 when that is enough for nine networks of ten, 1 when it is
-not or nothing was measured.
+`nchw2nhwc.checking.rounding.FACTOR` times what the source moves by. Exit status: 0 when that is enough for nine networks of ten, 1 when
+it is not or nothing was measured.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nchw2nhwc
-from nchw2nhwc.check import source_outputs
-from nchw2nhwc.check.rounding import FACTOR, measure
+from nchw2nhwc.checking import source_outputs
+from nchw2nhwc.checking.rounding import FACTOR, measure
 
 SHARE = 0.9
 """The part of all networks that `FACTOR` has to be enough for."""

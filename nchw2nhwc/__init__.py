@@ -29,9 +29,9 @@ from nchw2nhwc.errors import (
 )
 
 if TYPE_CHECKING:
-    from nchw2nhwc.check import CheckResult
-    from nchw2nhwc.check.compare import Rankings, TensorError
-    from nchw2nhwc.check.layers import LayerError, LayerErrors
+    from nchw2nhwc.checking import CheckResult
+    from nchw2nhwc.checking.compare import Rankings, TensorError
+    from nchw2nhwc.checking.layers import LayerError, LayerErrors
     from nchw2nhwc.conversion import convert
     from nchw2nhwc.converted import Converted, TensorInfo
     from nchw2nhwc.debug.check import Comparison, check
@@ -45,15 +45,13 @@ __all__ = ["CheckError", "CheckResult", "Comparison", "ConversionError", "Conver
            "TensorError", "TensorInfo", "UnsupportedError", "UnsupportedOpsError", "__version__", "check", "convert"]
 
 _LAZY = {"convert": "nchw2nhwc.conversion", "Converted": "nchw2nhwc.converted", "TensorInfo": "nchw2nhwc.converted",
-         "ConvertOptions": "nchw2nhwc.options", "QuantizeOptions": "nchw2nhwc.options.quantize", "CheckResult": "nchw2nhwc.check",
-         "Comparison": "nchw2nhwc.debug.check", "Rankings": "nchw2nhwc.check.compare", "TensorError": "nchw2nhwc.check.compare",
-         "LayerError": "nchw2nhwc.check.layers", "LayerErrors": "nchw2nhwc.check.layers"}
+         "ConvertOptions": "nchw2nhwc.options", "QuantizeOptions": "nchw2nhwc.options.quantize", "CheckResult": "nchw2nhwc.checking",
+         "Comparison": "nchw2nhwc.debug.check", "Rankings": "nchw2nhwc.checking.compare", "TensorError": "nchw2nhwc.checking.compare",
+         "LayerError": "nchw2nhwc.checking.layers", "LayerErrors": "nchw2nhwc.checking.layers", "check": "nchw2nhwc.debug.check"}
 
 
 def __getattr__(name: str) -> object:
     """Import what is public on first use, so that `import nchw2nhwc` stays quick."""
-    if name == "check":  # the package of that name, which can be called
-        return import_module("nchw2nhwc.check")
     if name not in _LAZY:
         raise AttributeError(f"module 'nchw2nhwc' has no attribute '{name}'")
     value: object = getattr(import_module(_LAZY[name]), name)

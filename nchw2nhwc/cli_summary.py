@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from nchw2nhwc.check import CheckResult
+from nchw2nhwc.checking import CheckResult
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.interface import layout_name, size_rules
 from nchw2nhwc.options.quantize import PLAIN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.check.inputs import index_limits
+from nchw2nhwc.checking.inputs import index_limits
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.extras import require_tensorflow

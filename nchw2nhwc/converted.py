@@ -19,8 +19,8 @@ from nchw2nhwc.products import Products, reserve_keras
 if TYPE_CHECKING:
     from keras import Model as KerasModel
 
-    from nchw2nhwc.check import CheckResult
-    from nchw2nhwc.check.layers import LayerErrors
+    from nchw2nhwc.checking import CheckResult
+    from nchw2nhwc.checking.layers import LayerErrors
     from nchw2nhwc.emit.tflite.integers import Integers
     from nchw2nhwc.ir import Array
     from nchw2nhwc.options.quantize import QuantizeOptions

@@ -15,9 +15,9 @@ from nchw2nhwc.source import Source
 from nchw2nhwc.source.open_sizes import naming_inputs
 
 if TYPE_CHECKING:
-    from nchw2nhwc.check import CheckResult, Reference
-    from nchw2nhwc.check.compare import OutputErrors
-    from nchw2nhwc.check.results import Result
+    from nchw2nhwc.checking import CheckResult, Reference
+    from nchw2nhwc.checking.compare import OutputErrors
+    from nchw2nhwc.checking.results import Result
     from nchw2nhwc.emit.keras import Network
     from nchw2nhwc.emit.tflite import FlatBuffer
     from nchw2nhwc.emit.tflite.model import Model
@@ -194,7 +194,7 @@ class Products:
     # ---- the check -------------------------------------------------------------------------------------------------------
     def reference(self, inputs: Mapping[str, Array] | None = None) -> Reference:
         """What the source computes; see `check`."""
-        from nchw2nhwc.check import reference
+        from nchw2nhwc.checking import reference
         from nchw2nhwc.source.reading import read
 
         self.sample = reference(self.source, self.inputs, self.outputs, inputs, self.index_limits, lambda: read(self.source, self.options),
@@ -203,12 +203,12 @@ class Products:
 
     def compare(self, reference: Reference, result: Path | bytes, float16: bool, tolerance: float) -> CheckResult:
         """Compare a file of this result, or its content, with what the source computes; see `check`."""
-        from nchw2nhwc.check import CheckResult
+        from nchw2nhwc.checking import CheckResult
 
         loose = float16 or self.half or self.options.target in APPROXIMATED
         errors = reference.compare(result, max(tolerance, TOLERANCE_FLOAT16) if loose else tolerance, self.min_sqnr)
         if not errors.passed:
-            from nchw2nhwc.check.results import TfliteResult
+            from nchw2nhwc.checking.results import TfliteResult
 
             errors = self._closer(errors, reference, TfliteResult(result), self.inner_tensors)
         self.checks[_kind(float16)] = CheckResult.of(errors, reference.uniform)
@@ -216,7 +216,7 @@ class Products:
 
     def _closer(self, errors: OutputErrors, reference: Reference, result: Result, tensors: Mapping[str, Stored]) -> OutputErrors:
         """The errors of a result that is off from end to end, after a closer look at it."""
-        from nchw2nhwc.check.closer import Pair, looked_at_closely
+        from nchw2nhwc.checking.closer import Pair, looked_at_closely
         from nchw2nhwc.source.reading import read
 
         pair = Pair(self.source, lambda: read(self.source, self.options), self.inputs, self.outputs, result, tensors)
@@ -230,8 +230,8 @@ class Products:
 
     def compare_keras(self, reference: Reference, network: Network, tolerance: float) -> CheckResult:
         """Compare a Keras model of this conversion with what the source computes; see `check`."""
-        from nchw2nhwc.check import CheckResult
-        from nchw2nhwc.check.results import KerasResult
+        from nchw2nhwc.checking import CheckResult
+        from nchw2nhwc.checking.results import KerasResult
         from nchw2nhwc.metadata import tensors_of
 
         result = KerasResult(network.model)
@@ -246,7 +246,7 @@ class Products:
     def run(self, result: Path | None = None) -> Mapping[str, Array]:
         """The outputs of the float32 file (`result`, where it is written already) by name and in the source's axis order, for the inputs of
         the last check; of a conversion by way of Keras alone those that were checked. Raises CheckError."""
-        from nchw2nhwc.check.litert import run_litert
+        from nchw2nhwc.checking.litert import run_litert
 
         assert self.sample is not None, "nothing has been checked"
         if self.route != "tflite":

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypedDict
 
-from nchw2nhwc.check import CheckResult
+from nchw2nhwc.checking import CheckResult
 from nchw2nhwc.interface import TensorInfo
 
 if TYPE_CHECKING:

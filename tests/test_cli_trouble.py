@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 
 from nchw2nhwc import cli
-from nchw2nhwc.check import Reference
+from nchw2nhwc.checking import Reference
 from tests.digits import XML, environment, main, python
 
 

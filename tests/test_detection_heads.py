@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from nchw2nhwc import convert
-from nchw2nhwc.check.litert import run_litert
+from nchw2nhwc.checking.litert import run_litert
 from nchw2nhwc.ir import Array
 from tests.parse.onnx.models import model, node, runtime, tensor
 from tests.parse.onnx.test_control import body

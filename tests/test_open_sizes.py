@@ -12,7 +12,7 @@ import pytest
 from openvino import opset13 as ops
 
 from nchw2nhwc import convert
-from nchw2nhwc.check.litert import run_litert
+from nchw2nhwc.checking.litert import run_litert
 from nchw2nhwc.errors import ShapeError
 from nchw2nhwc.ir import Array
 from tests.parse.onnx.models import Dims, model, node, runtime, tensor

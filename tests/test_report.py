@@ -14,7 +14,7 @@ import pytest
 from openvino import opset11
 
 from nchw2nhwc import Converted, convert
-from nchw2nhwc.check import CheckResult
+from nchw2nhwc.checking import CheckResult
 from nchw2nhwc.cli_summary import print_summary, size_text
 from nchw2nhwc.report import to_json
 from tests.digits import ROOT, XML

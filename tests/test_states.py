@@ -10,7 +10,7 @@ import pytest
 from openvino import opset13 as ops
 
 from nchw2nhwc import convert
-from nchw2nhwc.check.litert import run_litert
+from nchw2nhwc.checking.litert import run_litert
 from nchw2nhwc.errors import SourceError
 from tests.parse.openvino.harness import core, saved
 

@@ -16,7 +16,7 @@ import numpy as np
 import nchw2nhwc
 from measure.quantize_runs import declared_sqnr, saved_name, sqnr_by_shape
 from measure.samples import Floats, pictures, sounds, text_images
-from nchw2nhwc.check import source_tensors
+from nchw2nhwc.checking import source_tensors
 from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.options.quantize import QuantizeOptions
 

@@ -15,9 +15,9 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 import nchw2nhwc
 from measure.cases import Case
 from measure.child import python_path, run
-from nchw2nhwc.check import source_tensors
-from nchw2nhwc.check.inputs import random_inputs
-from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.checking import source_tensors
+from nchw2nhwc.checking.inputs import random_inputs
+from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.options.quantize import MODES, QuantizeOptions
@@ -122,7 +122,7 @@ def measure_digits() -> list[DigitsRow]:
     from accuracy import source_logits  # type: ignore[import-not-found]
     from split import images  # type: ignore[import-not-found]
 
-    from nchw2nhwc.check.litert import run_litert
+    from nchw2nhwc.checking.litert import run_litert
 
     folder = ROOT / "docs" / "examples" / "digits"
     (x, labels), (train, _) = images(held_out=True), images(held_out=False)

@@ -14,8 +14,8 @@ import numpy.typing as npt
 import onnxruntime
 
 import nchw2nhwc
-from nchw2nhwc.check import source_outputs
-from nchw2nhwc.check.inputs import random_inputs
+from nchw2nhwc.checking import source_outputs
+from nchw2nhwc.checking.inputs import random_inputs
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.source import Format

@@ -12,9 +12,9 @@ import numpy as np
 
 from benchmarks.operators.draw import Array, Size, Spec
 from nchw2nhwc import Converted
-from nchw2nhwc.check.keras import run_keras
-from nchw2nhwc.check.litert import LoadedFile
-from nchw2nhwc.check.results import KerasResult
+from nchw2nhwc.checking.keras import run_keras
+from nchw2nhwc.checking.litert import LoadedFile
+from nchw2nhwc.checking.results import KerasResult
 from nchw2nhwc.errors import CheckError
 
 Runner: TypeAlias = Callable[[Mapping[str, Array]], Mapping[str, Array]]

@@ -35,7 +35,7 @@ def prepare(argv: Sequence[str]) -> Prepared:
 
 
 def _run(model: Path, convert: ConvertOptions, options: BisectOptions) -> int:
-    from nchw2nhwc.check.inputs import load_inputs
+    from nchw2nhwc.checking.inputs import load_inputs
     from nchw2nhwc.commands.fixture import folder_name
     from nchw2nhwc.debug.bisect import bisect
     from nchw2nhwc.files import write_file

@@ -28,7 +28,7 @@ def prepare(argv: Sequence[str]) -> Prepared:
 
 
 def _run(model: Path, result: Path, options: CheckOptions) -> int:
-    from nchw2nhwc.check.inputs import load_inputs
+    from nchw2nhwc.checking.inputs import load_inputs
     from nchw2nhwc.commands.tables import print_comparison
     from nchw2nhwc.debug.check import check
     from nchw2nhwc.files import write_file

@@ -18,7 +18,7 @@ from nchw2nhwc.progress import STAGES, Bar, Lines, Progress, Silent, Stages
 from nchw2nhwc.tables import aligned
 
 if TYPE_CHECKING:
-    from nchw2nhwc.check.layers import LayerErrors
+    from nchw2nhwc.checking.layers import LayerErrors
     from nchw2nhwc.converted import Converted
     from nchw2nhwc.emit.keras import Network
     from nchw2nhwc.ir import Array
@@ -91,7 +91,7 @@ def _progress(arguments: Arguments) -> Progress:
 
 def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Converted, _Outcome]:
     """Convert, check and write."""
-    from nchw2nhwc.check.inputs import load_inputs
+    from nchw2nhwc.checking.inputs import load_inputs
     from nchw2nhwc.conversion import run
     from nchw2nhwc.extras import require_tensorflow
     from nchw2nhwc.products import reserve_keras
@@ -151,7 +151,7 @@ def _quantize(converted: Converted, arguments: Arguments, files: Mapping[str, Pa
     """Write the quantized files; None when none are asked for."""
     if not files:
         return None
-    from nchw2nhwc.check.inputs import validate_inputs
+    from nchw2nhwc.checking.inputs import validate_inputs
     from nchw2nhwc.quantize.run import Quantization
 
     tested = [validate_inputs(converted.inputs, data)] if data is not None else ()
@@ -165,7 +165,7 @@ def _quantize(converted: Converted, arguments: Arguments, files: Mapping[str, Pa
 def _check(converted: Converted, files: Mapping[bool, Path], network: Network | None, options: RunOptions,
            data: Mapping[str, Array] | None) -> _Outcome:
     """Compare the files (by whether they are float16) and the Keras model with the source."""
-    from nchw2nhwc.check import MissingRuntimeError
+    from nchw2nhwc.checking import MissingRuntimeError
 
     if not options.check:
         return _Outcome("--no-check")

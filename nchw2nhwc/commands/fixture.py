@@ -43,7 +43,7 @@ def _prepare_run(argv: Sequence[str]) -> Prepared:
 
 
 def _write(model: Path, options: FixtureOptions) -> int:
-    from nchw2nhwc.check.inputs import load_inputs
+    from nchw2nhwc.checking.inputs import load_inputs
     from nchw2nhwc.debug.data import source_data
     from nchw2nhwc.debug.fixture import Region, cut_fixture, save_fixture
     from nchw2nhwc.options import ConvertOptions

@@ -44,7 +44,7 @@ def _run(model: Path, options: ScaffoldOptions) -> int:
 
 
 def _fixture(source: Source, made: Plan, options: ScaffoldOptions) -> Fixture:
-    from nchw2nhwc.check.inputs import load_inputs
+    from nchw2nhwc.checking.inputs import load_inputs
     from nchw2nhwc.debug.data import source_data
     from nchw2nhwc.debug.fixture import Region, cut_fixture
     from nchw2nhwc.options import ConvertOptions

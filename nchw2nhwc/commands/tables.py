@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from nchw2nhwc.check.compare import TensorError
-from nchw2nhwc.check.layers import LayerError, LayerErrors
+from nchw2nhwc.checking.compare import TensorError
+from nchw2nhwc.checking.layers import LayerError, LayerErrors
 from nchw2nhwc.debug.check import Comparison
 from nchw2nhwc.tables import aligned
 from nchw2nhwc.wording import RANDOM_INPUTS

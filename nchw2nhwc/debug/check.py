@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.check import run_source, source_tensors
-from nchw2nhwc.check.closer import Pair, looked_at_closely, tensors_past_rankings
-from nchw2nhwc.check.compare import NO_LIKENESS, OutputErrors, TensorError, compare
-from nchw2nhwc.check.growth import layer_errors
-from nchw2nhwc.check.inputs import random_inputs, validate_inputs
-from nchw2nhwc.check.layers import LayerError, LayerErrors
-from nchw2nhwc.check.results import TfliteResult, open_result
+from nchw2nhwc.checking import run_source, source_tensors
+from nchw2nhwc.checking.closer import Pair, looked_at_closely, tensors_past_rankings
+from nchw2nhwc.checking.compare import NO_LIKENESS, OutputErrors, TensorError, compare
+from nchw2nhwc.checking.growth import layer_errors
+from nchw2nhwc.checking.inputs import random_inputs, validate_inputs
+from nchw2nhwc.checking.layers import LayerError, LayerErrors
+from nchw2nhwc.checking.results import TfliteResult, open_result
 from nchw2nhwc.debug.data import checked_ranges
 from nchw2nhwc.debug.subject import Subject, open_subject
 from nchw2nhwc.errors import OptionError

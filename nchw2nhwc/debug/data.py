@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nchw2nhwc.check.inputs import index_limits, random_inputs, validate_inputs
+from nchw2nhwc.checking.inputs import index_limits, random_inputs, validate_inputs
 from nchw2nhwc.errors import OptionError, UnsupportedError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nchw2nhwc.check.inputs import index_limits
+from nchw2nhwc.checking.inputs import index_limits
 from nchw2nhwc.errors import ConversionError, Location, OptionError, ShapeError, SourceError
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Graph, TensorType

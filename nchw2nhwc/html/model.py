@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
 
 from nchw2nhwc import __version__
-from nchw2nhwc.check.layers import LayerErrors
+from nchw2nhwc.checking.layers import LayerErrors
 from nchw2nhwc.html.graphs import GraphData, result_graph, source_graph, twins
 from nchw2nhwc.html.pictures import PictureData, pictures
 from nchw2nhwc.interface import layout_name

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 import numpy as np
 
 if TYPE_CHECKING:
-    from nchw2nhwc.check import Reference
+    from nchw2nhwc.checking import Reference
     from nchw2nhwc.ir import Array
 
 EDGE = 192

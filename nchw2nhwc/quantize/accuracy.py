@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.emit.tflite.model import Subgraph
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ops.kinds import Doubles

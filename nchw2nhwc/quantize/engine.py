@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 
-from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.emit.tflite.task_metadata import archive
 from nchw2nhwc.errors import Location, OptionError, TargetError
 from nchw2nhwc.interface import METADATA

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nchw2nhwc.check import drawn_sizes, source_tensors
-from nchw2nhwc.check.inputs import random_inputs, with_draws
-from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.checking import drawn_sizes, source_tensors
+from nchw2nhwc.checking.inputs import random_inputs, with_draws
+from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.emit.tflite.outputs import giving_out
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array

@@ -20,7 +20,7 @@ from measure.quantize_zoo import DigitsRow, LatencyRow, ZooRow, measure_latency
 from measure.samples import pictures, sounds, text_images
 
 import nchw2nhwc
-from nchw2nhwc.check import source_tensors
+from nchw2nhwc.checking import source_tensors
 from nchw2nhwc.options.quantize import MODES, QuantizeOptions
 from tests.benchmarks.files import NAME
 

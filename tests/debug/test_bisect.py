@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 from nchw2nhwc import cli
-from nchw2nhwc.check import litert, results
+from nchw2nhwc.checking import litert, results
 from nchw2nhwc.debug.bisect import Bisection, bisect
 from nchw2nhwc.debug.bisect.region import first_off
 from nchw2nhwc.emit.tflite import passes as tflite_passes

@@ -165,8 +165,8 @@ def test_the_command_line(saved: tuple[Path, Path], capsys: pytest.CaptureFixtur
 
 
 def test_growth_is_no_beginning() -> None:
-    from nchw2nhwc.check.compare import TensorError
-    from nchw2nhwc.check.growth import layer_errors
+    from nchw2nhwc.checking.compare import TensorError
+    from nchw2nhwc.checking.growth import layer_errors
     from tests.parse.onnx.models import read
 
     graph = read(network())

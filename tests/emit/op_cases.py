@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto
 
-from nchw2nhwc.check.compare import relative_error
+from nchw2nhwc.checking.compare import relative_error
 from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ops.kinds import kind_of

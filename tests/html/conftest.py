@@ -14,7 +14,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from nchw2nhwc import Converted, convert
-from nchw2nhwc.check.layers import LayerError, LayerErrors
+from nchw2nhwc.checking.layers import LayerError, LayerErrors
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 

@@ -14,7 +14,7 @@ from measure.deep import deep_network
 from onnx import helper
 
 from nchw2nhwc import Converted, convert
-from nchw2nhwc.check.layers import LayerErrors
+from nchw2nhwc.checking.layers import LayerErrors
 from nchw2nhwc.html.graphs import GraphData
 from nchw2nhwc.html.model import PageData, collect
 from nchw2nhwc.html.page import render

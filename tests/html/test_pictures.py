@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
-from nchw2nhwc.check import Reference
+from nchw2nhwc.checking import Reference
 from nchw2nhwc.html.pictures import EDGE, pictures, png
 
 

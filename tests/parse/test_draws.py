@@ -13,7 +13,7 @@ from openvino import opset8 as ops
 from openvino import opset13
 
 from nchw2nhwc import convert
-from nchw2nhwc.check.inputs import with_draws
+from nchw2nhwc.checking.inputs import with_draws
 from nchw2nhwc.cli import main
 from nchw2nhwc.debug.bisect import bisect
 from nchw2nhwc.debug.check import check

@@ -8,7 +8,7 @@ import pytest
 from onnx import helper
 
 import nchw2nhwc
-from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.options.quantize import QuantizeOptions
 from nchw2nhwc.quantize import flatfile
 from nchw2nhwc.quantize.accuracy import output_accuracy

@@ -9,8 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import nchw2nhwc
-from nchw2nhwc.check.inputs import validate_inputs
-from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.checking.inputs import validate_inputs
+from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.debug.fixture.files import load_fixture
 from nchw2nhwc.errors import ConversionError
 from nchw2nhwc.options.quantize import MODES

@@ -13,8 +13,8 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import helper, numpy_helper
 
 import nchw2nhwc
-from nchw2nhwc.check.inputs import load_inputs
-from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.checking.inputs import load_inputs
+from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.errors import OptionError, TargetError
 from nchw2nhwc.metadata import read_tflite
 from nchw2nhwc.options.quantize import MODES, QuantizeOptions

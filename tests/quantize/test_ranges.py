@@ -8,7 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import helper
 
 import nchw2nhwc
-from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.quantize import flatfile
 from nchw2nhwc.quantize.clipping import Histograms, least_error
 from tests.quantize.models import conv, network, pixel_weights, samples

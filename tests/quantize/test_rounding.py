@@ -9,7 +9,7 @@ from onnx import helper
 from scipy.signal import correlate
 
 import nchw2nhwc
-from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.options.quantize import QuantizeOptions
 from nchw2nhwc.quantize import flatfile
 from nchw2nhwc.quantize.accuracy import output_accuracy

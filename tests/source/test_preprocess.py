@@ -12,7 +12,7 @@ from onnx import NodeProto
 
 import nchw2nhwc
 from nchw2nhwc import cli
-from nchw2nhwc.check.litert import run_litert
+from nchw2nhwc.checking.litert import run_litert
 from nchw2nhwc.debug.bisect import bisect
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.ir.interpreter import run

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nchw2nhwc.check.compare import compare
-from nchw2nhwc.check.litert import litert_tensors, run_litert_with
+from nchw2nhwc.checking.compare import compare
+from nchw2nhwc.checking.litert import litert_tensors, run_litert_with
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.debug.bisect.finding import DELEGATE, Finding
 from nchw2nhwc.ir import Array

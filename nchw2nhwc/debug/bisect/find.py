@@ -7,9 +7,9 @@ from dataclasses import replace
 from itertools import islice, product
 from pathlib import Path
 
-from nchw2nhwc.check.closer import Pair
-from nchw2nhwc.check.growth import beginnings, compared_before, layer_errors
-from nchw2nhwc.check.results import TfliteResult
+from nchw2nhwc.checking.closer import Pair
+from nchw2nhwc.checking.growth import beginnings, compared_before, layer_errors
+from nchw2nhwc.checking.results import TfliteResult
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.debug.bisect.delegate import first_delegated
 from nchw2nhwc.debug.bisect.finding import Bisection

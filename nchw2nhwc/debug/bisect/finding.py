@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nchw2nhwc.check.compare import Rankings, Rounding, TensorError, agree
-from nchw2nhwc.check.layers import LayerErrors
+from nchw2nhwc.checking.compare import Rankings, Rounding, TensorError, agree
+from nchw2nhwc.checking.layers import LayerErrors
 
 LOADING, EMITTING, DELEGATE = "load", "emit", "XNNPACK"
 """Stages besides the steps of a conversion: the result in LiteRT before it runs, what its operators compute, the same with XNNPACK."""
@@ -38,8 +38,8 @@ class Finding:
 class Bisection:
     """What bisecting has shown: the errors of the outputs and of the tensors inside, as far as the result runs; where it begins to differ,
     None where it does not or no single op is to blame; the region's fixture, if one was written, and whether the fixture alone shows the
-    difference; where nearly equal numbers rank in another order, what rankings read (see `check.rankings`); and where outputs are off by no
-    more than rounding, how much that is (see `check.rounding`)."""
+    difference; where nearly equal numbers rank in another order, what rankings read (see `checking.rankings`); and where outputs are off by
+    no more than rounding, how much that is (see `checking.rounding`)."""
 
     outputs: Mapping[str, TensorError]
     layers: LayerErrors | None

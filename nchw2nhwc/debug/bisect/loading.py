@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from nchw2nhwc.check.litert import run_litert
+from nchw2nhwc.checking.litert import run_litert
 from nchw2nhwc.conversion import run
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.debug.bisect.finding import LOADING, Finding

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from nchw2nhwc.check.compare import TensorError, compare
+from nchw2nhwc.checking.compare import TensorError, compare
 from nchw2nhwc.debug.bisect.finding import Finding
 from nchw2nhwc.ir import Array, DType, Graph, Node, Value, evaluate
 from nchw2nhwc.ir.interpreter import note_sizes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from nchw2nhwc.check import source_tensors
-from nchw2nhwc.check.litert import litert_tensors
+from nchw2nhwc.checking import source_tensors
+from nchw2nhwc.checking.litert import litert_tensors
 from nchw2nhwc.conversion import run
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.debug.bisect.finding import EMITTING, Finding

@@ -10,7 +10,7 @@ from onnx import ModelProto
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
 from nchw2nhwc import conversion
-from nchw2nhwc.check.keras import run_keras
+from nchw2nhwc.checking.keras import run_keras
 from nchw2nhwc.options import ConvertOptions
 from nchw2nhwc.progress import Stages
 from nchw2nhwc.source import identify

@@ -9,7 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from onnx import TensorProto, helper, numpy_helper
 
 import nchw2nhwc
-from nchw2nhwc.check.litert import LoadedFile
+from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.emit.tflite.kept import integers_of
 from nchw2nhwc.quantize import flatfile
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from nchw2nhwc.check.keras import as_graph, run_keras, run_model
-from nchw2nhwc.check.litert import LoadedFile, litert_tensors, run_litert, run_litert_with
+from nchw2nhwc.checking.keras import as_graph, run_keras, run_model
+from nchw2nhwc.checking.litert import LoadedFile, litert_tensors, run_litert, run_litert_with
 from nchw2nhwc.emit.tflite.scales import bad_scale
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo

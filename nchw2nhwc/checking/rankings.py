@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nchw2nhwc.check.compare import NO_LIKENESS, Rankings, TensorError, compare, worst_of
+from nchw2nhwc.checking.compare import NO_LIKENESS, Rankings, TensorError, compare, worst_of
 from nchw2nhwc.interface import TensorInfo, describe
 from nchw2nhwc.ir import Array, Graph, Node, Value
 from nchw2nhwc.ir.stored import Stored

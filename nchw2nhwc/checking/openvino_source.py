@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nchw2nhwc.check.openvino_levels import keep_levels
+from nchw2nhwc.checking.openvino_levels import keep_levels
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array

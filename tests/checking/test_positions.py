@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nchw2nhwc import convert
-from nchw2nhwc.check.positions import fitted, positions
+from nchw2nhwc.checking.positions import fitted, positions
 from nchw2nhwc.ir import Dim
 from tests.parse.onnx.models import model, node, read, tensor
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nchw2nhwc.check.inputs import index_limits, load_inputs, random_inputs, sample_sizes, validate_inputs
+from nchw2nhwc.checking.inputs import index_limits, load_inputs, random_inputs, sample_sizes, validate_inputs
 from nchw2nhwc.errors import OptionError, ShapeError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Dim, Graph, TensorType
@@ -15,7 +15,7 @@ from nchw2nhwc.ops.binary import Equal
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Slice
-from tests.check.tensors import info
+from tests.checking.tensors import info
 
 
 def test_random_inputs_fit_and_repeat() -> None:

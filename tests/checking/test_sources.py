@@ -13,12 +13,12 @@ from openvino import opset8 as ops
 from openvino import opset15 as op15
 
 from nchw2nhwc import convert
-from nchw2nhwc.check import MissingRuntimeError, reference
+from nchw2nhwc.checking import MissingRuntimeError, reference
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
 from nchw2nhwc.source import Model, identify
-from tests.check.tensors import info
+from tests.checking.tensors import info
 
 X = np.arange(12, dtype=np.float32).reshape(1, 3, 4)
 WEIGHTS = np.array([[[1.0], [10.0], [100.0]]], np.float32)

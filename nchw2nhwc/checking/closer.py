@@ -1,5 +1,5 @@
-"""A closer look at any result that is off from any source: past rankings of nearly equal numbers (see `check.rankings`), and beside what
-rounding does (see `check.rounding`)."""
+"""A closer look at any result that is off from any source: past rankings of nearly equal numbers (see `checking.rankings`), and beside what
+rounding does (see `checking.rounding`)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from nchw2nhwc.check import Reference, source_outputs, source_tensors
-from nchw2nhwc.check.compare import OutputErrors, TensorError
-from nchw2nhwc.check.rankings import End, RankingErrors, Run, compare_in_parts, in_parts, worst_in_parts
-from nchw2nhwc.check.results import Result
-from nchw2nhwc.check.rounding import measure
+from nchw2nhwc.checking import Reference, source_outputs, source_tensors
+from nchw2nhwc.checking.compare import OutputErrors, TensorError
+from nchw2nhwc.checking.rankings import End, RankingErrors, Run, compare_in_parts, in_parts, worst_in_parts
+from nchw2nhwc.checking.results import Result
+from nchw2nhwc.checking.rounding import measure
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array, Graph

@@ -9,7 +9,7 @@ import openvino
 from openvino import opset13 as ov
 
 from nchw2nhwc import convert
-from nchw2nhwc.check.openvino_levels import keep_levels
+from nchw2nhwc.checking.openvino_levels import keep_levels
 from nchw2nhwc.ir import Array
 
 RNG = np.random.default_rng(2)

@@ -12,8 +12,8 @@ import pytest
 
 import nchw2nhwc
 from nchw2nhwc import cli
-from nchw2nhwc.check.compare import Rounding
-from nchw2nhwc.check.rounding import FACTOR, MOST, measure
+from nchw2nhwc.checking.compare import Rounding
+from nchw2nhwc.checking.rounding import FACTOR, MOST, measure
 from nchw2nhwc.ir import Array
 from nchw2nhwc.source import identify
 from nchw2nhwc.source.reading import read

@@ -57,7 +57,7 @@ class Rankings:
 @dataclass(frozen=True)
 class Rounding:
     """By output name, how far its source's own results move when inputs change in their last bit, and how far those of a result may be off
-    for that reason; both relative to the output's largest magnitude. See `check.rounding`."""
+    for that reason; both relative to the output's largest magnitude. See `checking.rounding`."""
 
     moved: Mapping[str, float]
     allowed: Mapping[str, float]
@@ -79,7 +79,7 @@ def agree(errors: Mapping[str, float], tolerance: float, rankings: Rankings | No
 @dataclass(frozen=True)
 class OutputErrors:
     """The error of every output by name, and the tolerance that their `max_rel` is held against; where there is a `min_sqnr`, outputs with
-    at least that `sqnr` pass as well. `rankings` is there where nearly equal numbers rank in another order, see `check.rankings`;
+    at least that `sqnr` pass as well. `rankings` is there where nearly equal numbers rank in another order, see `checking.rankings`;
     `rounding` where nothing but that leaves outputs above the tolerance."""
 
     outputs: Mapping[str, TensorError]

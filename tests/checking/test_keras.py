@@ -10,7 +10,7 @@ pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 import keras
 import tensorflow as tf
 
-from nchw2nhwc.check.results import KerasResult
+from nchw2nhwc.checking.results import KerasResult
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import TensorType

@@ -16,8 +16,8 @@ from openvino import opset11
 
 import nchw2nhwc
 from nchw2nhwc import cli
-from nchw2nhwc.check.compare import TensorError
-from nchw2nhwc.check.rankings import End, Parts, compare_in_parts, in_parts
+from nchw2nhwc.checking.compare import TensorError
+from nchw2nhwc.checking.rankings import End, Parts, compare_in_parts, in_parts
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.ir.interpreter import run as interpret
 from nchw2nhwc.ir.stored import Stored

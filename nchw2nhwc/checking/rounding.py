@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from nchw2nhwc.check.compare import Rounding, compare
-from nchw2nhwc.check.rankings import ranked_outputs
+from nchw2nhwc.checking.compare import Rounding, compare
+from nchw2nhwc.checking.rankings import ranked_outputs
 from nchw2nhwc.ir import Array, Graph, Value
 from nchw2nhwc.ops.activation_functions import Sigmoid
 from nchw2nhwc.ops.elementwise import Identity

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING
 
-from nchw2nhwc.check.compare import OutputErrors, Rankings, Rounding, TensorError, agree, compare, worst_of
-from nchw2nhwc.check.inputs import random_inputs, sample_sizes, validate_inputs
-from nchw2nhwc.check.litert import run_litert
-from nchw2nhwc.check.positions import fitted, positions
+from nchw2nhwc.checking.compare import OutputErrors, Rankings, Rounding, TensorError, agree, compare, worst_of
+from nchw2nhwc.checking.inputs import random_inputs, sample_sizes, validate_inputs
+from nchw2nhwc.checking.litert import run_litert
+from nchw2nhwc.checking.positions import fitted, positions
 from nchw2nhwc.errors import CheckError
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.source import Format, Source
-
-if TYPE_CHECKING:
-    from nchw2nhwc.debug.check import Comparison
 
 __all__ = ["CheckResult", "MissingRuntimeError", "Rankings", "Reference", "Rounding", "reference"]
 
@@ -44,8 +38,8 @@ class CheckResult:
     held against: an error of one step is then none.
 
     `rankings` is there where nearly equal numbers rank in another order: outputs behind rankings are then compared from the result's own
-    numbers on, see `check.rankings`. `rounding` is there where outputs are above the tolerance, but as near as rounding lets them be, see
-    `check.rounding`.
+    numbers on, see `checking.rankings`. `rounding` is there where outputs are above the tolerance, but as near as rounding lets them be,
+    see `checking.rounding`.
 
     `uniform` are the floating point outputs that the source makes one number throughout, as untrained networks with a last layer of zeros
     do: that says nothing about the layers before.
@@ -162,7 +156,7 @@ def source_outputs(source: Source, inputs: Sequence[TensorInfo], outputs: Sequen
     if not added:
         arrays = source_tensors(source, inputs, list(own.values()), data)
         return {name: arrays[tensor] for name, tensor in own.items()}
-    from nchw2nhwc.check.added import before, compute
+    from nchw2nhwc.checking.added import before, compute
 
     assert graph is not None, "outputs that the source does not have"
     part = before(graph(), added)
@@ -177,21 +171,9 @@ def source_tensors(source: Source, inputs: Sequence[TensorInfo], wanted: Sequenc
     axes, and raw where the result preprocesses it. Raises MissingRuntimeError, CheckError."""
     try:
         if source.format is Format.ONNX:
-            from nchw2nhwc.check.onnx_source import run_onnx as run
+            from nchw2nhwc.checking.onnx_source import run_onnx as run
         else:
-            from nchw2nhwc.check.openvino_source import run_openvino as run
+            from nchw2nhwc.checking.openvino_source import run_openvino as run
         return run(source, inputs, wanted, {info.name: info.to_network(data[info.name]) for info in inputs}, optional)
     except ImportError:
         raise MissingRuntimeError(RUNTIMES[source.format]) from None
-
-
-class _Callable(ModuleType):
-    """Lets the package be called as the function `nchw2nhwc.check`, whose name it has."""
-
-    def __call__(self, *arguments: object, **options: object) -> Comparison:
-        from nchw2nhwc.debug.check import check
-
-        return check(*arguments, **options)  # type: ignore[arg-type]
-
-
-sys.modules[__name__].__class__ = _Callable

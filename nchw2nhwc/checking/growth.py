@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from nchw2nhwc.check.compare import TensorError
-from nchw2nhwc.check.layers import LayerError, LayerErrors
+from nchw2nhwc.checking.compare import TensorError
+from nchw2nhwc.checking.layers import LayerError, LayerErrors
 from nchw2nhwc.ir import Graph, Value
 
 GROWTH = 10.0

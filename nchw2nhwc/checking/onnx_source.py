@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ml_dtypes import bfloat16
 
-from nchw2nhwc.check.onnx_widened import widen
+from nchw2nhwc.checking.onnx_widened import widen
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array

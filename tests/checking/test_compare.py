@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from nchw2nhwc.check import CheckResult
-from nchw2nhwc.check.compare import relative_error
+from nchw2nhwc.checking import CheckResult
+from nchw2nhwc.checking.compare import relative_error
 
 
 def floats(*values: float) -> np.ndarray:
