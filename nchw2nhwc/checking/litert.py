@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
 
+_ADVICE = "`openvino2tf bisect MODEL` finds the layer that does not run; --check-inputs FILE.npz gives it other data."
 _GONE = "data is null"
 """Part of LiteRT's error about a tensor that it does not keep."""
 
@@ -127,7 +128,7 @@ def _kept(interpreter: Interpreter, detail: _Detail) -> Array | None:
     except ValueError as error:
         if _GONE in str(error):
             return None
-        raise CheckError(f"LiteRT cannot run the result: {error}") from error
+        raise CheckError(f"LiteRT cannot run the result: {error}", advice=_ADVICE) from error
 
 
 def run_litert_with(content: bytes, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], data: Mapping[str, Array],
@@ -152,7 +153,7 @@ def _errors() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ValueError, KeyError) as error:
-        raise CheckError(f"LiteRT cannot run the result: {error}") from error
+        raise CheckError(f"LiteRT cannot run the result: {error}", advice=_ADVICE) from error
 
 
 def _load(model: Path | bytes, *, plain: bool = False, inside: bool = False, threads: int = os.cpu_count() or 1) -> Interpreter:
