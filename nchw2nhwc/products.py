@@ -203,15 +203,13 @@ class Products:
 
     def compare(self, reference: Reference, result: Path | bytes, float16: bool, tolerance: float) -> CheckResult:
         """Compare a file of this result, or its content, with what the source computes; see `check`."""
-        from nchw2nhwc.checking import CheckResult
-
         loose = float16 or self.half or self.options.target in APPROXIMATED
         errors = reference.compare(result, max(tolerance, TOLERANCE_FLOAT16) if loose else tolerance, self.min_sqnr)
         if not errors.passed:
             from nchw2nhwc.checking.results import TfliteResult
 
             errors = self._closer(errors, reference, TfliteResult(result), self.inner_tensors)
-        self.checks[_kind(float16)] = CheckResult.of(errors, reference.uniform)
+        self.checks[_kind(float16)] = reference.outcome(errors)
         return self.checks[_kind(float16)]
 
     def _closer(self, errors: OutputErrors, reference: Reference, result: Result, tensors: Mapping[str, Stored]) -> OutputErrors:
@@ -230,7 +228,6 @@ class Products:
 
     def compare_keras(self, reference: Reference, network: Network, tolerance: float) -> CheckResult:
         """Compare a Keras model of this conversion with what the source computes; see `check`."""
-        from nchw2nhwc.checking import CheckResult
         from nchw2nhwc.checking.results import KerasResult
         from nchw2nhwc.metadata import tensors_of
 
@@ -240,7 +237,7 @@ class Products:
         if not errors.passed:
             stored = self._layout_of("trainable" if network.trainable else "keras").stored
             errors = self._closer(errors, reference, result, tensors_of(stored, network.tensors))
-        self.checks["keras"], self._keras_outputs = CheckResult.of(errors, reference.uniform), actual[0]
+        self.checks["keras"], self._keras_outputs = reference.outcome(errors), actual[0]
         return self.checks["keras"]
 
     def run(self, result: Path | None = None) -> Mapping[str, Array]:

@@ -53,12 +53,6 @@ class CheckResult:
     uniform: tuple[str, ...] = ()
     rounding: Rounding | None = None
 
-    @classmethod
-    def of(cls, errors: OutputErrors, uniform: tuple[str, ...] = ()) -> CheckResult:
-        """What `errors` come to, with `uniform` as above."""
-        return cls(errors.relative, errors.tolerance, {name: error.sqnr for name, error in errors.outputs.items()}, errors.min_sqnr,
-                   errors.rankings, uniform, errors.rounding)
-
     @property
     def max_rel_error(self) -> float:
         """The largest error, of what rankings read too; 0 for a model without outputs."""
@@ -104,10 +98,11 @@ class Reference:
                 errors.append(compare(each.expected[name], outputs[name]))
         return OutputErrors({name: worst_of(errors) for name, errors in found.items()}, tolerance, min_sqnr=min_sqnr)
 
-    @property
-    def uniform(self) -> tuple[str, ...]:
-        """The floating point outputs that are one number throughout, in all runs."""
-        return tuple(name for name in self.expected if _is_uniform([each.expected[name] for each in self.runs]))
+    def outcome(self, errors: OutputErrors) -> CheckResult:
+        """What errors of the outputs come to."""
+        uniform = tuple(name for name in self.expected if _is_uniform([each.expected[name] for each in self.runs]))
+        sqnr = {name: error.sqnr for name, error in errors.outputs.items()}
+        return CheckResult(errors.relative, errors.tolerance, sqnr, errors.min_sqnr, errors.rankings, uniform, errors.rounding)
 
 
 def _is_uniform(runs: Sequence[Array]) -> bool:
