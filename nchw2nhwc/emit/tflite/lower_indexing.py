@@ -149,31 +149,36 @@ def _scatters(node: Node, op: ScatterND | ScatterElements) -> str:
 
 def _scatter(e: Emitter, op: ScatterND | ScatterElements, data: int, rows: int, updates: int | Array, target: int, depth: int,
              shape: Shape) -> None:
-    """SCATTER_ND adds up the updates over zeros. They are added to the data, or chosen wherever there is one. Kernels of segments combine
-    them in other ways, along one axis; for them no number is beyond the largest ones, so that infinite data stays where there is none.
-    `updates` is a number where all of them are that, which it is for places that are named twice, too."""
-    dtype, inside = e.tensor(data).dtype, shape[:depth]
+    """SCATTER_ND adds up the updates over zeros. They are added to the data, or chosen wherever there is one. `updates` is a number where
+    all of them are that, which it is for places that are named twice, too."""
+    inside = shape[:depth]
     if not isinstance(updates, int):
         e.op("SELECT_V2", [_touched(e, rows, inside, len(shape)), e.const(updates), data], [target], options("SelectV2Options"))
         return
     if op.reduction in _SEGMENTS:
-        code, combine, kind = _SEGMENTS[op.reduction]
-        lead = e.shape_of(rows)[:-1]
-        places = _reshaped(e, rows, (*lead, 1), lead)
-        name = "".join(word.capitalize() for word in code.split("_"))
-        found = e.run(code, [updates, places, size_tensor(e, shape[0])], dtype, shape, options(f"{name}Options"))
-        if code == "UNSORTED_SEGMENT_PROD" or dtype == INT32:
-            e.op(combine, [data, found], [target], options(kind))
-            return
-        both = e.run(combine, [data, found], dtype, shape, options(kind))
-        e.op("SELECT_V2", [_touched(e, rows, inside, len(shape)), both, data], [target], options("SelectV2Options"))
+        _combine(e, op.reduction, data, rows, updates, target, shape)
         return
     opts = options("ScatterNdOptions")
-    found = e.run("SCATTER_ND", [rows, updates, sizes_tensor(e, shape)], dtype, shape, opts)
+    found = e.run("SCATTER_ND", [rows, updates, sizes_tensor(e, shape)], e.tensor(data).dtype, shape, opts)
     if op.reduction == "add":
         e.op("ADD", [data, found], [target], options("AddOptions"))
         return
     e.op("SELECT_V2", [_touched(e, rows, inside, len(shape)), found, data], [target], options("SelectV2Options"))
+
+
+def _combine(e: Emitter, reduction: str, data: int, rows: int, updates: int, target: int, shape: Shape) -> None:
+    """Kernels of segments combine the updates for each place along the first axis. To those that look for the largest or the smallest
+    number none is beyond the finite ones: infinite data stays where there is no update."""
+    code, combine, kind = _SEGMENTS[reduction]
+    dtype, lead = e.tensor(data).dtype, e.shape_of(rows)[:-1]
+    name = "".join(word.capitalize() for word in code.split("_"))
+    places = _reshaped(e, rows, (*lead, 1), lead)
+    found = e.run(code, [updates, places, size_tensor(e, shape[0])], dtype, shape, options(f"{name}Options"))
+    if reduction == "mul" or dtype == INT32:
+        e.op(combine, [data, found], [target], options(kind))
+        return
+    both = e.run(combine, [data, found], dtype, shape, options(kind))
+    e.op("SELECT_V2", [_touched(e, rows, shape[:1], len(shape)), both, data], [target], options("SelectV2Options"))
 
 
 def _updates(e: Emitter, node: Node, op: ScatterND | ScatterElements, shape: Shape) -> int | Array:
