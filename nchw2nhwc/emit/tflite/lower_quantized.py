@@ -62,10 +62,10 @@ def dequantize(e: Emitter, node: Node, op: Dequantize) -> None:
     """An input of the graph tells its grid, and its numbers are those integers; others are computed with."""
     x, grid = node.input(0), op.grid
     if e.plan.grid(node.output) is not None:
-        tensor = e.of(x)
+        tensor, inside = e.of(x), signed(grid)
         e.tell(tensor, grid)
-        kept = x.type.dtype == integer_type(signed(grid))
-        e.hold(node.output, tensor if kept else e.quantized(tensor, signed(grid), integer_type(signed(grid))))
+        kept = inside == grid and x.type.dtype == integer_type(inside)
+        e.hold(node.output, tensor if kept else e.quantized(tensor, inside, integer_type(inside)))
         return
     whole = e.cast(e.of(x), FLOAT32)
     shift = e.const(np.asarray(grid.zero_point, np.float32))

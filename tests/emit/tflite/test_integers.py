@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from nchw2nhwc import convert
-from nchw2nhwc.ir import Array
+from nchw2nhwc.emit.tflite import emit
+from nchw2nhwc.ir import Array, Graph, TensorType
+from nchw2nhwc.ir.interpreter import run
+from nchw2nhwc.ops.movement import Transpose
+from nchw2nhwc.ops.quantized import Dequantize, Grid
 from tests.emit.tflite.integer_networks import CASES, SCALES, SCALES_16, Case, check_both, integer_codes, network
 from tests.emit.tflite.runs import RESOLVERS, run_file
 from tests.parse.onnx.models import model, node, runtime, tensor
@@ -75,6 +79,22 @@ def test_from_one_grid_to_another(scale: float, zero: int, operators: list[str])
     for resolver in RESOLVERS:
         np.testing.assert_array_equal(run_file(converted.tflite(), [x], resolver)[0], wanted)
     assert convert(source, target="edgetpu").operator_counts() == {"QUANTIZE": 1}
+
+
+@pytest.mark.parametrize(("low", "high", "zero"), [(0, 15, 0), (-8, 7, 0), (-128, 127, 3)])
+def test_an_input_of_fewer_levels(low: int, high: int, zero: int) -> None:
+    """What is told of the graph's own integers, and on which grid what is made of them is held, differ then."""
+    graph = Graph("levels", "levels.onnx")
+    x = graph.add_input("x", TensorType(np.dtype(np.int8), (4, 4)))
+    real = graph.add1(Dequantize(Grid(0.0371, zero, low, high)), [x])
+    for k, value in enumerate([real, graph.add1(Transpose((1, 0)), [x]), graph.add1(Transpose((1, 0)), [real])]):
+        graph.add_output(value, f"y{k}")
+    data = np.arange(low, low + 16, dtype=np.int8).reshape(4, 4)
+    wanted = list(run(graph, {"x": data}).values())
+    content = emit(graph).tobytes()
+    for resolver in RESOLVERS:
+        for found, exact in zip(run_file(content, [data], resolver), wanted, strict=True):
+            np.testing.assert_allclose(found, exact, rtol=1e-6)
 
 
 def test_dequantize_computes_in_float() -> None:
