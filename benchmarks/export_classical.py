@@ -61,6 +61,8 @@ OPSETS = {"": 18, "ai.onnx.ml": 3}
 """What all of scikit-learn's exporters can write."""
 
 KERNELS = ("linear", "poly", "rbf", "sigmoid")
+QUIET = {"verbose": False, "allow_writing_files": False}
+"""CatBoost keeps a record of its training in the current folder."""
 CLASSIFIERS: dict[str, Callable[[], object]] = {
     "tree": tree.DecisionTreeClassifier, "extra_trees": lambda: ensemble.ExtraTreesClassifier(20),
     "forest": lambda: ensemble.RandomForestClassifier(20), "boosting": lambda: ensemble.GradientBoostingClassifier(n_estimators=20),
@@ -149,10 +151,10 @@ def models() -> Iterator[tuple[str, Made]]:
     for count in (2, 3):
         for name, kind in (("xgboost", xgboost.XGBClassifier), ("lightgbm", partial(lightgbm.LGBMClassifier, verbose=-1))):
             yield f"{name}_{count}", lambda kind=kind, count=count: _boosted(kind(n_estimators=10), CLASSES[count])
-        yield f"catboost_{count}", lambda count=count: _boosted(catboost.CatBoostClassifier(iterations=10, verbose=False), CLASSES[count])
+        yield f"catboost_{count}", lambda count=count: _boosted(catboost.CatBoostClassifier(iterations=10, **QUIET), CLASSES[count])
     for name, kind in (("xgboost", xgboost.XGBRegressor), ("lightgbm", partial(lightgbm.LGBMRegressor, verbose=-1))):
         yield f"{name}_regressor", lambda kind=kind: _boosted(kind(n_estimators=10), TARGET)
-    yield "catboost_regressor", lambda: _boosted(catboost.CatBoostRegressor(iterations=10, verbose=False), TARGET)
+    yield "catboost_regressor", lambda: _boosted(catboost.CatBoostRegressor(iterations=10, **QUIET), TARGET)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

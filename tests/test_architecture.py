@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,13 @@ def imported(module: Path) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and id(node) not in for_checkers and (node.module or "").startswith("nchw2nhwc."):
             yield (node.module or "").split(".")[1]
+
+
+def test_nothing_else_is_at_the_top() -> None:
+    """What git tracks; elsewhere than in a clone there is nothing to see."""
+    listed = subprocess.run(["git", "-C", str(ROOT), "ls-tree", "--name-only", "HEAD"], capture_output=True, text=True, check=False).stdout
+    assert {name for name in listed.split() if not name.startswith(".")} <= {
+        "CHANGELOG.md", "LICENSE", "README.md", "benchmarks", "docs", "nchw2nhwc", "pyproject.toml", "tests"}
 
 
 def test_every_room_is_listed() -> None:
