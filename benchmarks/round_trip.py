@@ -4,7 +4,7 @@
 OpenVINO reads each .tflite file of a folder and writes an IR, which is in the source's axis order again; this is converted, and has to be
 what it was before: the same outputs, and no more operators or transposes. Operators that only unpack weights are not counted. Files that
 OpenVINO does not read are left out. `--int8` has TensorFlow's quantizer make files of integers, too; where such a file has a QUANTIZE of
-integers, which LiteRT rounds less exactly than the result does, outputs may be two steps apart.
+integers, which LiteRT rounds less exactly than the result does, outputs may be two steps apart, and have to be OpenVINO's.
 Exit status: 0 when every file comes back as it was, 1 when one does not or nothing was measured.
 """
 
@@ -119,6 +119,8 @@ def measure(file: Path, seconds: float, folder: Path) -> Row | None:
         converted = nchw2nhwc.convert(source)
         converted.save(result)
         row.requantizes = row.before.get("QUANTIZE", 0) > sum(info.dtype.kind == "f" for info in converted.inputs)
+        if row.requantizes and not converted.check().passed:
+            row.error = "the result is not what OpenVINO computes"
         row.after, row.seconds = operators(result), converted.report["seconds"]["total"]
         run_original(file, arrays)
         row.difference = largest(compare(result, _ports(converted.inputs), _ports(converted.outputs), [arrays], xnnpack=True))

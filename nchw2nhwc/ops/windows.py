@@ -129,6 +129,12 @@ def elements_counted(kernel: int, stride: int, dilation: int, begin: int, count:
     return np.asarray(np.count_nonzero((positions >= within.start) & (positions < within.stop), axis=1))
 
 
+def adaptive_ends(size: Size, count: int) -> list[tuple[Size, Size]]:
+    """The first element of each of the `count` windows of adaptive pooling over an axis, and the one behind its last:
+    [floor(i*size/count), ceil((i+1)*size/count))."""
+    return [(i * size // count, ((i + 1) * size + count - 1) // count) for i in range(count)]
+
+
 def adaptive_windows(size: int, count: int) -> list[slice]:
-    """The `count` windows of adaptive pooling over an axis: [floor(i*size/count), ceil((i+1)*size/count))."""
-    return [slice(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+    """The windows of `adaptive_ends`."""
+    return [slice(*ends) for ends in adaptive_ends(size, count)]

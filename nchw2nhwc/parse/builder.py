@@ -136,6 +136,10 @@ class Builder:
         self.dimensions[name] = None
         return name
 
+    def name_of(self, size: Size, what: str) -> str:
+        """The name of a dimension; a new one for what is no dimension of its own."""
+        return str(size) if isinstance(size, Dim) and size.is_symbol else self.size_name(what)
+
     # ---- reading operands that have to be known ----------------------------------------------------------------------
     def array(self, value: Value, what: str) -> Array:
         """The content of an operand that is constant, or computed from constants. Raises UnsupportedError, naming `what`, when it depends

@@ -84,8 +84,7 @@ def sizes_of(b: Builder, numbers: Value) -> Shape:
 
 def counted(b: Builder, count: Formula, what: str = "count") -> Formula:
     """0, 1, 2, ... below a number that is computed."""
-    size = b.numbers.size(count.value, lambda: fresh(b, what))
-    name = str(size) if isinstance(size, Dim) and size.is_symbol else b.size_name(what)
+    name = b.name_of(b.numbers.size(count.value, lambda: fresh(b, what)), what)
     return Formula(b, b.add1(DynamicIota(name, b.limits.get(name)), count.value))
 
 

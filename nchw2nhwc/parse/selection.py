@@ -40,8 +40,7 @@ def compressed(b: Builder, x: Value, condition: Value, axis: int) -> Value:
             raise ShapeError(f"the condition {condition.type} must be a vector of at most {count} elements")
         x = b.add1(Gather(axis), x, b.const(np.arange(given)))
     size = b.numbers.holding(condition, lambda: Dim.symbol(b.size_name("count")))
-    name = str(size) if isinstance(size, Dim) and size.is_symbol else b.size_name("count")
-    return b.add1(Compress(axis, name), x, condition)
+    return b.add1(Compress(axis, b.name_of(size, "count")), x, condition)
 
 
 def without_copies(x: Value) -> Value:

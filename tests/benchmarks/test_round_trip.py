@@ -34,6 +34,13 @@ def test_more_operators_are_no_success() -> None:
     assert not Row("", once, once).passes, "nothing was compared"
 
 
+def test_two_steps_apart_where_integers_change_their_scale() -> None:
+    operators = {"QUANTIZE": 2}
+    assert Row("", operators, operators, difference=2 / 127, requantizes=True).passes
+    assert not Row("", operators, operators, difference=2.1 / 127, requantizes=True).passes
+    assert not Row("", operators, operators, difference=1 / 127).passes
+
+
 @pytest.mark.parametrize(("dtype", "low", "high"), [("int8", -128, 127), ("uint8", 0, 255), ("float32", 0, 1)])
 def test_integers_are_any_of_their_type(dtype: str, low: int, high: int) -> None:
     drawn = _drawn(np.random.default_rng(0), (9999,), np.dtype(dtype))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import keras
 import numpy as np
 from keras import layers, ops
@@ -15,10 +13,6 @@ from nchw2nhwc.emit.keras.lowering import ANY, BOOL, FLOAT, INTEGER, NUMBER, low
 from nchw2nhwc.ir import Node
 from nchw2nhwc.ops import binary, elementwise
 from nchw2nhwc.ops.base import Op
-
-if TYPE_CHECKING:
-
-    pass
 
 _FUNCTIONS: dict[tuple[str, ...], str] = {
     FLOAT: "Exp=exp Log=log Sqrt=sqrt Rsqrt=rsqrt Reciprocal=reciprocal Erf=erf Sin=sin Cos=cos Tan=tan Asin=arcsin Acos=arccos "

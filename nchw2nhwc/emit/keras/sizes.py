@@ -8,6 +8,7 @@ line of a computed one is what is counted below it. Each is made once.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -15,16 +16,15 @@ from keras import ops
 
 from nchw2nhwc.emit.keras.addition import added
 from nchw2nhwc.emit.keras.emitter import Emitter
-from nchw2nhwc.errors import TargetError
+from nchw2nhwc.emit.sizes import computed
 from nchw2nhwc.ir import Array, Dim, Shape, Size
-from nchw2nhwc.ops.movement import FIX_SIZES
 
 if TYPE_CHECKING:
     from keras import KerasTensor
 
     Number: TypeAlias = int | KerasTensor
 
-_FUNCTIONS = {"//": ops.floor_divide, "%": ops.mod, "max": ops.maximum, "min": ops.minimum}
+_FUNCTIONS = {"+": ops.add, "//": ops.floor_divide, "%": ops.mod, "max": ops.maximum, "min": ops.minimum}
 
 
 def number(e: Emitter, size: Size) -> Number:
@@ -95,31 +95,12 @@ def _read(e: Emitter, tensor: KerasTensor, axis: int) -> KerasTensor:
     return e.op(ops.zeros_like, tensor, dtype="int32", part="line")
 
 
-def _part(e: Emitter, name: str) -> KerasTensor:
-    """A named dimension of which some axis has a multiple, and something more. Raises TargetError where none has."""
-    whole = next((s for s in e.shown if (s.linear() or ("", ""))[1] == name), None)
-    linear = None if whole is None else whole.linear()
-    if whole is None or linear is None:
-        raise TargetError(f"the size '{name}' is not the size of any axis of an input", e.where, FIX_SIZES)
-    factor, _, rest = linear
-    return e.op(ops.floor_divide, e.op(ops.subtract, number(e, whole), rest, part="part"), factor, part="size")
-
-
-def _computed(e: Emitter, size: Dim) -> KerasTensor:
+def _computed(e: Emitter, size: Dim) -> Number:
     """A size put together from others. Raises TargetError for a named dimension that is the size of no axis."""
-    terms = [(coefficient, [Dim({(atom,): 1}) for atom in atoms]) for atoms, coefficient in size.terms.items()]
-    if terms == [(1, [size])]:
-        (((atom,), _),) = size.terms.items()
-        if isinstance(atom, str):
-            return _part(e, atom)
-        return e.op(_FUNCTIONS[atom.fn], *(number(e, a) for a in atom.args), part="size")
-    total: Number = 0
-    for coefficient, factors in terms:
-        term: Number = coefficient
-        for factor in factors:
-            term = _times(e, term, number(e, factor))
-        total = e.op(ops.add, total, term, part="size")
-    return total
+    def apply(fn: str, left: Number, right: Number) -> Number:
+        return _times(e, left, right) if fn == "*" else e.op(_FUNCTIONS[fn], left, right, part="size")
+
+    return computed(size, e.shown, partial(number, e), apply, e.where)
 
 
 def _times(e: Emitter, a: Number, b: Number) -> Number:

@@ -8,20 +8,21 @@ need no more than that are known before the model runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 
 import numpy as np
 
+from nchw2nhwc.emit.sizes import computed
 from nchw2nhwc.emit.tflite.carriers import INT32
 from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
-from nchw2nhwc.errors import TargetError
 from nchw2nhwc.ir import Dim, DType, Node, Size
-from nchw2nhwc.ops.movement import FIX_SIZES
 from nchw2nhwc.ops.sizes import Sizes
 
-_FUNCTIONS = {"//": ("FLOOR_DIV", "FloorDivOptions"), "%": ("FLOOR_MOD", "FloorModOptions"), "max": ("MAXIMUM", "MaximumMinimumOptions"),
+_FUNCTIONS = {"+": ("ADD", "AddOptions"), "*": ("MUL", "MulOptions"), "//": ("FLOOR_DIV", "FloorDivOptions"),
+              "%": ("FLOOR_MOD", "FloorModOptions"), "max": ("MAXIMUM", "MaximumMinimumOptions"),
               "min": ("MINIMUM", "MaximumMinimumOptions")}
 
 
@@ -66,37 +67,13 @@ def _read(e: Emitter, tensor: int, axis: int) -> int:
     return e.run("STRIDED_SLICE", [e.shape_tensors[tensor], *ends], INT32, (1,), options("StridedSliceOptions"))
 
 
-def _part(e: Emitter, name: str) -> int:
-    """A named dimension of which some axis has a multiple, and something more. Raises TargetError where none has."""
-    whole = next((s for s in e.shown if (s.linear() or ("", ""))[1] == name), None)
-    linear = None if whole is None else whole.linear()
-    if whole is None or linear is None:
-        raise TargetError(f"the size '{name}' is not the size of any axis of an input", e.where, FIX_SIZES)
-    factor, _, rest = linear
-    tensor = _size(e, whole)
-    if rest:
-        tensor = e.run("ADD", [tensor, e.ints([-rest])], INT32, (1,), options("AddOptions"))
-    return tensor if factor == 1 else e.run("FLOOR_DIV", [tensor, e.ints([factor])], INT32, (1,), options("FloorDivOptions"))
-
-
 def _computed(e: Emitter, size: Dim) -> int:
     """A size put together from others. Raises TargetError for a named dimension that is the size of no axis."""
-    terms = [(coefficient, [Dim({(atom,): 1}) for atom in atoms]) for atoms, coefficient in size.terms.items()]
-    if terms == [(1, [size])]:
-        (((atom,), _),) = size.terms.items()
-        if isinstance(atom, str):
-            return _part(e, atom)
-        code, table = _FUNCTIONS[atom.fn]
-        return e.run(code, [_size(e, a) for a in atom.args], INT32, (1,), options(table))
-    total: int | None = None
-    for coefficient, factors in terms:
-        tensors = [_size(e, f) for f in factors] + ([] if factors and coefficient == 1 else [_size(e, coefficient)])
-        term = tensors[0]
-        for tensor in tensors[1:]:
-            term = e.run("MUL", [term, tensor], INT32, (1,), options("MulOptions"))
-        total = term if total is None else e.run("ADD", [total, term], INT32, (1,), options("AddOptions"))
-    assert total is not None
-    return total
+    def apply(fn: str, left: int, right: int) -> int:
+        code, table = _FUNCTIONS[fn]
+        return e.run(code, [left, right], INT32, (1,), options(table))
+
+    return computed(size, e.shown, partial(_size, e), apply, e.where)
 
 
 @lowering(Sizes, lambda node, op: "" if op.sizes else "LiteRT has no constants without elements")

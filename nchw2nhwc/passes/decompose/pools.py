@@ -17,7 +17,7 @@ from nchw2nhwc.ops.movement import Concat, Expand
 from nchw2nhwc.ops.pooling import AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LpPool, MaxPool
 from nchw2nhwc.ops.reduce import ReduceMax
 from nchw2nhwc.ops.windowed import Conv
-from nchw2nhwc.ops.windows import Ints, adaptive_windows, elements_counted, lowest
+from nchw2nhwc.ops.windows import Ints, adaptive_ends, adaptive_windows, elements_counted, lowest
 from nchw2nhwc.passes.decompose.matrices import along_axes, products
 from nchw2nhwc.passes.decompose.ranks import does_nothing
 from nchw2nhwc.passes.decompose.sizes import positions, size_of
@@ -224,6 +224,6 @@ def maxima_of_slices(rw: Rewriter, node: Node, op: AdaptiveMaxPool) -> Value:
     for axis, (size, count) in enumerate(zip(x.shape[2:], op.output_size), 2):
         if size == count:
             continue
-        parts = [sliced(rw, x, axis, k * size // count, ((k + 1) * size + count - 1) // count) for k in range(count)]
+        parts = [sliced(rw, x, axis, *ends) for ends in adaptive_ends(size, count)]
         x = rw.add(Concat(axis), *(rw.add(ReduceMax((axis,), True), part) for part in parts))
     return x if x is not node.input(0) else rw.add(Identity(), x)
