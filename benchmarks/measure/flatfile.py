@@ -22,12 +22,13 @@ class TensorEntry:
 @dataclass(frozen=True)
 class FileFacts:
     """The operators of all subgraphs by name, and the first subgraph's inputs and outputs. `high_rank` are those operators that have an
-    operand or a result of more than 4 axes."""
+    operand or a result of more than 4 axes, `bodies` those of other subgraphs than the first: what WHILE and IF hold."""
 
     operators: Counter[str]
     inputs: tuple[TensorEntry, ...]
     outputs: tuple[TensorEntry, ...]
     high_rank: Counter[str] = field(default_factory=Counter)
+    bodies: Counter[str] = field(default_factory=Counter)
 
     @property
     def ops(self) -> int:
@@ -57,13 +58,14 @@ def read_facts(path: Path) -> FileFacts:
         tensors = [main.tensors[i] for i in indices]
         return tuple(TensorEntry(t.name.decode(), _shape(t.shape, t.shapeSignature)) for t in tensors)
 
-    operators, high = Counter[str](), Counter[str]()
+    operators, high, bodies = Counter[str](), Counter[str](), Counter[str]()
     for subgraph in model.subgraphs:
         for operator in subgraph.operators or ():
             operators[name(operator.opcodeIndex)] += 1
+            bodies[name(operator.opcodeIndex)] += subgraph is not main
             ranks = [len(_shape(subgraph.tensors[i].shape, None)) for i in (*operator.inputs, *operator.outputs) if i >= 0]
             high[name(operator.opcodeIndex)] += max(ranks) > DELEGATE_RANK
-    return FileFacts(operators, entries(main.inputs), entries(main.outputs), +high)
+    return FileFacts(operators, entries(main.inputs), entries(main.outputs), +high, +bodies)
 
 
 def _shape(shape: Sequence[int] | None, signature: Sequence[int] | None) -> tuple[int, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from measure.live_nodes import live_nodes
-from onnx import parser
+from onnx import numpy_helper, parser
 from op_count import main
 
 MODEL = """
@@ -78,3 +80,27 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert "1 networks: ratio 1.000" in capsys.readouterr().out
     assert (tmp_path / "counts.json").exists()
     assert main(["--models", str(tmp_path), "--only", "nothing"]) == 1
+
+
+RECURRENT = """
+<ir_version: 8, opset_import: ["" : 17]>
+net (float[30, 1, 4] x) => (float[30, 1, 1, 8] y) <float[1, 24, 4] w, float[1, 24, 8] r> {
+    y, last = GRU<hidden_size = 8>(x, w, r)
+}
+"""
+
+
+def test_what_a_loop_holds_is_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A GRU is one node, its WHILE one operator: without what the loop holds the ratio is far smaller."""
+    model = parser.parse_model(RECURRENT)
+    rng = np.random.default_rng(0)
+    for name, shape in (("w", (1, 24, 4)), ("r", (1, 24, 8))):
+        model.graph.initializer.append(numpy_helper.from_array(rng.standard_normal(shape).astype(np.float32), name))
+    onnx.save(model, tmp_path / "gru_kws.onnx")
+    assert main(["--models", str(tmp_path), "--only", "gru_kws", "--json", str(tmp_path / "counts.json")]) == 1
+    row = json.loads((tmp_path / "counts.json").read_text())[0]
+    assert row["operators"]["WHILE"] == 1
+    assert row["bodies"]["LOGISTIC"] == row["operators"]["LOGISTIC"]
+    assert "WHILE" not in row["bodies"]
+    alike = sum(row["operators"].values()) - sum(row["bodies"].values())
+    assert f"ratio {alike:.3f} (" in capsys.readouterr().out
