@@ -14,30 +14,15 @@ from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_movement import reshape, strided_slice
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.model import options
-from nchw2nhwc.ir import Node, Value
-from nchw2nhwc.ops.activation_functions import Relu, Sigmoid
-from nchw2nhwc.ops.elementwise import Tanh, Unary
+from nchw2nhwc.emit.tflite.recurrent_forms import FUNCTIONS, is_read
+from nchw2nhwc.ir import Node
 from nchw2nhwc.ops.recurrent import LSTM
-
-_FUNCTIONS: dict[tuple[Unary, ...], int] = {(Sigmoid(), Tanh(), Tanh()): 4, (Sigmoid(), Relu(), Relu()): 1}
-"""Activations that the kernel has, and the schema's number for that of cells and outputs."""
 
 _IFGO = (0, 2, 3, 1)
 """Where the gates of the kernel's operands are among ours."""
 
 _IFO = (0, 2, 1)
 """Where the peepholes of the kernel's operands are among ours."""
-
-
-def is_read(e: Emitter, value: Value) -> bool:
-    """Whether anything needs a result."""
-    return bool(value.uses) or e.graph.is_output(value)
-
-
-def is_kernel(e: Emitter, node: Node, op: LSTM) -> bool:
-    """Whether the kernel computes a layer."""
-    allowed = op.form == "auto" and all(node.input(k).is_const for k in (1, 2, 3))
-    return allowed and op.activations in _FUNCTIONS and op.clip is None and not op.input_forget and not is_read(e, node.outputs[2])
 
 
 def lstm(e: Emitter, node: Node, op: LSTM) -> None:
@@ -51,7 +36,7 @@ def lstm(e: Emitter, node: Node, op: LSTM) -> None:
     peepholes = [b[4 + k] for k in _IFO] if op.peepholes else none
     states = _initial(e, node)
     operands = [data, *(w[g] for g in _IFGO), *(r[g] for g in _IFGO), *peepholes, *(b[g] for g in _IFGO), *none[:2], *states]
-    opts = options("UnidirectionalSequenceLSTMOptions", fusedActivationFunction=_FUNCTIONS[op.activations], timeMajor=axis == 0)
+    opts = options("UnidirectionalSequenceLSTMOptions", fusedActivationFunction=FUNCTIONS[op.activations], timeMajor=axis == 0)
     hidden = e.temp(FLOAT32, y.shape) if op.reverse or not is_read(e, y) else e.out(node, 0)
     e.op("UNIDIRECTIONAL_SEQUENCE_LSTM", operands, [hidden], opts)
     if is_read(e, node.outputs[1]):

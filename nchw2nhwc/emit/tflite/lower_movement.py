@@ -12,6 +12,7 @@ from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lower_sizes import sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
+from nchw2nhwc.emit.tflite.recurrent_forms import is_passed_over
 from nchw2nhwc.ir import Dim, Node, Shape, Size, Value
 from nchw2nhwc.ops import movement
 
@@ -30,7 +31,8 @@ def reshape(e: Emitter, source: int, target: int, shape: Shape) -> None:
 
 @lowering(movement.Reshape, kernel("RESHAPE"))
 def _reshape(e: Emitter, node: Node, op: movement.Reshape) -> None:
-    reshape(e, e.of(node.input(0)), e.out(node), op.shape)
+    if not is_passed_over(e, node):
+        reshape(e, e.of(node.input(0)), e.out(node), op.shape)
 
 
 @lowering(movement.Transpose, kernel("TRANSPOSE"))

@@ -2,7 +2,8 @@
 
 What the data gives to the gates is computed for all steps at once, before the loop. The loop carries the index of the step, what the gates
 were given, the hidden states after each step, and the states; all have three axes, so that nothing is reshaped within it. Where nothing
-reads the hidden states after each step, they are not carried, and the states have two axes, as they have outside.
+reads the hidden states after each step, they are not carried, and the states have two axes, as they have outside. A batch of one is then
+read as rows, whatever axes they are counted by.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ import numpy as np
 
 from nchw2nhwc.emit.tflite.carriers import BOOL, FLOAT32, INT32
 from nchw2nhwc.emit.tflite.emitter import Emitter
-from nchw2nhwc.emit.tflite.lower_lstm import is_kernel, is_read, lstm
+from nchw2nhwc.emit.tflite.lower_lstm import lstm
 from nchw2nhwc.emit.tflite.lower_movement import reshape
 from nchw2nhwc.emit.tflite.lower_sizes import size_tensor, sizes_tensor
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS, lowering, native
 from nchw2nhwc.emit.tflite.model import options
+from nchw2nhwc.emit.tflite.recurrent_forms import is_flat, is_kernel, is_read, rows_of
 from nchw2nhwc.ir import Array, Dim, Graph, Node, Origin, Shape, Value
 from nchw2nhwc.ops.base import Op
+from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.recurrent import GRU, LSTM, RNN, Recurrent
 from nchw2nhwc.passes.decompose import decompose
 from nchw2nhwc.passes.decompose.recurrent import UNKNOWN_STEPS, after_step, given_to_gates, is_short
+from nchw2nhwc.passes.match import array
 
 
 class Fragment:
@@ -78,8 +82,12 @@ def recurrent(e: Emitter, node: Node, op: Recurrent) -> None:
     loop = _Loop(e, node, op)
     before = Fragment(e, node.origin)
     x, w, b = (node.input(k) for k in (0, 1, 3))
-    given = given_to_gates(before, op, before.operand(x), before.operand(w), before.operand(b), loop.units)
-    loop.given = before.emit(e, [e.of(v) for v in (x, w, b) if v.const is None], [given])[0]
+    if loop.rows is not None:
+        bias = before.constant(array(b)[: op.gates * loop.units])
+        given = before.add(FullyConnected(keep_num_dims=False), before.operand(loop.rows), w, bias)
+    else:
+        given = given_to_gates(before, op, before.operand(x), before.operand(w), before.operand(b), loop.units)
+    loop.given = before.emit(e, [e.of(v) for v in (x if loop.rows is None else loop.rows, w, b) if v.const is None], [given])[0]
     e.enter(node)
     loop.emit()
 
@@ -99,7 +107,7 @@ class _Loop:
         self.steps, self.batch = op.steps(x.type), x.shape[1 - self.axis]
         self.given = -1
         self.used = [is_read(e, v) for v in node.outputs]
-        self.flat = not self.used[0] and isinstance(self.steps, int)
+        self.flat, self.rows = is_flat(e, node, op), rows_of(e, node, op)
         self.computed = [v for v in (node.input(2), node.input(3)) if v.const is None]
 
     def step_shape(self, size: int) -> Shape:
@@ -110,12 +118,12 @@ class _Loop:
 
     def index(self, e: Emitter, number: int) -> int:
         """A constant that the index of a step may be compared with or added to."""
-        return e.const(number, INT32) if self.flat else e.ints([number])
+        return e.const(number, INT32) if self.flat and self.rows is None else e.ints([number])
 
     def emit(self) -> None:
         """Add the loop and what prepares it."""
         e, last = self.e, isinstance(self.steps, Dim)
-        end = size_tensor(e, self.steps) if self.flat else sizes_tensor(e, (self.steps,))
+        end = size_tensor(e, self.steps) if self.flat and self.rows is None else sizes_tensor(e, (self.steps,))
         first = e.run("SUB", [end, e.ints([1])], INT32, (1,), options("SubOptions")) if last and self.op.reverse else self.index(
             e, int(str(self.steps)) - 1 if self.op.reverse else 0)
         carried = [first, end, self.given]
@@ -170,7 +178,8 @@ class _Loop:
         e, op = self.e.branch("step"), self.op
         inputs = [e.parameter(self.e, t) for t in carried]
         index, given, states = inputs[0], inputs[2], inputs[3 + self.used[0]:]
-        now = e.run("GATHER", [given, index], FLOAT32, self.step_shape(op.gates * self.units), options("GatherOptions", axis=self.axis))
+        now = e.run("GATHER", [given, index], FLOAT32, self.step_shape(op.gates * self.units),
+                    options("GatherOptions", axis=self.axis if self.rows is None else 0))
         fragment, like, shape = Fragment(e, self.node.origin), self.node.outputs[1], self.step_shape(self.units)
         step = fragment.operand(like, self.step_shape(op.gates * self.units))
         before = tuple(fragment.operand(like, shape) for _ in range(op.states))

@@ -205,3 +205,35 @@ def test_the_layer_that_is_refused_is_named() -> None:
     broken = FlatBuffer(made.model)
     with pytest.raises(TargetError, match="layer 'the_layer'"):
         validate(broken.tobytes(), broken)
+
+
+@pytest.mark.parametrize("op", [
+    GRU(linear_before_reset=True, batch_first=True), GRU(reverse=True), LSTM(clip=0.4), RNN(batch_first=True),
+], ids=str)
+@pytest.mark.parametrize("axes", [(1, 1, T, F), (T, 1, 1, F), (T, F)], ids=str)
+def test_a_sequence_that_is_a_view_is_read_as_rows(op: Recurrent, axes: tuple[int, ...]) -> None:
+    """What comes from a convolution has other axes than the layer's; a batch of one has the same rows."""
+    graph, inputs, _ = graph_of(op, (LAST,), (1, T, F) if op.batch_first else (T, 1, F))
+    x = graph.inputs[0]
+    data = np.take(inputs[0], [0], 0 if op.batch_first else 1)
+    (layer,) = graph.nodes
+    layer.set_input(0, graph.add1(Reshape(x.shape), [graph.add1(Reshape(axes), [graph.add1(Tanh(), [x], before=layer)], before=layer)],
+                                  before=layer))
+    made = emit(graph)
+    assert [o.code for o in made.model.subgraphs[0].operators] == ["TANH", "RESHAPE", "FULLY_CONNECTED", "WHILE"]
+    assert_runs(made, [data], [run(graph, {"x": data})["y1"]])
+
+
+@pytest.mark.parametrize("results", [(Y,), (LAST,)], ids=str)
+def test_a_view_that_a_layer_reads_by_its_own_axes_stays(results: tuple[int, ...]) -> None:
+    """Of several sequences, or where the states after each step are read."""
+    graph, inputs, wanted = graph_of(GRU(), results, (T, 1, F) if results == (Y,) else None)
+    if results == (Y,):
+        inputs[0] = inputs[0][:, :1]
+        wanted = [run(graph, {"x": inputs[0]})["y0"]]
+    x, (layer,) = graph.inputs[0], graph.nodes
+    flat = graph.add1(Reshape((int(str(x.shape[0])) * int(str(x.shape[1])), F)), [x], before=layer)
+    layer.set_input(0, graph.add1(Reshape(x.shape), [flat], before=layer))
+    made = emit(graph)
+    assert [o.code for o in made.model.subgraphs[0].operators].count("RESHAPE") == 2
+    assert_runs(made, inputs, wanted)
