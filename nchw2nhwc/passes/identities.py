@@ -11,11 +11,11 @@ from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.activation_functions import Clip, LeakyRelu, Relu
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add, Binary, Div, FakeQuantize, Mul, Pow, PRelu, Sub, Where
-from nchw2nhwc.ops.elementwise import Cast, Identity, Neg, Reciprocal, Rsqrt, Sqrt
+from nchw2nhwc.ops.binary import Add, Binary, Div, FakeQuantize, LogicalAnd, LogicalOr, Mul, Pow, PRelu, Sub, Where
+from nchw2nhwc.ops.elementwise import Cast, Identity, Neg, Reciprocal, Rsqrt, Sqrt, Unary
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.ops.reduce import ReduceMean, ReduceSum
-from nchw2nhwc.passes.match import array, constant_operand, op_of, producer, require, require_float, scalar, static_sizes
+from nchw2nhwc.passes.match import array, constant_operand, op_of, producer, require, require_float, scalar, static_shape, static_sizes
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
 
 IDENTITIES = RuleSet()
@@ -75,6 +75,14 @@ def drop_one(rw: Rewriter, node: Node, op: Mul | Div) -> Value:
     """x * 1, 1 * x, x / 1."""
     require(op.activation is Activation.NONE, "{!r} has an activation", node)
     return _neutral(rw, node, 1, right_only=isinstance(op, Div))
+
+
+@IDENTITIES.on(LogicalAnd, LogicalOr)
+def drop_certain(rw: Rewriter, node: Node, op: LogicalAnd | LogicalOr) -> Value:
+    """x and true, x or false; the constant may repeat x."""
+    x, certain = constant_operand(node)
+    require(scalar(certain) == isinstance(op, LogicalAnd), "{!r} decides something", certain)
+    return pass_through(rw, node, x) if x.shape == node.output.shape else rw.add(Expand(static_shape(node.output)), x)
 
 
 @IDENTITIES.on(Pow)
@@ -163,12 +171,25 @@ def implicit_broadcast(rw: Rewriter, node: Node, op: Binary | Where | FakeQuanti
     for index, operand in enumerate(node.inputs):
         if operand is not None and operand.producer is not None and isinstance(operand.producer.op, Expand):
             candidate = [operand.producer.input(0) if k == index else node.input(k) for k in range(len(node.inputs))]
-            if _gives(op, candidate, node.output):
+            if gives(op, candidate, node.output):
                 return rw.add(op, *candidate)
     raise Mismatch("{!r} reads no Expand that it could do without", node)
 
 
-def _gives(op: Op, operands: list[Value], result: Value) -> bool:
+@IDENTITIES.on(Unary, Binary, Where)
+def broadcast_result(rw: Rewriter, node: Node, op: Unary | Binary | Where) -> Value:
+    """What is computed from an Expand and numbers alone is computed before it, of fewer elements, and may be broadcast by what reads it."""
+    wide = [k for k, v in enumerate(node.inputs) if v is not None and not v.is_const]
+    require(len(wide) == 1 and not op.special_axes(), "{!r} reads more than one tensor", node)
+    expand = producer(node.input(wide[0]), Expand)
+    rw.require_single_use(expand.output)
+    require(all(v is None or k in wide or v.rank == 0 for k, v in enumerate(node.inputs)), "{!r} reads more than numbers", node)
+    require(node.output.shape == expand.output.shape, "{!r} changes the shape", node)
+    narrow = rw.add(op, *(expand.input(0) if k in wide else v for k, v in enumerate(node.inputs)))
+    return rw.add(Expand(node.output.shape), narrow)
+
+
+def gives(op: Op, operands: list[Value], result: Value) -> bool:
     """Whether the op takes these operands and its result is of the type of `result`."""
     try:
         return op.infer_types(*(v.type for v in operands)) == (result.type,)

@@ -10,8 +10,8 @@ from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.activation_functions import Clip, LeakyRelu, Relu
 from nchw2nhwc.ops.base import Op
-from nchw2nhwc.ops.binary import Add, Div, FakeQuantize, Maximum, Minimum, Mul, Pow, PRelu, Sub, Where
-from nchw2nhwc.ops.elementwise import Abs, Cast, Exp, Identity, Neg, Reciprocal, Rsqrt, Sqrt
+from nchw2nhwc.ops.binary import Add, Div, FakeQuantize, Greater, LogicalAnd, LogicalOr, Maximum, Minimum, Mul, Pow, PRelu, Sub, Where
+from nchw2nhwc.ops.elementwise import Abs, Cast, Exp, Identity, LogicalNot, Neg, Reciprocal, Rsqrt, Sqrt
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.ops.reduce import ReduceSum
 from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES
@@ -136,10 +136,41 @@ def test_an_expand_that_the_reader_does_itself() -> None:
     assert "Expand" not in check_pass(net, IDENTITY)
 
 
+@pytest.mark.parametrize("op", [LogicalAnd(), LogicalOr()], ids=str)
+def test_conditions_that_are_certain(op: Op) -> None:
+    """They may repeat the other one, as in masks of attention that all queries share."""
+    number = isinstance(op, LogicalAnd)
+    net = Net(bool)
+    x = net(LogicalNot(), net.input(1, 1, 3))
+    net.output(*(net(LogicalNot(), net(op, *operands)) for operands in ((x, np.full((1, 1, 1), number)), (np.full((4, 1), number), x))))
+    assert check_pass(net, IDENTITY) == ["LogicalNot", "LogicalNot", "LogicalNot", "Expand"]
+    net = Net(bool)
+    net.output(net(op, net.input(3), np.array([True, False, True])), net(op, net.input(3), np.array([not number])))
+    check_untouched(net, IDENTITY)
+
+
+def test_what_is_computed_of_an_expand() -> None:
+    """Of fewer elements, until something reads it that broadcasts."""
+    net = Net()
+    mask = net(Expand((2, 1, 4, 3)), net(Greater(), net.input(2, 1, 1, 3), 0.0))
+    y = net(Mul(), net(Neg(), net(Where(), mask, 0.0, -5.0)), 2.0)
+    net.output(net(Exp(), net(Add(), net.input(2, 5, 4, 3), y)))
+    assert check_pass(net, IDENTITY) == ["Greater", "Where", "Neg", "Mul", "Add", "Exp"]
+
+
+def test_what_is_computed_of_an_expand_and_more_stays() -> None:
+    """Another tensor that varies where it is repeated, a constant that is no number, and an Expand that something else reads."""
+    net = Net()
+    a, b, c = (net(Expand((4, 3)), net.input(1, 3)) for _ in range(3))
+    varied = net(Where(), net(Greater(), a, net.input(3)), net.input(3), net.input(3))
+    net.output(varied, net(Exp(), net(Maximum(), b, np.zeros(3))), net(Exp(), c), net(Neg(), c))
+    check_untouched(net, IDENTITY)
+
+
 def test_an_expand_that_makes_the_shape() -> None:
     net = Net()
     y = net.input(1, 3)
-    net.output(net(Add(), net(Expand((2, 3)), y), y), net(Exp(), net(Expand((4, 3)), y)))
+    net.output(net(Add(), net(Expand((2, 3)), y), y), net(ReduceSum((0,)), net(Expand((4, 3)), y)))
     check_untouched(net, IDENTITY)
 
 
