@@ -81,7 +81,7 @@ def _moved_so(region: Region, view: Node, shape: Sequence[int]) -> bool:
 
 def _moves(region: Region, node: Node, shape: Sequence[int]) -> bool:
     """Whether a node is a Transpose that takes a finer shape than that of its operand as well."""
-    return isinstance(node.op, Transpose) and not region.graph.is_output(node.output) and takes_axes_before(node, tuple(shape))
+    return isinstance(node.op, Transpose) and takes_axes_before(region.graph, node, tuple(shape))
 
 
 def _with_batch(op: Op, node: Node, region: Region, batch: Batch) -> Op:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from nchw2nhwc.emit.tflite.model import DELEGATE_RANK
 from nchw2nhwc.emit.tflite.rules_views import seen
-from nchw2nhwc.ir import Node, Shape, Size, Value, product
+from nchw2nhwc.ir import Graph, Node, Shape, Size, Value, product
 from nchw2nhwc.ops.binary import Binary, Where
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Reshape, Transpose
-from nchw2nhwc.passes.identities import implicit_broadcast
+from nchw2nhwc.passes.identities import gives, implicit_broadcast
 from nchw2nhwc.passes.match import op_of, producer, require
 from nchw2nhwc.passes.rank import neighbours
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
@@ -31,6 +31,27 @@ def without_leading_ones(rw: Rewriter, node: Node, op: Binary) -> Value:
     return rw.add(Reshape(shape), rw.add(op, *operands))
 
 
+@MOVES.on(Binary, Where)
+def axes_that_broadcasting_adds(rw: Rewriter, node: Node, op: Binary | Where) -> Value:
+    """An operand that is a Reshape with more leading axes of size 1, which broadcasting supplies, or which the result gets instead."""
+    for index, value in enumerate(node.inputs):
+        view = None if value is None else value.producer
+        if view is None or not isinstance(view.op, Reshape) or not _adds_leading_ones(view):
+            continue
+        operands = [view.input(0) if k == index else node.input(k) for k in range(len(node.inputs))]
+        if gives(op, operands, node.output):
+            return rw.add(op, *operands)
+        if rw.single_use(view.output) and all(v.rank == 0 for k, v in enumerate(operands) if k != index):
+            return rw.add(Reshape(node.output.shape), rw.add(op, *operands))
+    raise Mismatch("{!r} reads no view that it could do without", node)
+
+
+def _adds_leading_ones(view: Node) -> bool:
+    before, after = view.input(0).shape, view.output.shape
+    more = len(after) - len(before)
+    return more > 0 and after == (1,) * more + before
+
+
 @MOVES.on(FullyConnected)
 def rows_of_any_shape(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     """A fully connected layer that counts its rows itself, and a Reshape before it."""
@@ -39,13 +60,24 @@ def rows_of_any_shape(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     return rw.add(op, source, *node.inputs[1:])
 
 
+@MOVES.on(FullyConnected)
+def rows_seen_in_another_shape(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
+    """A fully connected layer of a Reshape that leaves the last axis alone, of whose result only Reshapes read."""
+    source, result = producer(node.input(0), Reshape).input(0), node.output
+    require(op.keep_num_dims and 1 < source.rank <= DELEGATE_RANK, "{!r} takes the shape of its operand", node)
+    require(source.shape[-1] == node.input(0).shape[-1], "{!r} is a view of other rows", node.input(0))
+    views = not rw.graph.is_output(result) and all(isinstance(user.op, Reshape) for user in result.users)
+    require(views, "{!r} is read in its shape", result)
+    return rw.add(Reshape(result.shape), rw.add(op, source, *node.inputs[1:]))
+
+
 @MOVES.on(Transpose)
 def axes_of_the_operand(rw: Rewriter, node: Node, op: Transpose) -> Value:
     """A Transpose of a Reshape that merges axes, or drops some of size 1, moves them as they were before, where only Reshapes follow."""
     view = producer(node.input(0), Reshape)
     source = view.input(0)
     require(source.rank <= DELEGATE_RANK, "{!r} has more axes than delegates take", source)
-    require(not rw.graph.is_output(node.output) and _is_read_in_any_shape(node.output), "{!r} is read in its shape", node.output)
+    require(_is_read_in_any_shape(rw.graph, node.output), "{!r} is read in its shape", node.output)
     sizes, order = _runs(node)
     pieces = _pieces(sizes, source.shape)
     return rw.add(Reshape(node.output.shape), rw.add(Transpose(tuple(k for run in order for k in pieces[run])), source))
@@ -86,14 +118,19 @@ def takes_axes_behind(move: Node, shape: Shape) -> bool:
             and _is_finer([sizes[run] for run in order], shape))
 
 
-def takes_axes_before(move: Node, shape: Shape) -> bool:
+def takes_axes_before(graph: Graph, move: Node, shape: Shape) -> bool:
     """Whether a Transpose moves the axes of a finer shape that its operand is a view of, because its result is seen in another shape."""
-    return len(shape) <= DELEGATE_RANK and _is_read_in_any_shape(move.output) and _is_finer(_runs(move)[0], shape)
+    return len(shape) <= DELEGATE_RANK and _is_read_in_any_shape(graph, move.output) and _is_finer(_runs(move)[0], shape)
 
 
-def _is_read_in_any_shape(value: Value) -> bool:
-    """Whether all that read a value are Reshapes, and layers that count their rows themselves."""
-    return all(isinstance(user.op, Reshape) or (isinstance(user.op, FullyConnected) and not user.op.keep_num_dims) for user in value.users)
+def _is_read_in_any_shape(graph: Graph, value: Value) -> bool:
+    """Whether all that read a value are Reshapes, and layers that count their rows themselves or whose results are so read."""
+    def takes_any(user: Node) -> bool:
+        if not isinstance(user.op, FullyConnected):
+            return isinstance(user.op, Reshape)
+        return not user.op.keep_num_dims or _is_read_in_any_shape(graph, user.output)
+
+    return not graph.is_output(value) and all(map(takes_any, value.users))
 
 
 def _is_finer(shape: Sequence[Size], finer: Shape) -> bool:

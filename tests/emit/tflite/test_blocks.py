@@ -140,3 +140,37 @@ def test_arithmetic_of_views_without_leading_ones() -> None:
     net.output(net(Neg(), net(Reshape((6, 20)), net(Mul(), net(Add(), a, b), net.const(np.ones((5, 4)))))))
     assert check_pass(net, TIDY) == ["Reshape", "Reshape", "Add", "Mul", "Reshape", "Neg"]
     assert node_of(net.graph, "Mul").output.rank == 4
+
+
+def test_rows_of_a_view_that_is_moved() -> None:
+    """Queries per head as an image, of which layers make relative positions, and as rows: nothing needs the image's axes."""
+    net = net32()
+    x = net(Reshape((4, 5, 2, 3)), net(Neg(), net.input(20, 2, 3)))
+    y = net(Transpose((2, 0, 1, 3)), x)
+    relative = net(FullyConnected(), y, net.random_const(7, 3))
+    net.output(net(Neg(), net(Reshape((2, 20, 3)), y)), net(Neg(), net(Reshape((2, 140)), relative)))
+    assert check_pass(net, TIDY) == ["Neg", "Transpose", "FullyConnected", "Neg", "Reshape", "Neg"]
+    assert node_of(net.graph, "Transpose").op == Transpose((1, 0, 2))
+
+
+def test_rows_of_a_view_that_are_read_in_their_shape_stay() -> None:
+    net = net32()
+    layer = net(FullyConnected(), net(Reshape((4, 5, 3)), net(Neg(), net.input(20, 3))), net.random_const(7, 3))
+    net.output(net(Neg(), net(Reshape((140,)), layer)), layer)
+    check_untouched(net, TIDY)
+
+
+def test_leading_axes_that_broadcasting_adds() -> None:
+    net = net32()
+    x, y = net(Neg(), net.input(4, 5)), net(Neg(), net.input(1, 4, 5))
+    row = net(Mul(), net(Reshape((1, 1, 1, 5)), net(Neg(), net.input(1, 5))), 2.0)
+    net.output(net(Neg(), net(Add(), net(Reshape((1, 4, 5)), x), y)), net(Neg(), net(Add(), net.input(1, 3, 4, 5), row)))
+    assert "Reshape" not in check_pass(net, TIDY)
+
+
+def test_leading_axes_that_the_result_needs_stay() -> None:
+    net = net32()
+    x, y = net(Neg(), net.input(4, 5)), net(Neg(), net.input(4, 5))
+    inserted = net(Add(), net(Reshape((4, 1, 5)), y), net.input(4, 3, 5))
+    net.output(net(Neg(), net(Add(), net(Reshape((1, 4, 5)), x), y)), net(Neg(), inserted))
+    check_untouched(net, TIDY)
