@@ -12,6 +12,7 @@ from nchw2nhwc.emit.tflite.rules_merging import MERGING
 from nchw2nhwc.emit.tflite.rules_moves import MOVES
 from nchw2nhwc.emit.tflite.rules_padding import PADDING
 from nchw2nhwc.emit.tflite.rules_parts import PARTS_ALIKE
+from nchw2nhwc.emit.tflite.rules_picked_layers import PICKED_LAYERS
 from nchw2nhwc.emit.tflite.rules_picks import PICKS
 from nchw2nhwc.emit.tflite.rules_quantized import QUANTIZED
 from nchw2nhwc.emit.tflite.rules_rank import RANK
@@ -63,7 +64,7 @@ def target_passes(*, blocks: bool = True, gathers: bool = True) -> tuple[Pass, .
     """The passes for a stored graph, in their order. `blocks`: the device has both kernels that move blocks of images. `gathers`: GATHER,
     of any indices, is among its kernels, and as fast as others that move data."""
     moves = [BLOCKS, MERGING] if blocks else []
-    gathered = [ROLLS, CHAINS] if gathers else []
+    gathered = [ROLLS, CHAINS, PICKED_LAYERS] if gathers else []
     return (rule_pass("tidy", MOVEMENT), rule_pass("exact_masks", MASKS), rule_pass("fuse_activations", ACTIVATION),
             rule_pass("explicit_padding", PADDING), rule_pass("move_blocks", *moves, MOVEMENT), rule_pass("lower_rank", RANK),
             rule_pass("join_views", VIEWS, PICKS, MOVEMENT), CHOOSE_BATCHES,
