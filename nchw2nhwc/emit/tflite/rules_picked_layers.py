@@ -60,9 +60,10 @@ def _picked(rw: Rewriter, layer: Node) -> _Picked:
     require(all(v is None or v.is_const for v in layer.inputs[1:]), "{!r} has computed parameters", layer)
     rw.require_single_use(layer.output)
     (view,) = layer.output.users
+    require(isinstance(view.op, Reshape) and view.outputs[0].rank == 2, "{!r} is not seen as rows", layer)
     rw.require_single_use(view.output)
     (gather,) = view.output.users
-    require(isinstance(view.op, Reshape) and gather.op == Gather(1) and view.output.rank == 2, "nothing is picked of {!r}", layer)
+    require(gather.op == Gather(1), "nothing is picked of {!r}", layer)
     count, size = static_shape(view.output)
     require(size % static_shape(layer.output)[-1] == 0, "{!r} divides rows of {!r}", view, layer)
     return _Picked(layer, gather, count, np.asarray(array(gather.input(1)) % size))
