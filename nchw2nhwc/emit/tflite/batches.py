@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 from nchw2nhwc.emit.tflite.model import DELEGATE_RANK
 from nchw2nhwc.emit.tflite.regions import MATRICES, ROWS, Batch, Region, regions, shape_of, source_of
@@ -24,10 +25,12 @@ PASS = "choose_batches"
 
 
 def _choices(region: Region) -> list[Batch]:
-    """The batches that something in a region or around it has, of few enough axes."""
+    """The batches that something in a region or around it has, of few enough axes, and rows that are counted by one."""
     found: dict[Batch | None, None] = {}
     for value in region.made.values():
         found[region.batch(value)] = None
+        if region.kept == ROWS:
+            found[(prod(region.batch(value)),)] = None
         found.update({region.cut(value, view.output): None for view in region.views(value)})
     for value, node in region.entering():
         for whole in (value, source_of(value)):
@@ -39,7 +42,8 @@ def _choices(region: Region) -> list[Batch]:
 def _reshapes_now(region: Region) -> int:
     """The RESHAPEs in a region and on its border, without those that become part of a Transpose."""
     inside = sum(isinstance(node.op, Reshape) for node in region.nodes)
-    before = sum(source_of(value) is not None and not _made_so(region, value, shape_of(value)) for value, _ in region.entering())
+    before = sum(source_of(value) is not None and not _made_so(region, value, shape_of(value))
+                 and not _counted_by_layers(region, value, region.batch(value)) for value, _ in region.entering())
     views = [(view, value) for value in region.leaving() for view in region.views(value)]
     return inside + before + sum(not _moved_so(region, view, shape_of(value)) for view, value in views)
 
@@ -56,7 +60,8 @@ def _reshapes_with(region: Region, batch: Batch) -> int | None:
         source, wanted = source_of(value), (*whole, *region.matrix(value))
         stays = source is not None and region.is_read(value)
         there = {v.shape for v in (source, value if stays or source is None else None) if v is not None}
-        count += stays + (wanted not in there and (stays or not _made_so(region, value, wanted)))
+        count += stays + (wanted not in there and (stays or not _made_so(region, value, wanted))
+                          and not _counted_by_layers(region, value, batch))
     for value in region.leaving():
         shape, views = (*batch, *region.matrix(value)), region.views(value)
         count += sum(view.output.shape != shape and not _moved_so(region, view, shape) for view in views)
@@ -71,6 +76,13 @@ def _made_so(region: Region, value: Value, wanted: Sequence[int]) -> bool:
     move = source.producer if source is not None else None
     return (source is not None and move is not None and isinstance(move.op, Transpose) and len(source.users) == 1
             and not region.graph.is_output(source) and takes_axes_behind(move, tuple(wanted)))
+
+
+def _counted_by_layers(region: Region, value: Value, batch: Batch) -> bool:
+    """Whether layers that count their rows themselves are all that reads a value, so that it may be any view of these rows."""
+    source = source_of(value) or value
+    return (region.kept == len(batch) == 1 and not region.is_read(value) and source.rank <= DELEGATE_RANK
+            and all(isinstance(user.op, FullyConnected) for user in value.users))
 
 
 def _moved_so(region: Region, view: Node, shape: Sequence[int]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nchw2nhwc.emit.tflite.batches import CHOOSE_BATCHES
 from nchw2nhwc.emit.tflite.constants import Pool
+from nchw2nhwc.emit.tflite.rows_in_blocks import ROWS_IN_BLOCKS
 from nchw2nhwc.emit.tflite.rules_activation import ACTIVATION
 from nchw2nhwc.emit.tflite.rules_between_views import BETWEEN_VIEWS
 from nchw2nhwc.emit.tflite.rules_blocks import BLOCKS
@@ -68,7 +69,7 @@ def target_passes(*, blocks: bool = True, gathers: bool = True) -> tuple[Pass, .
     gathered = [ROLLS, CHAINS, PICKED_LAYERS] if gathers else []
     return (rule_pass("tidy", MOVEMENT), rule_pass("exact_masks", MASKS), rule_pass("fuse_activations", ACTIVATION),
             rule_pass("explicit_padding", PADDING), rule_pass("move_blocks", *moves, MOVEMENT), rule_pass("lower_rank", RANK),
-            rule_pass("join_views", VIEWS, BETWEEN_VIEWS, PICKS, MOVEMENT), CHOOSE_BATCHES,
+            rule_pass("join_views", VIEWS, BETWEEN_VIEWS, PICKS, MOVEMENT), ROWS_IN_BLOCKS, CHOOSE_BATCHES,
             rule_pass("join_views_again", VIEWS, MOVES, MOVEMENT, PARTS_ALIKE, *gathered),
             SHARE_CONSTANTS, MERGE_EQUAL, rule_pass("lift_quantization", QUANTIZED), MERGE_EQUAL,
             rule_pass("lift_quantization_again", QUANTIZED), MERGE_EQUAL, NEST_CONCATS)

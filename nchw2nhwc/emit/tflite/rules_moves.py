@@ -56,8 +56,8 @@ def _adds_leading_ones(view: Node) -> bool:
 def rows_of_any_shape(rw: Rewriter, node: Node, op: FullyConnected) -> Value:
     """A fully connected layer that counts its rows itself, and a Reshape before it."""
     source = producer(node.input(0), Reshape).input(0)
-    require(not op.keep_num_dims and source.rank <= DELEGATE_RANK, "{!r} takes the shape of its operand", node)
-    return rw.add(op, source, *node.inputs[1:])
+    require((not op.keep_num_dims or node.input(0).rank == 2) and source.rank <= DELEGATE_RANK, "{!r} takes the shape of its operand", node)
+    return rw.add(FullyConnected(False, op.activation), source, *node.inputs[1:])
 
 
 @MOVES.on(FullyConnected)

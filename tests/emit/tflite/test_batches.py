@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nchw2nhwc.emit.tflite.batches import CHOOSE_BATCHES
+from nchw2nhwc.emit.tflite.rules_moves import MOVES
 from nchw2nhwc.ir import Dim, Graph, Value
 from nchw2nhwc.ops.binary import Add, Mul, Sub
 from nchw2nhwc.ops.elementwise import Neg
@@ -139,3 +140,16 @@ def test_what_reads_several_rows_stays() -> None:
     net.output(net(ReduceMean((1,)), net(Reshape((1, 6, 5)), net(Neg(), net(Reshape((2, 3, 5)), x)))), net(Neg(), flat))
     check_pass(net, choose, reshaped=True)
     assert count_ops(net.graph)["Reshape"] == 1
+
+
+def test_rows_that_layers_count() -> None:
+    """Layers read heads of tokens as rows, whatever axes both have, so that all around them is rows."""
+    net = Net()
+    x = net(Neg(), net.input(4, 2, 6))
+    for _ in range(2):
+        heads = net(Transpose((1, 0, 2)), net(Neg(), net.input(2, 8, 3)))
+        x = net(Add(), x, net(FullyConnected(), net(Reshape((4, 2, 6)), heads), net.random_const(6, 6)))
+    net.output(net(Neg(), net(Transpose((1, 0)), net(Reshape((8, 6)), x))))
+    both = rule_pass("both", MOVES, MOVEMENT)
+    assert check_pass(net, lambda graph: choose(graph) + both(graph), reshaped=True).count("Reshape") == 1
+    assert all(node.op.keep_num_dims is False for node in net.graph.nodes if isinstance(node.op, FullyConnected))
