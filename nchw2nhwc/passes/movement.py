@@ -256,6 +256,14 @@ def global_pool(rw: Rewriter, node: Node, op: AvgPool | MaxPool) -> Value:
     return rw.add(ReduceMean(axes, True) if isinstance(op, AvgPool) else ReduceMax(axes, True), x)
 
 
+@MOVEMENT.on(AvgPool, MaxPool)
+def windows_of_one(rw: Rewriter, node: Node, op: AvgPool | MaxPool) -> Value:
+    """Windows of one element each, one for every element, as exporters write adaptive pooling to the size that is there."""
+    require({*op.kernel, *op.strides} == {1} and not any((*op.pads_begin, *op.pads_end)), "{!r} has other windows", node)
+    require(op.activation is Activation.NONE, "{!r} has an activation", node)
+    return pass_through(rw, node, node.input(0))
+
+
 @MOVEMENT.on(AdaptiveAvgPool, AdaptiveMaxPool)
 def adaptive_pool(rw: Rewriter, node: Node, op: AdaptiveAvgPool | AdaptiveMaxPool) -> Value:
     """Adaptive pooling to one window each is a reduction; to the size that is there, nothing."""

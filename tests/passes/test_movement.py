@@ -40,14 +40,16 @@ def _sliced(rank: int, axis: int, start: int | None, stop: int | None, step: int
 
 @pytest.mark.parametrize("op", [
     Reshape((2, 3, 4)), Expand((2, 3, 4)), Tile((1, 1, 1)), Pad((0, 0, 0), (0, 0, 0)), Transpose((0, 1, 2)), Concat(1), Split(1, (3,)),
-    _sliced(3, 1, 0, 3), _sliced(3, 1, -3, 99), AdaptiveAvgPool((4,)), AdaptiveMaxPool((4,))])
+    _sliced(3, 1, 0, 3), _sliced(3, 1, -3, 99), AdaptiveAvgPool((4,)), AdaptiveMaxPool((4,)),
+    AvgPool((1,), (1,), (2,), (0,), (0,)), MaxPool((1,), (1,), (1,), (0,), (0,))])
 def test_what_moves_nothing_goes(op: Op) -> None:
     assert check_pass(_inside(op), MOVE) == ["Neg", "Exp"]
 
 
 @pytest.mark.parametrize("op", [
     Reshape((3, 2, 4)), Expand((2, 2, 3, 4)), Tile((1, 2, 1)), Pad((0, 0, 1), (0, 0, 0)), Transpose((0, 2, 1)),
-    _sliced(3, 1, None, None, -1), _sliced(3, 1, 1, None), AdaptiveAvgPool((2,))])
+    _sliced(3, 1, None, None, -1), _sliced(3, 1, 1, None), AdaptiveAvgPool((2,)), AvgPool((1,), (2,), (1,), (0,), (0,)),
+    AvgPool((1,), (1,), (1,), (1,), (0,)), MaxPool((1,), (1,), (1,), (0,), (0,), activation=Activation.RELU)])
 def test_what_moves_something_stays(op: Op) -> None:
     check_untouched(_inside(op), MOVE)
 
