@@ -42,7 +42,7 @@ def steep(model: ModelT) -> list[str]:
         part = Part(model, graph)
         for op in graph.operators:
             place = _STEEP.get(part.code(op))
-            if place is None or part.graph.tensors[op.outputs[0]].type != FLOAT32 or part.constant(op.inputs[place]) is not None:
+            if place is None or part.graph.tensors[op.outputs[0]].type != FLOAT32:
                 continue
             found[graph.tensors[op.outputs[0]].name.decode()] = None
             found |= dict.fromkeys(_read_by(part, op.inputs[place], layers=part.code(op) == "LOG"))

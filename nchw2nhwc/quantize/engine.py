@@ -26,6 +26,8 @@ from nchw2nhwc.quantize.coarse import flat, last, spread_out, steep, uneven
 from nchw2nhwc.quantize.corrections import correct
 from nchw2nhwc.quantize.equalization import equalized
 from nchw2nhwc.quantize.interface import Ranges, apply_interface
+from nchw2nhwc.quantize.large_weights import rounded_as_matrices
+from nchw2nhwc.quantize.quotients import as_products
 from nchw2nhwc.quantize.ranges import make_room, settle, trim
 from nchw2nhwc.quantize.recipes import BODY, Recipe, kept_in_float, needs_hessian, needs_samples
 from nchw2nhwc.quantize.unfit import constant_left, unfit
@@ -206,7 +208,8 @@ class Engine:
                 made = quantizer.Quantizer(self.content, recipe)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise OptionError(f"ai-edge-quantizer does not take the recipe: {error}", Location(self._file)) from error
-            content = made.quantize(statistics, enable_progress_bar=False, enable_progress_report=False).quantized_model
+            with rounded_as_matrices():
+                content = made.quantize(statistics, enable_progress_bar=False, enable_progress_report=False).quantized_model
         assert isinstance(content, (bytes, bytearray))
         return content
 
@@ -227,7 +230,7 @@ def _ranges(statistics: Statistics) -> Ranges:
 
 def _prepared(content: bytes) -> bytes:
     """The file as the quantizer wants it: no two tensors share a name or a buffer, in which it would store integers of different scales,
-    and `BODY` is before the names of those in bodies of control flow."""
+    and `BODY` is before the names of those in bodies of control flow. Quotients by constants are products."""
     model = flatfile.read(content)
     seen: set[bytes] = set()
     taken: set[int] = {0}
@@ -242,6 +245,7 @@ def _prepared(content: bytes) -> bytes:
                 model.buffers.append(copy.copy(model.buffers[tensor.buffer]))
                 tensor.buffer = len(model.buffers) - 1
             taken.add(tensor.buffer)
+    as_products(model, exact=unfit(model))
     return flatfile.write(model)
 
 

@@ -165,12 +165,16 @@ class Part:
 
     def operator(self, code: str, source: int, target: int) -> OperatorT:
         """A QUANTIZE or DEQUANTIZE operator, not yet in the subgraph."""
+        return schema.OperatorT(opcodeIndex=self.number_of(code, 2), inputs=[source], outputs=[target])
+
+    def number_of(self, code: str, version: int) -> int:
+        """The place of a kind of operators among the file's; if it has none yet, it gets one of this version."""
         number = getattr(schema.BuiltinOperator, code)
         known = [k for k, each in enumerate(self.model.operatorCodes) if each.builtinCode == number]
         if not known:
-            self.model.operatorCodes.append(schema.OperatorCodeT(deprecatedBuiltinCode=number, builtinCode=number, version=2))
+            self.model.operatorCodes.append(schema.OperatorCodeT(deprecatedBuiltinCode=number, builtinCode=number, version=version))
             known = [len(self.model.operatorCodes) - 1]
-        return schema.OperatorT(opcodeIndex=known[0], inputs=[source], outputs=[target])
+        return known[0]
 
     def insert(self, op: OperatorT, *, after: OperatorT | None) -> None:
         """Put an operator behind another one, or first."""
