@@ -1,4 +1,4 @@
-"""Run an ONNX model, or a part of it, in ONNX Runtime; in ONNX's reference implementation where that alone has its operators."""
+"""Run an ONNX model, or a part of it, in ONNX Runtime: as a whole, or one operator after the other where it does not run so."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ml_dtypes import bfloat16
 
+from nchw2nhwc.checking.onnx_operators import has_arrays, reads, refusals, run_operators, session_of
 from nchw2nhwc.checking.onnx_widened import widen
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
@@ -31,69 +32,39 @@ def run_onnx(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str]
     The runtime's optimisations are off: some change results. ONNX Runtime 1.31 moves a Pad of zeros into the MaxPool behind it, whose own
     padding is below every number.
     """
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    refusals = (RuntimeError, ValueError, TypeError, state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf,
-                state.NoModel, state.NoSuchFile, state.NotImplemented, state.RuntimeException, state.EPFail)
-    runtime, feeds = "ONNX Runtime", {info.tensor: data[info.name] for info in inputs}
-    try:
-        session = None if optional else _session(source.model)
-    except refusals:  # what the runtime does not know may be behind the part that is wanted
-        session = None
-    try:
-        names = list(dict.fromkeys(wanted))
-        if session is None or not _fits(session, inputs, names, data):
-            part = _part(source, inputs, names, optional, data)
-            if widen(part):
-                feeds = {name: array.astype(np.float32) if array.dtype == bfloat16 else array for name, array in feeds.items()}
-            names = [output.name for output in part.graph.output]
-            session = None if _is_beyond_runtime(part) else _session(part.SerializeToString())
-        if session is None:
-            runtime = "ONNX's reference implementation"
-            results = _by_reference(part, names, feeds)
-        else:
-            results = session.run(names, feeds)
-    except refusals as error:
-        raise CheckError(f"{runtime} cannot run the model: {str(error).strip().splitlines()[0]}", Location(source.name),
-                         "Convert it without the check (--no-check), or give inputs that it accepts (--check-inputs FILE.npz).") from error
-    return {name: np.asarray(array) for name, array in zip(names, results)}
+    feeds, names = {info.tensor: data[info.name] for info in inputs}, list(dict.fromkeys(wanted))
+    if not optional:  # what the runtime does not know may be behind the part that is wanted
+        found = _run_whole(source.model, names, feeds)
+        if found is not None:
+            return found
+    part = _part(source, inputs, names, optional, data)
+    if widen(part):
+        feeds = {name: array.astype(np.float32) if array.dtype == bfloat16 else array for name, array in feeds.items()}
+    names = [output.name for output in part.graph.output]
+    found = _run_whole(part, names, feeds)
+    return dict(zip(names, run_operators(part, names, feeds, source.name))) if found is None else found
 
 
-def _session(model: Path | bytes | onnx.ModelProto) -> onnxruntime.InferenceSession:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+def _run_whole(model: Path | bytes | onnx.ModelProto, names: Sequence[str], feeds: Mapping[str, Array]) -> dict[str, Array] | None:
+    """A model's tensors in ONNX Runtime; None where it does not run there, or not with these inputs and outputs."""
     content = str(model) if isinstance(model, Path) else model if isinstance(model, bytes) else model.SerializeToString()
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    try:
+        session = session_of(content)
+        if not has_arrays(session, feeds.values()) or not _fits(session, names, feeds):
+            return None
+        return {name: np.asarray(array) for name, array in zip(names, session.run(names, feeds))}
+    except refusals():
+        return None
 
 
-def _is_beyond_runtime(model: onnx.ModelProto) -> bool:
-    """Whether a model has operators of the standard that ONNX Runtime does not know at all, such as previews."""
-    from onnx import defs
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    known = {(schema.domain, schema.name) for schema in state.get_all_operator_schema()}
-    beyond = {(node.domain, node.op_type) for node in model.graph.node} - known
-    return any(defs.has(op, domain) for domain, op in beyond if domain != "ai.onnx")
-
-
-def _by_reference(model: onnx.ModelProto, names: Sequence[str], feeds: Mapping[str, Array]) -> Sequence[Array]:
-    from onnx.reference import ReferenceEvaluator
-
-    results: Sequence[Array] = ReferenceEvaluator(model).run(list(names), dict(feeds))  # type: ignore[assignment]
-    return results
-
-
-def _fits(session: onnxruntime.InferenceSession, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array]) -> bool:
-    """Whether the model as it is has exactly these inputs, in these shapes, and (at least) these outputs."""
+def _fits(session: onnxruntime.InferenceSession, wanted: Sequence[str], feeds: Mapping[str, Array]) -> bool:
+    """Whether a model has exactly these inputs, in these shapes, and (at least) these outputs."""
     declared = {i.name: i.shape for i in session.get_inputs()}
     computed = {o.name for o in session.get_outputs()}
-    if declared.keys() != {info.tensor for info in inputs} or not set(wanted) <= computed:
+    if declared.keys() != feeds.keys() or not set(wanted) <= computed:
         return False
     return all(not isinstance(size, int) or size == actual
-               for info in inputs for size, actual in zip(declared[info.tensor], data[info.name].shape))
+               for name, array in feeds.items() for size, actual in zip(declared[name], array.shape))
 
 
 def _part(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], optional: Sequence[str],
@@ -141,13 +112,3 @@ def between(graph: onnx.GraphProto, entry: set[str], wanted: Iterable[str]) -> l
             chosen.append(node)
             needed |= set(reads(node)) - entry
     return chosen[::-1]
-
-
-def reads(node: onnx.NodeProto) -> Iterable[str]:
-    """Names a node reads, those that its subgraphs take from outside included."""
-    yield from node.input
-    for attribute in node.attribute:
-        for graph in (attribute.g, *attribute.graphs):
-            for inner in graph.node:
-                yield from reads(inner)
-            yield from (output.name for output in graph.output)
