@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nchw2nhwc.checking.openvino_levels import keep_levels
+from nchw2nhwc.checking.openvino_pools import define_empty_windows
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
 from nchw2nhwc.ir import Array
@@ -35,6 +36,7 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
         inputs = [info for info in inputs if not info.tensor.startswith(STATE_IN)]
         after = [name for name in wanted if name.startswith(STATE_OUT)]
         model, names = _part(openvino_model(core, source), source.name, inputs, [n for n in wanted if n not in after], optional, data)
+        define_empty_windows(model)
         zeros = {len(inputs) + k: np.zeros((), np.float32) for k in range(keep_levels(model))}
         compiled = core.compile_model(model, "CPU", _IN_FLOAT)
         request = compiled.create_infer_request()

@@ -54,7 +54,7 @@ def _max_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints
     reach = reach_of(kernel, dilations)
     begin, end = padding(x, reach, strides, pads_begin, pads_end, auto_pad)
     if _is_rounded_up(x, reach, strides, end, rounding):
-        x, begin, end, rounding = _whole(b, x, reach, strides, begin, end, _lowest(x.type.dtype))
+        x, begin, end, rounding = _whole(b, x, reach, strides, begin, end, _lowest(x.type.dtype), rounding)
     end, ceil = _rounded(x, reach, strides, begin, end, rounding)
     if any(map(_only_padding, x.shape[2:], reach, strides, begin, end)):
         x = b.add1(Pad((0, 0, *begin), (0, 0, *end), value=_lowest(x.type.dtype)), x)
@@ -96,7 +96,7 @@ def _avg_pool(b: Builder, x: Value, kernel: Ints, strides: Ints, dilations: Ints
     begin, end = padding(x, reach, strides, pads_begin, pads_end, auto_pad)
     counted = not exclude_pad and any((*begin, *end))
     if counted and _is_rounded_up(x, reach, strides, end, rounding, counted):
-        x, begin, end, rounding = _whole(b, x, reach, strides, begin, end, 0.0)
+        x, begin, end, rounding = _whole(b, x, reach, strides, begin, end, 0.0, rounding)
     end, ceil = _rounded(x, reach, strides, begin, end, rounding, counted)
     return b.add1(AvgPool(kernel, strides, dilations, begin, end, ceil_mode=ceil, count_include_pad=counted), x)
 
@@ -105,16 +105,26 @@ def _rounded(x: Value, reach: Sequence[int], strides: Ints, begin: Ints, end: In
              counted: bool = False) -> tuple[Ints, bool]:
     """Padding after each axis, and whether the number of windows is rounded up with the last one beginning inside of the data.
 
-    Plain "ceil" is more: the last window begins anywhere, and all of it counts (`counted`) in a mean over padding. Where that makes a
-    difference, what it lacks becomes padding, for which sizes have to be known.
+    Plain "ceil" is more: the last window begins anywhere. In a mean over padding (`counted`) all of a last window counts, whichever way
+    their number is rounded up: OpenVINO divides by the whole window, PyTorch by what of it is not past the padding. Where that makes a
+    difference, what the last window lacks becomes padding, for which sizes have to be known.
     """
-    if rounding != "ceil":
+    if rounding == "floor" or (rounding == "ceil_torch" and not counted):
         return end, rounding == "ceil_torch"
     if _begins_inside(reach, strides, end, counted):
         return end, True
     sizes = [static(s, "a spatial size that decides the number of windows") for s in x.shape[2:]]
-    lacking = [-(size + before + after - r) % stride for size, before, after, r, stride in zip(sizes, begin, end, reach, strides)]
-    return tuple(after + lack for after, lack in zip(end, lacking)), False
+    return tuple(_up_to_the_last(*each, within=rounding == "ceil_torch") for each in zip(sizes, reach, strides, begin, end)), False
+
+
+def _up_to_the_last(size: int, reach: int, stride: int, before: int, after: int, *, within: bool) -> int:
+    """Padding after an axis with which the last window fits, of a number of windows that is rounded up; `within`: it begins before the
+    padding after the axis."""
+    room = size + before + after - reach
+    strides = -(-room // stride)
+    if within:
+        strides = min(strides, (size + before - 1) // stride)
+    return after if strides == room // stride else max(strides * stride + reach - size - before, 0)
 
 
 def _begins_inside(reach: Sequence[int], strides: Ints, end: Ints, counted: bool) -> bool:
@@ -124,15 +134,20 @@ def _begins_inside(reach: Sequence[int], strides: Ints, end: Ints, counted: bool
 
 def _is_rounded_up(x: Value, reach: Sequence[int], strides: Ints, end: Ints, rounding: str, counted: bool = False) -> bool:
     """Whether an open size says what the last window lacks."""
-    return rounding == "ceil" and not is_static(x.shape[2:]) and not _begins_inside(reach, strides, end, counted)
+    if is_static(x.shape[2:]) or rounding == "floor" or _begins_inside(reach, strides, end, counted):
+        return False
+    return rounding == "ceil" or (counted and all(stride <= r for stride, r in zip(strides, reach)))
 
 
-def _whole(b: Builder, x: Value, reach: Sequence[int], strides: Ints, begin: Ints, end: Ints, fill: float) -> tuple[Value, Ints, Ints, str]:
+def _whole(b: Builder, x: Value, reach: Sequence[int], strides: Ints, begin: Ints, end: Ints, fill: float,
+           rounding: str) -> tuple[Value, Ints, Ints, str]:
     """x with its padding, and with what the last windows lack; no padding any more, and windows that fit."""
+    within = [rounding == "ceil_torch" and stride + after > r for stride, after, r in zip(strides, end, reach)]
+    end = tuple(0 if last else after for last, after in zip(within, end))
     x = b.add1(Pad((0, 0, *begin), (0, 0, *end), value=fill), x) if any((*begin, *end)) else x
-    for axis, (r, stride) in enumerate(zip(reach, strides), 2):
+    for axis, (r, stride, last) in enumerate(zip(reach, strides, within), 2):
         size = x.shape[axis]
-        lacking = (r - size) % stride
+        lacking = r - 1 - (size - 1) % stride if last else (r - size) % stride
         if lacking != 0:
             x = padded_to(b, x, axis, size_of(b, 0), positions(b, size + lacking), "constant", b.const(fill, x.type.dtype))
     none = (0,) * len(reach)

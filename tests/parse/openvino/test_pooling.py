@@ -55,6 +55,11 @@ CASES = [
            lambda x, begin=begin, end=end, exclude=exclude: op14.avg_pool(x, [2, 3], begin, end, [2, 2], exclude,
                                                                           "ceil_torch"), IMAGE, ops="AvgPool")
       for begin, end in (([0, 0], [0, 0]), ([1, 1], [1, 1])) for exclude in (False, True)),
+    *(case(f"AvgPool-14 ceil_torch past the padding, {kernel} {strides} {begin} {end}",
+           lambda x, kernel=kernel, strides=strides, begin=begin, end=end: op14.avg_pool(x, strides, begin, end, kernel, False,
+                                                                                         "ceil_torch"), IMAGE, ops="AvgPool")
+      for kernel, strides, begin, end in (([3, 3], [2, 2], [1, 1], [1, 1]), ([3, 2], [2, 3], [1, 0], [0, 1]),
+                                          ([2, 2], [3, 2], [0, 1], [1, 1]), ([4, 3], [3, 3], [0, 1], [2, 2]))),
     case("AdaptiveAvgPool", lambda x: op8.adaptive_avg_pool(x, i64(4, 3)), IMAGE, ops="AdaptiveAvgPool"),
     case("AdaptiveAvgPool to one", lambda x: op8.adaptive_avg_pool(x, i64(1, 1)), IMAGE, ops="ReduceMean"),
     case("AdaptiveMaxPool", lambda x: op8.adaptive_max_pool(x, i64(4, 3), "i32").output(0), IMAGE, ops="AdaptiveMaxPool"),
@@ -88,8 +93,9 @@ def test_positions_of_maxima_that_are_not_supported_when_they_are_used(tmp_path:
     lambda x: op8.max_pool(x, [2, 3], [1, 1], [0, 0], [0, 0], [2, 2], rounding_type="ceil").outputs()[:1],
     lambda x: op8.adaptive_max_pool(x, i64(4, 3), "i32").outputs()[:1],
     lambda x: op1.max_pool(x, [3, 2], [0, 0], [1, 0], [2, 2], "ceil").outputs(),
-    lambda x: op1.avg_pool(x, [3, 2], [1, 1], [1, 1], [3, 3], False, "ceil").outputs()],
-    ids=["positions", "maxima", "adaptive maxima", "maxima of padding", "means of padding"])
+    lambda x: op1.avg_pool(x, [3, 2], [1, 1], [1, 1], [3, 3], False, "ceil").outputs(),
+    lambda x: op14.avg_pool(x, [2, 2], [1, 1], [1, 1], [3, 2], False, "ceil_torch").outputs()],
+    ids=["positions", "maxima", "adaptive maxima", "maxima of padding", "means of padding", "means past padding"])
 def test_images_of_any_size(build: Build, tmp_path: Path) -> None:
     converted = convert(saved(model_of(case("x", build, Input((1, 3, "?", "?")))), tmp_path))
     assert converted.outputs[0].source_shape[2:] in ((-1, -1), (4, 3))
