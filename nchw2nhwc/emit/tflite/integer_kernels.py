@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from nchw2nhwc.emit.tflite.integer_sums import rounded_sums
 from nchw2nhwc.emit.tflite.scales import is_result_too_fine
-from nchw2nhwc.emit.tflite.steps import LARGEST, steps_of
 from nchw2nhwc.ir import Node
 from nchw2nhwc.ops import activation_functions as act
 from nchw2nhwc.ops import binary, elementwise, reduce
@@ -18,6 +17,7 @@ from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
 from nchw2nhwc.ops.pooling import AvgPool, MaxPool
 from nchw2nhwc.ops.quantized import FLOAT32, SMALLEST_SCALE, Grid
 from nchw2nhwc.ops.resize import Resize
+from nchw2nhwc.ops.steps import LARGEST, steps_of
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from math import log10
 import numpy as np
 
 from nchw2nhwc.emit.tflite.padding import placed
-from nchw2nhwc.emit.tflite.steps import LARGEST, steps_of
 from nchw2nhwc.ir import Array, Node
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.quantized import SMALLEST_SCALE, Grid
+from nchw2nhwc.ops.steps import LARGEST, steps_of
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 
 _LARGEST_RATIO = 256.0

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nchw2nhwc.emit.tflite.model import Quantization
-from nchw2nhwc.emit.tflite.steps import blocks_of, steps_of
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ops.quantized import LARGEST_SCALE, SMALLEST_SCALE
+from nchw2nhwc.ops.steps import blocks_of, steps_of
 
 SMALLEST = 96
 """Fewer elements stay float32: tensor, operator and scale take more than they save."""

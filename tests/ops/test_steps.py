@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nchw2nhwc.emit.tflite.steps import LARGEST, steps_of
 from nchw2nhwc.ir import Array
+from nchw2nhwc.ops.steps import LARGEST, steps_of
 
 
 def rows(seed: int, count: int, length: int, largest: int) -> tuple[Array, Array]:

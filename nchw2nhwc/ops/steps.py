@@ -11,7 +11,7 @@ from math import prod
 
 import numpy as np
 
-from nchw2nhwc.ir import Array
+from nchw2nhwc.ir.types import Array
 from nchw2nhwc.ops.kinds import Doubles
 
 LARGEST = 127
