@@ -1,13 +1,12 @@
-"""Quantized OpenVINO models as they are written.
+"""Quantized OpenVINO models with all roundings that are written.
 
-OpenVINO's CPU plugin computes such models with integers, and on the way changes what is rounded to what:
+OpenVINO's CPU plugin computes such models with integers, and on the way
 
-- before a concatenation whose result is convolved it rounds all operands to one grid, whatever ranges they have. In a network of the Open
-  Model Zoo that leaves 4 of 256 levels to one of them.
-- a FakeQuantize between a convolution and an addition that is fused with both does not round.
+- leaves out what a FakeQuantize between a convolution and an addition rounds, where it fuses it with both (`DnnlPostOpsComposer::compose`:
+  "drop rounding one special residual pattern");
+- multiplies the levels of a FakeQuantize by a constant behind it, in half precision where the file has that (`FakeQuantizeMulFusion`).
 
-Neither happens where the operands of concatenations are sums with a number that is not known, and where rounded tensors are outputs.
-Integer kernels still compute the rest.
+It does neither where the rounded tensor is an output. Integer kernels still compute the rest.
 """
 
 from __future__ import annotations
@@ -18,29 +17,20 @@ if TYPE_CHECKING:
     import openvino
 
 
-def keep_levels(model: openvino.Model) -> int:
-    """Change a model so that OpenVINO rounds as it says. Outputs are added behind those that it has. Returns how many inputs were added
-    behind its own, which have to be float32 zeros without axes."""
-    from openvino import Type
-    from openvino import opset13 as ops
-
-    operations = model.get_ordered_ops()
-    rounded = [each for each in operations if each.get_type_name() == "FakeQuantize" and not _is_weights(each)]
-    if not rounded:
-        return 0
-    joined = [each for each in operations if each.get_type_name() == "Concat" and each.get_output_element_type(0).is_real()]
-    zero = ops.parameter([], Type.f32, name="zero")
-    for port in (port for each in joined for port in each.inputs()):
-        operand = port.get_source_output()
-        port.replace_source_output(ops.add(operand, ops.convert_like(zero, operand)).output(0))
+def keep_levels(model: openvino.Model) -> None:
+    """Change a model so that OpenVINO rounds what is added or multiplied. Outputs are added behind those that it has."""
     known = {result.input_value(0) for result in model.get_results()}
-    model.add_outputs([each.output(0) for each in rounded if each.output(0) not in known])
-    if joined:
-        model.add_parameters([zero])
-    return int(bool(joined))
+    rounded = [each.output(0) for each in model.get_ordered_ops() if each.get_type_name() == "FakeQuantize"]
+    model.add_outputs([port for port in rounded if port not in known and _is_computed_with(port)])
 
 
-def _is_weights(node: openvino.Node) -> bool:
+def _is_computed_with(port: openvino.Output) -> bool:
+    """Whether additions and products are all that reads a tensor of more than weights."""
+    readers = {reader.get_node().get_type_name() for reader in port.get_target_inputs()}
+    return bool(readers) and readers <= {"Add", "Multiply"} and not _is_constant(port.get_node())
+
+
+def _is_constant(node: openvino.Node) -> bool:
     """Whether a FakeQuantize rounds constants."""
     while node.get_input_size() and node.get_type_name() in ("FakeQuantize", "Convert", "Subtract", "Multiply", "Reshape", "Transpose"):
         node = node.input_value(0).get_node()

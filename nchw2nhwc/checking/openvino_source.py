@@ -26,7 +26,7 @@ _IN_FLOAT = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE
 
 def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],
                  optional: Sequence[str] = ()) -> dict[str, Array]:
-    """Tensors by name, computed in float32 whatever the weights are, in integers where the model is quantized, rounded as it says; of the
+    """Tensors by name, computed in float32 whatever the weights are, in integers where the model is quantized, with all roundings; of the
     `optional` ones those that the model has. Raises CheckError; ImportError when OpenVINO is missing."""
     import openvino
 
@@ -37,13 +37,13 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
         after = [name for name in wanted if name.startswith(STATE_OUT)]
         model, names = _part(openvino_model(core, source), source.name, inputs, [n for n in wanted if n not in after], optional, data)
         define_empty_windows(model)
-        zeros = {len(inputs) + k: np.zeros((), np.float32) for k in range(keep_levels(model))}
+        keep_levels(model)
         compiled = core.compile_model(model, "CPU", _IN_FLOAT)
         request = compiled.create_infer_request()
         for state in request.query_state():
             if state.name in states:
                 state.state = openvino.Tensor(np.asarray(states[state.name], order="C"))
-        results = request.infer({**{k: np.asarray(data[info.name], order="C") for k, info in enumerate(inputs)}, **zeros})
+        results = request.infer({k: np.asarray(data[info.name], order="C") for k, info in enumerate(inputs)})
         kept = {state.name: np.array(state.state.data) for state in request.query_state()}
         return {**{name: np.array(results[compiled.output(k)]) for k, name in enumerate(names)},
                 **{name: kept[name.removeprefix(STATE_OUT)] for name in after}}

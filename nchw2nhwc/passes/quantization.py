@@ -1,7 +1,7 @@
 """Quantization of the source as QuantizeDequantize on real numbers, which the other passes and layout treat like any function of single
 elements. Integers are left only where the graph's own inputs and outputs have them.
 
-Weights need no op: a constant that stands for integers says so by its content (see `emit.tflite.steps`), through every fold of factors
+Weights need no op: a constant that stands for integers says so by its content (see `ops.steps`), through every fold of factors
 per channel and every change of order.
 """
 
@@ -216,14 +216,18 @@ def _carried(rw: Rewriter, node: Node, op: FakeQuantize) -> tuple[Grid, Value]:
         text = f"{moved} of its ranges, of channels that are hardly ever above zero, end higher, as zero is another level of the others"
         rw.graph.remarks.append(Remark(rw.graph.where(node), text))
     if abs(largest) > NO_SHIFT:
-        text = f"its zero is {largest:+.3f} steps off the nearest level; it was moved there"
-        rw.graph.remarks.append(Remark(rw.graph.where(node), text))
-        if rw.single_use(x) and _has_bias(x):
+        remark_shift(rw, node, largest)
+        if rw.single_use(x) and has_bias(x):
             x = rw.add(Add(), x, rw.constant((shifts * steps_of(node, op)).astype(np.float32).astype(x.type.dtype)))
     return grid, x
 
 
-def _has_bias(x: Value) -> bool:
+def remark_shift(rw: Rewriter, node: Node, steps: float) -> None:
+    """Says that zero is not where the source has it."""
+    rw.graph.remarks.append(Remark(rw.graph.where(node), f"its zero is {steps:+.3f} steps off the nearest level; it was moved there"))
+
+
+def has_bias(x: Value) -> bool:
     """Whether a number that is added to a value becomes part of what makes it. What is rounded to which level is then as in the source,
     whose runtime moves levels in the same way."""
     node = x.producer
@@ -243,4 +247,4 @@ def _remark(graph: Graph) -> int:
 REMARK = Pass("remark_quantization", _remark)
 """Says of every FakeQuantize that is left why."""
 
-__all__ = ["CHOOSING", "QUANTIZATION", "REMARK", "chooses", "data_operands", "signed"]
+__all__ = ["CHOOSING", "QUANTIZATION", "REMARK", "chooses", "data_operands", "has_bias", "remark_shift", "signed"]

@@ -16,7 +16,7 @@ from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.quantized import Grid, QuantizeDequantize
 from nchw2nhwc.ops.windowed import Conv
 from nchw2nhwc.passes.match import producer, require
-from nchw2nhwc.passes.quantization import chooses, data_operands
+from nchw2nhwc.passes.quantization import chooses, data_operands, signed
 from nchw2nhwc.passes.rewrite import Rewriter, RuleSet
 
 QUANTIZED = RuleSet()
@@ -63,6 +63,22 @@ def clipped(rw: Rewriter, node: Node, op: QuantizeDequantize) -> Value:
     require(high is None or op.grid.max < high + slack, "{!r} clips more than the grid does", first)
     rw.require_single_use(node.input(0))
     return rw.add(op, first.input(0))
+
+
+@QUANTIZED.on(QuantizeDequantize)
+def cut_to_some_levels(rw: Rewriter, node: Node, op: QuantizeDequantize) -> Value:
+    """A Clip to some of the grid's levels, of what integer kernels compute: they write those levels, where integers end for one bound."""
+    first = producer(node.input(0), Clip)
+    assert isinstance(first.op, Clip)
+    x = first.input(0)
+    producer(x, Conv, FullyConnected)
+    rw.require_single_use(node.input(0))
+    rw.require_single_use(x)
+    low, high = (None if each is None else int(op.grid.quantize(np.asarray(each))) for each in (first.op.min, first.op.max))
+    least = op.grid.zero_point if is_cut_at_zero(x) else op.grid.low
+    levels = replace(op.grid, low=least if low is None else max(low, least), high=op.grid.high if high is None else high)
+    require(levels.low <= levels.zero_point <= levels.high, "zero is none of the levels from {} to {}", levels.low, levels.high)
+    return rw.add(op, rw.add(QuantizeDequantize(signed(levels)), x))
 
 
 @QUANTIZED.on(QuantizeDequantize)

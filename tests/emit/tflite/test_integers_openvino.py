@@ -104,6 +104,25 @@ def test_scales_for_each_channel(dtype: str, group: int) -> None:
     check_both(converted, x, runtime(source, {"x": x})[0], 0.05)
 
 
+def test_operands_of_a_concatenation_share_a_grid(tmp_path: Path) -> None:
+    """Of a short range beside a long one few levels are left, which the convolution before cuts to by where integers end."""
+    x = ov.parameter([1, 3, 8, 8], np.float32, name="x")
+    first, second, third = (_fake(ov.constant(RNG.uniform(-1, 1, shape).astype(np.float32)), -1.0, 1.0, 255)
+                            for shape in ((4, 3, 3, 3), (4, 3, 3, 3), (4, 8, 1, 1)))
+    data = _fake(x, 0.0, 2.55)
+    short = _fake(ov.relu(ov.convolution(data, first, [1, 1], [1, 1], [1, 1], [1, 1])), 0.0, 0.25)
+    long = _fake(ov.convolution(data, second, [1, 1], [1, 1], [1, 1], [1, 1]), -6.4, 6.35)
+    y = _fake(ov.convolution(ov.concat([short, long], 1), third, [1, 1], [0, 0], [0, 0], [1, 1]), -6.4, 6.35)
+    openvino.save_model(openvino.Model([ov.result(y, name="y")], [x], "m"), tmp_path / "model.xml", compress_to_fp16=False)
+    converted = convert(tmp_path / "model.xml")
+    found = converted.integers
+    assert found is not None
+    assert (found.convolutions, found.floats, found.remarks) == ((3, 3), (), ())
+    assert integer_codes(converted) == ["CONV_2D", "QUANTIZE", "CONV_2D", "CONCATENATION", "CONV_2D"]
+    pixels = RNG.uniform(-1, 3, (1, 3, 8, 8)).astype(np.float32)
+    check_both(converted, pixels, converted.reference({"x": pixels}).expected["y"], 0.05)
+
+
 def test_fake_quantize_of_16_bits(tmp_path: Path) -> None:
     """OpenVINO's CPU plugin leaves out the rounding of what is no 8 bits."""
     converted = _openvino(tmp_path, data=(-1.28, 1.27), result=(-13.1072, 13.1068), levels=65536)
