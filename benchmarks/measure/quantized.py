@@ -51,7 +51,7 @@ WAYS = (Way("QDQ int8 per channel", "QDQ", "QInt8", True), Way("QDQ uint8 per ch
 @dataclass(frozen=True)
 class QuantizedRow:
     """What became of one model. SQNR is in decibels, over all samples, that of the output with the smallest (infinite: equal): of the
-    result in LiteRT with XNNPACK and without, against the source's runtime as it is, and against that when it rounds as the file says; of
+    result in LiteRT with XNNPACK and without, against the source's runtime as it is, and against that with all of the file's roundings; of
     the one against the other; and of LiteRT without XNNPACK against LiteRT with it. `float` and `remarks` are the report's."""
 
     network: str
