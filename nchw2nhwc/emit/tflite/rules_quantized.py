@@ -72,6 +72,7 @@ def cut_to_some_levels(rw: Rewriter, node: Node, op: QuantizeDequantize) -> Valu
     assert isinstance(first.op, Clip)
     x = first.input(0)
     producer(x, Conv, FullyConnected)
+    require(op.grid.bits == 8, "{} has 16 bits", op.grid)
     rw.require_single_use(node.input(0))
     rw.require_single_use(x)
     low, high = (None if each is None else int(op.grid.quantize(np.asarray(each))) for each in (first.op.min, first.op.max))

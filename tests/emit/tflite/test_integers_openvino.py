@@ -123,6 +123,21 @@ def test_operands_of_a_concatenation_share_a_grid(tmp_path: Path) -> None:
     check_both(converted, pixels, converted.reference({"x": pixels}).expected["y"], 0.05)
 
 
+@pytest.mark.parametrize(("low", "high", "codes"), [(0.0, 3.0, ["CONV_2D", "QUANTIZE"]),
+                                                    (-1.0, 3.0, ["CONV_2D", "MINIMUM", "QUANTIZE"])])
+def test_what_is_cut_to_less_than_the_range(low: float, high: float, codes: list[str], tmp_path: Path) -> None:
+    """The convolution writes the levels that are left, one end of them where integers end."""
+    x = ov.parameter([1, 3, 8, 8], np.float32, name="x")
+    w = _fake(ov.constant(RNG.uniform(-1, 1, (4, 3, 3, 3)).astype(np.float32)), -1.0, 1.0, 255)
+    made = ov.convolution(_fake(x, 0.0, 2.55), w, [1, 1], [1, 1], [1, 1], [1, 1])
+    y = _fake(ov.clamp(made, low, high), -6.4, 6.35)
+    openvino.save_model(openvino.Model([ov.result(y, name="y")], [x], "m"), tmp_path / "model.xml", compress_to_fp16=False)
+    converted = convert(tmp_path / "model.xml")
+    assert integer_codes(converted) == codes
+    data = RNG.uniform(-1, 3, (1, 3, 8, 8)).astype(np.float32)
+    check_both(converted, data, converted.reference({"x": data}).expected["y"], 0.05)
+
+
 def test_fake_quantize_of_16_bits(tmp_path: Path) -> None:
     """OpenVINO's CPU plugin leaves out the rounding of what is no 8 bits."""
     converted = _openvino(tmp_path, data=(-1.28, 1.27), result=(-13.1072, 13.1068), levels=65536)
