@@ -89,6 +89,43 @@ def _follows(part: Part, op: OperatorT) -> bool:
     return code in _THROUGH or (code in _PAIRED and alone)
 
 
+def polynomials(model: ModelT) -> list[str]:
+    """The results, by name, of polynomials, where a constant is added to a product with a variable and the sum multiplied with that again
+    (the error function is the tanh of one): their terms cancel out, and what they grow to where the variable is large has the scale. The
+    powers of the variable and the tanh are among them."""
+    found: dict[str, None] = {}
+    for graph in model.subgraphs:
+        part = Part(model, graph)
+        for op in graph.operators:
+            for before, variable in (op.inputs, op.inputs[::-1]) if part.code(op) == "MUL" else ():
+                product = _plus_constant(part, before)
+                if product is not None and variable in product.inputs:
+                    power, add = part.maker.get(variable), part.maker[before]
+                    powers = [power] if power is not None and part.code(power) == "MUL" and len(set(power.inputs)) == 1 else []
+                    made = [*powers, product, add, *_behind(part, op, {variable, *(i for each in powers for i in each.inputs)})]
+                    found |= dict.fromkeys(graph.tensors[each.outputs[0]].name.decode() for each in made)
+    return list(found)
+
+
+def _plus_constant(part: Part, tensor: int) -> OperatorT | None:
+    """The product to which a constant is added."""
+    add = part.made_by(tensor, "ADD")
+    products = [] if add is None or all(part.constant(i) is None for i in add.inputs) else [part.made_by(i, "MUL") for i in add.inputs]
+    return next((each for each in products if each is not None), None)
+
+
+def _behind(part: Part, op: OperatorT, variables: Collection[int]) -> Iterator[OperatorT]:
+    """A product, and what is made of that with constants and the variables, up to a tanh."""
+    pending = [op]
+    while pending:
+        op = pending.pop()
+        yield op
+        for reader in part.readers[op.outputs[0]]:
+            alone = all(i == op.outputs[0] or i in variables or part.constant(i) is not None for i in reader.inputs)
+            if part.code(reader) in ("ADD", "MUL", "TANH") and alone:
+                pending.append(reader)
+
+
 def spread_out(model: ModelT, found: Mapping[str, Mapping[str, Array]]) -> list[str]:
     """The results, by name, of softmaxes that are nowhere large: int8 kernels have steps of 1/256 for them, whatever they are."""
     names = [graph.tensors[op.outputs[0]].name.decode() for graph in model.subgraphs for part in (Part(model, graph),)

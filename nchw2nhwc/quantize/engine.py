@@ -22,7 +22,7 @@ from nchw2nhwc.options import EVERY
 from nchw2nhwc.options.quantize import Samples
 from nchw2nhwc.quantize import flatfile, islands, rounding, weights
 from nchw2nhwc.quantize.clipping import Histograms, least_error
-from nchw2nhwc.quantize.coarse import flat, last, spread_out, steep, uneven
+from nchw2nhwc.quantize.coarse import flat, last, polynomials, spread_out, steep, uneven
 from nchw2nhwc.quantize.corrections import correct
 from nchw2nhwc.quantize.equalization import equalized
 from nchw2nhwc.quantize.interface import Ranges, apply_interface
@@ -167,7 +167,7 @@ class Engine:
         """The range of every tensor over all samples."""
         measured = self._calibrate(None)
         model = flatfile.read(self.content)
-        self._float = [*settle(model, measured), *steep(model), *unfit(model)]
+        self._float = [*settle(model, measured), *steep(model), *polynomials(model), *unfit(model)]
         trim(model, measured)
         return measured
 

@@ -101,3 +101,22 @@ def test_what_is_made_by_softmax() -> None:
              helper.make_node("Relu", ["f"], ["r"], "relu")]
     model = network(nodes, outputs=("y", "z", "r"), whole=np.array([1, 1, 512]), split=np.array([1, 8, 64]))
     assert made_by_softmax(flatfile.read(nchw2nhwc.convert(model).tflite())) == {"y"}
+
+
+@pytest.mark.parametrize("mode", ["int8", "int8-full", "int16x8"])
+def test_error_function_of_large_values(mode: str) -> None:
+    """A polynomial of degree 13 with a tanh behind, in integers, is of the other sign."""
+    nodes = [helper.make_node("Mul", ["c", "gain"], ["s"], "scaled"), helper.make_node("Erf", ["s"], ["e"], "erf"),
+             helper.make_node("Conv", ["e", "v"], ["y"], "last")]
+    part, sqnr = quantized(network(nodes, gain=np.array(20.0), v=pixel_weights(8, 8)), mode)
+    assert kinds(part, "TANH") == ["float32"]
+    assert set(kinds(part, "CONV_2D")) == {"int16" if mode == "int16x8" else "int8"}
+    assert sqnr > 15
+
+
+def test_sums_of_products_that_are_no_polynomials() -> None:
+    """A gate and a residual, and the square of a sum."""
+    nodes = [helper.make_node("Sigmoid", ["c"], ["s"], "gate"), helper.make_node("Mul", ["c", "s"], ["m"], "gated"),
+             helper.make_node("Add", ["m", "one"], ["a"], "residual"), helper.make_node("Mul", ["a", "a"], ["y"], "square")]
+    part, _ = quantized(network(nodes, one=np.array(1.0)), "int8")
+    assert set(kinds(part, "MUL")) == set(kinds(part, "ADD")) == {"int8"}
