@@ -14,6 +14,7 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Binary, Div, FakeQuantize, LogicalAnd, LogicalOr, Mul, Pow, PRelu, Sub, Where
 from nchw2nhwc.ops.elementwise import Cast, Identity, Neg, Reciprocal, Rsqrt, Sqrt, Unary
 from nchw2nhwc.ops.movement import Expand
+from nchw2nhwc.ops.norm import MVN
 from nchw2nhwc.ops.reduce import ReduceMean, ReduceSum
 from nchw2nhwc.passes.match import array, constant_operand, op_of, producer, require, require_float, scalar, static_shape, static_sizes
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, RuleSet
@@ -100,6 +101,14 @@ def simple_power(rw: Rewriter, node: Node, op: Pow) -> Value:
     one_operand = {0.5: Sqrt(), -0.5: Rsqrt(), -1.0: Reciprocal()}
     require(exponent in one_operand, "{} is no simple exponent", exponent)
     return rw.add(one_operand[exponent], x)
+
+
+@IDENTITIES.on(MVN)
+def normalized_alone(rw: Rewriter, node: Node, op: MVN) -> Value:
+    """A single element less its mean: 0, or what infinity less itself is, divided by the root of epsilon or not."""
+    x = node.input(0)
+    require(prod(static_sizes(x, op.axes)) == 1 and op.epsilon > 0, "{!r} has others to be compared with", x)
+    return rw.add(Sub(), x, x)
 
 
 @IDENTITIES.on(Neg)

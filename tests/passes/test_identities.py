@@ -13,6 +13,7 @@ from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.binary import Add, Div, FakeQuantize, Greater, LogicalAnd, LogicalOr, Maximum, Minimum, Mul, Pow, PRelu, Sub, Where
 from nchw2nhwc.ops.elementwise import Abs, Cast, Exp, Identity, LogicalNot, Neg, Reciprocal, Rsqrt, Sqrt
 from nchw2nhwc.ops.movement import Expand
+from nchw2nhwc.ops.norm import MVN
 from nchw2nhwc.ops.reduce import ReduceSum
 from nchw2nhwc.passes.identities import CANONICAL, IDENTITIES
 from nchw2nhwc.passes.rewrite import rule_pass
@@ -69,6 +70,17 @@ def test_integer_powers_only_where_exact() -> None:
     net = Net(np.int64)
     net.output(net(Pow(), net.input(4), 3))
     check_untouched(net, IDENTITY)
+
+
+@pytest.mark.parametrize("op", [MVN((2, 3), 1e-5), MVN((3,), 1e-5, inside_sqrt=False), MVN((2,), 1e-5, normalize_variance=False)])
+def test_a_norm_over_one_element(op: MVN) -> None:
+    assert check_pass(_unary(op, shape=(2, 3, 1, 1)), IDENTITY) == ["Abs", "Sub", "Exp"]
+
+
+@pytest.mark.parametrize("op", [MVN((1, 2), 1e-5), MVN((2, 3), 0.0)])
+def test_norms_that_stay(op: MVN) -> None:
+    """With an epsilon of 0 the result is not a number."""
+    check_untouched(_unary(op, shape=(2, 3, 1, 1)), IDENTITY)
 
 
 def test_casts_that_lose_nothing_merge() -> None:
