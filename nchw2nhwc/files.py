@@ -45,6 +45,10 @@ class Staging:
         with _clear(final):
             if final.is_dir():
                 raise IsADirectoryError(None, "there is a folder of that name")
+            if final.exists() and not final.is_file():
+                raise FileExistsError(None, "it is a device or a pipe, which a file would replace")
+            if final.resolve() in map(Path.resolve, self._staged):
+                raise FileExistsError(None, "another result has that name")
             self._make(final.parent)
             temporary = _temporary(final)
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import os
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,12 +130,46 @@ def _huge_input(model: onnx.ModelProto) -> None:
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 10**15
 
 
+def _sized(op: str, size: int) -> Callable[[onnx.ModelProto], None]:
+    """y = `op`(x, [size]) of one number."""
+    def change(model: onnx.ModelProto) -> None:
+        del model.graph.node[:], model.graph.initializer[:], model.graph.output[0].type.tensor_type.shape.dim[:]
+        model.graph.input[0].CopyFrom(helper.make_tensor_value_info("x", TensorProto.FLOAT, [1]))
+        model.graph.node.append(helper.make_node(op, ["x", "s"], ["y"], op.lower()))
+        model.graph.output[0].CopyFrom(helper.make_tensor_value_info("y", TensorProto.FLOAT, None))
+        model.graph.initializer.append(numpy_helper.from_array(np.array([size]), "s"))
+    return change
+
+
+def _far(model: onnx.ModelProto) -> None:
+    model.graph.node[1].CopyFrom(helper.make_node("Gather", ["r", "w"], ["y"], "far", axis=1))
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([1, 7]), "w"))
+
+
+def pipe(name: str, *arguments: str) -> Callable[[Path], list[str]]:
+    """A pipe of this name, at which nobody writes, besides the sound digits IR."""
+    def make(folder: Path) -> list[str]:
+        copy_digits(folder)
+        (folder / name).unlink(missing_ok=True)
+        os.mkfifo(folder / name)
+        return list(arguments)
+    return make
+
+
 def _not_writable(folder: Path) -> list[str]:
     (folder / "taken").write_text("a file")
     copy_digits(folder)
     return ["digits.xml", "-o", "taken/below"]
 
 
+def _zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("m.onnx", content)
+    return file.getvalue()
+
+
+_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"4d7a2146" * 8 + b"\nsize 12\n"
 _BOMB = b"""<?xml version="1.0"?><!DOCTYPE net [<!ENTITY a "aaaaaaaaaaaaaaaaaaaa">%s]><net name="&z;" version="11"/>""" % b"".join(
     b'<!ENTITY %c "%s">' % (letter, b"&%c;" % (letter - 1) * 10) for letter in range(ord("b"), ord("z") + 1))
 _EDGE = r'<edge from-layer="0" from-port="0" to-layer="3" to-port="0" />'
@@ -153,6 +191,11 @@ def cases() -> Iterator[Case]:
     yield Case("onnx empty", onnx_file(b""), "empty")
     yield Case("no file", lambda _: ["none.xml"], "none.xml.*No such file")
     yield Case("a folder", lambda _: ["."], "directory")
+    yield Case("a pipe", pipe("m.onnx", "m.onnx"), "m.onnx.*pipe")
+    yield Case("bin is a pipe", pipe("digits.bin", "digits.xml"), "digits.bin.*pipe")
+    yield Case("a pointer of Git LFS", onnx_file(_POINTER), "git lfs pull")
+    yield Case("a zip archive", onnx_file(_zipped(model)), "zip archive")
+    yield Case("compressed with gzip", onnx_file(gzip.compress(model)), "gzip")
     # Constants.
     yield Case("offset negative", edited_xml(r'offset="0"', 'offset="-4"'), "negative")
     yield Case("size negative", edited_xml(r'offset="0" size="\d+"', 'offset="0" size="-288"'), "negative")
@@ -164,6 +207,8 @@ def cases() -> Iterator[Case]:
     yield Case("input of 10^15 elements", edited_xml(r'shape="\?,1,8,8"', 'shape="1000000000000,1,8,125"'), "elements|declares")
     yield Case("onnx constant of 10^15 elements", onnx_model(_huge), "elements|bytes")
     yield Case("onnx input of 10^15 elements", onnx_model(_huge_input), "elements")
+    yield Case("onnx Expand to 2^33 elements", onnx_model(_sized("Expand", 2**33)), "'expand' .Expand.: .*int32")
+    yield Case("onnx Tile to 2^40 elements", onnx_model(_sized("Tile", 2**40)), "'tile' .Tile.: .*int32")
     # XML that reaches for more.
     yield Case("entity bomb", xml_file(_BOMB), r"digits\.xml")
     yield Case("external entity", xml_file(xml.replace(b"<net", b'<!DOCTYPE net [<!ENTITY e SYSTEM "file:///etc/passwd">]>\n<net', 1)
@@ -179,6 +224,7 @@ def cases() -> Iterator[Case]:
     yield Case("duplicate ids", edited_xml(r'<layer id="7"', '<layer id="6"'), "6")
     yield Case("onnx cycle", onnx_model(_cycle), "relu|add|cycle|depend")
     yield Case("onnx tensor that nobody makes", onnx_model(_undefined), "nowhere")
+    yield Case("onnx index past the end", onnx_model(_far), "'far' .Gather.: indices 1..7 do not fit")
     # What is not known.
     yield Case("unknown IR version", edited_xml(r'version="11"', 'version="99"'), "99")
     yield Case("unknown opset", edited_xml(r'type="ReLU" version="opset1"', 'type="ReLU" version="opset999"'), "ReLU.*opset999")
@@ -206,3 +252,7 @@ def cases() -> Iterator[Case]:
     # Where nothing can be written.
     yield Case("output below a file", _not_writable, "cannot write")
     yield Case("report is a folder", options("--report", "."), "cannot write")
+    yield Case("report is the model", options("--report", "digits.xml"), "digits.xml.*input of the conversion")
+    yield Case("page is the weights", options("--html", "digits.bin"), "digits.bin.*input of the conversion")
+    yield Case("report is a pipe", pipe("r.json", "digits.xml", "--report", "r.json"), "cannot write 'r.json'.*pipe")
+    yield Case("report and page are one file", options("--report", "r", "--html", "./r"), "another result has that name")

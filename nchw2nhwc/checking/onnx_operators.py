@@ -156,7 +156,8 @@ class _Operator:
         if elements > REFERENCE_ELEMENTS:
             raise CheckError(f"{reason}; its operands are too large for ONNX's reference implementation", where, ADVICE)
         try:
-            found = ReferenceEvaluator(self._alone(None)).run(self.names, self.given)
+            with np.errstate(all="ignore"):
+                found = ReferenceEvaluator(self._alone(None)).run(self.names, self.given)
         except _FAULTS as error:
             raise CheckError(f"{reason}; ONNX's reference implementation: {first_line(error)}", where, ADVICE) from error
         return dict(zip(self.names, found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -108,6 +108,7 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
             require_tensorflow()
             reserve_keras(staging, options.output_dir, source.stem, options.keras_targets)
         for path in (*files.values(), *quantized.values(), *filter(None, (options.report, options.html))):
+            _require_unread(path, (source.model, source.weights, options.check_inputs))
             staging.add(path)
         converted = run(source, _with_layer_ids(arguments, source), stages, options.route)
         if arguments.implied and converted.integers is not None:
@@ -133,6 +134,12 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
                 file.write(to_json(converted.report))
         staging.commit()
     return converted, outcome
+
+
+def _require_unread(path: Path, read: Iterable[object]) -> None:
+    """Raises OptionError when a result would take the place of what the conversion reads."""
+    if any(isinstance(each, Path) and path.exists() and each.exists() and path.samefile(each) for each in read):
+        raise OptionError(f"'{path}' is an input of the conversion, which a result would overwrite", advice="Give the result another name.")
 
 
 def quantized_files(options: QuantizeOptions, folder: Path, stem: str) -> dict[str, Path]:

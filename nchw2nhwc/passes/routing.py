@@ -15,7 +15,7 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Graph, Node, Value
 from nchw2nhwc.ops.elementwise import Unary
-from nchw2nhwc.ops.indexing import Gather
+from nchw2nhwc.ops.indexing import Gather, from_front
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Concat, Reshape, Slice, Split, Transpose
 from nchw2nhwc.ops.pooling import AvgPool, MaxPool
@@ -72,7 +72,7 @@ def _moves(node: Node) -> tuple[list[Value], list[Order], tuple[Node, ...]] | No
         return [node.input(0)], [every[op.starts[1] : op.stops[1] : op.steps[1]]], ()
     indices = node.input(1) if isinstance(op, Gather) and op.axis == 1 else None
     if indices is not None and indices.const is not None and indices.rank == 1:
-        return [node.input(0)], [every[indices.const.astype(np.int64)]], ()
+        return [node.input(0)], [from_front(indices.const, channels, "the channels")], ()
     return None
 
 

@@ -72,8 +72,22 @@ class Source:
         return self._file.stem if self._file is not None else "model"
 
     @property
+    def weights(self) -> Path | bytes | None:
+        """An IR's weights; None for an ONNX model, and for the content of an .xml file that came alone."""
+        if self.bin is None and self.format is Format.OPENVINO and isinstance(self.model, Path):
+            return self.model.with_suffix(".bin")
+        return self.bin
+
+    @property
     def _file(self) -> Path | None:
         return self.model if isinstance(self.model, Path) else self.origin
+
+
+_WRAPPED = {
+    b"version https://git-lfs.github.com/spec/": ("the file is a pointer of Git LFS, not the model", "Fetch the model: git lfs pull."),
+    b"PK\x03\x04": ("the file is a zip archive", "Unpack it, and give the model in it."),
+    b"\x1f\x8b": ("the file is compressed with gzip", "Unpack it, and give the model in it.")}
+"""What stands for a model or is wrapped around one, by its first bytes: what to say, and what to do."""
 
 
 def identify(model: Model, bin: str | os.PathLike[str] | bytes | None = None) -> Source:
@@ -114,6 +128,8 @@ def _in_memory(model: ModelProto | OpenvinoModel, weights: Path | bytes | None) 
 
 def _format_of(path: Path) -> Format:
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise OSError(None, "it is a device or a pipe, no file")
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError as error:
@@ -128,6 +144,9 @@ def _format_of(path: Path) -> Format:
         raise SourceError(f"a {suffix} file is neither OpenVINO IR nor ONNX", Location(path.name), _OTHERS[suffix])
     if not head:
         raise SourceError("the file is empty", Location(path.name), _ADVICE)
+    for start, (reason, advice) in _WRAPPED.items():
+        if head.startswith(start):
+            raise SourceError(reason, Location(path.name), advice)
     return {".xml": Format.OPENVINO, ".onnx": Format.ONNX}.get(suffix) or _sniff(head, path.name)
 
 

@@ -226,7 +226,9 @@ class Emitter(SubgraphBuilder):
         return self._weights(array, f"{self.prefix}/weights")
 
     def ints(self, values: Sequence[int]) -> int:
-        """A 1-D int32 constant."""
+        """A 1-D int32 constant. Raises TargetError for larger numbers."""
+        if max(map(abs, values), default=0) > np.iinfo(np.int32).max:
+            raise TargetError(f"TFLite's sizes are int32, which does not hold those of {list(values)}", self.where)
         return self.const(np.array(values, np.int32))
 
     def tensor_names(self) -> dict[str, str]:

@@ -39,6 +39,8 @@ class Weights:
         if isinstance(self._source, bytes):
             return np.frombuffer(self._source, np.uint8)
         try:
+            if os.path.exists(self._source) and not os.path.isfile(self._source) and not os.path.isdir(self._source):
+                raise OSError(None, "it is a device or a pipe, no file")
             with open(self._source, "rb") as file:
                 if os.fstat(file.fileno()).st_size == 0:
                     return np.zeros(0, np.uint8)

@@ -9,7 +9,7 @@ import numpy as np
 from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.binary import Add, Mod
-from nchw2nhwc.ops.indexing import REDUCTIONS, Gather, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK
+from nchw2nhwc.ops.indexing import REDUCTIONS, Gather, GatherND, ReverseSequence, ScatterElements, ScatterND, TopK, from_front
 from nchw2nhwc.ops.movement import Expand
 from nchw2nhwc.parse import detection, dynamic, indexing, masked, selection, uniques
 from nchw2nhwc.parse.formula import Formula
@@ -20,7 +20,11 @@ INT64 = np.dtype(np.int64)
 
 @onnx_op("Gather", 1, 11, 13)
 def gather(b: LayerBuilder, x: Value, indices: Value, *, axis: int = 0) -> Value:
-    return b.add1(Gather(b.axis(axis, x.rank)), x, indices)
+    axis = b.axis(axis, x.rank)
+    size = x.shape[axis]
+    if indices.const is not None and isinstance(size, int):
+        from_front(indices.const, size, f"axis {axis} of {x.type}")
+    return b.add1(Gather(axis), x, indices)
 
 
 @onnx_op("GatherElements", 11, 13)
