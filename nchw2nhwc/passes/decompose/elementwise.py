@@ -163,11 +163,10 @@ def integer_abs(rw: Rewriter, node: Node, op: Abs) -> Value:
 
 @RULES.on(Sign)
 def integer_sign(rw: Rewriter, node: Node, op: Sign) -> Value:
-    """min(max(x, -1), 1), of integers."""
+    """min(max(x, -1), 1), of integers; of those without a sign min(x, 1)."""
     x = _x(rw, node)
     require(not is_float(x.value), "{!r} is floating point", x.value)
-    require(x.value.type.dtype.kind == "i", "{!r} is unsigned", x.value)
-    return x.at_least(-1).at_most(1).value
+    return (x.at_least(-1) if x.value.type.dtype.kind == "i" else x).at_most(1).value
 
 
 @RULES.on(BitwiseNot)

@@ -8,9 +8,10 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ir.types import DType
+from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import REGISTRY, Op
-from nchw2nhwc.ops.binary import Add, Binary, Greater, GreaterEqual, Less, LessEqual, Maximum, Minimum, Mul
+from nchw2nhwc.ops.binary import Add, Binary, Div, FloorDiv, Greater, GreaterEqual, Less, LessEqual, Maximum, Minimum, Mod, Mul
 from nchw2nhwc.ops.elementwise import BitCast, Cast, Unary
 from nchw2nhwc.ops.indexing import TopK
 from nchw2nhwc.ops.kinds import INTEGER, kind_of
@@ -26,7 +27,7 @@ RULES = RuleSet()
 LARGEST_PRODUCTS = 1 << 24
 """Most products of integers that are kept until they are added up."""
 
-INT64, UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
+INT32, INT64, UINT32, UINT64 = (np.dtype(t) for t in (np.int32, np.int64, np.uint32, np.uint64))
 
 WIDER: dict[str, DType] = {
     **dict.fromkeys(("int8", "uint8", "int16", "uint16"), np.dtype(np.int32)),
@@ -67,6 +68,39 @@ def float_of_uint64(rw: Rewriter, node: Node, op: Cast) -> Value:
         return (number < 0).choose(number + 2.0**64, number).value
     x = Term(rw, node.input(0))
     return rw.add(BitCast(UINT64), rw.add(Cast(INT64), (x >= 2.0**63).choose(x - 2.0**64, x).value))
+
+
+@RULES.on(Div, FloorDiv)
+def quotients_of_uint32(rw: Rewriter, node: Node, op: Div | FloorDiv) -> Value:
+    """Twice the quotient of half the dividend, which fits into int32, and what is left over; a larger divisor than that fits once or not.
+
+    As `Long.divideUnsigned`: H. Warren, "Hacker's Delight", 2nd ed., section 9-3.
+    """
+    require(node.input(0).type.dtype == UINT32, "{!r} is not of uint32", node)
+    require(isinstance(op, FloorDiv) or op.activation is Activation.NONE, "{!r} has an activation", node)
+    x, y = (Term(rw, v).cast(INT64) for v in (node.input(0), node.input(1)))
+    high, large = x >= 2**31, y >= 2**31
+    half = high.choose(x - 2**31, x).cast(INT32) // 2 + high.cast(INT32) * 2**30
+    twice = (half // large.choose(y.number(1), y).cast(INT32)).cast(INT64) * 2
+    found = large.choose((x >= y).cast(INT64), twice + (x - twice * y >= y).cast(INT64))
+    return found.cast(UINT32).value
+
+
+@RULES.on(Mod)
+def remainders_of_uint64(rw: Rewriter, node: Node, op: Mod) -> Value:
+    """Of the bits but the highest in int64, to which that of 2**63 is added where the highest is set. Sums are kept below the divisor; from
+    a divisor that has the highest bit itself, a smaller number is left as it is, and a larger one less the divisor."""
+    require(node.input(0).type.dtype == UINT64, "{!r} is not of uint64", node)
+    x, y = (Term(rw, rw.add(BitCast(INT64), v)) for v in (node.input(0), node.input(1)))
+    most = x.number(np.iinfo(np.int64).max)
+    large, high = y < 0, x < 0
+    divisor = large.choose(most, y)
+    rest = high.choose(x + np.iinfo(np.int64).min, x) % divisor
+    missing = divisor - most % divisor - 1
+    carried = (rest >= missing).choose(rest - missing, rest - missing + divisor)
+    below = Term(rw, rw.add(Less(), *node.inputs))
+    found = large.choose(below.choose(x, x - y), high.choose(carried, rest))
+    return rw.add(BitCast(UINT64), found.value)
 
 
 @RULES.on(MatMul)
