@@ -8,6 +8,7 @@ from nchw2nhwc.ir.graph import Graph, Node
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.affine import AFFINE
 from nchw2nhwc.passes.alignment import ALIGN_CONCATENATIONS
+from nchw2nhwc.passes.best_of_each import BEST_OF_EACH
 from nchw2nhwc.passes.centred import CENTRE
 from nchw2nhwc.passes.channel_order import CHANNEL_ORDER
 from nchw2nhwc.passes.constants import FOLDING, MERGE_EQUAL
@@ -78,5 +79,5 @@ def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None, 
     before those of all targets. `quantized`: the target has tensors of small integers for what the source quantizes."""
     quantization = (KEEP_QUANTIZATION, REMARK) if quantized else (SPELL_OUT_QUANTIZATION,)
     return (PRUNE, INFERENCE, RECOGNISE_ROUNDED, PROMOTE_FLOATS, ALIGN_CONCATENATIONS, *quantization, SIMPLIFY, MERGE_EQUAL, RECOGNISE,
-            MAKE_FULLY_CONNECTED, FOLD_AFFINE, ORDER_CHANNELS, ROUTE_CHANNELS, JOIN_SIBLINGS, decompose(native, first=first), CLEAN,
-            FOLD_AFFINE, CLEAN, MERGE_EQUAL, rule_pass("variances", variances(native)), CENTRE, JOIN_HEADS, PRUNE)
+            MAKE_FULLY_CONNECTED, FOLD_AFFINE, ORDER_CHANNELS, ROUTE_CHANNELS, JOIN_SIBLINGS, BEST_OF_EACH, decompose(native, first=first),
+            CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, rule_pass("variances", variances(native)), CENTRE, JOIN_HEADS, PRUNE)
