@@ -153,6 +153,8 @@ class Graph:
         self.remarks: list[Remark] = []
         self.keeps_integers = False
         """Whether weights that are whole multiples of a step for each result channel are to stay that."""
+        self.ranks_freely = False
+        """Whether the source may take any of equal numbers where it ranks some, so that a check has to follow each of its rankings."""
         self._nodes: list[Node] = []
         self._names: dict[str, int] = {}
 

@@ -2,7 +2,7 @@
 
 What is not above the threshold becomes the threshold itself, which comes behind everything that is: the best of each class are then as
 many for all of them, and a single condition takes those away that are not above it. How many are left is one size that data decides,
-where each class had one.
+where each class had one. Sources that may take any of equal scores stay as they are: what each of their rankings took has to be seen.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ def _taken(graph: Graph, node: Node, whole: Value, places: Value) -> Value:
 
 def _choose(graph: Graph) -> int:
     count = 0
-    for node in [node for node in graph.nodes if isinstance(node.op, Concat)]:
+    for node in [] if graph.ranks_freely else [node for node in graph.nodes if isinstance(node.op, Concat)]:
         try:
             _choose_together(graph, _plan(graph, node))
         except Mismatch:

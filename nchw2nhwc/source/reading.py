@@ -46,6 +46,7 @@ def read(source: Source, options: ConvertOptions) -> Graph:
 
 def _read(source: Source, options: ConvertOptions) -> Graph:
     graph = _parsed(prepared(source, options), options)
+    graph.ranks_freely = source.format is Format.OPENVINO
     if options.inputs or options.outputs:
         from nchw2nhwc.parse.cut import cut
 

@@ -126,3 +126,10 @@ def test_classes_that_are_chosen_by_other_rules_stay() -> None:
     best = [net.all(TopK(0, size_min(3, each.shape[0])), each)[0] for each in left]
     net.output(net(ReduceSum((0,)), net(CumSum(0), net(Concat(0), *best))))
     check_untouched(net, BEST_OF_EACH)
+
+
+def test_sources_that_rank_freely_stay() -> None:
+    """The check follows each of their rankings."""
+    net = Detector().finish()
+    net.graph.ranks_freely = True
+    check_untouched(net, BEST_OF_EACH)
