@@ -49,6 +49,13 @@ WINDOWS = [
     node("Transpose", "a", "t", perm=[0, 2, 4, 1, 3, 5]), node("Reshape", "t tokens", "u"), node("Softmax", "u", "y")]
 FULL_BLOCKS = [node("Shape", "x", "s", start=2), node("Mod", "s eights", "m"), node("Sub", "eights m", "d"), node("Mod", "d eights", "e"),
                node("Concat", "nothing e", "p", axis=0), node("Pad", "x p", "y")]
+DILATED = [node("Shape", "x", "s", start=2), node("Div", "s eights", "q"), node("Mul", "q eights", "r"), node("Sub", "s r", "m"),
+           node("Sub", "eights m", "d"), node("Div", "d eights", "u"), node("Mul", "u eights", "v"), node("Sub", "d v", "e"),
+           node("Add", "e eights", "h"), node("Concat", "before h", "p", axis=0), node("Pad", "x p", "a"),
+           node("Transpose", "a", "t", perm=[1, 0, 2, 3]), node("SpaceToDepth", "t", "b", blocksize=2),
+           node("Transpose", "b", "c", perm=[1, 0, 2, 3]), node("Conv", "c w", "i"), node("Transpose", "i", "f", perm=[1, 0, 2, 3]),
+           node("DepthToSpace", "f", "g", blocksize=2), node("Transpose", "g", "y", perm=[1, 0, 2, 3])]
+"""A dilated convolution as tf2onnx writes it where sizes are open: by blocks in the batch."""
 AS_LARGE = [node("Conv", "x w", "a", pads=[1, 1, 1, 1], strides=[2, 2]), node("Shape", "a", "k", end=2), node("Shape", "x", "l", start=2),
             node("Concat", "k l", "z", axis=0),
             node("Resize", "a - - z", "b", mode="linear", coordinate_transformation_mode="pytorch_half_pixel"), node("Add", "b x", "y")]
@@ -69,6 +76,7 @@ CASES: dict[str, tuple[list[onnx.NodeProto], dict[str, object]]] = {
     "windows": (WINDOWS, {"two": ints(2), "four": ints(4), "seven": ints(7, 7), "open": ints(-1), "channels": ints(4), "side": ints(7),
                           "tokens": ints(-1, 4, 49)}),
     "full blocks": (FULL_BLOCKS, {"eights": ints(8, 8), "nothing": ints(0, 0, 0, 0, 0, 0)}),
+    "dilated by blocks": (DILATED, {"eights": ints(2, 2), "before": ints(0, 0, 2, 2, 0, 0), "w": weights(3, 4, 3, 3)}),
     "mirrored to full blocks": ([*FULL_BLOCKS[:-1], node("Pad", "x p", mode="reflect")],
                                 {"eights": ints(8, 8), "nothing": ints(0, 0, 0, 0, 0, 0)}),
     "full blocks of what is halved": (

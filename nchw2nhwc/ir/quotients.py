@@ -17,7 +17,10 @@ def quotient(left: Dim, right: int) -> Size | None:
     if nested is not None:
         return nested[0] // (nested[1] * right)
     whole = _multiples(left, right)
-    return None if whole == 0 else whole + (left - whole * right) // right
+    if whole != 0:
+        return whole + (left - whole * right) // right
+    above = _to_above(left, right)
+    return None if above is None else -(above // right)
 
 
 def remainder(left: Dim, right: int) -> Size | None:
@@ -29,9 +32,15 @@ def remainder(left: Dim, right: int) -> Size | None:
     whole = _multiples(left, right)
     if whole != 0:
         return (left - whole * right) % right
+    above = _to_above(left, right)
+    return None if above is None else left + above // right * right
+
+
+def _to_above(left: Dim, right: int) -> Size | None:
+    """Of what is negative, the size whose quotient is that of `-left` rounded up, as far as it is certain not to be negative itself."""
     above = right - 1 - left
     low = bounds(above)[0] if all(c < 0 for m, c in left.terms.items() if m) else None
-    return None if low is None or low < 0 else left + above // right * right
+    return None if low is None or low < 0 else above
 
 
 def _multiples(size: Dim, divisor: int) -> Size:

@@ -57,9 +57,9 @@ class Numbers:
         """The number that stands for `size`; the size itself when it is known."""
         if isinstance(size, int):
             return size
-        if len(size.terms) > 1:
+        atoms, coefficient = next(iter(size.terms.items()))
+        if len(size.terms) > 1 or coefficient < 0:
             return self._prime(size)
-        ((atoms, coefficient),) = size.terms.items()
         return coefficient * prod(self._prime(Dim({(atom,): 1})) for atom in atoms)
 
     def _prime(self, size: Dim) -> int:

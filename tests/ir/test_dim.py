@@ -130,6 +130,13 @@ def test_whole_multiples_leave_a_floor_division() -> None:
     assert (8 - H % 8) % 8 + H == (-H) % 8 + H == (H + 7) // 8 * 8
 
 
+def test_quotients_of_what_is_negative_are_rounded_up() -> None:
+    """In one form, so that equal sizes look alike."""
+    n, m = Dim.symbol("n"), Dim.symbol("m")
+    assert -(-n // 2) == (n + 1) // 2
+    assert -((3 - n * m) // 4) == n * m // 4
+
+
 def test_the_smaller_one_again() -> None:
     a, b = Dim.symbol("a") + Dim.symbol("c"), Dim.symbol("b")
     assert size_min(a, size_min(a, b)) == size_min(size_min(a, b), b) == size_min(a, b)
