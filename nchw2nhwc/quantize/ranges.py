@@ -24,10 +24,12 @@ ROOM = 2
 """The ranges of int16 activations relative to those that were measured."""
 _CLOSE = 2.0**-18
 """A sum's range relative to its operands': LiteRT's kernels stop the process where it is below 2^-20."""
+_SHARED = ("SELECT_V2", "MAXIMUM", "MINIMUM")
+"""Operators whose operands have the scale of the result. What no sample chooses has it too, and kernels that make it stop the process."""
 _PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _FAINT = 2.0**-13
-"""The range of a sum of products relative to the largest single one: XNNPACK refuses scales below 2^-8 of the operands' product, which is a
-range of 2^-14 of theirs."""
+"""The range of a sum of products relative to the largest single one, and of a choice to its operands': XNNPACK refuses scales below 2^-8 of
+the operands' product, which is a range of 2^-14 of theirs."""
 
 
 def settle(model: ModelT, found: MutableMapping[str, dict[str, Array]]) -> list[str]:
@@ -46,6 +48,8 @@ def settle(model: ModelT, found: MutableMapping[str, dict[str, Array]]) -> list[
                     found[name] = dict(found[into[0]])
                 elif code in ("ADD", "SUB"):
                     _widen(found[name], _CLOSE * max((size(found[each]) for each in into if each in found), default=0.0))
+                elif code in _SHARED:
+                    _widen(found[name], _FAINT * max((size(found[each]) for each in into if each in found), default=0.0))
                 elif code in _PRODUCTS and into[0] in found and (weights := part.constant(op.inputs[1])) is not None:
                     _widen(found[name], _FAINT * size(found[into[0]]) * float(np.abs(weights).max(initial=0.0)))
         makers = {i: op for op in graph.operators for i in op.outputs}

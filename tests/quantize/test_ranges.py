@@ -77,6 +77,17 @@ def test_a_sum_that_cancels_does_not_stop_the_runtime() -> None:
     Interpreter(model_content=content).allocate_tensors()
 
 
+@pytest.mark.parametrize("mode", ["int8", "int16x8"])
+def test_a_sum_that_no_sample_chooses_does_not_stop_the_runtime(mode: str) -> None:
+    """It has the scale of what is chosen: 0."""
+    nodes = [helper.make_node("Mul", ["c", "many"], ["m"], "larger"), helper.make_node("Add", ["m", "c"], ["a"], "sum"),
+             helper.make_node("Greater", ["c", "never"], ["g"], "greater"), helper.make_node("Mul", ["c", "none"], ["z"], "nothing"),
+             helper.make_node("Where", ["g", "a", "z"], ["y"], "choice")]
+    converted, content = quantized(network(nodes, many=np.array(40.0), never=np.array(1e4), none=np.array(0.0)), mode)
+    found = run(content, converted.inputs[0].to_result(samples()[0]["x"]), xnnpack=False)
+    assert np.abs(found).max() < 0.1
+
+
 def test_a_layer_that_is_always_0_is_taken_by_xnnpack() -> None:
     nodes = [helper.make_node("Conv", ["c", "v", "low"], ["l"], "low"), helper.make_node("Relu", ["l"], ["y"], "relu")]
     converted, content = quantized(network(nodes, v=pixel_weights(4, 8), low=np.full(4, -1000.0)), "int8")
