@@ -13,8 +13,8 @@ from nchw2nhwc.ir.types import DType, TensorType
 from nchw2nhwc.ops.base import symbols_in
 from nchw2nhwc.parse.builder import Builder
 
-_AROUND = ("in the place of such a tensor, unless it is made inside of an OpenVINO loop or branch, or of a loop, Scan or branch whose "
-           "number of steps, or the tensor's shape, is known only inside.")
+_AROUND = ("in the place of such a tensor, unless it is made inside of a loop, Scan or branch whose number of steps, or the tensor's "
+           "shape, is known only inside.")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Multinomial of OpenVINO, spelled out in the source itself as uniform numbers that are compared; see `draws`."""
+"""Multinomial of OpenVINO, spelled out in the source itself as uniform numbers that are compared, and what bodies draw; see `draws`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nchw2nhwc.source.native import openvino_model, serialized
+from nchw2nhwc.source.openvino_inner_draws import BODIES, moved_out
 
 if TYPE_CHECKING:
     import openvino
@@ -19,12 +20,14 @@ TYPE = "Multinomial"
 
 
 def spelled_out(source: Source) -> tuple[bytes, bytes] | None:
-    """The .xml and .bin of the model with such layers spelled out; None where there are none, or OpenVINO is missing. What draws without
-    replacement stays. Raises SourceError for a source that cannot be read."""
+    """The .xml and .bin of the model with such layers spelled out, and with what loops and branches draw in its main graph; None where
+    there is nothing to do, or OpenVINO is missing. What draws without replacement stays. Raises SourceError for a source that cannot be
+    read."""
     from nchw2nhwc.parse.openvino.document import read_document
 
     assert isinstance(source.model, (Path, bytes)), "an IR is a path or bytes"
-    if not read_document(source.model).of_type(TYPE) or find_spec("openvino") is None:
+    document = read_document(source.model)
+    if not any(document.of_type(kind) for kind in (TYPE, *BODIES)) or find_spec("openvino") is None:
         return None
     import openvino
 
@@ -32,7 +35,8 @@ def spelled_out(source: Source) -> tuple[bytes, bytes] | None:
     found = [node for node in model.get_ordered_ops() if node.get_type_name() == TYPE and node.get_attributes()["with_replacement"]]
     for node in found:
         _replace(node)
-    return serialized(model) if found else None
+    moved = moved_out(model)
+    return serialized(moved or model) if found or moved is not None else None
 
 
 def _replace(node: openvino.Node) -> None:
