@@ -38,7 +38,7 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
         model, names = _part(openvino_model(core, source), source.name, inputs, [n for n in wanted if n not in after], optional, data)
         define_empty_windows(model)
         keep_levels(model)
-        compiled = core.compile_model(model, "CPU", _IN_FLOAT)
+        compiled = _compiled(core, model, [data[info.name].shape for info in inputs])
         request = compiled.create_infer_request()
         for state in request.query_state():
             if state.name in states:
@@ -50,6 +50,17 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
     except (RuntimeError, ValueError, TypeError) as error:
         raise CheckError(f"OpenVINO cannot run the model: {last_line(error)}", Location(source.name),
                          "Convert it without the check (--no-check), or give inputs that it accepts (--check-inputs FILE.npz).") from error
+
+
+def _compiled(core: openvino.Core, model: openvino.Model, shapes: Sequence[Sequence[int]]) -> openvino.CompiledModel:
+    """The model for the plugin; for inputs of these shapes alone where it runs a layer (PSROIPooling) of known sizes only."""
+    try:
+        return core.compile_model(model, "CPU", _IN_FLOAT)
+    except RuntimeError:
+        if not model.is_dynamic():
+            raise
+    model.reshape(dict(enumerate(map(list, shapes))))
+    return core.compile_model(model, "CPU", _IN_FLOAT)
 
 
 def last_line(error: Exception) -> str:

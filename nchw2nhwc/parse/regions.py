@@ -9,7 +9,7 @@ from itertools import product as every
 import numpy as np
 
 from nchw2nhwc.errors import SourceError
-from nchw2nhwc.ir import Value
+from nchw2nhwc.ir import Size, Value
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.elementwise import Round
@@ -34,8 +34,8 @@ class Image:
     sizes: tuple[int, int]
 
     @property
-    def regions(self) -> int:
-        return static(self.rois.shape[0], "the number of regions")
+    def regions(self) -> Size:
+        return self.rois.shape[0]
 
     def corner(self, index: int) -> Formula:
         """Left, top, right or bottom of the regions, (R, 1)."""

@@ -94,7 +94,7 @@ def _sampled(image: Image, planes: Formula, rows: Formula, columns: Formula) -> 
     if image.batch > 1:
         limited = limited + image.first_row.reshape(1, image.regions, 1, 1)
     grid = joined([p.reshape(*p.shape, 1) for p in (across, limited)], 4)
-    _, regions, high, wide, _ = (static(s, "the number of positions") for s in grid.shape)
+    _, regions, high, wide, _ = grid.shape
     stacked = planes.reshape(count, depth, image.batch * height, width)
     found = stacked.apply(GridSample("linear", "border", "pixels"), grid.reshape(count, regions * high, wide, 2))
     return found.reshape(count, depth, regions, high, wide)

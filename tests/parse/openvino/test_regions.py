@@ -8,7 +8,8 @@ import numpy as np
 import openvino.opset2 as op2
 import pytest
 
-from tests.parse.openvino.harness import Build, Case, Input, agree, case, given
+from nchw2nhwc import convert
+from tests.parse.openvino.harness import Build, Case, Input, agree, case, given, model_of, saved
 
 
 def regions(count: int, batch: int, width: float, height: float, beyond: float = 0.0) -> Input:
@@ -37,3 +38,20 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_agrees_with_openvino(case: Case, tmp_path: Path) -> None:
     agree(case, tmp_path)
+
+
+@pytest.mark.parametrize(("channels", "build"), [
+    (3, pooled([2, 3], 1.0, "max")),
+    (3, pooled([2, 3], 0.125, "bilinear")),
+    (12, lambda x, rois: op2.psroi_pooling(x, rois, 3, 2, 0.5, 1, 1, "average")),
+    (12, lambda x, rois: op2.psroi_pooling(x, rois, 3, 2, 0.125, 2, 2, "bilinear")),
+    (12, lambda x, rois: op2.deformable_psroi_pooling(x, rois, 3, 0.5, 2, "bilinear_deformable", 2, 2, 0.1, 2)),
+], ids=["max", "bilinear", "means of positions", "positions", "moved positions"])
+def test_any_number_of_regions(channels: int, build: Build, tmp_path: Path) -> None:
+    """OpenVINO runs PSROIPooling for known numbers alone, so the check gives it one."""
+    converted = convert(saved(model_of(case("x", build, Input((1, channels, 8, 9)), Input(("?", 5)))), tmp_path))
+    rng = np.random.default_rng(1)
+    for count in (2, 5):
+        ends = np.sort(rng.uniform(0, 8, (count, 2, 2)), 1).reshape(count, 4)
+        given = {"in0": rng.normal(size=(1, channels, 8, 9)).astype(np.float32), "in1": np.insert(ends, 0, 0, 1).astype(np.float32)}
+        assert converted.check(given).max_rel_error < 1e-5

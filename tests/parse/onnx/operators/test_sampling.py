@@ -87,6 +87,14 @@ def test_max_roi_pool(sizes: tuple[int, int], scale: float) -> None:
     assert_as_runtime(model([source], [tensor("x", (2, 3, 6, 7))], constants={"r": regions}))
 
 
+def test_max_roi_pool_of_any_number_of_regions() -> None:
+    converted = convert(model([node("MaxRoiPool", "x r", pooled_shape=[2, 3])], [tensor("x", (1, 3, 6, 7)), tensor("r", ("N", 5))]))
+    regions = np.array([[0, 0, 0, 5, 4], [0, 2, 1, 2, 1], [0, 1, 0, 4, 3]], np.float32)
+    for count in (1, 3):
+        data = {"x": np.random.default_rng(0).normal(size=(1, 3, 6, 7)).astype(np.float32), "r": regions[:count]}
+        assert converted.check(data).max_rel_error == 0
+
+
 @pytest.mark.parametrize("larger", [False, True])
 def test_max_unpool(larger: bool) -> None:
     constants = {"i": np.array([[[[5, 7], [13, 15]]]]), **({"s": np.array([1, 1, 5, 5])} if larger else {})}
