@@ -13,7 +13,7 @@ from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import REGISTRY, Op
 from nchw2nhwc.ops.binary import Add, Binary, Div, FloorDiv, Greater, GreaterEqual, Less, LessEqual, Maximum, Minimum, Mod, Mul
 from nchw2nhwc.ops.elementwise import BitCast, Cast, Unary
-from nchw2nhwc.ops.indexing import TopK
+from nchw2nhwc.ops.indexing import ScatterND, TopK
 from nchw2nhwc.ops.kinds import INTEGER, kind_of
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.movement import Reshape, Transpose
@@ -40,7 +40,7 @@ and counts, which fit into 32 bits; that it happens is written to the graph's no
 
 def _taking_integers() -> list[type[Op]]:
     """All but those whose meaning depends on the type: Clip's bounds, and bits."""
-    families = (Unary, Binary, Reduce, ArgReduce, AlongAxis)
+    families = (Unary, Binary, Reduce, ArgReduce, AlongAxis, ScatterND)
     found = [cls for cls in REGISTRY.values() if issubclass(cls, families) and cls not in (BitCast, Cast, Clip)]
     return [cls for cls in found if INTEGER & getattr(cls, "kinds", INTEGER)]
 

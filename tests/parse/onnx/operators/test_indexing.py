@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from onnx import NodeProto
 
+from nchw2nhwc import convert
 from nchw2nhwc.errors import ConversionError, SourceError
 from tests.parse.onnx.models import assert_as_runtime, model, node, ops, read, runtime, tensor
 
@@ -169,3 +170,16 @@ def test_elements_chosen_by_one_condition_have_one_size() -> None:
     constants = {"zero": np.float32(0), "one": np.array(1), "three": np.array(3), "column": np.array([1])}
     graph = assert_as_runtime(model(nodes, [tensor("x", (12,))], ("y", "z"), constants))
     assert ops(graph).count("Compress") == 1
+
+
+@pytest.mark.parametrize(("dtype", "reduction"), [(np.int64, "mul"), (np.int64, "max"), (np.uint8, "min"), (np.int8, "mul")])
+def test_scatters_of_integers_into_any_number_of_rows(dtype: type[np.integer], reduction: str) -> None:
+    """Kernels combine int32 alone; that int64 is computed in it is noted."""
+    operands = [tensor("x", ("N", 3), dtype), tensor("i", (5, 1), np.int64), tensor("u", (5, 3), dtype)]
+    converted = convert(model([node("ScatterND", "x i u", reduction=reduction)], operands, opset=18))
+    rng = np.random.default_rng(0)
+    for rows in (4, 7):
+        data = {"x": rng.integers(0, 5, (rows, 3)).astype(dtype), "u": rng.integers(0, 5, (5, 3)).astype(dtype),
+                "i": np.array([[0], [1], [1], [3], [-1]])}
+        assert converted.check(data).max_rel_error == 0
+    assert ("int32 instead of int64" in " ".join(converted.report["notes"])) == (dtype == np.int64)
