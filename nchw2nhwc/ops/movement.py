@@ -261,8 +261,10 @@ class Split(Op):
 
     def infer(self, x: TensorType) -> tuple[TensorType, ...]:
         require_axis(self.axis, x)
-        if x.shape[self.axis] != sum(self.sizes) or min(self.sizes, default=0) < 0:
-            raise ShapeError(f"axis {self.axis} of {x} cannot be split into {shape_text(self.sizes)}")
+        reason = f"axis {self.axis} of {x} cannot be split into {shape_text(self.sizes)}"
+        if min(self.sizes, default=0) < 0:
+            raise ShapeError(reason)
+        require_equal(reason, (x.shape[self.axis], sum(self.sizes)))
         return tuple(x.with_shape((*x.shape[:self.axis], size, *x.shape[self.axis + 1:])) for size in self.sizes)
 
     def reference(self, x: Array) -> tuple[Array, ...]:

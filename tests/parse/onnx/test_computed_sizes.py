@@ -55,3 +55,14 @@ def test_what_is_written_into_a_slice() -> None:
     (size,) = graph.outputs[0].shape
     assert "min(" in str(size)
     assert any("what is expanded has to fit" in note for note in graph.notes)
+
+
+def test_a_whole_is_as_large_as_its_parts_of_known_sizes() -> None:
+    """What data decides can be one number only where it is cut into so many."""
+    nodes = [node("NonZero", "x", "p"), node("Split", "p parts", "a b", axis=1), node("Sub", "b a", "y")]
+    source = model(nodes, [tensor("x", (6,))], constants={"parts": np.array([1, 1])}, opset=18)
+    graph = read(source)
+    assert graph.outputs[0].shape == (1, 1)
+    assert any("is 2, the only size that fits" in size for size in graph.fixed_sizes)
+    given = {"x": np.array([0, 1, 0, 0, 5, 0], np.float32)}
+    np.testing.assert_array_equal(run(graph, given)["y"], runtime(source, given)[0])
