@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from measure import architectures
 from measure.detectors import DETECTORS
 from measure.families import FAMILIES
 from measure.larger_families import LARGER
@@ -166,7 +167,10 @@ GROUPS: dict[str, dict[str, Maker]] = {
     "segmentation": _of(_segmentation, SEGMENTATION, "smp_"), "yolo": _of(_yolo, YOLO), "text": _of(_text, tuple(TEXT), "hf_"),
     "decoders": _of(_decoder, tuple(DECODERS), "hf_"), "images": _of(_image, tuple(IMAGES), "hf_"),
     "sequences": {**_of(_pairs, ("T5", "Bart"), "hf_"), "hf_Wav2Vec2": _audio}, **LARGER,
-    "families": {make.__name__: make for make in FAMILIES}, "detectors": DETECTORS, **OTHER}
+    "families": {make.__name__: make for make in FAMILIES}, "detectors": DETECTORS, **OTHER,
+    "architectures": _of(architectures.architecture, architectures.NAMES)}
+NEWER = frozenset({"decoders", "architectures"})
+"""Groups of which the TorchScript exporter does not take all."""
 
 
 Write = Callable[[nn.Module, tuple[Tensor, ...], Path], None]
@@ -240,7 +244,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             path = given.folder / f"{name}.{'xml' if given.format == 'ir' else 'onnx'}"
             if (given.only and name not in given.only) or path.exists():
                 continue
-            newer = given.format == "onnx" and group == "decoders"  # which the TorchScript exporter does not take
+            newer = given.format == "onnx" and group in NEWER
             reason = export(make, path, _dynamo if newer else FORMATS[given.format])
             failed += bool(reason)
             size = sum(file.stat().st_size for file in given.folder.glob(f"{name}.*"))
