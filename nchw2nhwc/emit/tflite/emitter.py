@@ -15,7 +15,7 @@ from nchw2nhwc.emit.tflite.kernels import KERNELS
 from nchw2nhwc.emit.tflite.model import DATA_OPERANDS, Options, Quantization, options, type_number
 from nchw2nhwc.emit.tflite.subgraph import SubgraphBuilder, computed_like
 from nchw2nhwc.errors import Location, TargetError
-from nchw2nhwc.ir import Array, Dim, DType, Graph, Node, Shape, Value
+from nchw2nhwc.ir import Array, Dim, DType, Graph, Node, Shape, Size, Value
 from nchw2nhwc.ops.quantized import Grid
 
 
@@ -61,6 +61,8 @@ class Emitter(SubgraphBuilder):
         """All subgraphs of the file."""
         self.prefix = ""
         self.size_tensors: dict[Dim, int] = {}
+        self.from_front: dict[tuple[int, tuple[Size, ...]], int] = {}
+        """Indices, by their tensor and the sizes that they are into, with those below 0 counted from the front."""
         self.shape_tensors: dict[int, int] = {}
         self.found: dict[int, int] = {}
         """By the tensor of a condition, the positions where it holds."""

@@ -49,12 +49,15 @@ def _from_front(e: Emitter, indices: Value, sizes: Sequence[Size]) -> int:
     dtype = e.tensor(where).dtype
     if are_positions(indices):
         return where
+    if (where, tuple(sizes)) in e.from_front:
+        return e.from_front[where, tuple(sizes)]
     if is_static(sizes):
         modulus = e.const(np.array(sizes if len(sizes) > 1 else sizes[0], dtype))
     else:
         modulus = sizes_tensor(e, [size_max(s, 1) for s in sizes], dtype)  # nothing is left of 0
         modulus = modulus if indices.rank else _reshaped(e, modulus, (1,), ())
-    return e.run("FLOOR_MOD", [where, modulus], dtype, indices.shape, options("FloorModOptions"))
+    found = e.from_front[where, tuple(sizes)] = e.run("FLOOR_MOD", [where, modulus], dtype, indices.shape, options("FloorModOptions"))
+    return found
 
 
 def _reshaped(e: Emitter, tensor: int, before: Shape, after: Shape) -> int:

@@ -242,3 +242,21 @@ def test_native(op: Op, shapes: list[tuple[int, ...]], expected: bool) -> None:
     operands += [graph.constant(np.ones(shape, np.float32)) for shape in shapes[1:]]
     graph.add(op, operands)
     assert native(graph.nodes[0]) is expected
+
+
+@pytest.mark.parametrize("rows", [6, N])
+def test_indices_that_several_read_are_counted_from_the_front_once(rows: Size) -> None:
+    """Indices may be negative, which no kernel takes; into axes of other sizes they are others."""
+    graph = Graph("test")
+    where = graph.add_input("i", TensorType(np.dtype(np.int64), (4,)))
+    sizes = [(rows, 3), (rows, 2), (9, 2)]
+    for k, shape in enumerate(sizes):
+        x = graph.add_input(f"x{k}", TensorType(FLOAT, shape))
+        graph.add_output(graph.add1(Gather(0), [x, where]), f"y{k}")
+    made = emit(graph)
+    assert [op.code for op in made.model.subgraphs[0].operators].count("FLOOR_MOD") == 2
+    shapes = [tuple(6 if isinstance(size, Dim) else size for size in shape) for shape in sizes]
+    inputs = [np.array([-1, 2, -6, 0]), *(random(*shape) for shape in shapes)]
+    for resolver in RESOLVERS:
+        for found, x in zip(run_file(made.tobytes(), inputs, resolver), inputs[1:], strict=True):
+            np.testing.assert_array_equal(found, x[inputs[0]])
