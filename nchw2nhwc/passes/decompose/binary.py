@@ -60,13 +60,14 @@ def squared_difference(rw: Rewriter, node: Node, op: SquaredDifference) -> Value
 @RULES.on(FMod)
 def fmod(rw: Rewriter, node: Node, op: FMod) -> Value:
     """sign(a) * (|a| mod |b|): of numbers that are not negative both remainders are the same. Of integers, whose smallest number has no
-    absolute one, a mod b, less b where it is not 0 and the signs differ."""
+    absolute one, a mod |b|, less |b| where it is not 0 and the signs differ: LiteRT stops at the smallest number mod -1."""
     a, b = Term(rw, node.input(0)), Term(rw, node.input(1))
-    if is_float(node.output):
-        return (abs(a).apply(Mod(), b.apply(Abs())) * a.apply(Sign())).value
-    rest = a.apply(Mod(), b)
     if node.input(0).type.dtype.kind == "u":
-        return rest.value
+        return a.apply(Mod(), b).value
+    b = abs(b)
+    if is_float(node.output):
+        return (abs(a).apply(Mod(), b) * a.apply(Sign())).value
+    rest = a.apply(Mod(), b)
     return ((a < 0).differs(b < 0) & rest.differs(0)).choose(rest - b, rest).value
 
 
