@@ -13,6 +13,12 @@ from typing import BinaryIO
 from nchw2nhwc.errors import OutputError
 
 
+def is_special(path: Path) -> bool:
+    """Whether what stands at a path is neither a file nor a folder: a device or a pipe, whose reading may never end, and which a result
+    would replace."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 class Staging:
     """Files and folders that are written under temporary names beside their final ones and take those names together, on `commit`.
 
@@ -45,7 +51,7 @@ class Staging:
         with _clear(final):
             if final.is_dir():
                 raise IsADirectoryError(None, "there is a folder of that name")
-            if final.exists() and not final.is_file():
+            if is_special(final):
                 raise FileExistsError(None, "it is a device or a pipe, which a file would replace")
             if final.resolve() in map(Path.resolve, self._staged):
                 raise FileExistsError(None, "another result has that name")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
 from nchw2nhwc.errors import Location, OptionError, SourceError
+from nchw2nhwc.files import is_special
 from nchw2nhwc.source.native import serialized
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _in_memory(model: ModelProto | OpenvinoModel, weights: Path | bytes | None) 
 
 def _format_of(path: Path) -> Format:
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
+        if is_special(path):
             raise OSError(None, "it is a device or a pipe, no file")
         with path.open("rb") as file:
             head = file.read(4096)

@@ -80,14 +80,12 @@ def _openvino(source: Source, values: Values) -> Source:
     from nchw2nhwc.parse.openvino.document import read_document
     from nchw2nhwc.parse.openvino.inputs import input_types, tensor_name
 
-    model, weights = source.model, source.bin
+    model, weights = source.model, source.weights
     assert isinstance(model, (Path, bytes)), "an IR is a path or bytes"
     document = read_document(model)
     types = input_types(document, None, None)[0]
     _require_known(list(values), types, source.name)
-    if weights is None:
-        assert isinstance(model, Path), "an IR of bytes has its weights beside it"
-        weights = model.with_suffix(".bin")
+    assert weights is not None, "an IR of bytes has its weights beside it"
     content = weights if isinstance(weights, bytes) else weights.read_bytes() if weights.exists() else b""
     text = model if isinstance(model, bytes) else model.read_bytes()
     root = etree.fromstring(text, etree.XMLParser(resolve_entities=False, no_network=True))

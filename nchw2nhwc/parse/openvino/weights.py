@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nchw2nhwc.errors import Location, SourceError
+from nchw2nhwc.files import is_special
 from nchw2nhwc.parse.openvino.elements import Bytes
 
 _ADVICE = "Give the .bin file that belongs to this .xml with --bin."
@@ -39,7 +40,7 @@ class Weights:
         if isinstance(self._source, bytes):
             return np.frombuffer(self._source, np.uint8)
         try:
-            if os.path.exists(self._source) and not os.path.isfile(self._source) and not os.path.isdir(self._source):
+            if is_special(Path(self._source)):
                 raise OSError(None, "it is a device or a pipe, no file")
             with open(self._source, "rb") as file:
                 if os.fstat(file.fileno()).st_size == 0:

@@ -24,7 +24,7 @@ from nchw2nhwc.ops.binary import (
     Pow,
     SquaredDifference,
 )
-from nchw2nhwc.ops.elementwise import Abs, Cast, Floor, Round, Sign, Tanh
+from nchw2nhwc.ops.elementwise import Cast, Floor, Round, Sign, Tanh
 from nchw2nhwc.ops.kinds import Doubles, wide
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.pooling import AvgPool, MaxPool
