@@ -215,16 +215,16 @@ def _carried(rw: Rewriter, node: Node, op: FakeQuantize) -> tuple[Grid, Value]:
     if moved:
         text = f"{moved} of its ranges, of channels that are hardly ever above zero, end higher, as zero is another level of the others"
         rw.graph.remarks.append(Remark(rw.graph.where(node), text))
-    if abs(largest) > NO_SHIFT:
-        remark_shift(rw, node, largest)
-        if rw.single_use(x) and has_bias(x):
-            x = rw.add(Add(), x, rw.constant((shifts * steps_of(node, op)).astype(np.float32).astype(x.type.dtype)))
+    remark_shift(rw, node, largest)
+    if abs(largest) > NO_SHIFT and rw.single_use(x) and has_bias(x):
+        x = rw.add(Add(), x, rw.constant((shifts * steps_of(node, op)).astype(np.float32).astype(x.type.dtype)))
     return grid, x
 
 
 def remark_shift(rw: Rewriter, node: Node, steps: float) -> None:
-    """Says that zero is not where the source has it."""
-    rw.graph.remarks.append(Remark(rw.graph.where(node), f"its zero is {steps:+.3f} steps off the nearest level; it was moved there"))
+    """Says that zero is not where the source has it, unless by roundings of single precision."""
+    if abs(steps) > NO_SHIFT:
+        rw.graph.remarks.append(Remark(rw.graph.where(node), f"its zero is {steps:+.3f} steps off the nearest level; it was moved there"))
 
 
 def has_bias(x: Value) -> bool:

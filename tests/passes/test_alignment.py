@@ -122,6 +122,7 @@ def test_ends_of_ranges_are_levels() -> None:
     weights = net.const(np.arange(-6, 6).reshape(3, 4, 1, 1))
     net.output(net(Conv((1, 1), (1, 1), (0, 0), (0, 0)), net(Concat(1), first, second), weights))
     assert ALIGN_CONCATENATIONS(net.graph)
+    assert not net.graph.remarks, "zero is a level already"
     made = {type(node.op): node for node in net.graph.nodes}
     assert isinstance(made[Mul].op, Mul)
     np.testing.assert_allclose(made[Mul].input(1).const, 0.23 / 0.234, rtol=1e-6)
