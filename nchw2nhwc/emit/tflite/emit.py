@@ -44,7 +44,7 @@ def emit(graph: Graph, *, float16: bool = False, keep_integers: bool = False, wi
     device that the file is for has, by element type; None: all. What one operator does is said in others where it lacks that one. Raises
     TargetError, before anything is written, that lists every layer which TFLite cannot express.
     """
-    plan = plan_integers(graph, wide=wide)
+    plan = plan_integers(graph, wide=wide, for_cpu=available is None)
     e = Emitter(graph, large_enough(graph), Storage(float16, keep_integers), plan, available)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]
     e.subgraph.input_names = [v.name for v in graph.inputs]

@@ -96,7 +96,13 @@ def _same_grid(plan: Plan, node: Node, result: Grid) -> str:
     return "" if plan.grids.get(id(node.input(0))) == result else "its integer kernel has one scale for operand and result, the source two"
 
 
-@_kernel(reduce.ReduceMean, act.HardSwish, act.LeakyRelu)
+@_kernel(act.LeakyRelu)
+def _two_slopes(plan: Plan, node: Node, result: Grid) -> str:
+    """XNNPACK's kernel of 8 bits multiplies by whole 256ths and rounds halves up (`xnn_qs8_vlrelu_ukernel`): 0.01 is 3/256 there."""
+    return "XNNPACK's integer kernel rounds its slopes to 256ths" if plan.for_cpu and result.bits == 8 else ""
+
+
+@_kernel(reduce.ReduceMean, act.HardSwish)
 def _any_grid(plan: Plan, node: Node, result: Grid) -> str:
     return ""
 

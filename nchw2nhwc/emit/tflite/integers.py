@@ -55,6 +55,8 @@ class Plan:
     """The grids of constant operands of such nodes, by their identity."""
     floats: list[StaysFloat] = field(default_factory=list)
     widening: Widening = "none"
+    for_cpu: bool = True
+    """Whether LiteRT's own kernels compute, not those of a device."""
     wide: list[Node] = field(default_factory=list)
     """Those whose results have 16 bits because the source does not round them. They are not among `grids`: readers get real numbers."""
     told: dict[int, Grid] = field(default_factory=dict)
@@ -116,16 +118,16 @@ def asked(graph: Graph, value: Value) -> Grid | None:
     return found.pop() if len(found) == 1 else None
 
 
-def plan_integers(graph: Graph, *, wide: bool = True) -> Plan:
+def plan_integers(graph: Graph, *, wide: bool = True, for_cpu: bool = True) -> Plan:
     """The plan for a stored graph; `wide`: with results of 16 bits where the source does not round them. Where kernels for that are slow
-    they are left out, unless too few convolutions would compute with integers then."""
-    plan = _plan(graph, "fast" if wide else "none")
+    they are left out, unless too few convolutions would compute with integers then. `for_cpu`: for LiteRT's own kernels."""
+    plan = _plan(graph, "fast" if wide else "none", for_cpu)
     done, total = _count(graph, plan, CONVOLUTIONS)
-    return plan if not wide or done >= _LEAST_SHARE * total else _plan(graph, "all")
+    return plan if not wide or done >= _LEAST_SHARE * total else _plan(graph, "all", for_cpu)
 
 
-def _plan(graph: Graph, widening: Widening) -> Plan:
-    plan, mixed = Plan(widening=widening), set[int]()
+def _plan(graph: Graph, widening: Widening, for_cpu: bool) -> Plan:
+    plan, mixed = Plan(widening=widening, for_cpu=for_cpu), set[int]()
     for node in graph.nodes:
         op = node.op
         if isinstance(op, QuantizeDequantize):

@@ -81,6 +81,22 @@ def test_from_one_grid_to_another(scale: float, zero: int, operators: list[str])
     assert convert(source, target="edgetpu").operator_counts() == {"QUANTIZE": 1}
 
 
+@pytest.mark.parametrize(("alpha", "scale"), [(0.0137, 0.02), (0.103, 0.021)])
+def test_slopes(alpha: float, scale: float) -> None:
+    """Both slopes give every integer what the source has: XNNPACK's kernel has whole 256ths. Devices have theirs."""
+    constants = {"s": np.float32(0.02), "t": np.float32(scale)}
+    for dtype, zero, codes in (("int8", 2, ["DEQUANTIZE", "LEAKY_RELU", "QUANTIZE"]), ("int16", 0, ["LEAKY_RELU"])):
+        nodes = [node("DequantizeLinear", "x s z", "d"), node("LeakyRelu", "d", "l", alpha=alpha), node("QuantizeLinear", "l t z", "y")]
+        source = model(nodes, [tensor("x", (1, 256), dtype)], ["y"], constants | {"z": np.array(zero, dtype)}, opset=21)
+        converted, x = convert(source), np.arange(-128, 128, dtype=dtype)[None]
+        (wanted,) = runtime(source, {"x": x})
+        assert [op.code for op in converted.flatbuffer().model.subgraphs[0].operators] == codes
+        for resolver in RESOLVERS:
+            off = run_file(converted.tflite(), [x], resolver)[0].astype(int) - wanted
+            assert np.abs(off).max() <= (dtype == "int16"), resolver  # which rounds twice
+        assert dtype == "int16" or convert(source, target="micro").operator_counts() == {"LEAKY_RELU": 1}
+
+
 @pytest.mark.parametrize(("low", "high", "zero"), [(0, 15, 0), (-8, 7, 0), (-128, 127, 3)])
 def test_an_input_of_fewer_levels(low: int, high: int, zero: int) -> None:
     """What is told of the graph's own integers, and on which grid what is made of them is held, differ then."""
