@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from nchw2nhwc.checking.compare import OutputErrors, Rankings, Rounding, TensorError, agree, compare, worst_of
+import numpy as np
+
+from nchw2nhwc.checking.compare import SMALLEST, OutputErrors, Rankings, Rounding, TensorError, agree, compare, worst_of
 from nchw2nhwc.checking.inputs import random_inputs, sample_sizes, validate_inputs
 from nchw2nhwc.checking.litert import run_litert
 from nchw2nhwc.checking.positions import fitted, positions
@@ -106,9 +108,11 @@ class Reference:
 
 
 def _is_uniform(runs: Sequence[Array]) -> bool:
-    """Whether floating point tensors of several elements are one number throughout."""
+    """Whether floating point tensors of several elements are one number throughout, as far as `compare` tells numbers apart."""
     first = runs[0]
-    return first.dtype.kind == "f" and first.size > 1 and all(bool((each == first.flat[0]).all()) for each in runs)
+    if first.dtype.kind != "f" or first.size < 2:
+        return False
+    return all(bool(np.isclose(each, first.flat[0], rtol=0.0, atol=SMALLEST).all()) for each in runs)
 
 
 def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], given: Mapping[str, Array] | None = None,

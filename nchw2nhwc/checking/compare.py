@@ -13,6 +13,9 @@ from nchw2nhwc.ir import Array
 
 _CHUNK = 1 << 13
 _MOST_SQNR = 200.0
+SMALLEST = float(np.finfo(np.float32).smallest_normal)
+"""Runtimes may take float32 numbers that are nearer to 0 than this (1.2e-38) for 0, and some kernels of LiteRT do."""
+
 Doubles: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
@@ -154,8 +157,8 @@ class _Sums:
 
     @property
     def relative(self) -> float:
-        """The largest difference relative to the largest finite magnitude of what was expected."""
-        return self.largest / (self._magnitude or 1.0)
+        """The largest difference relative to the largest finite magnitude of what was expected; 0 where none exceeds `SMALLEST`."""
+        return self.largest / (self._magnitude or 1.0) if self.largest > SMALLEST else 0.0
 
     @property
     def sqnr(self) -> float:
@@ -181,7 +184,8 @@ def worst_of(errors: Sequence[TensorError]) -> TensorError:
 
 
 def relative_error(expected: Array, actual: Array) -> float:
-    """The largest difference, relative to the largest finite magnitude of `expected`; 0 for equal arrays.
+    """The largest difference, relative to the largest finite magnitude of `expected`; 0 for equal arrays, and where no difference reaches
+    the smallest normal float32 number (1.2e-38), below which runtimes may take numbers for 0.
 
     Where `expected` is zero throughout, the difference itself. Infinite when shapes differ, or when one side has a NaN or an infinity where
     the other has something else. Integers and truth values: the share of elements that differ.

@@ -166,14 +166,17 @@ class Builder:
         """Whether the content of any of these operands is known only when the model runs; symbolic sizes count as known."""
         return any(v is not None and known(v) is None and self.content(v) is None for v in values)
 
+    def decided(self, *sizes: Size) -> frozenset[str]:
+        """The names in sizes that are not those of the inputs' axes, but that data decides."""
+        names = frozenset(n for size in sizes if isinstance(size, Dim) for n in size.symbols)
+        return names - {n for v in self.graph.inputs for s in v.shape if isinstance(s, Dim) for n in s.symbols} if names else names
+
     # ---- inside ----------------------------------------------------------------------------------------------------
     def _require_one_size(self, shapes: Sequence[Shape]) -> None:
         """Raises UnequalSizesError where a size that an input leaves open meets a number: it could not be any other."""
         pairs = [(a, b) for k in range(1, max(map(len, shapes), default=0) + 1) for a in _at(shapes, k) if isinstance(a, Dim)
                  for b in _at(shapes, k) if isinstance(b, int) and b > 1]
-        if pairs:
-            opened = {n for v in self.graph.inputs for s in v.shape if isinstance(s, Dim) for n in s.symbols}
-            pairs = [(a, b) for a, b in pairs if a.symbols <= opened]
+        pairs = [(a, b) for a, b in pairs if not self.decided(a)]
         if pairs:
             texts = ", ".join("[" + ", ".join(map(str, s)) + "]" for s in shapes)
             raise UnequalSizesError(f"shapes {texts} meet", pairs)

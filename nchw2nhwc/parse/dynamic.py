@@ -142,11 +142,17 @@ def sliced(b: Builder, x: Value, axis: int, start: Formula, stop: Formula, step:
 
 
 def split(b: Builder, x: Value, axis: int, sizes: Formula) -> list[Value]:
-    """x cut along an axis into parts of these sizes, one after the other."""
+    """x cut along an axis into parts of these sizes, one after the other. The size of the last one is what the others leave of the axis, so
+    that all together are known to be as large; sizes that leave something else are an error when the model runs."""
     place = positions(b, x.shape[axis])
     ends = elements(sizes.cumsum(0))
     begins = [size_of(b, 0), *ends[:-1]]
-    return [kept(b, x, (place >= begin) & (place < end), axis) for begin, end in zip(begins, ends)]
+    *others, last = [kept(b, x, (place >= begin) & (place < end), axis) for begin, end in zip(begins, ends)]
+    left = x.shape[axis]
+    for part in others:
+        left = left - part.shape[axis]
+    shape = (*x.shape[:axis], left, *x.shape[axis + 1:])
+    return [*others, b.add1(DynamicReshape(shape), last, b.sizes(shape, INT64))]
 
 
 def parts(b: Builder, x: Value, axis: int, sizes: Shape) -> list[Value]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.binary import Div, FloorDiv, FMod, Mod, Pow, Where
-from nchw2nhwc.ops.dynamic import DynamicBroadcast
+from nchw2nhwc.ops.dynamic import DynamicBroadcast, DynamicReshape
 from nchw2nhwc.ops.elementwise import Identity
 from nchw2nhwc.ops.indexing import GatherND, ScatterND
 from nchw2nhwc.ops.kinds import kind_of
 from nchw2nhwc.ops.movement import Expand, Reshape, Slice, Transpose
 from nchw2nhwc.ops.rules import Elementwise
 from nchw2nhwc.parse.builder import Builder
+from nchw2nhwc.parse.formula import INT64
 from nchw2nhwc.parse.selection import without_copies
 
 _PARTIAL = (Div, FloorDiv, FMod, Mod, Pow)
@@ -27,12 +28,22 @@ _DEEPEST = 64
 def scatter_nd(b: Builder, op: ScatterND, data: Value, indices: Value, updates: Value) -> Value:
     """ScatterND; of an assignment to the elements for which a condition holds a choice."""
     mask = _condition(b, indices) if op.reduction == "none" else None
-    if mask is None or data.shape[:mask.rank] != mask.shape:
-        return b.add1(op, data, indices, updates)
-    new = _single(b, updates) or _Whole(b, mask, indices.shape[0]).of(updates, _DEEPEST)
-    if new is None:
-        return b.add1(op, data, indices, updates)
-    return b.add1(Where(), b.reshape(mask, (*mask.shape, *(1,) * (data.rank - mask.rank))), new, data)
+    if mask is not None and data.shape[:mask.rank] == mask.shape:
+        new = _single(b, updates) or _Whole(b, mask, indices.shape[0]).of(updates, _DEEPEST)
+        if new is not None:
+            return b.add1(Where(), b.reshape(mask, (*mask.shape, *(1,) * (data.rank - mask.rank))), new, data)
+    return b.add1(op, data, indices, _as_many(b, data, indices, updates))
+
+
+def _as_many(b: Builder, data: Value, indices: Value, updates: Value) -> Value:
+    """The updates, as many as there are indices where data decides both numbers by different ways, as when a mask of rows is written as one
+    of elements. Another number is an error when the model runs."""
+    depth = indices.shape[-1] if indices.rank else None
+    wanted = (*indices.shape[:-1], *data.shape[depth:]) if isinstance(depth, int) else ()
+    differing = [pair for pair in zip(updates.shape, wanted) if pair[0] != pair[1]]
+    if len(wanted) != updates.rank or not differing or any(len(b.decided(*pair)) < 2 for pair in differing):
+        return updates
+    return b.add1(DynamicReshape(wanted), updates, b.sizes(wanted, INT64))
 
 
 def _condition(b: Builder, indices: Value) -> Value | None:

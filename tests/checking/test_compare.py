@@ -30,6 +30,13 @@ def test_what_is_not_finite_has_to_be_the_same() -> None:
         assert relative_error(floats(expected, 1), floats(actual, 1)) == inf
 
 
+def test_numbers_that_runtimes_take_for_zero_do_not_differ() -> None:
+    """Below the smallest normal float32 number; a larger one that is lost is an error whatever it is beside."""
+    assert relative_error(floats(1e-39, -8e-39), floats(0, 0)) == 0
+    assert relative_error(floats(2e-38, 0), floats(0, 0)) == 1
+    assert relative_error(floats(0, 0), floats(0, 2e-38)) > 0
+
+
 def test_shapes_have_to_be_the_same() -> None:
     assert relative_error(floats(1, 2), floats(1)) == math.inf
     assert relative_error(floats(1), floats(1).reshape(1, 1)) == math.inf

@@ -71,6 +71,15 @@ def test_a_number_for_whole_rows() -> None:
     assert ("Where" in found, "ScatterND" in found) == (True, False)
 
 
+@pytest.mark.parametrize("assign", [TRACED, (*TRACED[:5], node("ScatterND", "x rows all", "z"))], ids=["sliced", "all"])
+def test_rows_that_are_assigned_element_by_element(assign: Sequence[NodeProto]) -> None:
+    """As torch's `masked_scatter` does: data decides the numbers of rows and of elements apart."""
+    nodes = (node("ReduceMax", "x", "top", axes=[1]), node("Greater", "top zero", "mask"), node("Reshape", "mask flat", "m"),
+             node("NonZero", "m", "p"), node("Transpose", "p", "at", perm=[1, 0]), node("GatherND", "y at", "chosen"),
+             node("Softmax", "chosen", "new", axis=1), *assign)
+    assert "ScatterND" in _scattered(nodes)
+
+
 @pytest.mark.parametrize(("nodes", "dtype"), [
     ((*CHOSEN, node("CumSum", "chosen whole_first", "new"), *PLAIN), np.float32),
     ((node("Greater", "y zero", "mask"), *CHOSEN[1:], node("Div", "two chosen", "new"), *PLAIN), np.int64),

@@ -70,7 +70,8 @@ class SubgraphBuilder:
     def _add(self, name: str, dtype: DType, shape: Shape) -> int:
         if dtype not in TYPES:
             raise TargetError(f"TFLite has no element type {dtype.name}", self.where)
-        fixed = tuple(evaluate(s, self.sizes) for s in shape)
+        # What data decides has a stand-in until the model runs: what that leaves of another size can be less than nothing.
+        fixed = tuple(number if (number := evaluate(s, self.sizes)) >= 0 else 1 for s in shape)
         signature = tuple(-1 if isinstance(s, Dim) else s for s in shape)
         decided = any(not s.symbols <= self.opened for s in shape if isinstance(s, Dim))
         made = Tensor(self._unique(name), dtype, fixed, signature if signature != fixed else None, decided=decided)

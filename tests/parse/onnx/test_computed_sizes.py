@@ -66,3 +66,15 @@ def test_a_whole_is_as_large_as_its_parts_of_known_sizes() -> None:
     assert any("is 2, the only size that fits" in size for size in graph.fixed_sizes)
     given = {"x": np.array([0, 1, 0, 0, 5, 0], np.float32)}
     np.testing.assert_array_equal(run(graph, given)["y"], runtime(source, given)[0])
+
+
+def test_all_parts_together_are_the_whole() -> None:
+    """The rows of a table, by computed numbers of them: put together again they are as many as before."""
+    nodes = [node("Split", "v s", "a b c", axis=0), node("Neg", "b", "n"), node("Concat", "c n a", "y", axis=0)]
+    values = np.arange(18, dtype=np.float32).reshape(9, 2)
+    source = model(nodes, [tensor("s", (3,), np.int64)], constants={"v": values}, opset=18)
+    graph = read(source)
+    assert graph.outputs[0].shape == (9, 2)
+    for sizes in ([2, 4, 3], [0, 9, 0], [5, 4, 0]):
+        given = {"s": np.array(sizes)}
+        np.testing.assert_array_equal(run(graph, given)["y"], runtime(source, given)[0])
