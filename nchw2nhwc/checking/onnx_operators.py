@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 REFERENCE_ELEMENTS = 10**7
 """Operands with more elements than this together are not given to the reference implementation."""
 
+_INDEXING = frozenset({"Gather", "GatherElements", "GatherND", "Scatter", "ScatterElements", "ScatterND"})
+"""ONNX Runtime has kernels for these and refuses indices past the end, where the reference implementation may wrap them."""
+
 _FAULTS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 """What the reference implementation raises: it checks little, and leaves the rest to numpy."""
 
@@ -152,6 +155,8 @@ class _Operator:
 
         where = Location(self.file, self.node.name or self.names[0], self.node.op_type)
         reason = f"ONNX Runtime cannot run the model: {refused or 'it has no arrays of such elements'}"
+        if refused and self.node.op_type in _INDEXING:
+            raise CheckError(reason, where, ADVICE)
         elements = sum(operand.size for operand in self.operands.values() if isinstance(operand, np.ndarray))
         if elements > REFERENCE_ELEMENTS:
             raise CheckError(f"{reason}; its operands are too large for ONNX's reference implementation", where, ADVICE)

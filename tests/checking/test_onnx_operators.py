@@ -73,6 +73,16 @@ def test_kernels_that_refuse_while_they_run() -> None:
     assert converted.check().max_rel_error == 0
 
 
+@pytest.mark.parametrize("place", [3, -2])
+def test_indices_past_the_end_are_no_reason_to_take_another_implementation(place: int) -> None:
+    """ONNX's reference implementation wraps them."""
+    node = helper.make_node("GatherElements", ["x", "i"], ["y"], "pick")
+    converted = convert(model([node], {"x": (F32, ["n"])}, {"y": F32}, 13, {"i": np.array([place])}))
+    with pytest.raises(CheckError, match="ONNX Runtime cannot run the model") as error:
+        converted.check({"x": np.float32([7])})
+    assert (error.value.where.layer, error.value.where.type) == ("pick", "GatherElements")
+
+
 def test_what_neither_runs_is_named() -> None:
     nodes = [helper.make_node("Relu", ["x"], ["r"]), helper.make_node("MaxRoiPool", ["r", "rois"], ["y"], "pool", pooled_shape=[2, 2])]
     rois = np.float32([[7, 0, 0, 3, 3]])
