@@ -1,4 +1,4 @@
-"""Quantized OpenVINO models with all roundings that are written.
+"""Quantized OpenVINO models as they are written.
 
 OpenVINO's CPU plugin computes such models with integers, and on the way
 
@@ -13,15 +13,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     import openvino
 
 
 def keep_levels(model: openvino.Model) -> None:
-    """Change a model so that OpenVINO rounds what is added or multiplied. Outputs are added behind those that it has."""
+    """Change a model so that OpenVINO rounds what is added or multiplied, and normalizes what it rounds. Outputs are added behind those
+    that it has."""
+    from openvino import opset13 as ops
+
     known = {result.input_value(0) for result in model.get_results()}
     rounded = [each.output(0) for each in model.get_ordered_ops() if each.get_type_name() == "FakeQuantize"]
     model.add_outputs([port for port in rounded if port not in known and _is_computed_with(port)])
+    for norm in [each for each in model.get_ordered_ops() if rounded and each.get_type_name() == "MVN"]:
+        port = norm.input_value(0)
+        smallest = np.finfo(port.get_element_type().to_dtype()).min
+        norm.input(0).replace_source_output(ops.maximum(port, smallest).output(0))
 
 
 def _is_computed_with(port: openvino.Output) -> bool:

@@ -46,6 +46,18 @@ def test_what_is_added_to_is_rounded_first(tmp_path: Path) -> None:
     assert off.mean() < 0.01, "only halves, which are rounded in either direction"
 
 
+def test_norms_have_the_epsilon_of_the_file(tmp_path: Path) -> None:
+    x = ov.parameter([2, 16], np.float32, name="x")
+    y = _levels(ov.mvn(_levels(x, -0.64, 0.635), np.array([1]), True, 0.01, "inside_sqrt"), -4.0, 4.0)
+    openvino.save_model(openvino.Model([ov.result(y, name="y")], [x], "norm"), tmp_path / "m.xml", compress_to_fp16=False)
+    data = RNG.uniform(-0.3, 0.3, (2, 16)).astype(np.float32)
+    rounded = _rounded(data, -0.64, 0.635)
+    exact = (rounded - rounded.mean(1, keepdims=True)) / np.sqrt(rounded.var(1, keepdims=True) + 0.01)
+    converted = convert(tmp_path / "m.xml")
+    np.testing.assert_allclose(converted.reference({"x": data}).expected["y"], _rounded(exact, -4.0, 4.0), atol=1e-5)
+    assert converted.check({"x": data}).passed
+
+
 def test_outputs_come_behind_the_own_ones() -> None:
     """Of tensors that are added or multiplied; others may be aligned where they are put together."""
     a, b, c = (ov.parameter([1, 4, 8, 8], np.float32, name=name) for name in "abc")
