@@ -12,12 +12,12 @@ from functools import reduce
 
 import numpy as np
 
-from nchw2nhwc.errors import ShapeError
+from nchw2nhwc.errors import ShapeError, UnsupportedError
 from nchw2nhwc.ir.dim import Size, product
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops import resampling
 from nchw2nhwc.ops.elementwise import Cast
-from nchw2nhwc.ops.kinds import check_choices, integer_range, kind_of
+from nchw2nhwc.ops.kinds import check_choices, kind_of
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin
 from nchw2nhwc.ops.resampling import FLOAT32
@@ -80,9 +80,13 @@ def floats(b: Builder, value: Value, count: int) -> list[Formula]:
 
 def resized(b: Builder, x: Value, along: Sequence[Along], op: Resize, *, outwards: bool = False) -> Value:
     """x resized along some of its axes; `op` says how, its own sizes, scales and region do not matter. `outwards`: the nearest element is
-    the one below where the axis grows and the one above where it shrinks."""
+    the one below where the axis grows and the one above where it shrinks. Raises UnsupportedError for integers that are interpolated:
+    runtimes cut off what is behind the point, so the last bit of a position decides."""
     check_choices(op)
     interpolates = op.mode != "nearest"
+    if interpolates and kind_of(x.type.dtype) == "integer":
+        raise UnsupportedError(f"Integers ({x.type.dtype.name}) are interpolated by computed sizes or scales (mode '{op.mode}')",
+                               advice="Resize float32 in the source, or cut the model before this layer with --outputs.")
     result = b.add1(Cast(FLOAT32), x) if interpolates and x.type.dtype != FLOAT32 else x
     spans = [_span(b, x, each) for each in along]
     places = [dynamic.counted(b, each.count, "resized").cast(FLOAT32) for each in along]
@@ -99,12 +103,7 @@ def resized(b: Builder, x: Value, along: Sequence[Along], op: Resize, *, outward
         for each, span, at in zip(along, spans, where):
             mask = _along(resampling.beyond(at, span), x.rank, each.axis)
             result = mask.choose(Formula(b, b.const(op.extrapolation_value, result.type.dtype)), result).value
-    if result.type.dtype == x.type.dtype:
-        return result
-    if kind_of(x.type.dtype) == "integer":
-        low, high = integer_range(x.type.dtype)
-        result = Formula(b, result).at_least(low).at_most(high).value
-    return b.add1(Cast(x.type.dtype), result)
+    return result if result.type.dtype == x.type.dtype else b.add1(Cast(x.type.dtype), result)
 
 
 def _span(b: Builder, x: Value, along: Along) -> resampling.Span[Formula]:

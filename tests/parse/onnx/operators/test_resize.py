@@ -112,6 +112,15 @@ def test_scales_without_an_exact_formula(kind: str, opset: int, mode: str) -> No
     assert str(read(source, input_shapes={"x": [1, 2, 10, 4]}).outputs[0].type) == "float32[1, 2, 3, 6]"
 
 
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_integers_by_computed_sizes(mode: str) -> None:
+    """Nearest copies them; what runtimes cut off of a mean depends on the last bit of a position."""
+    inputs = [tensor("x", (1, 1, "H", "W"), "uint8")]
+    with pytest.raises(ConversionError, match=rf"Integers \(uint8\) are interpolated.*{mode}"):
+        read(model([node("Resize", "x - s", mode=mode)], inputs, constants=scales(1, 1, 1.5, 0.7), opset=19))
+    assert read(model([node("Resize", "x - s")], inputs, constants=scales(1, 1, 1.5, 0.7), opset=19)).outputs
+
+
 def test_a_region_does_not_change_sizes() -> None:
     """Of as many elements as scales say, the runtimes make a region of interest."""
     constants = scales(1, 1, 0.5, 2) | {"r": np.array([0, 0, 0.25, 0.2, 1, 1, 0.8, 0.9], np.float32)}
