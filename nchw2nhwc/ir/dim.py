@@ -184,6 +184,7 @@ def _call(fn: str, left: Size, right: Size) -> Size:
         found = extremum(fn, left, right)
         if found is not None:
             return found
+        left, right = sorted((left, right), key=lambda size: (isinstance(size, int), str(size)))  # so that equal sizes are one
     return Dim({(Call(fn, (left, right)),): 1})
 
 

@@ -69,6 +69,7 @@ def test_names_with_limits() -> None:
     assert length == Dim.symbol("L")
     assert (size_min(length, 80), size_min(length, 79), size_max(length, 1)) == (length, size_min(length, 79), length)
     assert size_min(kept, 300) == kept
+    assert (size_min(7, kept), size_max(length, kept)) == (size_min(kept, 7), size_max(kept, length)), "of whichever order"
     assert size_max(kept, 1) != kept
     assert is_at_most(size_min(kept, 7), kept)
     assert not is_at_most(1, kept)
@@ -115,7 +116,7 @@ def test_nothing_symbolic_left_is_an_int() -> None:
 
 @pytest.mark.parametrize(("size", "text"), [
     (N, "N"), (2 * N * C, "2*C*N"), (N + 1, "N + 1"), (1 - N, "-N + 1"), (N * C - 4 * H, "C*N - 4*H"), ((H + 1) // 2, "((H + 1)//2)"),
-    (H // 2 * C, "(H//2)*C"), (size_max(N, 3), "max(N, 3)"), (size_min(N - 1, C), "min(N - 1, C)"), (7 % N, "(7%N)"), (7 // N, "(7//N)"),
+    (H // 2 * C, "(H//2)*C"), (size_max(N, 3), "max(N, 3)"), (size_min(N - 1, C), "min(C, N - 1)"), (7 % N, "(7%N)"), (7 // N, "(7//N)"),
 ], ids=str)
 def test_text(size: Size, text: str) -> None:
     assert str(size) == text
