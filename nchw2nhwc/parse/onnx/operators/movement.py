@@ -10,7 +10,7 @@ from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import UnequalSizesError, broadcast_shapes, require_equal, require_longer
 from nchw2nhwc.ops.movement import Concat, Expand, Slice, Tile, shape_text
 from nchw2nhwc.ops.windowed import DepthToSpace, SpaceToDepth
-from nchw2nhwc.parse import dynamic
+from nchw2nhwc.parse import computed_axes, dynamic
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
 
 
@@ -91,7 +91,7 @@ def squeeze_1(b: LayerBuilder, x: Value, *, axes: Ints | None = None) -> Value:
 @onnx_op("Squeeze", 13, 21, 23, 24, 25)
 def squeeze(b: LayerBuilder, x: Value, axes: Value | None = None) -> Value:
     if axes is not None and b.is_computed(axes):
-        return dynamic.squeezed(b, x, dynamic.vector(b, axes))
+        return computed_axes.squeezed(b, x, dynamic.vector(b, axes))
     return _squeezed(b, x, None if axes is None else b.ints(axes, "axes"))
 
 
@@ -117,7 +117,7 @@ def unsqueeze_1(b: LayerBuilder, x: Value, *, axes: Ints) -> Value:
 @onnx_op("Unsqueeze", 13, 21, 23, 24, 25)
 def unsqueeze(b: LayerBuilder, x: Value, axes: Value) -> Value:
     if b.is_computed(axes):
-        return dynamic.unsqueezed(b, x, dynamic.vector(b, axes))
+        return computed_axes.unsqueezed(b, x, dynamic.vector(b, axes))
     return _unsqueezed(b, x, b.ints(axes, "axes"))
 
 

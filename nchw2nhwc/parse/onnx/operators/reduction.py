@@ -12,7 +12,7 @@ from nchw2nhwc.ops.binary import Mul, Where
 from nchw2nhwc.ops.elementwise import Abs, Log, Sqrt
 from nchw2nhwc.ops.movement import Pad, Slice
 from nchw2nhwc.ops.reduce import AlongAxis, ArgReduce, Reduce
-from nchw2nhwc.parse import dynamic
+from nchw2nhwc.parse import computed_axes, dynamic
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
 
@@ -59,7 +59,7 @@ def _by_data(b: LayerBuilder, op: type[Reduce], x: Value, axes: Formula, keepdim
         x = b.add1(Abs(), x)
     elif op in (ops.ReduceL2, ops.ReduceSumSquare):
         x = b.add1(Mul(), x, x)
-    found = dynamic.reduced(b, _KERNELS.get(op, "ReduceSum"), x, axes, keepdims)
+    found = computed_axes.reduced(b, _KERNELS.get(op, "ReduceSum"), x, axes, keepdims)
     if op is ops.ReduceL2:
         return b.add1(Sqrt(), found)
     return b.add1(Log(), found) if op is ops.ReduceLogSum else found
@@ -117,7 +117,7 @@ for _softmax_name, _softmax_op in (("Softmax", ops.Softmax), ("LogSoftmax", ops.
 @onnx_op("CumSum", 11, 14)
 def cumsum(b: LayerBuilder, x: Value, axis: Value, *, exclusive: bool = False, reverse: bool = False) -> Value:
     if x.rank > 1 and b.is_computed(axis):
-        return dynamic.along_any(b, dynamic.number(b, axis), x, [b.add1(ops.CumSum(k, exclusive, reverse), x) for k in range(x.rank)])
+        return computed_axes.along_any(b, dynamic.number(b, axis), x, [b.add1(ops.CumSum(k, exclusive, reverse), x) for k in range(x.rank)])
     along = 0 if x.rank == 1 else b.axis(b.integer(axis, "axis"), x.rank)
     return b.add1(ops.CumSum(along, exclusive, reverse), x)
 
@@ -125,7 +125,7 @@ def cumsum(b: LayerBuilder, x: Value, axis: Value, *, exclusive: bool = False, r
 @onnx_op("CumProd", 26)
 def cumprod(b: LayerBuilder, x: Value, axis: Value, *, exclusive: bool = False, reverse: bool = False) -> Value:
     if x.rank > 1 and b.is_computed(axis):
-        return dynamic.along_any(b, dynamic.number(b, axis), x, [_products(b, x, k, exclusive, reverse) for k in range(x.rank)])
+        return computed_axes.along_any(b, dynamic.number(b, axis), x, [_products(b, x, k, exclusive, reverse) for k in range(x.rank)])
     return _products(b, x, 0 if x.rank == 1 else b.axis(b.integer(axis, "axis"), x.rank), exclusive, reverse)
 
 

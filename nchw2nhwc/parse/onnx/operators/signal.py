@@ -11,7 +11,7 @@ from nchw2nhwc.ops.binary import Mul
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import MatMul
 from nchw2nhwc.ops.windowed import Conv
-from nchw2nhwc.parse import dynamic, fourier
+from nchw2nhwc.parse import computed_axes, dynamic, fourier
 from nchw2nhwc.parse.formula import INT64, Formula
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
 from nchw2nhwc.parse.onnx.tensors import element_type
@@ -51,7 +51,7 @@ def _dft_by(b: LayerBuilder, x: Value, axis: Value, inverse: bool, onesided: boo
     if onesided and x.shape[-1] != 1:
         raise b.damaged(f"there is no Fourier transform of {x.type} to half of a spectrum")
     along = dynamic.number(b, axis)
-    found = dynamic.along_any(b, along, x, [_dft(b, x, None, k, inverse, False) for k in range(x.rank - 1)])
+    found = computed_axes.along_any(b, along, x, [_dft(b, x, None, k, inverse, False) for k in range(x.rank - 1)])
     if not onesided:
         return found
     zero, one = (Formula(b, b.const(k, INT64)) for k in (0, 1))
