@@ -24,6 +24,9 @@ BATCHES = (2, 3)
 EXTENTS = ((64,), (96, 128, 160))
 """What the other dimensions of any size are, in turn, in one run and in the next: multiples of 32, which most image networks need."""
 
+WITHOUT_SOURCE = "Convert it without the check (--no-check), or give inputs that it accepts (--check-inputs FILE.npz)."
+"""What to do where the source's runtime does not run it."""
+
 
 def sample_sizes(inputs: Sequence[TensorInfo], graph: Graph | None = None) -> list[dict[str, int]]:
     """Numbers for the named dimensions, for each run of a check: one run without named dimensions, else two that differ in all of them.

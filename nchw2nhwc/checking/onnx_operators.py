@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nchw2nhwc.checking.inputs import WITHOUT_SOURCE
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.ir import Array
 from nchw2nhwc.parse.onnx.model import subgraphs
@@ -110,7 +111,7 @@ class _Operator:
                         return dict(zip(self.names, session.run(self.names, self.given)))
                     refused = refused or "it makes no arrays of such elements"
                 except refusals() as error:
-                    refused = refused or str(error).strip().splitlines()[0]
+                    refused = refused or _first_line(error)
         return self._by_reference(refused)
 
     def _opsets(self) -> Iterator[int | None]:
@@ -156,22 +157,19 @@ class _Operator:
         where = Location(self.file, self.node.name or self.names[0], self.node.op_type)
         reason = f"ONNX Runtime cannot run the model: {refused or 'it has no arrays of such elements'}"
         if refused and self.node.op_type in _INDEXING:
-            raise CheckError(reason, where, ADVICE)
+            raise CheckError(reason, where, WITHOUT_SOURCE)
         elements = sum(operand.size for operand in self.operands.values() if isinstance(operand, np.ndarray))
         if elements > REFERENCE_ELEMENTS:
-            raise CheckError(f"{reason}; its operands are too large for ONNX's reference implementation", where, ADVICE)
+            raise CheckError(f"{reason}; its operands are too large for ONNX's reference implementation", where, WITHOUT_SOURCE)
         try:
             with np.errstate(all="ignore"):
                 found = ReferenceEvaluator(self._alone(None)).run(self.names, self.given)
         except _FAULTS as error:
-            raise CheckError(f"{reason}; ONNX's reference implementation: {first_line(error)}", where, ADVICE) from error
+            raise CheckError(f"{reason}; ONNX's reference implementation: {_first_line(error)}", where, WITHOUT_SOURCE) from error
         return dict(zip(self.names, found))
 
 
-ADVICE = "Convert it without the check (--no-check), or give inputs that it accepts (--check-inputs FILE.npz)."
-
-
-def first_line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """The first line of an error's text, or its type."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 

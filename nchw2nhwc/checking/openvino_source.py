@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nchw2nhwc.checking.inputs import WITHOUT_SOURCE
 from nchw2nhwc.checking.openvino_levels import keep_levels
 from nchw2nhwc.checking.openvino_pools import define_empty_windows
 from nchw2nhwc.errors import CheckError, Location
@@ -48,8 +49,7 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
         return {**{name: np.array(results[compiled.output(k)]) for k, name in enumerate(names)},
                 **{name: kept[name.removeprefix(STATE_OUT)] for name in after}}
     except (RuntimeError, ValueError, TypeError) as error:
-        raise CheckError(f"OpenVINO cannot run the model: {last_line(error)}", Location(source.name),
-                         "Convert it without the check (--no-check), or give inputs that it accepts (--check-inputs FILE.npz).") from error
+        raise CheckError(f"OpenVINO cannot run the model: {last_line(error)}", Location(source.name), WITHOUT_SOURCE) from error
 
 
 def _compiled(core: openvino.Core, model: openvino.Model, shapes: Sequence[Sequence[int]]) -> openvino.CompiledModel:
