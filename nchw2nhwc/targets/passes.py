@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from nchw2nhwc.emit.tflite.rules_chains import CHAINS
+from nchw2nhwc.emit.tflite.rules_picked_layers import PICKED_LAYERS
 from nchw2nhwc.ir.graph import Node
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.passes import Pass
@@ -53,7 +54,7 @@ def stored_passes(target: str) -> tuple[Pass, ...]:
         require(any(size != 1 for size in outer), "{!r} is no move that only the CPU makes", node)
 
     other = _AFTER.get(target, RuleSet()).guarded(lambda node: require_reshaped(node, reshapes))
-    return (rule_pass(f"gather_for_{target}", CHAINS.guarded(refused)),
+    return (rule_pass(f"gather_for_{target}", CHAINS.guarded(refused), PICKED_LAYERS),
             rule_pass(f"for_{target}", other, lower_ranks(_MOST, reshapes, inner)),
             rule_pass(f"tidy_for_{target}", MOVEMENT), MERGE_EQUAL,
             rule_pass(f"repeat_for_{target}", _repeats(target)))

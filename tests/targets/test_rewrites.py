@@ -178,6 +178,21 @@ def test_moves_that_a_device_would_refuse_one_by_one_are_one_gather(device: str,
         np.testing.assert_array_equal(array, before[name])
 
 
+def test_layers_that_such_moves_read_are_one() -> None:
+    """As in files for the CPU, which have fewer operators for it."""
+    net = Net(np.float32)
+    x = net(Exp(), net.input(2, 3, 4, 5))
+    graph = net.output(*(net(Exp(), shifted(net, net(FullyConnected(), x, net.random_const(7, 5)))) for _ in range(2))).graph
+    inputs = {graph.inputs[0].name: RNG.standard_normal((2, 3, 4, 5)).astype(np.float32)}
+    before = run(graph, inputs)
+    for step in stored_passes("edgetpu"):
+        step(graph)
+    names = [node.op.name for node in graph.nodes]
+    assert (names.count("FullyConnected"), names.count("Gather")) == (1, 2)
+    for name, array in run(graph, inputs).items():
+        np.testing.assert_allclose(array, before[name], rtol=1e-5)
+
+
 def test_rows_of_another_width() -> None:
     x, w = (RNG.standard_normal(s).astype(np.float32) for s in ((2, 2, 3), (4, 6)))
     graph, inputs = graph_of(FullyConnected(False), (x, w), 1)
