@@ -43,12 +43,20 @@ def rows(args: argparse.Namespace, scratch: Path) -> Iterator[QuantizedRow]:
         for way in WAYS:
             title = f"{name}, {way.name}"
             if not args.only or any(word in title for word in args.only):
-                yield measure(title, quantize(model, way, scratch), args.samples)
+                yield from measured(title, quantize(model, way, scratch), args)
     for model in find_omz(args.omz):
         if not args.only or any(word in model.stem for word in args.only):
-            yield measure(model.stem, model, args.samples)
+            yield from measured(model.stem, model, args)
     for model in args.files:
-        yield measure(model.name, model, args.samples)
+        yield from measured(model.name, model, args)
+
+
+def measured(title: str, model: Path, args: argparse.Namespace) -> Iterator[QuantizedRow]:
+    """The row of a model, and where it is farther from the source's runtime than is asked for that of the file which is made for that."""
+    row = measure(title, model, args.samples)
+    yield row
+    if args.auto_mixed is not None and row.xnnpack < args.auto_mixed:
+        yield measure(f"{title}, --auto-mixed {args.auto_mixed:g}", model, args.samples, args.auto_mixed)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--omz", type=Path, metavar="DIR", help="Open Model Zoo files: *FP16-INT8.xml")
     parser.add_argument("--files", type=Path, nargs="+", default=[], metavar="FILE", help="quantized models (.onnx, .xml), as they are")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only networks whose name holds one of these")
+    parser.add_argument("--auto-mixed", type=float, metavar="DB",
+                        help="also make the files that are farther from the source's runtime than this with --quantize source --auto-mixed")
     parser.add_argument("--samples", type=int, default=4, metavar="N", help="inputs that SQNR is computed over (default 4)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown")

@@ -142,14 +142,18 @@ def _quantized(found: QuantizedReport | None) -> list[tuple[str, str]]:
     """How much of a quantized source integer kernels compute, and what they do not."""
     if found is None:
         return []
-    counts = [f"{found['integer_convolutions']} of {found['convolutions']} convolutions"] if found["convolutions"] else []
-    counts += [f"{found['integer_products']} of {found['products']} products of matrices"] if found["products"] else []
-    text = f"{' and '.join(counts) or found['integer_ops']} compute with integers, as in the source"
-    rows = [("quantized", text)]
+    counts = _with_integers((found["integer_convolutions"], found["convolutions"]), (found["integer_products"], found["products"]))
+    rows = [("quantized", f"{counts or found['integer_ops']} compute with integers, as in the source")]
     rows += [("", f"in float on quantized operands: {counted(len(found['float']), 'layer')}; --verbose and the report say why")] \
         if found["float"] else []
     rows += [("", f"{counted(len(found['remarks']), 'remark')} on other differences, there as well")] if found["remarks"] else []
     return rows
+
+
+def _with_integers(convolutions: tuple[int, int], products: tuple[int, int]) -> str:
+    """How many of each kind of layer compute with integers, each with how many there are; "" if there are none of either."""
+    counts = [f"{convolutions[0]} of {convolutions[1]} convolutions"] if convolutions[1] else []
+    return " and ".join([*counts, *([f"{products[0]} of {products[1]} products of matrices"] if products[1] else [])])
 
 
 def _quantization(mode: str, accuracy: Accuracy) -> list[tuple[str, str]]:
@@ -161,6 +165,8 @@ def _quantization(mode: str, accuracy: Accuracy) -> list[tuple[str, str]]:
         parts.append(f"top-1 agreement {min(o.top1 or 0.0 for o in tops):.2%}, top-5 {min(o.top5 or 0.0 for o in tops):.2%}")
     parts.append(f"{counted(accuracy.samples, 'sample')}, {accuracy.data}")
     facts = [("quantized", f"{mode} {'passed' if accuracy.passed else 'FAILED'}, {', '.join(parts)}")]
+    if accuracy.integers is not None:
+        facts.append(("", f"{_with_integers(accuracy.integers.convolutions, accuracy.integers.products)} compute with integers"))
     if accuracy.kept:
         facts.append(("", f"kept for that: {', '.join(accuracy.kept)}"))
     worst = accuracy.worst(3)

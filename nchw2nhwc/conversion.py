@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from nchw2nhwc.checking.inputs import index_limits
@@ -119,19 +119,24 @@ def plan(graph: Graph, options: ConvertOptions, stages: Stages, route: Route = "
                     _every(options.output_layout, graph.output_names), keep_layout=options.keep_layout, dequantize=options.dequantize)
 
 
-def run_again(converted: Products, route: Route) -> LayoutResult:
-    """The same source by another route, with the same inputs and outputs in the same layouts. Raises ConversionError."""
+def run_again(converted: Products, route: Route, stages: Stages, openvino_layers: Collection[str] = ()) -> LayoutResult:
+    """The same source by another route, or with some layers as OpenVINO computes them; with the same inputs and outputs in the same
+    layouts. Raises ConversionError."""
     if route != "tflite":
         require_tensorflow()
-    with converted.stages.stage("read"):
+    with stages.stage("read"):
         graph = read(converted.source, converted.options)
+        for part in graph.graphs():
+            part.keeps_integers = converted.keep_integers and route == "tflite"
     inputs, outputs = ({info.name: "source" if info.perm == tuple(range(len(info.perm))) else "nhwc" for info in infos}
                        for infos in (converted.inputs, converted.outputs))
-    return _lowered(graph, route, converted.options.target, converted.stages, inputs, outputs, dequantize=converted.options.dequantize)
+    return _lowered(graph, route, converted.options.target, stages, inputs, outputs, dequantize=converted.options.dequantize,
+                    openvino_layers=openvino_layers)
 
 
 def _lowered(graph: Graph, route: Route, device: str, stages: Stages, input_layouts: Mapping[str, str],
-             output_layouts: Mapping[str, str], *, keep_layout: bool = False, dequantize: bool = False) -> LayoutResult:
+             output_layouts: Mapping[str, str], *, keep_layout: bool = False, dequantize: bool = False,
+             openvino_layers: Collection[str] = ()) -> LayoutResult:
     """A graph in source order (which is used up) as the route's target takes it, and the device that it is for."""
     from nchw2nhwc.layout import solve_layout
     from nchw2nhwc.passes import run_passes
@@ -140,7 +145,7 @@ def _lowered(graph: Graph, route: Route, device: str, stages: Stages, input_layo
         stages.passes.append((name, seconds, rewrites))
         stages.progress.step(f"{name}: {counted(rewrites, 'rewrite')}, {seconds:.3f} s")
 
-    before, after = _passes_of(route, device, dequantize=dequantize)
+    before, after = _passes_of(route, device, dequantize=dequantize, openvino_layers=openvino_layers)
     with stages.stage("passes"):
         run_passes(graph, before, told, watch=stages.show)
     with stages.stage("layout"):
@@ -151,7 +156,8 @@ def _lowered(graph: Graph, route: Route, device: str, stages: Stages, input_layo
     return layout
 
 
-def _passes_of(route: Route, device: str, *, dequantize: bool = False) -> tuple[Sequence[Pass], Sequence[Pass]]:
+def _passes_of(route: Route, device: str, *, dequantize: bool = False,
+               openvino_layers: Collection[str] = ()) -> tuple[Sequence[Pass], Sequence[Pass]]:
     """The passes before layout, and those after it; a TFLite file's depend on the device that it is for."""
     if route == "tflite":
         from nchw2nhwc.emit.tflite import native
@@ -159,10 +165,10 @@ def _passes_of(route: Route, device: str, *, dequantize: bool = False) -> tuple[
         from nchw2nhwc.passes.pipeline import source_passes
 
         if device == CPU:
-            return source_passes(native, quantized=not dequantize), target_passes()
+            return source_passes(native, quantized=not dequantize, openvino_layers=openvino_layers), target_passes()
         from nchw2nhwc.targets.passes import moves_blocks, native_on, rules_before, stored_passes
 
-        return (source_passes(native_on(device, native), rules_before(device), quantized=not dequantize),
+        return (source_passes(native_on(device, native), rules_before(device), quantized=not dequantize, openvino_layers=openvino_layers),
                 (*target_passes(blocks=moves_blocks(device), gathers=False), *stored_passes(device)))
     from nchw2nhwc.emit.keras import passes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,19 +100,30 @@ class Products:
 
     def flatbuffer(self, float16: bool = False, *, widened: bool = False) -> FlatBuffer:
         """The TFLite file, ready to be written; `widened`: without integers that are made float32 while it is loaded."""
+        kept = self.keep_integers and not widened
+        if (float16, kept) not in self._made:
+            self._made[float16, kept] = self._emitted(self._layout_of("tflite"), float16=float16, keep_integers=kept)
+        return self._made[float16, kept]
+
+    def with_layers(self, *, as_openvino: Collection[str], floats: Collection[str]) -> tuple[FlatBuffer, Graph]:
+        """The TFLite file of a quantized source that computes some layers as OpenVINO does, and some in float, with the graph that it is
+        made from. Raises ConversionError."""
+        from nchw2nhwc.conversion import run_again
+
+        with naming_inputs(self.source, self.options):
+            layout = run_again(self, "tflite", Stages(), as_openvino)
+        return self._emitted(layout, keep_integers=self.keep_integers, floats=floats), layout.graph
+
+    def _emitted(self, layout: LayoutResult, *, float16: bool = False, keep_integers: bool, floats: Collection[str] = ()) -> FlatBuffer:
         from nchw2nhwc.emit.tflite import emit
         from nchw2nhwc.model_card import card
         from nchw2nhwc.targets import TABLES
 
-        kept = self.keep_integers and not widened
-        if (float16, kept) not in self._made:
-            described, files = card(self.options, self.source.stem, self.inputs, self.outputs)
-            device = TABLES.get(self.options.target)
-            self._made[float16, kept] = emit(self._layout_of("tflite").graph, float16=float16, keep_integers=kept, files=files,
-                                             wide=self.options.target in WITH_INT16,
-                                             available=None if device is None else device.computes,
-                                             metadata=lambda names: {METADATA: self._metadata(names, float16), **described})
-        return self._made[float16, kept]
+        described, files = card(self.options, self.source.stem, self.inputs, self.outputs)
+        device = TABLES.get(self.options.target)
+        return emit(layout.graph, float16=float16, keep_integers=keep_integers, files=files, floats=floats,
+                    wide=self.options.target in WITH_INT16, available=None if device is None else device.computes,
+                    metadata=lambda names: {METADATA: self._metadata(layout, names, float16), **described})
 
     @property
     def inner_tensors(self) -> dict[str, Stored]:
@@ -122,15 +133,14 @@ class Products:
         self.flatbuffer()
         return tensors_of(self._layout_of("tflite").stored, self.tensor_names)
 
-    def _metadata(self, names: Mapping[str, str], float16: bool) -> bytes:
-        """The TFLite file's metadata; `names` says what the file calls the tensor of each value."""
+    def _metadata(self, layout: LayoutResult, names: Mapping[str, str], float16: bool) -> bytes:
+        """The metadata of the TFLite file of a graph; `names` says what the file calls the tensor of each value."""
         from nchw2nhwc.metadata import tensors_of, to_json
         from nchw2nhwc.report import interface_json
 
-        if not float16:
+        if not float16 and layout is self._layouts.get("tflite"):
             self.tensor_names = names
-        return to_json(interface_json(self.inputs, self.outputs), self.options, tensors_of(self._layout_of("tflite").stored, names),
-                       float16=float16)
+        return to_json(interface_json(self.inputs, self.outputs), self.options, tensors_of(layout.stored, names), float16=float16)
 
     def quantized_content(self, quantization: Quantization, mode: str, *, xnnpack: bool = True) -> bytes:
         """The content of a quantized file, which LiteRT has loaded."""
@@ -256,7 +266,7 @@ class Products:
         from nchw2nhwc.conversion import run_again
 
         if route not in self._layouts:
-            self._layouts[route] = run_again(self, route)
+            self._layouts[route] = run_again(self, route, self.stages)
         return self._layouts[route]
 
 

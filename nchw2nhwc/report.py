@@ -168,7 +168,8 @@ class QuantizationLayerReport(TypedDict):
 
 class QuantizationReport(TypedDict):
     """How far a quantized file is from the source; `data` says on what that was measured, `plain` is the SQNR of each output on the first
-    sample with LiteRT's built-in kernels, `kept` the layers that were kept finer to reach what was asked for."""
+    sample with LiteRT's built-in kernels, `kept` the layers that were kept finer to reach what was asked for (of a source that is quantized
+    already with what is done otherwise there)."""
 
     outputs: dict[str, QuantizationOutputReport]
     plain: dict[str, float]

@@ -89,8 +89,8 @@ def work(argv: Sequence[str]) -> None:
 
 def _held_out(quantization: Quantization, converted: nchw2nhwc.Converted) -> tuple[Mapping[str, Array], dict[str, Array]]:
     """The random sample that is not calibrated with, and what the source makes of it."""
-    assert quantization.calibration is not None
-    sample = quantization.calibration.tested[0]
+    assert quantization.given.calibration is not None
+    sample = quantization.given.calibration.tested[0]
     tensors = source_tensors(converted.source, converted.inputs, [info.tensor for info in converted.outputs if info.tensor], sample)
     return sample, {info.name: tensors[info.tensor] for info in converted.outputs if info.tensor}
 

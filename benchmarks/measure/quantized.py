@@ -18,6 +18,8 @@ from nchw2nhwc.checking import source_outputs
 from nchw2nhwc.checking.inputs import random_inputs
 from nchw2nhwc.converted import Converted
 from nchw2nhwc.ops.kinds import kind_of
+from nchw2nhwc.options.quantize import QuantizeOptions
+from nchw2nhwc.quantize.run import Quantization
 from nchw2nhwc.source import Format
 
 Array: TypeAlias = npt.NDArray[np.float32]
@@ -28,6 +30,8 @@ DIGITS = Path(__file__).resolve().parents[2] / "docs" / "examples" / "digits"
 LEAST, LEAST_PLAIN, LEAST_EVER = 40.0, 35.0, 30.0
 """Decibels that pass, with XNNPACK and with LiteRT's built-in kernels, which round some results twice; and where roundings alone make more
 noise: of the source's runtime against itself, or of LiteRT's kernels."""
+MIXED_SAMPLES = 32
+"""On how many it is found out what has to be done otherwise to come near to the source's runtime."""
 
 
 @dataclass(frozen=True)
@@ -154,12 +158,20 @@ def _picture(coarse: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Array:
     return coarse.astype(np.float32)
 
 
-def measure(title: str, model: Path, count: int) -> QuantizedRow:
-    """Convert a model and compare."""
+def measure(title: str, model: Path, count: int, decibels: float | None = None) -> QuantizedRow:
+    """Convert a model and compare; with `decibels` the file that is made to be that near to the source's runtime, on other samples."""
     converted = nchw2nhwc.convert(model)
     content, found = converted.tflite(), converted.integers
     assert found is not None, f"{model} is not quantized"
     shapes = {info.name: tuple(size if size > 0 else 1 for size in info.source_shape) for info in converted.inputs}
+    kept: tuple[str, ...] = ()
+    if decibels is not None:
+        others = [_with_integers(converted, sample, k) for k, sample in enumerate(_samples(model.stem, shapes, MIXED_SAMPLES, seed=100))]
+        quantization = Quantization(converted, QuantizeOptions(["source"], calibration=others, auto_mixed=decibels))
+        content = quantization.content("source")
+        accuracy = quantization.accuracy("source", content)
+        assert accuracy.integers is not None, "the file of a quantized source"
+        found, kept = accuracy.integers, accuracy.kept
     samples = [_with_integers(converted, sample, k) for k, sample in enumerate(_samples(model.stem, shapes, count, seed=0))]
     wanted = [_source(converted, model, data) for data in samples]
     written = [source_outputs(converted.source, converted.inputs, converted.outputs, data) for data in samples]
@@ -168,7 +180,7 @@ def measure(title: str, model: Path, count: int) -> QuantizedRow:
                         _sqnr(written, results[False]), _sqnr(wanted, written), _sqnr(results[True], results[False]), found.convolutions,
                         found.products, len(content) / 1e6,
                         tuple(f"float: {where.type} '{where.layer}': {text}" for where, text in found.floats),
-                        tuple(f"{where.type} '{where.layer}': {text}" for where, text in found.remarks))
+                        (*kept, *(f"{where.type} '{where.layer}': {text}" for where, text in found.remarks)))
 
 
 def _sqnr(wanted: Sequence[Mapping[str, Array]], found: Sequence[Mapping[str, Array]]) -> float:

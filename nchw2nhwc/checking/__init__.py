@@ -165,14 +165,15 @@ def source_outputs(source: Source, inputs: Sequence[TensorInfo], outputs: Sequen
 
 
 def source_tensors(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],
-                   optional: Sequence[str] = ()) -> dict[str, Array]:
+                   optional: Sequence[str] = (), *, by_itself: bool = False) -> dict[str, Array]:
     """Run the source once: tensors by their names in it, those of `optional` that it has included. `data` is by input name, in its order of
-    axes, and raw where the result preprocesses it. Raises MissingRuntimeError, CheckError."""
+    axes, and raw where the result preprocesses it. `by_itself`: with what the runtime fuses, which leaves out roundings that a quantized
+    source has. Raises MissingRuntimeError, CheckError."""
     try:
         if source.format is Format.ONNX:
             from nchw2nhwc.checking.onnx_source import run_onnx as run
         else:
             from nchw2nhwc.checking.openvino_source import run_openvino as run
-        return run(source, inputs, wanted, {info.name: info.to_network(data[info.name]) for info in inputs}, optional)
+        return run(source, inputs, wanted, {info.name: info.to_network(data[info.name]) for info in inputs}, optional, by_itself=by_itself)
     except ImportError:
         raise MissingRuntimeError(RUNTIMES[source.format]) from None

@@ -43,13 +43,14 @@ def refusals() -> tuple[type[Exception], ...]:
             state.NoModel, state.NoSuchFile, state.NotImplemented, state.RuntimeException, state.EPFail)
 
 
-def session_of(model: str | bytes) -> onnxruntime.InferenceSession:
-    """A file, or its content, in ONNX Runtime, its optimisations off."""
+def session_of(model: str | bytes, *, optimized: bool = False) -> onnxruntime.InferenceSession:
+    """A file, or its content, in ONNX Runtime, its optimisations off unless they are asked for."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    levels = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimized else levels.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

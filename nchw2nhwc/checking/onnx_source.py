@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 def run_onnx(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],
-             optional: Sequence[str] = ()) -> dict[str, Array]:
+             optional: Sequence[str] = (), *, by_itself: bool = False) -> dict[str, Array]:
     """Tensors by name, of the model as it is written; of the `optional` ones those that it has. Raises CheckError; ImportError when ONNX
     Runtime is missing.
 
     A part, and a model that the runtime refuses, runs in float32 where it says bfloat16, for which the runtime has hardly any kernels.
 
-    The runtime's optimisations are off: some change results. ONNX Runtime 1.31 moves a Pad of zeros into the MaxPool behind it, whose own
-    padding is below every number.
+    The runtime's optimisations are off, unless it runs a whole model `by_itself`: some change results. ONNX Runtime 1.31 moves a Pad of
+    zeros into the MaxPool behind it, whose own padding is below every number.
     """
     feeds, names = {info.tensor: data[info.name] for info in inputs}, list(dict.fromkeys(wanted))
     if not optional:  # what the runtime does not know may be behind the part that is wanted
-        found = _run_whole(source.model, names, feeds)
+        found = _run_whole(source.model, names, feeds, optimized=by_itself)
         if found is not None:
             return found
     part = _part(source, inputs, names, optional, data)
@@ -45,11 +45,12 @@ def run_onnx(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str]
     return dict(zip(names, run_operators(part, names, feeds, source.name))) if found is None else found
 
 
-def _run_whole(model: Path | bytes | onnx.ModelProto, names: Sequence[str], feeds: Mapping[str, Array]) -> dict[str, Array] | None:
+def _run_whole(model: Path | bytes | onnx.ModelProto, names: Sequence[str], feeds: Mapping[str, Array], *,
+               optimized: bool = False) -> dict[str, Array] | None:
     """A model's tensors in ONNX Runtime; None where it does not run there, or not with these inputs and outputs."""
     content = str(model) if isinstance(model, Path) else model if isinstance(model, bytes) else model.SerializeToString()
     try:
-        session = session_of(content)
+        session = session_of(content, optimized=optimized)
         if not has_arrays(session, feeds.values()) or not _fits(session, names, feeds):
             return None
         return {name: np.asarray(array) for name, array in zip(names, session.run(names, feeds))}

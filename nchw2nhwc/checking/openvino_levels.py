@@ -11,6 +11,8 @@ It does neither where the rounded tensor is an output. Integer kernels still com
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -44,3 +46,46 @@ def _is_constant(node: openvino.Node) -> bool:
     while node.get_input_size() and node.get_type_name() in ("FakeQuantize", "Convert", "Subtract", "Multiply", "Reshape", "Transpose"):
         node = node.input_value(0).get_node()
     return bool(node.get_type_name() == "Constant")
+
+
+@dataclass(frozen=True)
+class Deviations:
+    """Layers that OpenVINO computes otherwise than a quantized model says, see above: FakeQuantize layers that do not round, each with the
+    layers that OpenVINO computes together with it, and Multiply layers of half precision."""
+
+    unrounded: Mapping[str, frozenset[str]]
+    halved: tuple[str, ...]
+
+
+def deviations(compiled: openvino.CompiledModel, model: openvino.Model) -> Deviations:
+    """Those of a model that was compiled: OpenVINO tells which layers it fused, in their order."""
+    layers = {each.get_friendly_name(): each for each in model.get_ordered_ops()}
+    unrounded: dict[str, frozenset[str]] = {}
+    for each in compiled.get_runtime_model().get_ordered_ops():
+        names = each.get_rt_info()["originalLayersNames"].value.split(",")
+        fused = [layers[name] for name in names if name in layers]
+        if not fused or fused[0].get_type_name() not in ("Convolution", "GroupConvolution"):
+            continue
+        kinds = [_kind(node) for node in fused[1:]]
+        first = kinds.index("FakeQuantize") if "FakeQuantize" in kinds else len(kinds)
+        if set(kinds[:first]) <= {"bias"} and "sum" in kinds[first:] and "FakeQuantize" in kinds[first + 1:]:
+            unrounded[fused[first + 1].get_friendly_name()] = frozenset(names)
+    return Deviations(unrounded, tuple(name for name, each in layers.items() if _is_halved(each)))
+
+
+def _kind(node: openvino.Node) -> str:
+    """The type of a layer; of an addition whether it adds a constant or another tensor."""
+    kind = str(node.get_type_name())
+    if kind != "Add":
+        return kind
+    return "bias" if any(_is_constant(node.input_value(k).get_node()) for k in (0, 1)) else "sum"
+
+
+def _is_halved(node: openvino.Node) -> bool:
+    """Whether a layer multiplies what a FakeQuantize rounds by constants of half precision, and nothing else reads either."""
+    if node.get_type_name() != "Multiply" or node.get_output_element_type(0).get_type_name() != "f16":
+        return False
+    operands = [node.input_value(k).get_node() for k in (0, 1)]
+    rounded = [each for each in operands if each.get_type_name() == "FakeQuantize" and not _is_constant(each)]
+    return len(rounded) == 1 and any(map(_is_constant, operands)) and all(
+        len(each.output(0).get_target_inputs()) == 1 for each in (node, *rounded))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nchw2nhwc.checking.inputs import WITHOUT_SOURCE
-from nchw2nhwc.checking.openvino_levels import keep_levels
+from nchw2nhwc.checking.openvino_levels import Deviations, deviations, keep_levels
 from nchw2nhwc.checking.openvino_pools import define_empty_windows
 from nchw2nhwc.errors import CheckError, Location
 from nchw2nhwc.interface import TensorInfo
@@ -26,9 +26,10 @@ _IN_FLOAT = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE
 
 
 def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[str], data: Mapping[str, Array],
-                 optional: Sequence[str] = ()) -> dict[str, Array]:
-    """Tensors by name, computed in float32 whatever the weights are, in integers where the model is quantized, with all roundings; of the
-    `optional` ones those that the model has. Raises CheckError; ImportError when OpenVINO is missing."""
+                 optional: Sequence[str] = (), *, by_itself: bool = False) -> dict[str, Array]:
+    """Tensors by name, computed in float32 whatever the weights are, in integers where the model is quantized, with all roundings, unless
+    the runtime does it `by_itself`; of the `optional` ones those that the model has. Raises CheckError; ImportError when OpenVINO is
+    missing."""
     import openvino
 
     try:
@@ -38,7 +39,8 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
         after = [name for name in wanted if name.startswith(STATE_OUT)]
         model, names = _part(openvino_model(core, source), source.name, inputs, [n for n in wanted if n not in after], optional, data)
         define_empty_windows(model)
-        keep_levels(model)
+        if not by_itself:
+            keep_levels(model)
         compiled = _compiled(core, model, [data[info.name].shape for info in inputs])
         request = compiled.create_infer_request()
         for state in request.query_state():
@@ -49,6 +51,18 @@ def run_openvino(source: Source, inputs: Sequence[TensorInfo], wanted: Sequence[
         return {**{name: np.array(results[compiled.output(k)]) for k, name in enumerate(names)},
                 **{name: kept[name.removeprefix(STATE_OUT)] for name in after}}
     except (RuntimeError, ValueError, TypeError) as error:
+        raise CheckError(f"OpenVINO cannot run the model: {last_line(error)}", Location(source.name), WITHOUT_SOURCE) from error
+
+
+def deviations_of(source: Source) -> Deviations:
+    """What OpenVINO computes otherwise than a quantized model says. Raises CheckError; ImportError when OpenVINO is missing."""
+    import openvino
+
+    try:
+        core = openvino.Core()
+        model = openvino_model(core, source)
+        return deviations(core.compile_model(model, "CPU", _IN_FLOAT), model)
+    except RuntimeError as error:
         raise CheckError(f"OpenVINO cannot run the model: {last_line(error)}", Location(source.name), WITHOUT_SOURCE) from error
 
 

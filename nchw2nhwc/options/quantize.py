@@ -22,6 +22,9 @@ MODES: Mapping[str, str] = {
     "int16x8": "integer_quant_with_int16_act", "weight8": "weight_quant", "weight4": "weight_int4_quant"}
 """How a file can be quantized, and what its name ends with."""
 
+SOURCE = "source"
+"""The mode of a source that is quantized already: its own quantization, nearer to what its runtime computes."""
+
 IO_DTYPES = ("float32", "int8", "uint8", "int16")
 FOR_DEVICE: Mapping[str, str] = {"edgetpu": "int8-full"}
 """The mode that `target` implies: that of the only files that the device runs."""
@@ -79,12 +82,14 @@ def one_of(names: Sequence[str], text: str) -> str:
 class QuantizeOptions:
     """How results are quantized. Raises OptionError for a value that can never be right.
 
-    `quantize` names modes (the keys of `MODES`) or recipes of ai-edge-quantizer (paths that end with .json). `calibration` is the path of
-    an .npz or .npy file, of a folder of those, of a folder of images, "random", or, from Python, a sequence of sets of inputs by name.
+    `quantize` names modes (the keys of `MODES`, or `SOURCE`) or recipes of ai-edge-quantizer (paths that end with .json). `calibration` is
+    the path of an .npz or .npy file, of a folder of those, of a folder of images, "random", or, from Python, a sequence of sets of inputs
+    by name.
     """
 
     quantize: Sequence[str] = field(default=(), metadata=flag(
-        f"also write quantized files, comma-separated: {', '.join(MODES)}, or the path of a recipe for ai-edge-quantizer (.json)",
+        f"also write quantized files, comma-separated: {', '.join(MODES)}, or the path of a recipe for ai-edge-quantizer (.json); of a "
+        f"source that is quantized already: {SOURCE}, its own quantization with --auto-mixed or --keep-float",
         kind="list", metavar="MODES"))
     calibration: Calibration = field(default=None, metadata=flag(
         "samples for the modes that need them (int8, int8-full, int16x8): an .npz file (arrays by input name), an .npy file, a folder of "
@@ -121,7 +126,8 @@ class QuantizeOptions:
     keep_float: Sequence[str] = field(default=(), metadata=flag(
         "layers (or tensors) that stay float32", kind="list", metavar="LAYERS"))
     auto_mixed: float | None = field(default=None, metadata=flag(
-        "keep the fewest layers in float that bring every output to this many dB SQNR", metavar="DB", parse=parse_decibels))
+        "keep the fewest layers in float that bring every output to this many dB SQNR against the source (with --quantize source: as its "
+        "runtime computes it by itself)", metavar="DB", parse=parse_decibels))
     mixed_with: str = field(default="float", metadata=flag(
         "what --auto-mixed keeps layers in: float (default) or int16 (activations)", metavar="float|int16",
         parse=lambda text: one_of(MIXED, text)))
@@ -133,7 +139,7 @@ class QuantizeOptions:
         require_kinds(self)
         modes = (self.quantize,) if isinstance(self.quantize, str) else tuple(self.quantize)
         object.__setattr__(self, "quantize", tuple(dict.fromkeys(modes)))
-        unknown = [mode for mode in self.quantize if mode not in MODES and not is_recipe(mode)]
+        unknown = [mode for mode in self.quantize if mode not in (*MODES, SOURCE) and not is_recipe(mode)]
         if unknown:
             raise OptionError(f"there is no quantization '{unknown[0]}'", advice=f"Choose from {', '.join(MODES)}, or give a .json recipe.")
         try:
@@ -155,6 +161,9 @@ class QuantizeOptions:
                                   or self.auto_mixed is not None):
             raise OptionError("there are options of quantization, but none is asked for",
                               advice=f"Add --quantize with {', '.join(MODES)}.")
+        if SOURCE in self.quantize:
+            self._alone()
+            return
         whole = [mode for mode in self.quantize if mode in ("int8", "int8-full", "int16x8") or is_recipe(mode)]
         if (self.io_dtype or self.auto_mixed is not None) and not whole:
             raise OptionError("--io-dtype and --auto-mixed are about files with quantized activations: int8, int8-full, int16x8")
@@ -163,6 +172,18 @@ class QuantizeOptions:
         names = [entry.rpartition("=")[0] or EVERY for entry in self.io_dtype]
         if len(set(names)) < len(names):
             raise OptionError(f"--io-dtype is given twice for '{next(n for n in names if names.count(n) > 1)}'")
+
+    def _alone(self) -> None:
+        """What the mode of a source that is quantized already goes with."""
+        if len(self.quantize) > 1:
+            raise OptionError("--quantize source keeps the quantization that the source has, and the other modes are another one",
+                              advice="Leave out either.")
+        if self.auto_mixed is None and not self.keep_float:
+            raise OptionError("--quantize source alone is the file that is written anyway",
+                              advice="Add --auto-mixed DB, to come as near to what the source's runtime computes, or --keep-float LAYERS.")
+        if self.io_dtype or self.per_tensor or self.mixed_with != "float":
+            raise OptionError("--quantize source has the scales and element types of the source: --io-dtype, --per-tensor and --mixed-with "
+                              "are about others")
 
     @property
     def modes(self) -> tuple[str, ...]:
@@ -182,4 +203,4 @@ def is_recipe(mode: str) -> bool:
 
 def ending(mode: str) -> str:
     """What the name of a mode's file ends with."""
-    return MODES.get(mode) or f"{Path(mode).stem}_quant"
+    return MODES.get(mode) or ("source_quant" if mode == SOURCE else f"{Path(mode).stem}_quant")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from nchw2nhwc.ir.graph import Graph, Node
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.affine import AFFINE
 from nchw2nhwc.passes.alignment import ALIGN_CONCATENATIONS
+from nchw2nhwc.passes.as_openvino import as_openvino
 from nchw2nhwc.passes.best_of_each import BEST_OF_EACH
 from nchw2nhwc.passes.centred import CENTRE
 from nchw2nhwc.passes.channel_order import CHANNEL_ORDER
@@ -74,10 +75,13 @@ CLEAN = rule_pass("clean", FOLDING, CONTROL, IDENTITIES, WHOLES, MOVEMENT, PARTS
 """As `SIMPLIFY`, without undoing what was spelled for a target."""
 
 
-def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None, *, quantized: bool = False) -> tuple[Pass, ...]:
+def source_passes(native: Callable[[Node], bool], first: RuleSet | None = None, *, quantized: bool = False,
+                  openvino_layers: Collection[str] = ()) -> tuple[Pass, ...]:
     """The passes for a target that takes the nodes that are `native` as they are; what it lacks is decomposed, by the rules of `first`
-    before those of all targets. `quantized`: the target has tensors of small integers for what the source quantizes."""
-    quantization = (KEEP_QUANTIZATION, REMARK) if quantized else (SPELL_OUT_QUANTIZATION,)
+    before those of all targets. `quantized`: the target has tensors of small integers for what the source quantizes, and
+    `openvino_layers` compute as OpenVINO does."""
+    quantization = (*([as_openvino(openvino_layers)] if openvino_layers else []),
+                    *((KEEP_QUANTIZATION, REMARK) if quantized else (SPELL_OUT_QUANTIZATION,)))
     return (PRUNE, INFERENCE, RECOGNISE_ROUNDED, PROMOTE_FLOATS, ALIGN_CONCATENATIONS, *quantization, SIMPLIFY, MERGE_EQUAL, RECOGNISE,
             MAKE_FULLY_CONNECTED, FOLD_AFFINE, ORDER_CHANNELS, ROUTE_CHANNELS, JOIN_SIBLINGS, BEST_OF_EACH, decompose(native, first=first),
             CLEAN, FOLD_AFFINE, CLEAN, MERGE_EQUAL, rule_pass("variances", variances(native)), CENTRE, JOIN_HEADS, PRUNE)

@@ -228,13 +228,21 @@ def remark_shift(rw: Rewriter, node: Node, steps: float) -> None:
 
 
 def has_bias(x: Value) -> bool:
-    """Whether a number that is added to a value becomes part of what makes it. What is rounded to which level is then as in the source,
-    whose runtime moves levels in the same way."""
+    """Whether a number that is added to a value becomes part of what makes it, or of what is computed in float anyway. What is rounded to
+    which level is then as in the source, whose runtime moves levels in the same way."""
     node = x.producer
     if node is None:
         return False
+    if isinstance(node.op, Add) and not all(_is_rounded(v) for v in node.inputs if v is not None):
+        return True
     return isinstance(node.op, (Conv, ConvTranspose)) or (isinstance(node.op, Arithmetic) and any(v is not None and v.is_const
                                                                                                  for v in node.inputs))
+
+
+def _is_rounded(value: Value) -> bool:
+    """Whether a tensor has the levels of a grid, so that integer kernels may add it, which add no other number."""
+    first, _ = _moved(value)
+    return first.producer is not None and isinstance(first.producer.op, (FakeQuantize, QuantizeDequantize, Dequantize))
 
 
 def _remark(graph: Graph) -> int:

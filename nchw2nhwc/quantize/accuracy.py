@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nchw2nhwc.checking.litert import LoadedFile
+from nchw2nhwc.emit.tflite.integers import Integers
 from nchw2nhwc.emit.tflite.model import Subgraph
 from nchw2nhwc.ir import Array
 from nchw2nhwc.ops.kinds import Doubles
@@ -104,7 +105,9 @@ class Accuracy:
     data: str
     min_sqnr: float
     kept: tuple[str, ...] = ()
-    """Layers that `auto_mixed` kept in float32 (or with int16 activations)."""
+    """Layers that `auto_mixed` kept in float32 (or with int16 activations); of a quantized source what is done otherwise than it says."""
+    integers: Integers | None = None
+    """Of a file that has the quantization of its source: what it computes with integers."""
 
     @property
     def sqnr(self) -> float:

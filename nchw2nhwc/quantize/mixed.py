@@ -20,25 +20,26 @@ class Mixed:
     kept: tuple[str, ...]
 
 
-def fewest(make: Callable[[Sequence[str]], bytes], layers: Callable[[bytes], Sequence[LayerAccuracy]], measure: Callable[[bytes], float],
-           target: float, told: Callable[[str], None]) -> Mixed:
+def fewest(make: Callable[[Sequence[str]], bytes], ordered: Callable[[bytes], Sequence[str]], measure: Callable[[bytes], float],
+           target: float, told: Callable[[str], None], instead: str = "") -> Mixed:
     """Keep as few as brings `measure` to `target` dB.
 
-    Operators are ordered by the noise that each adds; the shortest run from the noisiest on that suffices is found by halving, and then
-    every operator in it is quantized again unless it is needed. So none of those that are kept can be left out by itself (where there are
-    more than `TRIES`, none of the quietest). Raises OptionError when not even all of them suffice.
+    `ordered` names what can be kept, the noisiest first; the shortest run from there on that suffices is found by halving, and then every
+    operator in it is quantized again unless it is needed. So none of those that are kept can be left out by itself (where there are more
+    than `TRIES`, none of the quietest). Raises OptionError when not even all of them suffice, which says what
+    to do `instead`.
     """
     content = make(())
     reached = measure(content)
     told(f"all quantized: {reached:.1f} dB")
     if reached >= target:
         return Mixed(content, ())
-    order = by_noise(layers(content))
+    order = ordered(content)
     low, high, content = 0, len(order), make(order)
     reached = measure(content)
     if reached < target:
         raise OptionError(f"{target:g} dB cannot be reached: with every layer kept it is {reached:.1f} dB",
-                          advice="Ask for less with --auto-mixed, or use --quantize float16.")
+                          advice=f"Ask for less with --auto-mixed{instead}.")
     while high - low > 1:
         middle = (low + high) // 2
         tried = make(order[:middle])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,29 +9,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nchw2nhwc.checking import drawn_sizes, source_tensors
-from nchw2nhwc.checking.inputs import random_inputs, with_draws
+from nchw2nhwc.checking import source_tensors
 from nchw2nhwc.checking.litert import LoadedFile
 from nchw2nhwc.emit.tflite.outputs import giving_out
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
-from nchw2nhwc.options.quantize import AUTO, FOR_DEVICE, RANDOM, RANGES, TOGETHER, QuantizeOptions, Samples, is_recipe
+from nchw2nhwc.options.quantize import AUTO, FOR_DEVICE, RANDOM, RANGES, SOURCE, TOGETHER, QuantizeOptions, Samples, is_recipe
 from nchw2nhwc.quantize import flatfile
 from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, layer_accuracy, output_accuracy
+from nchw2nhwc.quantize.as_source import AsSource
 from nchw2nhwc.quantize.coarse import made_by_softmax
-from nchw2nhwc.quantize.data import Calibration, read_arrays, samples_of, split, spread
+from nchw2nhwc.quantize.data import spread
 from nchw2nhwc.quantize.engine import Engine, require_quantizer
-from nchw2nhwc.quantize.images import image_files, read_images
-from nchw2nhwc.quantize.mixed import fewest
+from nchw2nhwc.quantize.given import Given
+from nchw2nhwc.quantize.mixed import by_noise, fewest
+from nchw2nhwc.quantize.names import Names
 from nchw2nhwc.quantize.recipes import needs_samples, read_recipe, recipe_of, with_one_scale
 from nchw2nhwc.quantize.unfit import has_constant_products
-from nchw2nhwc.source.reading import read
 
 if TYPE_CHECKING:
     from nchw2nhwc.converted import Converted
     from nchw2nhwc.emit.tflite.model import Subgraph
 
-RANDOM_SAMPLES = 4
 COMPARED = 32
 """On how many samples ways to choose ranges are compared: few outputs of a few samples say little."""
 _RANGED = {"int8", "int8-full"}
@@ -41,6 +38,7 @@ _RANGED = {"int8", "int8-full"}
 _SMALLEST = 1e-30
 """Probabilities below are as good as this one."""
 _NONE = "{} needs samples of the model's inputs to find the ranges of its tensors, and there are none"
+_COMPARES = "--auto-mixed compares with the source on samples of the model's inputs, and there are none"
 _ONE_SCALE = "{}: constant operands of matrix products get one scale, not one for each channel, which integer kernels do not know"
 _IMPLIED = "--target {} makes an {} file, which"
 _GIVE = ("Give --calibration DATA: an .npz file with an array of samples for each input, a folder of such files or of images. "
@@ -60,91 +58,54 @@ class Quantization:
                  hold_out: bool = True) -> None:
         """`tested` are inputs by name, in the source's axis order, to measure accuracy on instead of samples that are held out; `hold_out`:
         accuracy will be measured at all."""
-        require_quantizer()
-        self._hold_out = not tested and (hold_out or options.auto_mixed is not None)
-        self._converted, self._options, self._given = converted, options, tested
+        if options.quantize != (SOURCE,):
+            require_quantizer()
+        self._converted, self._options = converted, options
+        self.given = Given(converted, options, tested, hold_out=hold_out)
         self._kept: dict[str, tuple[str, ...]] = {}
         self._compared: dict[str, bytes] = {}
         self._engines: dict[bool, Engine] = {}
         self._told = converted.stages.progress.step
-
-    # ---- samples ---------------------------------------------------------------------------------------------------------
-    @cached_property
-    def calibration(self) -> Calibration | None:
-        """The samples that were given, None if none were. Raises OptionError for data that do not fit."""
-        given, inputs = self._options.calibration, self._converted.inputs
-        if given is None:
-            return None
-        if isinstance(given, str) and given == RANDOM:
-            return split(self._random(RANDOM_SAMPLES), "random numbers", hold_out=self._hold_out)
-        if not isinstance(given, (str, os.PathLike)):
-            listed = [samples_of(sample, inputs, self._options.calibration_layout, f"sample {k}") for k, sample in enumerate(given)]
-            return self._split([sample for samples in listed for sample in samples], "the samples given")
-        path = Path(given)
-        samples = self._images(path) if path.is_dir() and image_files(path) else read_arrays(
-            path, inputs, self._options.calibration_layout, self._options.calibration_samples)
-        if not samples:
-            raise OptionError(f"calibration data: there is neither an array (.npz, .npy) nor an image in the folder '{path}'")
-        return self._split(samples, path.name)
-
-    def _split(self, samples: Samples, origin: str) -> Calibration:
-        """Samples, with what the source draws at random, as those to calibrate with and the others."""
-        whole = [with_draws(self._converted.inputs, sample, seed) for seed, sample in enumerate(samples)]
-        return split(whole, origin, hold_out=self._hold_out)
-
-    def _images(self, folder: Path) -> Samples:
-        from nchw2nhwc.layout.interface import spatial_inputs
-
-        graph = read(self._converted.source, self._converted.options)
-        spatial = spatial_inputs(graph)
-        names = [v.name for v in graph.inputs if id(v) in spatial and v.rank == 4 and v.name not in graph.draws]
-        image = next((info for info in self._converted.inputs if [info.name] == names), None)
-        return read_images(folder, self._converted.inputs, image, self._options)
-
-    def _random(self, count: int) -> list[dict[str, Array]]:
-        made = self._converted
-        sizes = drawn_sizes(made.inputs, lambda: read(made.source, made.options), made.graph)[0]
-        return [random_inputs(made.inputs, made.index_limits, seed, sizes=sizes) for seed in range(count)]
-
-    def _to_calibrate(self) -> Samples:
-        assert self.calibration is not None, "a mode that needs samples was let through without any"
-        return self.calibration.samples
-
-    @cached_property
-    def _tested(self) -> tuple[Samples, str]:
-        """What accuracy is measured on, and that in words."""
-        if self._given:
-            return self._given, "the inputs of the check"
-        if self.calibration is None:
-            return self._random(RANDOM_SAMPLES), "random numbers"
-        origin = self.calibration.origin
-        return self.calibration.tested, f"{'held out of ' if self.calibration.held_out else ''}{origin}"
 
     @cached_property
     def _expected(self) -> list[dict[str, Array]]:
         """What the source computes for the tested samples."""
         outputs = self._converted.outputs
         found = []
-        for k, sample in enumerate(self._tested[0]):
-            self._told(f"running the source: sample {k + 1} of {len(self._tested[0])}")
-            tensors = source_tensors(self._converted.source, self._converted.inputs, [info.tensor for info in outputs], sample)
+        for k, sample in enumerate(self.given.tested[0]):
+            self._told(f"running the source: sample {k + 1} of {len(self.given.tested[0])}")
+            tensors = source_tensors(self._converted.source, self._converted.inputs, [info.tensor for info in outputs], sample,
+                                     by_itself=self._as_source is not None)
             found.append({info.name: tensors[info.tensor] for info in outputs})
         return found
 
     # ---- files -----------------------------------------------------------------------------------------------------------
     def prepare(self) -> None:
         """Find out what is wrong with samples, modes and names before anything is made. Raises OptionError."""
-        if self._converted.integers is not None:
-            raise OptionError("the source is quantized already, and the result keeps its scales", Location(self._converted.source.name),
-                              "Leave out --quantize, or give --dequantize too.")
-        self._tensors_of(self._options.keep_float)
+        self._require_kind()
+        self._names.tensors_of(self._options.keep_float)
+        if self._as_source is not None:
+            return
         for mode in filter(is_recipe, self._options.modes):
             self._note(Path(mode))
         for mode in self._options.modes:
-            if needs_samples(recipe_of(mode, self._options)) and self.calibration is None:
+            if needs_samples(recipe_of(mode, self._options)) and self.given.calibration is None:
                 target = self._converted.options.target
                 subject = _IMPLIED.format(target, mode) if FOR_DEVICE.get(target) == mode else mode
                 raise OptionError(_NONE.format(subject), advice=_GIVE)
+
+    def _require_kind(self) -> None:
+        """Raises OptionError for a mode that is about quantized sources where this is none, and the other way round."""
+        where, quantized = Location(self._converted.source.name), self._converted.integers is not None
+        if quantized and SOURCE not in self._options.quantize:
+            raise OptionError("the source is quantized already, and the result keeps its scales", where,
+                              "Leave out --quantize, give --dequantize too, or come nearer to it: --quantize source --auto-mixed DB.")
+        if SOURCE not in self._options.quantize:
+            return
+        if not quantized:
+            raise OptionError("--quantize source is about sources that are quantized already", where, "Choose another mode.")
+        if self._options.auto_mixed is not None and not self.given.any:
+            raise OptionError(_COMPARES, where, _GIVE)
 
     def _note(self, path: Path) -> None:
         """Say what a recipe of the user's is not followed in."""
@@ -155,13 +116,31 @@ class Quantization:
     def content(self, mode: str) -> bytes:
         """The quantized file of a mode. Raises OptionError, TargetError; with `auto_mixed` also CheckError."""
         self.prepare()
+        if self._as_source is not None:
+            return self._near_the_source(self._as_source)
         static = mode in ("int8", "int8-full", "int16x8") or is_recipe(mode)
         target = self._options.auto_mixed
         if target is None or not static:
             return self._made(mode, ())
-        found = fewest(lambda kept: self._made(mode, kept), lambda made: self._layers_of(mode, made), self._worst, target,
-                       self._told)
-        self._kept[mode] = tuple(dict.fromkeys(self._layer_of(name) for name in found.kept))
+        found = fewest(lambda kept: self._made(mode, kept), lambda made: by_noise(self._layers_of(mode, made)), self._worst, target,
+                       self._told, ", or use --quantize float16")
+        self._kept[mode] = tuple(dict.fromkeys(self._names.layer_of(name) for name in found.kept))
+        return found.content
+
+    @cached_property
+    def _as_source(self) -> AsSource | None:
+        """What makes the files of a source that is quantized already."""
+        if SOURCE not in self._options.quantize:
+            return None
+        return AsSource(self._converted, {self._names.layer_of(name) for name in self._names.tensors_of(self._options.keep_float)})
+
+    def _near_the_source(self, files: AsSource) -> bytes:
+        """The source's own quantization with the fewest changes."""
+        target = self._options.auto_mixed
+        if target is None:
+            return files.make(())
+        found = fewest(files.make, lambda _: files.order(), self._worst, target, self._told)
+        self._kept[SOURCE] = found.kept
         return found.content
 
     def _made(self, mode: str, kept: Sequence[str]) -> bytes:
@@ -175,7 +154,7 @@ class Quantization:
 
     def _with_ranges(self, mode: str, kept: Iterable[str], ranges: str) -> bytes:
         finer = tuple(kept) if self._options.mixed_with == "int16" else ()
-        floats = [*self._tensors_of(self._options.keep_float), *(() if finer else kept)]
+        floats = [*self._names.tensors_of(self._options.keep_float), *(() if finer else kept)]
         engine = self._engine(mode)
         recipe = recipe_of(mode, self._options, floats, finer, () if is_recipe(mode) else engine.constant_left)
         return engine.quantize(mode, recipe, self._options.interface(mode), None if is_recipe(mode) else floats,
@@ -188,14 +167,14 @@ class Quantization:
     @property
     def _together(self) -> bool:
         """Whether weights are rounded for the samples, which have to be real ones for that."""
-        return self._options.rounding == TOGETHER and self.calibration is not None and self._options.calibration != RANDOM
+        return self._options.rounding == TOGETHER and self.given.calibration is not None and self._options.calibration != RANDOM
 
     @cached_property
     def _better_ranges(self) -> str:
         """Those with which an int8 file comes nearest to the float32 file, on some of the samples that it is calibrated with: what is cut
         may be noise or what matters, and only the outputs tell. Of a softmax they would tell little, as all but a few samples have the same
         ones and zeros there: what it is made of is compared."""
-        inputs, outputs, samples = self._converted.inputs, self._converted.outputs, self._to_calibrate()
+        inputs, outputs, samples = self._converted.inputs, self._converted.outputs, self.given.to_calibrate()
         some = [samples[k] for k in spread(len(samples), COMPARED)]
         kept = {info.name for info in outputs if info.perm == tuple(range(len(info.perm)))}
         squashed = made_by_softmax(flatfile.read(self._float)) & kept
@@ -223,8 +202,8 @@ class Quantization:
         equal = self._fitted(mode) and not self._options.per_tensor
         if equal not in self._engines:
             both = self._together and self._options.ranges != "minmax" and not _RANGED.isdisjoint(self._options.modes)
-            self._engines[equal] = Engine(self._float, self._converted.source.name, self._converted.inputs, self._to_calibrate, self._told,
-                                          self._converted.flatbuffer(widened=True).model.files, both=both, equal=equal)
+            self._engines[equal] = Engine(self._float, self._converted.source.name, self._converted.inputs, self.given.to_calibrate,
+                                          self._told, self._converted.flatbuffer(widened=True).model.files, both=both, equal=equal)
         return self._engines[equal]
 
     @cached_property
@@ -235,13 +214,18 @@ class Quantization:
     def _graph(self) -> Subgraph:
         return self._converted.flatbuffer(widened=True).model.subgraphs[0]
 
+    @cached_property
+    def _names(self) -> Names:
+        return Names(self._graph, self._converted.source.name)
+
     # ---- accuracy --------------------------------------------------------------------------------------------------------
     def accuracy(self, mode: str, file: Path | bytes) -> Accuracy:
         """Compare a quantized file with the source. Raises CheckError."""
-        samples, data = self._tested
+        samples, data = self.given.tested
         first = output_accuracy(self._expected[:1], self._run(file, samples[:1], plain=True))
         return Accuracy(output_accuracy(self._expected, self._run(file, samples)), {n: e.sqnr for n, e in first.items() if e.equal is None},
-                        self._layers_of(mode, file), len(samples), data, self._options.min_sqnr, self._kept.get(mode, ()))
+                        self._layers_of(mode, file), len(samples), data, self._options.min_sqnr, self._kept.get(mode, ()),
+                        self._as_source.integers(self._kept.get(mode, ())) if self._as_source is not None else None)
 
     def _run(self, file: Path | bytes, samples: Samples, *, plain: bool = False) -> list[dict[str, Array]]:
         """The outputs that a file makes of samples."""
@@ -250,42 +234,17 @@ class Quantization:
 
     def _layers_of(self, mode: str, file: Path | bytes) -> tuple[LayerAccuracy, ...]:
         """The tensors inside a mode's file, beside those of the float32 file that it is made of. They are outputs: LiteRT would keep all
-        others as well, among them what kernels of integers lay out for each window, which is many times larger."""
+        others as well, among them what kernels of integers lay out for each window, which is many times larger. None of a source that is
+        quantized already, of which there is no float32 file."""
+        if mode == SOURCE:
+            return ()
         graph = self._graph
         made = {graph.tensors[i].name for op in graph.operators for i in op.outputs}
         files = self._engine(mode).content, file if isinstance(file, bytes) else file.read_bytes()
         reference, result = (LoadedFile(giving_out(each, made), self._converted.inputs, plain=True) for each in files)
-        return layer_accuracy(graph, reference, result, self._tested[0])
+        return layer_accuracy(graph, reference, result, self.given.tested[0])
 
     def _worst(self, content: bytes) -> float:
         """The smallest SQNR of all outputs of a file."""
-        found = output_accuracy(self._expected, self._run(content, self._tested[0]))
+        found = output_accuracy(self._expected, self._run(content, self.given.tested[0]))
         return min((each.sqnr for each in found.values() if each.equal is None), default=0.0)
-
-    # ---- names -----------------------------------------------------------------------------------------------------------
-    def _tensors_of(self, layers: Iterable[str]) -> list[str]:
-        """What the file calls the results of the operators made from these layers (or tensors). Raises OptionError."""
-        graph = self._graph
-        found: list[str] = []
-        for wanted in layers:
-            mine = [graph.tensors[i].name for op in graph.operators if op.origin.layer == wanted for i in op.outputs]
-            mine = mine or [tensor.name for op in graph.operators for tensor in (graph.tensors[i] for i in op.outputs)
-                            if tensor.name == wanted]
-            if not mine:
-                raise self._unknown(wanted)
-            found += mine
-        return found
-
-    def _unknown(self, layer: str) -> OptionError:
-        """The error for a layer that no operator comes from, with names like it."""
-        graph = self._graph
-        known = {name for op in graph.operators for name in (op.origin.layer, *(graph.tensors[i].name for i in op.outputs))}
-        near = difflib.get_close_matches(layer, known, 3)
-        advice = f"Similar names: {', '.join(near)}." if near else "A layer that became part of another has that one's name."
-        return OptionError(f"--keep-float: no operator of the result is made from a layer '{layer}'",
-                           Location(self._converted.source.name), advice)
-
-    def _layer_of(self, tensor: str) -> str:
-        graph = self._graph
-        makers = (op.origin.layer for op in graph.operators if any(graph.tensors[i].name == tensor for i in op.outputs))
-        return next(makers, "") or tensor

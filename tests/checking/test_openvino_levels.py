@@ -10,7 +10,10 @@ from openvino import opset13 as ov
 
 from nchw2nhwc import convert
 from nchw2nhwc.checking.openvino_levels import keep_levels
+from nchw2nhwc.checking.openvino_source import deviations_of
 from nchw2nhwc.ir import Array
+from nchw2nhwc.source import identify
+from tests.quantized_openvino import residual
 
 RNG = np.random.default_rng(2)
 
@@ -76,3 +79,11 @@ def test_what_is_not_quantized_is_left_alone() -> None:
     model = openvino.Model([ov.result(made)], [x], "plain")
     keep_levels(model)
     assert len(model.outputs) == 1
+
+
+def test_what_openvino_computes_otherwise(tmp_path: Path) -> None:
+    for dtype, factors, halved in (("f32", False, ()), ("f16", True, ("factor",)), ("f32", True, ())):
+        found = deviations_of(identify(residual(tmp_path, dtype, factors=factors), None))
+        assert found.halved == halved
+        assert set(found.unrounded) == {"branch"}
+        assert {"conv", "branch", "add"} <= found.unrounded["branch"]

@@ -210,3 +210,19 @@ def test_spelled_out() -> None:
     net.output(net(Dequantize(GRID), _quantized(net, x)), net(QuantizeDequantize(OTHER), x))
     left = check_pass(net, SPELL_OUT_QUANTIZATION, 1e-6)
     assert not {"Quantize", "Dequantize", "QuantizeDequantize"} & set(left)
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_zero_beside_a_level_of_a_sum(both: bool) -> None:
+    """Sums of integers have kernels that add no other number; what is added in float is moved."""
+    net, x = _net(1, 3, 4, 4)
+    step = 1 / 64
+    low = -128.03 * step
+    other = net(FakeQuantize(256), net.input(1, 3, 4, 4), -128 * step, 127 * step, -128 * step, 127 * step)
+    mine = net(FakeQuantize(256), x, -128 * step, 127 * step, -128 * step, 127 * step) if both else net(Exp(), x)
+    net.output(net(Exp(), net(FakeQuantize(256), net(Add(), mine, other), *(low, low + 255 * step) * 2)))
+    assert KEEP_QUANTIZATION(net.graph)
+    moved = [node for node in net.graph.nodes if isinstance(node.op, Add) and any(v is not None and v.is_const for v in node.inputs)]
+    assert len(moved) == (not both)
+    if moved:
+        np.testing.assert_allclose(moved[0].input(1).const, 0.03 * step, rtol=1e-3)

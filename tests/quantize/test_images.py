@@ -28,8 +28,8 @@ def fed(folder: Path, convert: dict[str, object], **options: object) -> list[flo
     """What the three channels of the result's input get."""
     converted = nchw2nhwc.convert(MODEL, **convert)
     quantization = Quantization(converted, QuantizeOptions(["int8"], calibration=folder, **options))  # type: ignore[arg-type]
-    assert quantization.calibration is not None
-    return [float(v) for v in quantization.calibration.samples[0]["x"][0, :, 0, 0]]
+    assert quantization.given.calibration is not None
+    return [float(v) for v in quantization.given.calibration.samples[0]["x"][0, :, 0, 0]]
 
 
 @pytest.mark.parametrize("convert", [{"mean": {"": (100, 100, 100)}}, {"scale": {"": (255,)}}, {"input_dtype": {"": "uint8"}}])

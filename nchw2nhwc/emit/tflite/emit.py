@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the table of lowerings)
     lower_binary,
@@ -35,16 +35,18 @@ from nchw2nhwc.ir.open_sizes import large_enough
 
 def emit(graph: Graph, *, float16: bool = False, keep_integers: bool = False, wide: bool = True,
          metadata: Callable[[Mapping[str, str]], Mapping[str, bytes]] | None = None,
-         files: Mapping[str, bytes] | None = None, available: Callable[[str, DType], bool] | None = None) -> FlatBuffer:
+         files: Mapping[str, bytes] | None = None, available: Callable[[str, DType], bool] | None = None,
+         floats: Collection[str] = ()) -> FlatBuffer:
     """The TFLite file of a stored graph (channels-last, after the target passes).
 
     `float16` stores weights in half precision; `keep_integers` stores those that consist of integers as such, before that. `wide` gives
     results that a quantized source does not round 16 bits. `metadata` gives the file's metadata by name; it is told, by the names of the
     graph's values, what the file calls their tensors. `files` stand behind the model, by name. `available` tells which operators the
-    device that the file is for has, by element type; None: all. What one operator does is said in others where it lacks that one. Raises
-    TargetError, before anything is written, that lists every layer which TFLite cannot express.
+    device that the file is for has, by element type; None: all. What one operator does is said in others where it lacks that one. `floats`
+    are layers that compute in float though a quantized source has integers there. Raises TargetError, before anything is written, that
+    lists every layer which TFLite cannot express.
     """
-    plan = plan_integers(graph, wide=wide, for_cpu=available is None)
+    plan = plan_integers(graph, wide=wide, for_cpu=available is None, kept=floats)
     e = Emitter(graph, large_enough(graph), Storage(float16, keep_integers), plan, available)
     e.subgraph.inputs = [e.input(v) for v in graph.inputs]
     e.subgraph.input_names = [v.name for v in graph.inputs]

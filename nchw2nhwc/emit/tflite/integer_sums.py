@@ -3,19 +3,20 @@
 Kernels take weights from -127 to 127, and one of -128 for each result: some add two products in 16 bits, which have no
 room for two of -128 times -128. Weights that reach further, as unsigned ones with a zero point do, are sums of several such weights:
 the data's channels stand several times one behind the other, and the sums of products stay the same, to the last bit. A result that the
-source does not round has 16 bits, on the finest grid that holds all that the sums can be.
+source does not round has 16 bits, on the finest grid that holds all that the sums can be and what reads them does not cut off.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log10
+from math import inf, log10
 
 import numpy as np
 
 from nchw2nhwc.emit.tflite.padding import placed
 from nchw2nhwc.ir import Array, Node
 from nchw2nhwc.ops.activation import Activation
+from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.kinds import Doubles
 from nchw2nhwc.ops.matmul import FullyConnected
@@ -88,6 +89,7 @@ def wide_sums(node: Node, data: Grid) -> Sums | str:
     above, below = np.maximum(w, 0).sum(axis=1), np.minimum(w, 0).sum(axis=1)
     most, least = above * data.max + below * data.min + bias, above * data.min + below * data.max + bias
     largest = max(float(most.max()), 0.0 if op.activation in (Activation.RELU, Activation.RELU6) else float(-least.min()))
+    largest = min(largest, _left_by_readers(node))
     if largest <= 0:
         return "it is never above zero"
     scale = float(np.float32(largest / _WIDE))
@@ -95,6 +97,15 @@ def wide_sums(node: Node, data: Grid) -> Sums | str:
     if usual <= 0 or 10 * log10(usual / (scale * scale / 12)) < LEAST_WIDE:
         return f"16 bits for all that its sums can be would leave less than {LEAST_WIDE:g} dB"
     return Sums(steps, copies, Grid(scale, 0, -_WIDE - 1, _WIDE))
+
+
+def _left_by_readers(node: Node) -> float:
+    """The largest magnitude that all that reads a node's result leaves of it: kernels cut there, too."""
+    readers = list(node.output.users)
+    if not readers or not all(isinstance(each.op, Clip) for each in readers):
+        return inf
+    bounds = [bound for each in readers if isinstance(each.op, Clip) for bound in (each.op.min, each.op.max)]
+    return max((inf if bound is None else abs(bound) for bound in bounds), default=inf)
 
 
 def has_fast_sums(node: Node) -> bool:

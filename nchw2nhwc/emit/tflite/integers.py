@@ -7,6 +7,7 @@ integers on. Everything else computes in float, on operands that are dequantized
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -57,6 +58,8 @@ class Plan:
     widening: Widening = "none"
     for_cpu: bool = True
     """Whether LiteRT's own kernels compute, not those of a device."""
+    kept: Collection[str] = ()
+    """The layers that are to compute in float."""
     wide: list[Node] = field(default_factory=list)
     """Those whose results have 16 bits because the source does not round them. They are not among `grids`: readers get real numbers."""
     told: dict[int, Grid] = field(default_factory=dict)
@@ -118,16 +121,17 @@ def asked(graph: Graph, value: Value) -> Grid | None:
     return found.pop() if len(found) == 1 else None
 
 
-def plan_integers(graph: Graph, *, wide: bool = True, for_cpu: bool = True) -> Plan:
+def plan_integers(graph: Graph, *, wide: bool = True, for_cpu: bool = True, kept: Collection[str] = ()) -> Plan:
     """The plan for a stored graph; `wide`: with results of 16 bits where the source does not round them. Where kernels for that are slow
-    they are left out, unless too few convolutions would compute with integers then. `for_cpu`: for LiteRT's own kernels."""
-    plan = _plan(graph, "fast" if wide else "none", for_cpu)
+    they are left out, unless too few convolutions would compute with integers then. `for_cpu`: for LiteRT's own kernels. `kept` are layers
+    of the source that are to compute in float."""
+    plan = _plan(graph, "fast" if wide else "none", for_cpu, kept)
     done, total = _count(graph, plan, CONVOLUTIONS)
-    return plan if not wide or done >= _LEAST_SHARE * total else _plan(graph, "all", for_cpu)
+    return plan if not wide or done >= _LEAST_SHARE * total else _plan(graph, "all", for_cpu, kept)
 
 
-def _plan(graph: Graph, widening: Widening, for_cpu: bool) -> Plan:
-    plan, mixed = Plan(widening=widening, for_cpu=for_cpu), set[int]()
+def _plan(graph: Graph, widening: Widening, for_cpu: bool, kept: Collection[str]) -> Plan:
+    plan, mixed = Plan(widening=widening, for_cpu=for_cpu, kept=kept), set[int]()
     for node in graph.nodes:
         op = node.op
         if isinstance(op, QuantizeDequantize):
@@ -169,6 +173,8 @@ def _choose(plan: Plan, graph: Graph, node: Node) -> str:
 
 def _compute(plan: Plan, graph: Graph, node: Node) -> str:
     """A node that computes: "" if an integer kernel does that, else why not."""
+    if plan.kept and graph.where(node).layer in plan.kept:
+        return "it is kept in float, as was asked for"
     kernel = KERNELS.get(type(node.op))
     if kernel is None:
         return "there is no integer kernel for it that gives the same"

@@ -109,6 +109,28 @@ def test_a_result_that_is_not_rounded_has_16_bits(relu: bool) -> None:
             assert np.abs(converted.outputs[0].to_source(result) - wanted).max() <= grid.scales[0]
 
 
+@pytest.mark.parametrize("bounds", [(-0.5, 0.25), (-4.0, None), (-0.1, 0.7)])
+def test_what_is_cut_off_behind_takes_no_part_of_16_bits(bounds: tuple[float, float | None]) -> None:
+    """The grid ends where all readers cut, if they do."""
+    low, high = bounds
+    ends = {"low": np.float32(low), **({} if high is None else {"high": np.float32(high)})}
+    case = Case("cut", [conv("a w", "r"), op("Clip", " ".join(["r", *ends]), "y")], "", W, ends)
+    source = network(case, "uint8")
+    converted = convert(source)
+    graph = converted.flatbuffer().model.subgraphs[0]
+    (grid,) = (graph.tensors[o.outputs[0]].quantization for o in graph.operators if o.code == "CONV_2D")
+    assert grid is not None
+    if high is None:
+        assert grid.scales[0] > 4 / 32767
+    else:
+        np.testing.assert_allclose(grid.scales[0], max(-low, high) / 32767, rtol=1e-6)
+    x = RNG.uniform(-2.5, 2.5, (1, 4, 6, 6)).astype(np.float32)
+    (wanted,) = runtime(source, {"x": x})  # type: ignore[arg-type]
+    for resolver in RESOLVERS:
+        (result,) = run_file(converted.tflite(), [converted.inputs[0].to_result(x)], resolver)
+        assert np.abs(converted.outputs[0].to_source(result) - wanted).max() <= grid.scales[0]
+
+
 @pytest.mark.parametrize(("target", "codes"), [("micro", ["QUANTIZE", "CONV_2D"]), ("gpu", []), ("nnapi", [])])
 def test_results_of_16_bits_are_for_devices_that_have_them(target: str, codes: list[str]) -> None:
     converted = convert(network(Case("wide", [conv("a w", "y")], "", W), "int8"), target=target)
