@@ -6,8 +6,6 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from nchw2nhwc.ir import Array
 from nchw2nhwc.quantize.flatfile import FLOAT32, Part
 from nchw2nhwc.quantize.islands import KEPT, MOVES
@@ -19,17 +17,14 @@ if TYPE_CHECKING:
 
 _STEEP: Mapping[str, int] = {"LOG": 0, "SQRT": 0, "RSQRT": 0, "POW": 0, "DIV": 1}
 """Operators, with the operand, of which small values matter as much as large ones; equal steps, as integers have, make them 0."""
-_PICKED = ("CONCATENATION", "PACK", *KEPT)
+PICKED = ("CONCATENATION", "PACK", *KEPT)
 """Operators whose results are values of their operands: those that a logarithm reads are followed through them too, and on to the layer
 that computes them, whose small results an integer kernel would round to 0."""
 _THROUGH = ("SUM", "MEAN", "SQRT", "RSQRT", "POW", "SQUARED_DIFFERENCE", "ABS", "EXP", "RESHAPE")
-_PAIRED = ("ADD", "SUB", "MUL", "DIV")
-_LAYERS = (*CODES, "TRANSPOSE_CONV", "CONV_3D", "BATCH_MATMUL", "SOFTMAX")
-_SQUASHED = ("SOFTMAX", "LOGISTIC")
-_LARGE = 0.25
-"""A softmax whose largest result is below has few of the 256 steps that int8 has up to 1."""
-_UNEVEN = 8
-"""How many times the values of one operand may be larger than those of another."""
+_PAIRED = ("ADD", "SUB", "MUL", "DIV", "MAXIMUM")
+_SQUASHED: Mapping[str, float] = {"SOFTMAX": 1 / 4, "LOGISTIC": 1 / 4, "TANH": 1 / 2}
+"""Operators whose int8 kernels have steps of 1/256 (TANH: 1/128) whatever the results are, and what results have to reach in size for
+enough of these steps."""
 _WRONG = 2.0**-8
 """Relative error of a softmax."""
 
@@ -63,8 +58,8 @@ def _read_by(part: Part, tensor: int, *, layers: bool) -> Iterator[str]:
         code, mean = part.code(maker), part.made_by(maker.inputs[1], "MEAN") if len(maker.inputs) > 1 else None
         if code == "SUB" and mean is not None and mean.inputs[0] == maker.inputs[0]:
             yield part.graph.tensors[mean.outputs[0]].name.decode()
-        elif _follows(part, maker) or (layers and code in _PICKED):
-            operands = maker.inputs if code in _PICKED else maker.inputs[:2]
+        elif follows(part, maker) or (layers and code in PICKED):
+            operands = maker.inputs if code in PICKED else maker.inputs[:2]
             pending += [i for i in dict.fromkeys(operands) if i >= 0 and part.constant(i) is None]
         elif not (layers and code in CODES):
             continue
@@ -82,7 +77,7 @@ def _scaled_by(part: Part, root: int) -> Iterator[str]:
                     and any(part.constant(i) is not None for i in each.inputs)]
 
 
-def _follows(part: Part, op: OperatorT) -> bool:
+def follows(part: Part, op: OperatorT) -> bool:
     """Whether precision that is asked of a result is asked of the operands too: of arithmetic with a constant, or with itself."""
     code = part.code(op)
     alone = len({i for i in op.inputs if part.constant(i) is None}) == 1
@@ -127,45 +122,10 @@ def _behind(part: Part, op: OperatorT, variables: Collection[int]) -> Iterator[O
 
 
 def spread_out(model: ModelT, found: Mapping[str, Mapping[str, Array]]) -> list[str]:
-    """The results, by name, of softmaxes that are nowhere large: int8 kernels have steps of 1/256 for them, whatever they are."""
-    names = [graph.tensors[op.outputs[0]].name.decode() for graph in model.subgraphs for part in (Part(model, graph),)
-             for op in graph.operators if part.code(op) == "SOFTMAX"]
-    return [name for name in names if name in found and float(np.max(found[name]["max"])) < _LARGE]
-
-
-def uneven(model: ModelT, found: Mapping[str, dict[str, Array]]) -> list[str]:
-    """The results, by name, from concatenations of small with large values on to the next layers, where vectors are normalized on the way:
-    each has to have its own precision for that (a class token beside the patches of an image), and a scale for all has only that of the
-    largest."""
-    kept: dict[str, None] = {}
-    for graph in model.subgraphs:
-        part = Part(model, graph)
-        for op in graph.operators:
-            sizes = [_extent(part, i, found) for i in op.inputs] if part.code(op) == "CONCATENATION" else []
-            if sizes and 0 < _UNEVEN * min(sizes) < max(sizes) < math.inf:
-                behind = _before_layers(part, op)
-                if any(part.code(each) == "RSQRT" for each in behind):
-                    kept |= dict.fromkeys(graph.tensors[i].name.decode() for each in behind for i in each.outputs)
-    return list(kept)
-
-
-def _extent(part: Part, tensor: int, found: Mapping[str, dict[str, Array]]) -> float:
-    values, name = part.constant(tensor), part.graph.tensors[tensor].name.decode()
-    if values is not None:
-        return float(np.abs(values).max(initial=0.0))
-    return size(found[name]) if name in found else math.inf
-
-
-def _before_layers(part: Part, op: OperatorT) -> list[OperatorT]:
-    """An operator and those that its result gets to without a layer."""
-    pending: list[OperatorT] = [op]
-    seen: dict[int, OperatorT] = {}
-    while pending:
-        op = pending.pop()
-        if id(op) not in seen and part.code(op) not in _LAYERS:
-            seen[id(op)] = op
-            pending += [reader for i in op.outputs for reader in part.readers[i]]
-    return list(seen.values())
+    """The results, by name, of softmaxes and the like that are nowhere large: int8 kernels have the same steps for all."""
+    names = [(graph.tensors[op.outputs[0]].name.decode(), _SQUASHED[part.code(op)]) for graph in model.subgraphs
+             for part in (Part(model, graph),) for op in graph.operators if part.code(op) in _SQUASHED]
+    return [name for name, least in names if name in found and size(found[name]) < least]
 
 
 def flat(model: ModelT) -> list[str]:
@@ -182,7 +142,7 @@ def flat(model: ModelT) -> list[str]:
 
 
 def last(model: ModelT, outputs: Collection[str]) -> list[str]:
-    """The results, by name, of softmaxes and sigmoids that nothing but these outputs of the signature is made of, and what moves them
+    """The results, by name, of softmaxes and the like that nothing but these outputs of the signature is made of, and what moves them
     there: their integers would have 256 levels, and are floats in the end anyway."""
     graph = model.subgraphs[0]
     part = Part(model, graph)

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ai_edge_litert import schema_py_generated as schema
+
 from nchw2nhwc.quantize.flatfile import FLOAT32, INT16, Part
 
 if TYPE_CHECKING:
     from ai_edge_litert.schema_py_generated import ModelT
 
+_RELU6 = schema.ActivationFunctionType.RELU6
+_TOO_FAR = 2.0**31
 _ANY_SCALE: Mapping[str, int] = {"ADD": 3, "SUB": 5}
 """Operators that take int16 scales for powers of two unless their options say no, and the versions that have the option."""
 
@@ -22,6 +26,7 @@ def correct(model: ModelT) -> None:
         _type_unread(part)
         _read_integers(part)
         _take_any_scale(part)
+        _drop_unreachable(part)
 
 
 def _give_out_named(model: ModelT) -> None:
@@ -68,3 +73,11 @@ def _take_any_scale(part: Part) -> None:
         if code in _ANY_SCALE and part.graph.tensors[op.outputs[0]].type == INT16:
             op.builtinOptions.potScaleInt16 = False
             part.raise_version(op, _ANY_SCALE[code])
+
+
+def _drop_unreachable(part: Part) -> None:
+    """Leave out the 6 of a RELU6 that is so many steps away that it is no 32-bit integer: kernels refuse that."""
+    for op in part.graph.operators:
+        made = part.params(op.outputs[0])
+        if made is not None and getattr(op.builtinOptions, "fusedActivationFunction", None) == _RELU6 and 6 / made.scale >= _TOO_FAR:
+            op.builtinOptions.fusedActivationFunction = schema.ActivationFunctionType.RELU

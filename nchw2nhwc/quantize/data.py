@@ -113,7 +113,9 @@ def _pieces(array: Array, info: TensorInfo, layout: str, file: str) -> list[Arra
     rank = len(info.source_shape)
     if values.ndim == rank + 1:
         pieces = list(values)
-    elif values.ndim == rank and rank:
+    elif values.ndim == rank == 0:
+        pieces = [values]
+    elif values.ndim == rank:
         first = (info.source_shape if layout == "source" else info.shape)[0]
         size = first if first > 0 else 1
         if len(values) % size:

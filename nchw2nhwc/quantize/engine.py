@@ -20,13 +20,14 @@ from nchw2nhwc.errors import Location, OptionError, TargetError
 from nchw2nhwc.interface import METADATA
 from nchw2nhwc.options import EVERY
 from nchw2nhwc.options.quantize import Samples
-from nchw2nhwc.quantize import flatfile, islands, rounding, weights
+from nchw2nhwc.quantize import biases, flatfile, islands, rounding, weights
 from nchw2nhwc.quantize.clipping import Histograms, least_error
-from nchw2nhwc.quantize.coarse import flat, last, polynomials, spread_out, steep, uneven
+from nchw2nhwc.quantize.coarse import flat, last, polynomials, spread_out, steep
 from nchw2nhwc.quantize.corrections import correct
 from nchw2nhwc.quantize.equalization import equalized
 from nchw2nhwc.quantize.interface import Ranges, apply_interface
 from nchw2nhwc.quantize.large_weights import rounded_as_matrices
+from nchw2nhwc.quantize.normalized import faint, uneven
 from nchw2nhwc.quantize.quotients import as_products
 from nchw2nhwc.quantize.ranges import make_room, settle, trim
 from nchw2nhwc.quantize.recipes import BODY, Recipe, kept_in_float, needs_hessian, needs_samples
@@ -95,6 +96,7 @@ class Engine:
             found = None
         ends = _ranges(found or {})
         model = flatfile.read(self._run(recipe, found))
+        biases.restore(model, self.content)
         if together:
             rounding.refine(model, self.content, self._moments)
         return self._finished(model, mode, None if found is None else ends, types, shrink, per_tensor=per_tensor)
@@ -120,7 +122,8 @@ class Engine:
             return flat(model)
         outputs = {entry.name.decode() for entry in model.signatureDefs[0].outputs}
         floats = {name for name in outputs if types.get(name, types[EVERY]) == "float32"} if mode == "int8" else set()
-        return [*spread_out(model, self._statistics), *uneven(model, self._statistics), *last(model, floats)]
+        return [*spread_out(model, self._statistics), *uneven(model, self._statistics), *faint(model, self._statistics),
+                *last(model, floats)]
 
     @cached_property
     def constant_left(self) -> list[str]:

@@ -34,7 +34,11 @@ def apply_interface(model: ModelT, wanted: Mapping[str, str], ranges: Ranges, fi
             name, tensor = entry.name.decode(), entry.tensorIndex
             dtype = wanted.get(name, wanted[EVERY])
             if dtype != "float32" and part.graph.tensors[tensor].type == FLOAT32:
-                change(part, tensor, dtype, ranges)
+                try:
+                    change(part, tensor, dtype, ranges)
+                except KeyError:
+                    raise OptionError(f"no sample has values of '{name}', which is to be {dtype}: no range is known of it", Location(file),
+                                      f"Give samples that have, or --io-dtype {name}=float32.") from None
                 part.refresh()
 
 
@@ -50,7 +54,9 @@ def _input(part: Part, tensor: int, dtype: str, ranges: Ranges) -> None:
 
 def _output(part: Part, tensor: int, dtype: str, ranges: Ranges) -> None:
     last = part.made_by(tensor, "DEQUANTIZE")
-    name = part.graph.tensors[last.inputs[0] if last is not None else tensor].name
+    name, values = part.graph.tensors[last.inputs[0] if last is not None else tensor].name, part.constant(tensor)
+    if values is not None:
+        ranges = {name.decode(): (float(values.min(initial=0)), float(values.max(initial=0)))}
     params = _of_type(part.params(last.inputs[0]) if last is not None else None, dtype) or _fitting(ranges, name, dtype)
     target = part.add_tensor(tensor, f"_{dtype}", params)
     part.redirect_output(tensor, target)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nchw2nhwc.ir import Array
-from nchw2nhwc.quantize.flatfile import Part
+from nchw2nhwc.quantize.flatfile import FLOAT32, Part
 
 if TYPE_CHECKING:
     from ai_edge_litert.schema_py_generated import ModelT, OperatorT
@@ -58,7 +58,17 @@ def settle(model: ModelT, found: MutableMapping[str, dict[str, Array]]) -> list[
                 beside = [*part.readers[i], *([makers[i]] if i in makers else [])]
                 too_large += [names[k] for op in beside for k in op.outputs[:1]]
                 del found[name]
-    return list(dict.fromkeys(too_large))
+    return list(dict.fromkeys([*too_large, *_unknown(Part(model, model.subgraphs[0]), found)]))
+
+
+def _unknown(part: Part, found: Mapping[str, dict[str, Array]]) -> list[str]:
+    """The results, by name, of operators beside a tensor that no sample has a value of: as long as data decides, its size may be 0."""
+    def known(i: int) -> bool:
+        tensor = part.graph.tensors[i]
+        return tensor.type != FLOAT32 or tensor.name.decode() in found or part.constant(i) is not None
+
+    return [part.graph.tensors[op.outputs[0]].name.decode() for op in part.graph.operators
+            if not all(known(i) for i in (*op.inputs, *op.outputs) if i >= 0)]
 
 
 def _widen(statistics: MutableMapping[str, Array], least: float) -> None:

@@ -31,6 +31,8 @@ _DAMPING = 0.01
 """Part of the mean variance that is added to each operand's, without which those that hardly vary would have to take back the most."""
 _EXACT = 1e-4
 """The same of the mean square, which float32 products give no variance beside that is much smaller."""
+_FAINT = 1e-30
+"""Operands whose mean square is below are taken for zeros: products of float32 numbers as small as these are not exact."""
 _LARGEST: Mapping[int, int] = {INT8: 127, INT4: 7}
 """The largest weight of each type; the smallest is its negative."""
 
@@ -152,13 +154,14 @@ def _second(sums: Doubles, products: Doubles, rows: int, *, about_mean: bool) ->
     is believed of how operands vary together."""
     mean, found = sums / rows, products / rows
     count = found.shape[1]
-    least = _EXACT * np.trace(found, axis1=1, axis2=2)[:, None] / count
+    typical = np.trace(found, axis1=1, axis2=2)[:, None] / count
+    least = np.where(typical > _FAINT, _EXACT * typical, 0)
+    found[least[:, 0] == 0] = 0
     if about_mean:
         found -= mean[:, :, None] * mean[:, None, :]
     variances = np.maximum(np.diagonal(found, axis1=1, axis2=2), 0)
-    typical = variances.mean(1, keepdims=True)
     found *= rows / (rows + count)
-    found[:, np.arange(count), np.arange(count)] = variances + np.where(least > 0, _DAMPING * typical + least, 1)
+    found[:, np.arange(count), np.arange(count)] = variances + np.where(least > 0, _DAMPING * variances.mean(1, keepdims=True) + least, 1)
     return found
 
 

@@ -65,26 +65,16 @@ def test_sigmoids_that_are_results(mode: str, wanted: str) -> None:
     assert kinds(part, "LOGISTIC") == ["int8", wanted]
 
 
-def normalized() -> onnx.ModelProto:
-    """One token beside 64 others that are many times as large, all normalized."""
-    rng = np.random.default_rng(4)
-    nodes = [helper.make_node("Mul", ["c", "large"], ["w2"], "scaled"), helper.make_node("Reshape", ["w2", "rows"], ["r"], "rows"),
-             helper.make_node("MatMul", ["r", "near"], ["patches"], "patches"),
-             helper.make_node("ReduceMean", ["r"], ["mean"], "mean", axes=[1], keepdims=1), helper.make_node("MatMul", ["mean", "small"],
-                                                                                                         ["token"], "token"),
-             helper.make_node("Concat", ["token", "patches"], ["all"], "tokens", axis=1),
-             helper.make_node("LayerNormalization", ["all", "one"], ["n"], "norm"),
-             helper.make_node("Gather", ["n", "first"], ["picked"], "pick", axis=1),
-             helper.make_node("MatMul", ["picked", "m"], ["y"], "dense")]
-    return network(nodes, large=np.array(10.0), rows=np.array([1, 64, 8]), near=rng.normal(0, 1, (8, 8)), small=rng.normal(0, 0.03, (8, 8)),
-                   one=np.ones(8), first=np.array(0), m=rng.normal(0, 1, (8, 4)))
-
-
-def test_small_vectors_beside_large_ones() -> None:
-    part, sqnr = quantized(normalized(), "int8")
-    assert kinds(part, "CONCATENATION") == ["float32"]
-    assert set(kinds(part, "RSQRT") + kinds(part, "MEAN")[1:] + kinds(part, "SUB")) == {"float32"}
-    assert sqnr > 15
+@pytest.mark.parametrize("mode", ["int8", "int8-full"])
+@pytest.mark.parametrize(("op", "code"), [("Sigmoid", "LOGISTIC"), ("Tanh", "TANH")])
+def test_functions_that_are_small_throughout(op: str, code: str, mode: str) -> None:
+    """Kernels have steps of 1/256 and 1/128, whatever the results are."""
+    nodes = [helper.make_node("Mul", ["c", "gain"], ["s"]), helper.make_node("Add", ["s", "low"], ["a"]),
+             helper.make_node(op, ["a"], ["g"]), conv("g", "y", "last")]
+    low = np.array(-4.0 if op == "Sigmoid" else 0.0)
+    part, sqnr = quantized(network(nodes, gain=np.array(0.01), low=low, v=pixel_weights(4, 8)), mode)
+    assert kinds(part, code) == ["float32"]
+    assert sqnr > 20
 
 
 def test_layers_that_a_logarithm_reads() -> None:

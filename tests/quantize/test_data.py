@@ -49,6 +49,13 @@ def test_any_type_whose_values_fit() -> None:
         samples_of({"x": np.full((1, 3, 4, 5), 1e300)}, [info()], "source", "f")
 
 
+def test_numbers_without_axes() -> None:
+    """A threshold, say: a sample of its own, or along an axis that counts samples."""
+    scalar = info("t", ())
+    assert [sample["t"].shape for sample in samples_of({"t": np.array(0.5)}, [scalar], "source", "f")] == [()]
+    assert [float(sample["t"]) for sample in samples_of({"t": np.array([1.0, 2.0])}, [scalar], "source", "f")] == [1, 2]
+
+
 def test_what_is_refused() -> None:
     good = np.zeros((4, 3, 4, 5), np.float32)
     for arrays, message in (

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 from onnx import helper
 
 import nchw2nhwc
 from nchw2nhwc.checking.litert import LoadedFile
+from nchw2nhwc.errors import OptionError
+from nchw2nhwc.options.quantize import QuantizeOptions
 from nchw2nhwc.quantize import flatfile
 from nchw2nhwc.quantize.clipping import Histograms, least_error
 from tests.quantize.models import conv, network, pixel_weights, samples
@@ -162,3 +165,36 @@ def test_ranges_end_where_functions_are_flat() -> None:
     x = converted.inputs[0].to_result(samples()[5]["x"])
     expected = run(converted.tflite(), x, xnnpack=True)
     assert np.abs(run(content, x, xnnpack=True) - expected).max() < 0.05 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("mode", ["int8", "int16x8"])
+def test_bounds_that_are_out_of_reach(mode: str) -> None:
+    """Results so small that 6 is no 32-bit integer in steps of theirs."""
+    source = network([helper.make_node("Clip", ["c", "low", "high"], ["y"], "relu6")], w=np.full((8, 4, 3, 3), 1e-9), b=np.zeros(8),
+                     low=np.array(0.0), high=np.array(6.0))
+    _, content = quantized(source, mode)
+    Interpreter(model_content=content).allocate_tensors()
+
+
+def beyond() -> onnx.ModelProto:
+    """Gives out the values that are larger than any of the samples makes."""
+    nodes = [helper.make_node("Greater", ["c", "much"], ["large"]), helper.make_node("NonZero", ["large"], ["where"]),
+             helper.make_node("Transpose", ["where"], ["places"], perm=[1, 0]), helper.make_node("GatherND", ["c", "places"], ["found"]),
+             helper.make_node("Mul", ["found", "two"], ["z"], "twice"), conv("c", "y", "last")]
+    return network(nodes, outputs=("y", "z"), much=np.array(90.0), two=np.array(2.0), v=pixel_weights(4, 8))
+
+
+@pytest.mark.parametrize(("mode", "types"), [("int8", []), ("int16x8", []), ("int8-full", ["z=float32"])])
+def test_tensors_that_are_empty_in_all_samples(mode: str, types: list[str]) -> None:
+    """No range is known of them."""
+    converted = nchw2nhwc.convert(beyond())
+    content = converted.tflite(quantize=QuantizeOptions([mode], calibration=samples(), io_dtype=types))
+    sample = {"x": np.full((1, 4, 8, 8), 1000.0, np.float32)}
+    expected, made = (LoadedFile(file, converted.inputs).run(converted.outputs, sample) for file in (converted.tflite(), content))
+    assert expected["z"].size
+    assert made["z"].ndim == 1
+
+
+def test_integers_that_no_range_is_known_of() -> None:
+    with pytest.raises(OptionError, match="no sample has values of 'z'"):
+        nchw2nhwc.convert(beyond()).tflite(quantize=QuantizeOptions(["int8-full"], calibration=samples()))

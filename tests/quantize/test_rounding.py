@@ -98,3 +98,13 @@ def test_random_samples_say_nothing_about_weights() -> None:
     made = {rounding: converted.tflite(quantize=QuantizeOptions(["dynamic"], calibration="random", rounding=rounding))
             for rounding in ("samples", "nearest")}
     assert made["samples"] == made["nearest"] == converted.tflite(quantize="dynamic")
+
+
+def test_operands_next_to_zero() -> None:
+    """Their squares are no numbers that float32 holds: nothing is known of how they vary together."""
+    source = network([conv("c", "y", "last")], size=16, w=np.random.default_rng(0).normal(0, 2e-24, (8, 4, 3, 3)), b=np.zeros(8),
+                     v=pixel_weights(128, 8))
+    converted, drawn = nchw2nhwc.convert(source), smooth(6)
+    content = converted.tflite(quantize=QuantizeOptions(["weight8"], calibration=drawn))
+    expected, made = (LoadedFile(file, converted.inputs).run(converted.outputs, drawn[0]) for file in (converted.tflite(), content))
+    assert output_accuracy([expected], [made])["y"].sqnr > 30

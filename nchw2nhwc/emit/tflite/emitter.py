@@ -129,7 +129,9 @@ class Emitter(SubgraphBuilder):
         if id(value) in self._held:
             return self._dequantized(value)
         assert value.const is not None, f"{value!r} is used before it is made"
-        self._values[id(value)] = index = self._weights(value.const, value.origin or value.name)
+        # XNNPACK does not set up a file that gives out what it would widen while it loads
+        store = self._constant if any(value is each for each in self.graph.outputs) else self._weights
+        self._values[id(value)] = index = store(value.const, value.origin or value.name)
         return index
 
     def operands(self, node: Node) -> list[int]:

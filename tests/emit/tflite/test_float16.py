@@ -64,3 +64,13 @@ def test_widening_pays_from_the_smallest_size_on() -> None:
     graph, x = graph_with_input(SMALLEST)
     graph.add_output(graph.add1(Mul(), [x, graph.constant(halves(SMALLEST), "features.0.conv.weight")]), "y")
     assert emit(graph, float16=True).size < emit(graph).size
+
+
+def test_constants_that_are_given_out_stay() -> None:
+    """XNNPACK refuses to widen them."""
+    graph, x = graph_with_input(1, 6, 6, 16)
+    weights = graph.constant(halves(16, 16))
+    graph.add_output(graph.add1(FullyConnected(), [x, weights]), "y")
+    graph.add_output(weights, "w")
+    inputs = {"x": random(1, 6, 6, 16)}
+    check_file(graph, inputs, list(run(graph, inputs).values()), float16=True)
