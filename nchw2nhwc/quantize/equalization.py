@@ -9,7 +9,7 @@ factorization, 2019.)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from nchw2nhwc.ir import Array
 from nchw2nhwc.quantize.flatfile import FLOAT32, Part, read, write
+from nchw2nhwc.quantize.joined import balance, joined
 from nchw2nhwc.quantize.weighted import CODES, Doubles
 
 if TYPE_CHECKING:
@@ -35,23 +36,31 @@ _NONE, _RELU = schema.ActivationFunctionType.NONE, schema.ActivationFunctionType
 
 
 def equalized(content: bytes, run: Run) -> bytes:
-    """The float32 file with weights and biases scaled so that channels are as large as they can be. Its tensors have names of their own,
-    and its constants buffers. Raises what `run` raises."""
+    """The float32 file with weights and biases scaled so that channels, and parts of joined layers, are as large as they can be. Its
+    tensors have names of their own, and its constants buffers. Raises what `run` raises."""
     model = read(content)
     part = Part(model, model.subgraphs[0])
     found = {op.outputs[0]: (op, readers) for op in part.graph.operators if _can_scale(part, op)
              for readers in [_readers(part, op.outputs[0])] if readers}
-    names = {part.graph.tensors[i].name.decode(): i for i in found}
+    several = list(joined(part, (op for op in part.graph.operators if _can_scale(part, op) and part.code(op) != "DEPTHWISE_CONV_2D")))
+    names = {part.graph.tensors[i].name.decode(): i for i in (*found, *(piece.tensor for each in several for piece in each.pieces))}
     if not names:
         return content
     sizes: dict[int, Doubles] = {}
     for tensors in run(names.keys()):
         for name, i in names.items():
-            size = np.abs(tensors[name]).reshape(-1, tensors[name].shape[-1]).max(0, initial=0).astype(np.float64)
-            sizes[i] = np.maximum(sizes[i], size) if i in sizes else size
+            size = np.abs(tensors[name]).reshape(-1, tensors[name].shape[-1] if i in found else 1).max(0 if i in found else None, initial=0)
+            sizes[i] = np.maximum(sizes.get(i, 0.0), size.astype(np.float64))
     for i, (op, readers) in found.items():
         if i in sizes and np.isfinite(sizes[i]).all() and sizes[i].any():
             _scale(part, op, readers, np.clip(SHARE * sizes[i].max() / np.maximum(sizes[i], _SMALLEST), 1, LARGEST))
+    largest = {i: float(size.max(initial=0.0)) for i, size in sizes.items()}
+    for each in several:
+        factors = np.ones(part.graph.tensors[each.op.inputs[1]].shape[0])
+        for piece, factor, behind in balance(part, each, largest):
+            factors[piece.rows] = factor
+            _divide(part, behind, factor)
+        _scale(part, each.op, [], factors)
     return write(model)
 
 
@@ -107,13 +116,19 @@ def _single(part: Part, op: OperatorT) -> bool:
 
 def _scale(part: Part, op: OperatorT, readers: list[OperatorT], factors: Doubles) -> None:
     """Multiply channels of a layer's result, and divide in those that read it."""
-    def store(tensor: int, values: Doubles) -> None:
-        part.store(tensor, values.astype(np.float32))
-
     weights, bias = np.asarray(part.constant(op.inputs[1]), np.float64), _bias(part, op)
     last = part.code(op) == "DEPTHWISE_CONV_2D"
-    store(op.inputs[1], weights * (factors if last else factors.reshape(-1, *[1] * (weights.ndim - 1))))
+    _store(part, op.inputs[1], weights * (factors if last else factors.reshape(-1, *[1] * (weights.ndim - 1))))
     if bias is not None:
-        store(bias, np.asarray(part.constant(bias), np.float64) * factors)
-    for reader in readers:
-        store(reader.inputs[1], np.asarray(part.constant(reader.inputs[1]), np.float64) / factors)
+        _store(part, bias, np.asarray(part.constant(bias), np.float64) * factors)
+    _divide(part, readers, factors)
+
+
+def _divide(part: Part, layers: Iterable[OperatorT], factors: Doubles | float) -> None:
+    """Divide the weights of layers."""
+    for op in layers:
+        _store(part, op.inputs[1], np.asarray(part.constant(op.inputs[1]), np.float64) / factors)
+
+
+def _store(part: Part, tensor: int, values: Doubles) -> None:
+    part.store(tensor, values.astype(np.float32))

@@ -117,6 +117,13 @@ class Part:
             return None
         return np.frombuffer(np.ascontiguousarray(data), NUMPY[found.type]).reshape(found.shape if found.shape is not None else ())
 
+    def integers(self, tensor: int) -> Array | None:
+        """A constant's int32 values, as sizes and axes are; None for other tensors."""
+        found = self.graph.tensors[tensor]
+        data = self.model.buffers[found.buffer].data
+        known = found.buffer != 0 and data is not None and found.type == schema.TensorType.INT32
+        return np.frombuffer(np.ascontiguousarray(data), np.int32) if known else None
+
     def params(self, tensor: int) -> Params | None:
         """The scale of a quantized tensor; None for one that is not, or that has many."""
         found = self.graph.tensors[tensor]
