@@ -14,16 +14,18 @@ if TYPE_CHECKING:
 
 
 def onnx_model(model: Path | bytes | onnx.ModelProto) -> onnx.ModelProto:
-    """A model to change at will."""
+    """A model to change at will; its initializers are dense."""
     import onnx
 
+    from nchw2nhwc.parse.onnx.model import with_dense
+
     if isinstance(model, Path):
-        return onnx.load(model)
+        return with_dense(onnx.load(model))
     if isinstance(model, bytes):
-        return onnx.load_model_from_string(model)
+        return with_dense(onnx.load_model_from_string(model))
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    return copy
+    return with_dense(copy)
 
 
 def inlined(model: onnx.ModelProto) -> onnx.ModelProto:

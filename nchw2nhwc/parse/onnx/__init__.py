@@ -63,7 +63,7 @@ def read_inputs(model: str | os.PathLike[str] | bytes | ModelProto, *, input_sha
 
 def _declared(source: Model, input_shapes: Mapping[str, Sequence[int]]) -> list[Input]:
     """The inputs that are no initializers, as the model declares them."""
-    known = {i.name for i in source.graph.initializer} | {i.values.name for i in source.graph.sparse_initializer}
+    known = {i.name for i in source.graph.initializer}
     ranks = {name: len(sizes) for name, sizes in input_shapes.items()}
     return declared_inputs((info for info in source.graph.input if info.name not in known), ranks, source.where)
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import onnx
 import onnx.version_converter
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, numpy_helper
 
 from nchw2nhwc.errors import Location, SourceError, UnsupportedError
 from nchw2nhwc.parse.onnx.old_slopes import with_axes
@@ -112,6 +112,7 @@ def _checked(proto: ModelProto, tensors: TensorReader, where: Location) -> Model
         raise UnsupportedError(f"the model has IR version {proto.ir_version}; the newest that is known is {onnx.IR_VERSION}", where,
                                "Install a newer onnx package.")
     _require_text(proto, where)
+    proto = with_dense(proto, tensors)
     if _is_old(proto):
         proto = _upgraded(proto, where)
     functions: dict[FunctionKey, FunctionProto] = {}
@@ -122,6 +123,31 @@ def _checked(proto: ModelProto, tensors: TensorReader, where: Location) -> Model
         functions[key] = function
     _require_finite(proto.graph, functions, where)
     return Model(proto.graph, functions, opset_versions(proto.opset_import, where), tensors, where)
+
+
+def with_dense(proto: ModelProto, tensors: TensorReader | None = None) -> ModelProto:
+    """The model with dense initializers in the place of its sparse ones: a copy where there are any. `tensors` reads what the model is
+    stored with elsewhere. Raises as `TensorReader.dense` does."""
+    tensors = tensors or TensorReader(NOTHING_OUTLINED, None, Location("ONNX model"))
+    if not any(graph.sparse_initializer for graph in _graphs(proto)):
+        return proto
+    copy = ModelProto()
+    copy.CopyFrom(proto)
+    for graph in _graphs(copy):
+        for sparse in graph.sparse_initializer:
+            name = sparse.values.name
+            graph.initializer.append(numpy_helper.from_array(tensors.dense(sparse, f"initializer '{name}'"), name))
+        del graph.sparse_initializer[:]
+    return copy
+
+
+def _graphs(proto: ModelProto) -> Iterator[GraphProto]:
+    """The graph of a model and all graphs inside nodes, those of its functions too."""
+    rest = [proto.graph, *(graph for function in proto.functions for node in function.node for graph in subgraphs(node))]
+    while rest:
+        graph = rest.pop()
+        yield graph
+        rest += [inner for node in graph.node for inner in subgraphs(node)]
 
 
 def _require_text(proto: ModelProto, where: Location) -> None:
@@ -136,7 +162,7 @@ def _require_text(proto: ModelProto, where: Location) -> None:
 
 def _names_of_graph(graph: GraphProto) -> Iterator[str]:
     yield graph.name
-    for tensor in graph.initializer:
+    for tensor in (*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)):
         yield tensor.name
     for info in (*graph.input, *graph.output):
         yield info.name

@@ -44,9 +44,6 @@ class Reader:
     # ---- bodies ------------------------------------------------------------------------------------------------------
     def initializers(self, graph: GraphProto, scope: Scope) -> None:
         """Define the constants of a graph."""
-        if graph.sparse_initializer:
-            names = ", ".join(t.values.name for t in graph.sparse_initializer[:3])
-            raise UnsupportedError(f"sparse initializers are not supported ({names})", self.model.where, "Store them as dense tensors.")
         for tensor in graph.initializer:
             name = tensor.name
             if not name or name in scope.entries:

@@ -36,8 +36,8 @@ LARGEST_CONSTANT = 1 << 24
 
 Strings: TypeAlias = tuple[str, ...]
 
-SparseTensor: TypeAlias = bool
-"""Annotation of attributes that cannot be expressed; a mapping only sees whether they are there."""
+SparseTensor: TypeAlias = Array
+"""Annotation of attributes that are stored as sparse tensors; a mapping sees all elements."""
 
 WITHOUT_SCHEMA = {"LayerNormalization": 1, "SimplifiedLayerNormalization": 1}
 """Operators that ONNX Runtime has in ONNX's domain though the standard lacks them, or lacks them in old operator sets; their versions."""
@@ -150,10 +150,10 @@ _READERS: Mapping[str, tuple[AttributeProto.AttributeType, Callable[[LayerBuilde
     "Ints": (AttributeProto.INTS, lambda b, a: tuple(a.ints)),
     "Floats": (AttributeProto.FLOATS, lambda b, a: tuple(a.floats)),
     "Array": (AttributeProto.TENSOR, lambda b, a: b.tensors.array(a.t, f"attribute '{a.name}'")),
-    "SparseTensor": (AttributeProto.SPARSE_TENSOR, lambda b, a: True),
+    "SparseTensor": (AttributeProto.SPARSE_TENSOR, lambda b, a: b.tensors.dense(a.sparse_tensor, f"attribute '{a.name}'")),
     "Strings": (AttributeProto.STRINGS, _texts),
 }
-"""How an attribute annotated so in a mapping's signature is stored and read. What cannot be expressed is read as being there."""
+"""How an attribute annotated so in a mapping's signature is stored and read."""
 
 
 @dataclass(frozen=True)

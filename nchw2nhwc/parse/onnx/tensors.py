@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import ml_dtypes
 import numpy as np
-from onnx import TensorProto, numpy_helper
+from onnx import SparseTensorProto, TensorProto, numpy_helper
 
 from nchw2nhwc.errors import Location, SourceError, UnsupportedError
 from nchw2nhwc.ir.types import Array, DType
@@ -18,6 +18,9 @@ from nchw2nhwc.parse.onnx.wire import Outline
 MAX_RANK = 32
 MAX_ELEMENTS = 1 << 40
 """A shape with more elements than this is a mistake or an attack, not a model."""
+
+MAX_DENSE_BYTES = 1 << 31
+"""A sparse tensor is not made dense where that takes more: neither protobuf nor a TensorFlow Lite model holds it."""
 
 _NUMPY = {"FLOAT": "float32", "DOUBLE": "float64", "BOOL": "bool"} | {
     name: name.lower() for name in ("UINT8", "INT8", "UINT16", "INT16", "INT32", "INT64", "FLOAT16", "UINT32", "UINT64")}
@@ -77,6 +80,22 @@ class TensorReader:
         except (SourceError, UnsupportedError) as error:
             raise error.at(self._where) from None
 
+    def dense(self, sparse: SparseTensorProto, what: str) -> Array:
+        """The content of `sparse` with its zeros. Raises SourceError where its parts contradict each other, UnsupportedError where it
+        would be too large."""
+        values = self.array(sparse.values, f"the values of {what}")
+        places = self.array(sparse.indices, f"the indices of {what}")
+        try:
+            shape = tensor_shape(tuple(sparse.dims), what)
+            flat = _positions(places, values.shape, shape, what)
+            if byte_count(values.dtype, shape) > MAX_DENSE_BYTES:
+                raise UnsupportedError(f"{what} is sparse, and {list(shape)} elements are too many to store all of them")
+        except (SourceError, UnsupportedError) as error:
+            raise error.at(self._where) from None
+        result: Array = np.zeros(prod(shape), values.dtype)
+        result[flat] = values
+        return result.reshape(shape)
+
     def _external(self, tensor: TensorProto, length: int, what: str) -> memoryview:
         """The bytes of a tensor that lie in another file."""
         entries = {entry.key: entry.value for entry in tensor.external_data}
@@ -111,6 +130,19 @@ class TensorReader:
             raise SourceError(f"{what} lies in the external file '{location}', which cannot be read: {error}",
                               advice=_BESIDE) from None
         return self._files[location]
+
+
+def _positions(places: Array, values: tuple[int, ...], shape: tuple[int, ...], what: str) -> Array:
+    """Where the values of a sparse tensor lie among its elements in row-major order: its indices are such numbers, or one row of an index
+    per axis for each value. Raises SourceError where they are something else, or are outside of `shape`."""
+    if len(values) != 1 or places.dtype != np.int64 or places.shape not in (values, (*values, len(shape))):
+        raise SourceError(f"{what} has values of shape {list(values)} and {places.dtype.name} indices of shape {list(places.shape)}, "
+                          f"which make no sparse tensor of shape {list(shape)}")
+    indices, limits = np.asarray(places, np.int64), np.asarray([prod(shape)] if places.ndim == 1 else shape, np.int64)
+    if ((indices < 0) | (indices >= limits)).any():
+        raise SourceError(f"{what} has indices outside of its shape {list(shape)}")
+    strides = [prod(shape[axis + 1:]) for axis in range(len(shape))]
+    return indices if indices.ndim == 1 else indices @ np.asarray(strides, np.int64)
 
 
 def mapped(path: Path) -> memoryview:

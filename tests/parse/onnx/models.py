@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import NodeProto, SparseTensorProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from nchw2nhwc.ir import Array, Graph
 from nchw2nhwc.ir.interpreter import run
@@ -45,6 +45,12 @@ def node(op: str, inputs: str, outputs: str = "y", **attributes: object) -> Node
     """A node; operands and results are separated by spaces, "-" is an absent one."""
     names = [["" if part == "-" else part for part in text.split()] for text in (inputs, outputs)]
     return helper.make_node(op, *names, **attributes)
+
+
+def sparse(name: str, values: Sequence[float], places: Sequence[int] | Sequence[Sequence[int]], dims: Sequence[int]) -> SparseTensorProto:
+    """A sparse float32 tensor: its values and where they are, as places in row-major order or as one index per value."""
+    return helper.make_sparse_tensor(numpy_helper.from_array(np.asarray(values, np.float32), name),
+                                     numpy_helper.from_array(np.asarray(places, np.int64), f"{name}_places"), dims)
 
 
 def read(source: onnx.ModelProto, **options: object) -> Graph:

@@ -9,7 +9,7 @@ from onnx import FunctionProto, GraphProto, NodeProto, TensorProto, helper, nump
 from nchw2nhwc.errors import ConversionError, ShapeError, SourceError, UnsupportedError, UnsupportedOpsError
 from nchw2nhwc.ir.interpreter import run
 from nchw2nhwc.parse.onnx import read_onnx
-from tests.parse.onnx.models import assert_as_runtime, data, model, node, ops, output, read, tensor
+from tests.parse.onnx.models import assert_as_runtime, data, model, node, ops, output, read, sparse, tensor
 
 STANDARD = helper.make_opsetid("", 17)
 OWN = helper.make_opsetid("own", 1)
@@ -300,11 +300,15 @@ def test_the_standard_domain_has_two_spellings() -> None:
 
 
 def test_sparse_initializers() -> None:
-    source = model([node("Relu", "x")])
-    values = helper.make_tensor("w", TensorProto.FLOAT, [1], [1.0])
-    source.graph.sparse_initializer.append(helper.make_sparse_tensor(values, helper.make_tensor("i", TensorProto.INT64, [1], [1]), [3]))
-    with pytest.raises(UnsupportedError, match=r"sparse initializers are not supported \(w\)"):
-        read(source)
+    """They are dense ones, those of branches too, which are no operands from outside; the model that was given stays as it is."""
+    then = branch(node("Mul", "x s", "r"))
+    then.sparse_initializer.append(sparse("s", [2.0, 5.0], [4, 5], [2, 3]))
+    source = model([node("ReduceMax", "x", "m", keepdims=0), node("Cast", "m", "c", to=TensorProto.BOOL),
+                    node("If", "c", "i", then_branch=then, else_branch=branch(node("Neg", "x", "r"))), node("Add", "i w", "y")])
+    source.graph.sparse_initializer.append(sparse("w", [3.0, 7.0], [[1, 1], [1, 2]], [2, 3]))
+    before = source.SerializeToString()
+    assert_as_runtime(source)
+    assert source.SerializeToString() == before
 
 
 def test_initializers_have_one_name_each() -> None:

@@ -16,7 +16,7 @@ from nchw2nhwc.ir import Array
 from nchw2nhwc.parse.onnx import read_onnx
 from nchw2nhwc.parse.onnx.tensors import ELEMENT_TYPES, TensorReader
 from nchw2nhwc.parse.onnx.wire import NOTHING_OUTLINED
-from tests.parse.onnx.models import model, node
+from tests.parse.onnx.models import model, node, sparse
 
 WHERE = Location("m.onnx")
 
@@ -173,3 +173,25 @@ def test_a_model_with_external_data(tmp_path: Path) -> None:
     os.remove(tmp_path / "m.data")
     with pytest.raises(ConversionError, match=r"m.onnx: initializer 'w' lies in the external file 'm.data', which is missing"):
         read_onnx(tmp_path / "m.onnx")
+
+
+# ---- sparse tensors ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("values", "places", "dims", "wanted"), [
+    ([2, 5], [1, 5], [2, 3], [[0, 2, 0], [0, 0, 5]]), ([2, 5], [[0, 1], [1, 2]], [2, 3], [[0, 2, 0], [0, 0, 5]]),
+    ([], [], [2, 2], [[0, 0], [0, 0]]), ([4], [[2]], [3], [0, 0, 4]), ([], [], [0, 2], np.zeros((0, 2))),
+])
+def test_sparse_tensors(values: list[float], places: list[int], dims: list[int], wanted: object) -> None:
+    found = TensorReader(NOTHING_OUTLINED, None, WHERE).dense(sparse("w", values, places, dims), "initializer 'w'")
+    assert found.dtype == np.float32
+    assert np.array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(("values", "places", "dims", "message"), [
+    ([2, 5], [1], [2, 3], r"values of shape \[2\] and int64 indices of shape \[1\]"), ([[2, 5]], [1, 2], [2, 3], "make no sparse tensor"),
+    ([2, 5], [[0], [1]], [2, 3], r"indices of shape \[2, 1\], which make no sparse tensor of shape \[2, 3\]"),
+    ([2], [6], [2, 3], r"m.onnx: initializer 'w' has indices outside of its shape \[2, 3\]"), ([2], [[0, -1]], [2, 3], "indices outside"),
+    ([2], [0], [-2, 3], "negative size -2"), ([2], [0], [1 << 20, 1 << 10], "is sparse, and .* elements are too many"),
+])
+def test_sparse_tensors_that_do_not_fit(values: list[float], places: list[int], dims: list[int], message: str) -> None:
+    with pytest.raises(ConversionError, match=message):
+        TensorReader(NOTHING_OUTLINED, None, WHERE).dense(sparse("w", values, places, dims), "initializer 'w'")

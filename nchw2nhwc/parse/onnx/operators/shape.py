@@ -51,9 +51,7 @@ def constant(b: LayerBuilder, *, value: Array | None = None, value_float: float 
              value_strings: Strings | None = None, sparse_value: SparseTensor | None = None) -> Value:
     if value_string is not None or value_strings is not None:
         raise UnsupportedError("strings are not supported", b.where)
-    if sparse_value is not None:
-        raise UnsupportedError("sparse tensors are not supported", b.where, "Store the constant as a dense tensor.")
-    given: list[Array] = [] if value is None else [value]
+    given: list[Array] = [v for v in (value, sparse_value) if v is not None]
     given += [np.asarray(v, np.float32) for v in (value_float, value_floats) if v is not None]
     given += [np.asarray(v, np.int64) for v in (value_int, value_ints) if v is not None]
     if len(given) != 1:
