@@ -89,6 +89,17 @@ def test_caches_that_grow_by_the_same_step() -> None:
     assert [str(v.type) for v in graph.inputs] == ["float32[B, S, 3]", "float32[B, P, 3]", "float32[B, P, 3]", "float32[B, 3]"]
 
 
+def test_sizes_that_are_equal_where_those_of_their_inputs_are() -> None:
+    """Two images of one network are compared behind layers with strides: they are as large as each other."""
+    inputs = [tensor("a", IMAGE), tensor("b", ("M", 3, "G", "V"))]
+    nodes = [node("Conv", "a w", "c", strides=[2, 2], pads=[1, 1, 1, 1]), node("Conv", "b w", "d", strides=[2, 2], pads=[1, 1, 1, 1]),
+             node("Flatten", "c", "e", axis=2), node("Flatten", "d", "f", axis=2), node("Sub", "e f", "y")]
+    graph = assert_as_runtime(model(nodes, inputs, constants={"w": WEIGHTS}), unknown=6)
+    assert [str(v.type) for v in graph.inputs] == ["float32[N, 3, H, W]", "float32[N, 3, H, W]"]
+    assert graph.notes == ["'y' (Sub) needs axis 0 of 'b' to be N", "'y' (Sub) needs axis 2 of 'b' to be H",
+                           "'y' (Sub) needs axis 3 of 'b' to be W"]
+
+
 def test_a_table_that_is_long_enough() -> None:
     """Position embeddings are cut to the length of the sequence, which therefore cannot be longer than the table."""
     nodes = [node("Shape", "x", "l", start=1, end=2), node("Slice", "table zero l one", "p"), node("Add", "x p", "y")]
@@ -97,6 +108,17 @@ def test_a_table_that_is_long_enough() -> None:
     graph = read(source)
     assert str(graph.outputs[0].type) == "float32[N, L, 4]"
     assert graph.notes == ["'y' (Add) needs axis 1 of 'x' to be at most 77"]
+
+
+@pytest.mark.parametrize(("stride", "rows", "most"), [(2, 8, 16), (3, 5, 15)])
+def test_a_table_that_is_long_enough_for_part_of_a_length(stride: int, rows: int, most: int) -> None:
+    """As above, behind a convolution with a stride: its result has as many rows as the quotient, rounded up."""
+    nodes = [node("Conv", "x w", "c", strides=[stride], pads=[1, 1]), node("Shape", "c", "l", start=2, end=3),
+             node("Slice", "table zero l two", "p"), node("Add", "c p", "y")]
+    graph = assert_as_runtime(model(nodes, [tensor("x", ("N", 3, "L"))], constants={
+        "w": np.ones((3, 3, 3), np.float32), "table": np.arange(3 * rows, dtype=np.float32).reshape(1, 3, rows), "zero": np.array([0]),
+        "two": np.array([2])}, opset=17), unknown=2)
+    assert graph.notes == [f"'y' (Add) needs axis 2 of 'x' to be at most {most}"]
 
 
 @pytest.mark.parametrize(("nodes", "constants", "reason", "advice"), [

@@ -68,7 +68,8 @@ class OpenSizes:
             left, right = cancelled(substitute(a, known), substitute(b, known))
             if left == right:
                 continue
-            more = (self._unified(left, right) or self._unified(*subtracted(left, right)) or self._multiples(left, right)
+            more = (self._unified(left, right) or self._unified(*subtracted(left, right)) or self._alike(left, right)
+                    or self._multiples(left, right)
                     or bounded(left, right, self.names) or ({} if error.otherwise else self._undeclared(solved(left, right))))
             limit = {} if more or error.otherwise else limited(left, right, self.names | self.limits.keys())
             count = {} if more or limit else self._decided(error, solved(left, right))
@@ -95,6 +96,16 @@ class OpenSizes:
                  if isinstance(a, Dim) and a.is_symbol and str(a) in self.names and isinstance(b, Dim) and not a.symbols & b.symbols]
         sides.sort(key=lambda pair: -self._axes.rank(str(pair[0])))
         return {str(a): b for a, b in sides[:1] if b.symbols <= self.names}
+
+    def _alike(self, left: Size, right: Size) -> dict[str, Size]:
+        """The sizes of one side for those of the other, where these are all that tells the sides apart: what is computed of both in one way
+        is equal where they are."""
+        if not isinstance(left, Dim) or not isinstance(right, Dim) or left.symbols & right.symbols:
+            return {}
+        (first, names), (other, others) = sorted(((side, sorted(side.symbols, key=self._axes.rank)) for side in (left, right)),
+                                                 key=lambda pair: self._axes.rank(pair[1][0]))
+        found: dict[str, Size] = {later: first.named(name) for name, later in zip(names, others)}
+        return found if {*names, *others} <= self.names and substitute(other, found) == first else {}
 
     def _undeclared(self, found: Mapping[str, int]) -> dict[str, Size]:
         """The only number that a size can be, if the source has none for it: an error where another one was declared, and was opened."""

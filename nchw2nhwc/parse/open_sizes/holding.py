@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Mapping, Set
 from math import lcm
 
 from nchw2nhwc.ir.atoms import Call
 from nchw2nhwc.ir.bounds import bounds
-from nchw2nhwc.ir.dim import Dim, Size, size_max, substitute
+from nchw2nhwc.ir.dim import Dim, Size, size_max, size_min, substitute
 from nchw2nhwc.parse.open_sizes.equations import granularity, subtracted
 
 COARSEST = 1 << 12
 """No size has to be a multiple of a larger number."""
+
+LARGEST = 1 << 31
+"""No size that is held to a smaller one is as large as this."""
 
 
 def steps_between(left: Size, right: Size, names: Set[str]) -> dict[str, int]:
@@ -38,12 +42,10 @@ def bounded(left: Size, right: Size, names: Set[str]) -> dict[str, Size]:
     """The largest number for one of the open sizes `names` that is cut to one where it would be larger; the smallest for one that is raised
     to a number."""
     for a, b in ((left, right), (right, left)):
-        linear = a.linear() if isinstance(a, Dim) else None
-        atoms = [m[0] for m in b.terms] if isinstance(b, Dim) and b.terms and len(b.terms) == 1 else []
-        if linear is not None and linear[0] > 0 and linear[1] in names and len(atoms) == 1 and isinstance(atoms[0], Call):
-            most = next((s for s in atoms[0].args if isinstance(s, int)), 0)
-            if atoms[0].fn == "min" and a in atoms[0].args and most >= linear[0] + linear[2]:
-                return {linear[1]: Dim.symbol(linear[1], (most - linear[2]) // linear[0])}
+        cuts = [arg for m in b.terms for atom in m if isinstance(atom, Call) for arg in atom.args] if isinstance(b, Dim) else []
+        most = next((k for k in cuts if isinstance(k, int) and b == size_min(a, k)), None)
+        if isinstance(a, Dim) and most is not None and (shorter := _short_enough(a, most, names)):
+            return shorter
         raised = next((k for k in (0, 2) if isinstance(a, Dim) and b == size_max(a, k)), None)
         if isinstance(a, Dim) and raised is not None:
             return _long_enough(a, raised, names)
@@ -58,6 +60,22 @@ def bounded(left: Size, right: Size, names: Set[str]) -> dict[str, Size]:
     cut = [arg for side in (left, right) if isinstance(side, Dim) for monomial in side.terms for atom in monomial
            if isinstance(atom, Call) and atom.fn == "max" and 0 in atom.args for arg in atom.args if isinstance(arg, Dim)]
     return _long_enough(cut[0], 0, names) if cut else {}
+
+
+def _short_enough(size: Dim, most_size: int, names: Set[str]) -> dict[str, Size]:
+    """The largest number for the open size that `size` depends on with which that is certain not to be above `most_size`."""
+    if not size.symbols <= names or len(size.symbols) > 1:
+        return {}
+    (name,) = size.symbols
+    least = bounds(size.named(name))[0] or 1
+
+    def fits(most: int) -> bool:
+        high = bounds(substitute(size, {name: Dim.symbol(name, most, least)}))[1]
+        return high is not None and high <= most_size
+
+    if not fits(least) or fits(LARGEST):
+        return {}
+    return {name: Dim.symbol(name, least + bisect(range(least, LARGEST), False, key=lambda most: not fits(most)) - 1, least)}
 
 
 def _long_enough(size: Dim, least_size: int, names: Set[str]) -> dict[str, Size]:
