@@ -32,7 +32,7 @@ class Products:
     """A conversion's graphs, and the files and models that are made of them. What is documented for `Converted` holds here too."""
 
     def __init__(self, source: Source, options: ConvertOptions, layout: LayoutResult, inputs: tuple[TensorInfo, ...],
-                 outputs: tuple[TensorInfo, ...], *, source_ops: int, half: bool, quantized: bool, index_limits: Mapping[str, int],
+                 outputs: tuple[TensorInfo, ...], *, source_ops: int, half: bool, quantized: bool, index_limits: Mapping[str, range],
                  stages: Stages, route: Route = "tflite", keep_integers: bool = False) -> None:
         self.source, self.options, self.inputs, self.outputs = source, options, inputs, outputs
         self.source_ops, self.half, self.quantized, self.stages, self.route = source_ops, half, quantized, stages, route

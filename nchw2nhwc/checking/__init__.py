@@ -116,7 +116,7 @@ def _is_uniform(runs: Sequence[Array]) -> bool:
 
 
 def reference(source: Source, inputs: Sequence[TensorInfo], outputs: Sequence[TensorInfo], given: Mapping[str, Array] | None = None,
-              limits: Mapping[str, int] | None = None, graph: Callable[[], Graph] | None = None,
+              limits: Mapping[str, range] | None = None, graph: Callable[[], Graph] | None = None,
               stored: Graph | None = None) -> Reference:
     """Run the source on `given` inputs (by name, in its axis order), or on random ones: see `random_inputs`, which takes `limits`. Where
     sizes are open it runs twice, with `drawn_sizes`. `graph` is as for `source_outputs`.

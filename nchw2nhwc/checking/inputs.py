@@ -12,10 +12,11 @@ import numpy as np
 
 from nchw2nhwc.errors import OptionError
 from nchw2nhwc.interface import TensorInfo
-from nchw2nhwc.ir import Array, Dim, Graph, Node, bounds, evaluate
+from nchw2nhwc.ir import Array, Dim, Graph, Node, Value, bounds, evaluate
 from nchw2nhwc.ir.interpreter import bind_dims
 from nchw2nhwc.ir.open_sizes import large_enough
 from nchw2nhwc.ops.binary import Equal
+from nchw2nhwc.ops.dynamic import DynamicBroadcast, DynamicIota, DynamicReshape
 from nchw2nhwc.ops.indexing import Gather
 
 BATCHES = (2, 3)
@@ -38,14 +39,13 @@ def sample_sizes(inputs: Sequence[TensorInfo], graph: Graph | None = None) -> li
     return grown if grown[0] else grown[:1]
 
 
-def random_inputs(inputs: Sequence[TensorInfo], limits: Mapping[str, int], seed: int = 0,
+def random_inputs(inputs: Sequence[TensorInfo], limits: Mapping[str, range], seed: int = 0,
                   ranges: Mapping[str, tuple[float, float]] | None = None, sizes: Mapping[str, int] | None = None) -> dict[str, Array]:
     """Arrays by name, in the source's axis order: floats normal (0, 1), truth values and wide integers 0 or 1, bytes of any value. Raw
     floats are such that they are normal (0, 1) once they are preprocessed, and what the source draws is distributed as there.
 
-    `limits` names integer inputs that are indices, with the first value that is too large: those are uniform below it. Inputs in `ranges`
-    are uniform between two numbers, integers with both of them. `sizes` are numbers for the named dimensions, by default the first of
-    `sample_sizes`.
+    `limits` has the integers that inputs are drawn from which are indices or sizes (`index_limits`). Inputs in `ranges` are uniform between
+    two numbers, integers with both of them. `sizes` are numbers for the named dimensions, by default the first of `sample_sizes`.
     """
     rng = np.random.default_rng(seed)
     numbers = sample_sizes(inputs)[0] if sizes is None else sizes
@@ -70,7 +70,7 @@ def _sizes(inputs: Sequence[TensorInfo], batch: int, extents: Sequence[int]) -> 
     return sizes
 
 
-def _random(rng: np.random.Generator, info: TensorInfo, shape: tuple[int, ...], limit: int | None,
+def _random(rng: np.random.Generator, info: TensorInfo, shape: tuple[int, ...], limit: range | None,
             bounds: tuple[float, float] | None) -> Array:
     dtype = info.given_type.dtype
     if bounds is not None:
@@ -78,11 +78,12 @@ def _random(rng: np.random.Generator, info: TensorInfo, shape: tuple[int, ...], 
         return np.asarray(values).astype(dtype)
     if info.draw is not None:
         return info.draw.sample(rng, shape, dtype)
+    if limit is not None:
+        return rng.integers(limit.start, limit.stop, shape).astype(dtype)
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(dtype)
     if dtype.kind in "iu":
-        whole = (int(np.iinfo(dtype.name).min), int(np.iinfo(dtype.name).max) + 1) if dtype.itemsize == 1 else (0, 2)
-        low, high = (0, limit) if limit is not None else whole
+        low, high = (int(np.iinfo(dtype.name).min), int(np.iinfo(dtype.name).max) + 1) if dtype.itemsize == 1 else (0, 2)
         return rng.integers(low, high, shape).astype(dtype)
     values = rng.standard_normal(shape)
     return (values if info.preprocessing is None else info.preprocessing.undo(values)).astype(dtype)
@@ -146,26 +147,42 @@ def validate_inputs(inputs: Sequence[TensorInfo], given: Mapping[str, Array]) ->
 
 _SAME_VALUES = ("Cast", "Reshape", "Transpose", "Identity", "Expand", "Slice", "Split", "Concat", "Tile")
 
+_SIZES = range(1, 65)
+"""What inputs are drawn from that say how large something becomes."""
 
-def index_limits(graph: Graph) -> dict[str, int]:
-    """For every integer input that selects rows of a table (Gather), or is compared with each of 0, 1, 2, ... (which spells a one-hot
-    encoding): the number of rows or of those, the smallest where there are several."""
-    limits: dict[str, int] = {}
+
+def index_limits(graph: Graph) -> dict[str, range]:
+    """What inputs are drawn from whose elements are indices or sizes: for an integer one that selects rows of a table (Gather), or is
+    compared with each of 0, 1, 2, ... (which spells a one-hot encoding), the numbers below that of the rows or of those, the smallest where
+    there are several; for a number or vector that the model makes a size of, such as that of the image to resize to, a few numbers."""
+    limits: dict[str, range] = {}
     for start in graph.inputs:
-        if start.type.dtype.kind not in "iu":
+        if start.type.dtype.kind not in "iuf":
             continue
-        reached, frontier = {id(start)}, [start]
-        while frontier:
-            value = frontier.pop()
-            for node, operand in value.uses:
-                rows = _rows(node, operand)
-                if rows is not None:
-                    limits[start.name] = min(rows, limits.get(start.name, rows))
-                elif node.op.name in _SAME_VALUES:
-                    fresh = [v for v in node.outputs if id(v) not in reached]
-                    reached |= {id(v) for v in fresh}
-                    frontier += fresh
+        found, is_size = _read_as(start)
+        if found is not None and start.type.dtype.kind != "f":
+            limits[start.name] = range(found)
+        elif is_size and start.rank < 2:
+            limits[start.name] = _SIZES
     return limits
+
+
+def _read_as(start: Value) -> tuple[int | None, bool]:
+    """Among how many values the elements of a tensor select (None: they select nothing), and whether they are sizes."""
+    rows, is_size = None, False
+    reached, frontier = {id(start)}, [start]
+    while frontier:
+        value = frontier.pop()
+        for node, operand in value.uses:
+            selected = _rows(node, operand)
+            if selected is not None:
+                rows = selected if rows is None else min(rows, selected)
+            is_size |= isinstance(node.op, DynamicIota) or (isinstance(node.op, (DynamicBroadcast, DynamicReshape)) and operand == 1)
+            if selected is None and (node.op.name in _SAME_VALUES or (isinstance(node.op, Gather) and operand == 0)):
+                fresh = [v for v in node.outputs if id(v) not in reached]
+                reached |= {id(v) for v in fresh}
+                frontier += fresh
+    return rows, is_size
 
 
 def _rows(node: Node, operand: int) -> int | None:

@@ -31,8 +31,8 @@ from nchw2nhwc.source.traits import in_half, inputs_of, is_quantized, tensor_of
 
 @dataclass(frozen=True)
 class Subject:
-    """A result and its source: the interface as both know it, the source's graph (cut as the result is), the limits of inputs that are
-    indices, whether the source's runtime computes in float16, and whether it rounds to integers inside."""
+    """A result and its source: the interface as both know it, the source's graph (cut as the result is), what inputs are drawn from that
+    are indices or sizes, whether the source's runtime computes in float16, and whether it rounds to integers inside."""
 
     source: Source
     result: Path
@@ -40,7 +40,7 @@ class Subject:
     graph: Graph
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
-    limits: Mapping[str, int]
+    limits: Mapping[str, range]
     half: bool
     quantized: bool
 

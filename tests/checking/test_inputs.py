@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
+from nchw2nhwc import convert
 from nchw2nhwc.checking.inputs import index_limits, load_inputs, random_inputs, sample_sizes, validate_inputs
 from nchw2nhwc.errors import OptionError, ShapeError
 from nchw2nhwc.interface import TensorInfo
@@ -16,18 +18,19 @@ from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.indexing import Gather
 from nchw2nhwc.ops.movement import Slice
 from tests.checking.tensors import info
+from tests.parse.onnx.models import model, node, read, tensor
 
 
 def test_random_inputs_fit_and_repeat() -> None:
     inputs = [info("x", (1, 3, 8, 8)), info("flag", (100,), np.bool_), info("token", (1000,), np.int64), info("mask", (100,), np.int32),
               info("pixel", (1000,), np.uint8), info("half", (5,), np.float16), info("scalar", ())]
-    data = random_inputs(inputs, {"token": 7})
+    data = random_inputs(inputs, {"token": range(7)})
     assert {name: (a.shape, a.dtype) for name, a in data.items()} == {i.name: (i.source_shape, i.source_type.dtype) for i in inputs}
     assert set(np.unique(data["token"])) == set(range(7))
     assert set(np.unique(data["mask"])) == {0, 1}
     assert data["pixel"].max() > 200
     assert abs(float(data["x"].std()) - 1) < 0.2
-    again = random_inputs(inputs, {"token": 7})
+    again = random_inputs(inputs, {"token": range(7)})
     assert all(np.array_equal(a, again[name]) for name, a in data.items())
     assert not np.array_equal(random_inputs(inputs, {}, seed=1)["x"], data["x"])
 
@@ -96,7 +99,7 @@ def test_indices_are_recognised() -> None:
     for rows in (9, 5):
         graph.add(Gather(0), [graph.constant(np.zeros((rows, 2), np.float32)), wide])
     graph.add(Cast(np.dtype(np.float32)), [other])
-    assert index_limits(graph) == {"tokens": 5}
+    assert index_limits(graph) == {"tokens": range(5)}
 
 
 def test_one_hot_encodings_are_recognised() -> None:
@@ -107,4 +110,19 @@ def test_one_hot_encodings_are_recognised() -> None:
     graph.add(Equal(), [padding, graph.constant(np.zeros(1, np.int32))])
     graph.add(Equal(), [padding, graph.constant(np.array([0, 2], np.int32))])
     graph.add(Equal(), [other, padding])
-    assert index_limits(graph) == {"a": 3, "b": 257}
+    assert index_limits(graph) == {"a": range(3), "b": range(257)}
+
+
+def test_sizes_are_drawn_as_sizes() -> None:
+    """An image is resized to what an input says, whole floats as in Segment Anything's decoder; what is multiplied is any number."""
+    nodes = [node("Cast", "size", "whole", to=TensorProto.INT64), node("Concat", "ones whole", "shape", axis=0),
+             node("Resize", "x - - shape", "r", mode="linear"), node("Mul", "r factor", "y")]
+    inputs = [tensor("x", (1, 3, 8, 8)), tensor("size", (2,)), tensor("factor", (1,))]
+    graph = read(model(nodes, inputs, constants={"ones": np.array([1, 3])}))
+    limits = index_limits(graph)
+    assert list(limits) == ["size"]
+    drawn = random_inputs([info("x", (1, 3, 8, 8)), info("size", (2,)), info("factor", (1,))], limits)
+    assert drawn["size"].dtype == np.float32
+    assert np.array_equal(drawn["size"], np.maximum(np.round(drawn["size"]), 1))
+    assert not np.array_equal(drawn["factor"], np.round(drawn["factor"]))
+    assert convert(model(nodes, inputs, constants={"ones": np.array([1, 3])})).check().passed
