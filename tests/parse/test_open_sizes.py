@@ -124,6 +124,8 @@ def test_a_table_that_is_long_enough_for_part_of_a_length(stride: int, rows: int
 @pytest.mark.parametrize(("nodes", "constants", "reason", "advice"), [
     ([node("Flatten", "x", "f"), node("Gemm", "f k", "y")], {"k": np.ones((48, 2), np.float32)},
      "axis 2 of 'x' and axis 3 of 'x' cannot be of any size, because H*W has to be 16", "--input-shape x=-1,3,4,4"),
+    ([node("AveragePool", "x", "p", kernel_shape=[7, 7]), node("Flatten", "p", "f"), node("Gemm", "f k", "y")],
+     {"k": np.ones((3, 2), np.float32)}, "H*W - 6*H - 6*W + 36 has to be 1", "--input-shape x=-1,3,7,7"),  # and not 5x5
     ([node("MaxPool", "x", "p", kernel_shape=[2, 1], strides=[4, 1]), node("Squeeze", "p k", "y")], {"k": np.array([2])},
      "axis 2 of 'x' cannot be of any size", "--input-shape x=-1,3,2,-1"),
     ([node("Reshape", "x k", "r"), node("Squeeze", "r", "y")], {"k": np.array([-1, 3])}, "which axes of float32[H*N*W, 3] have size 1",

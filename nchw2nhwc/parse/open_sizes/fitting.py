@@ -72,8 +72,20 @@ class Fitting:
             return only
         choices = ((k,) * len(names) for k in _CHOICES)
         small = every(range(1, 33), repeat=len(names)) if 1 < len(names) < 4 else iter(())
+        found: dict[str, int] | None = None
         for numbers in (*choices, *small):
             chosen = dict(zip(names, numbers))
             if evaluated(left, chosen) == evaluated(right, chosen):
-                return chosen
-        return None
+                if _stay_sizes(left, right, chosen):
+                    return chosen
+                found = found or chosen
+        return found
+
+
+def _stay_sizes(left: Size, right: Size, numbers: Mapping[str, int]) -> bool:
+    """Whether both sides are sizes for larger numbers, too. Larger inputs have no smaller tensors, so that what becomes 0 or less is a size
+    that was negative, or a product of two."""
+    if 0 in (left, right):
+        return True
+    larger = [{name: number + (1 << k) for name, number in numbers.items()} for k in range(LARGEST.bit_length())]
+    return all((evaluated(side, each) or 0) > 0 for side in (left, right) for each in larger)
