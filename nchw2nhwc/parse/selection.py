@@ -30,6 +30,9 @@ INT64 = np.dtype(np.int64)
 LARGEST_TABLE = 1 << 24
 """Most elements whose positions are stored as a constant."""
 
+UNLIMITED = (1 << 31) - 1
+"""No axis has more elements: exporters write this number, or a larger one, for all boxes."""
+
 
 def compressed(b: Builder, x: Value, condition: Value, axis: int) -> Value:
     """The slices of x along `axis` where the condition holds; their number is a named dimension of its own."""
@@ -124,7 +127,8 @@ def suppressed(b: Builder, boxes: Value, scores: Value, most: Size, iou_threshol
     require_equal(reason, (boxes.shape[0], scores.shape[0]), (boxes.shape[1], scores.shape[2]))
     batch, classes, size = scores.shape
     limit, threshold = (0.0, (iou_threshold,)) if isinstance(iou_threshold, Value) else (iou_threshold, ())
-    op = NonMaxSuppression(size_min(most, size), limit, score_threshold)
+    all_boxes = isinstance(most, int) and most >= UNLIMITED
+    op = NonMaxSuppression(size if all_boxes else size_min(most, size), limit, score_threshold)
     if not isinstance(batch, int) or not isinstance(classes, int):
         return _one_by_one(b, op, boxes, scores, threshold)
     found: list[tuple[Value, Value, Value]] = []

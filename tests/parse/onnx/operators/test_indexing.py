@@ -10,6 +10,8 @@ from onnx import NodeProto
 
 from nchw2nhwc import convert
 from nchw2nhwc.errors import ConversionError, SourceError
+from nchw2nhwc.ir import Dim
+from nchw2nhwc.ops.selection import NonMaxSuppression
 from tests.parse.onnx.models import assert_as_runtime, model, node, ops, read, runtime, tensor
 
 INT64 = np.dtype(np.int64)
@@ -130,6 +132,16 @@ def test_non_max_suppression(operands: str, center: int, score: float) -> None:
     source = model([node("NonMaxSuppression", operands, center_point_box=center)], [tensor("b", (2, 30, 4)), tensor("s", (2, 3, 30))],
                    constants={k: v for k, v in constants.items() if k in operands.split()})
     assert_as_runtime(source)
+
+
+@pytest.mark.parametrize("most", [(1 << 31) - 1, (1 << 63) - 1])
+def test_as_many_boxes_as_there_are(most: int) -> None:
+    """The largest integer stands for all of an open number of boxes, as in YOLO with open sizes; TFLite's sizes do not hold it."""
+    source = model([node("NonMaxSuppression", "b s m i")], [tensor("b", (1, "N", 4)), tensor("s", (1, 1, "N"))],
+                   constants={"m": np.array([most]), "i": np.array([0.3], np.float32)})
+    graph = assert_as_runtime(source, unknown=9)
+    assert [n.op.most for n in graph.nodes if isinstance(n.op, NonMaxSuppression)] == [Dim.symbol("N")]
+    assert convert(source).check().passed
 
 
 def test_no_boxes_at_all() -> None:
