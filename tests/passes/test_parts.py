@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nchw2nhwc.ops.elementwise import Exp, Neg
-from nchw2nhwc.ops.movement import Concat, Split
+from nchw2nhwc.ops.movement import Concat, Reshape, Split
 from nchw2nhwc.passes.parts import PARTS
 from nchw2nhwc.passes.rewrite import rule_pass
 from tests.passes.nets import Net, check_pass, check_untouched, count_ops
@@ -61,3 +61,23 @@ def test_all_parts_in_order() -> None:
 @pytest.mark.parametrize("order", [(0, 2, 1), (0, 1), (0, 0, 1), (1, 2)])
 def test_other_parts_stay(order: tuple[int, ...]) -> None:
     check_untouched(_together(*order), APART)
+
+
+def _stacked(count: int = 4, *, axis: int = 1, places: tuple[int, ...] = (0, 1, 2, 3), shared: bool = False) -> Net:
+    """Pairs of columns of an image, each with its channels as one axis, stacked along an axis."""
+    net = Net()
+    parts = net.all(Split(2, (2,) * count), net.input(2, 3, 2 * count, 5))
+    views = [net(Reshape((2, 3, 10)), parts[k]) for k in places]
+    return net.output(net(Concat(axis), *views), *([net(Exp(), parts[0])] if shared else []))
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_parts_that_are_seen_otherwise_and_stacked(axis: int) -> None:
+    net = _stacked(axis=axis)
+    check_pass(net, APART)
+    assert {"Split", "Concat"}.isdisjoint(count_ops(net.graph))
+
+
+@pytest.mark.parametrize("net", [_stacked(places=(0, 2, 1, 3)), _stacked(5), _stacked(3, places=(0, 1, 2)), _stacked(shared=True)])
+def test_other_parts_than_all_in_order_stay(net: Net) -> None:
+    check_untouched(net, APART)
