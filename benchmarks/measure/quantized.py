@@ -167,7 +167,7 @@ def measure(title: str, model: Path, count: int, decibels: float | None = None) 
     kept: tuple[str, ...] = ()
     if decibels is not None:
         others = [_with_integers(converted, sample, k) for k, sample in enumerate(_samples(model.stem, shapes, MIXED_SAMPLES, seed=100))]
-        quantization = Quantization(converted, QuantizeOptions(["source"], calibration=others, auto_mixed=decibels))
+        quantization = Quantization(converted, QuantizeOptions(["source"], calibration=others, auto_mixed=decibels), hold_out=False)
         content = quantization.content("source")
         accuracy = quantization.accuracy("source", content)
         assert accuracy.integers is not None, "the file of a quantized source"

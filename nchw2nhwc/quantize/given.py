@@ -28,7 +28,7 @@ class Given:
     held out; `hold_out`: accuracy will be measured at all."""
 
     def __init__(self, converted: Converted, options: QuantizeOptions, tested: Sequence[Mapping[str, Array]], *, hold_out: bool) -> None:
-        self._hold_out = not tested and SOURCE not in options.quantize and (hold_out or options.auto_mixed is not None)
+        self._hold_out = not tested and (hold_out or (options.auto_mixed is not None and SOURCE not in options.quantize))
         self._converted, self._options, self._given = converted, options, tested
 
     @property
@@ -77,6 +77,10 @@ class Given:
         """The samples that ranges come from."""
         assert self.calibration is not None, "a mode that needs samples was let through without any"
         return self.calibration.samples
+
+    def to_compare(self) -> Samples:
+        """The samples on which a file is brought near to a source that is quantized already."""
+        return self._given if self.calibration is None else self.calibration.samples
 
     @cached_property
     def tested(self) -> tuple[Samples, str]:
