@@ -27,6 +27,7 @@ from nchw2nhwc.ops.reduce import ReduceMax, ReduceMin
 from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDepth
 from nchw2nhwc.passes import Pass
+from nchw2nhwc.passes.decompose.quantized import interpolated_integers, real_of
 from nchw2nhwc.passes.levels import (
     NO_SHIFT,
     bounds_of,
@@ -110,6 +111,12 @@ def before_choosing(rw: Rewriter, node: Node, op: Dequantize) -> Value:
     data = data_operands(first)
     operands = [rw.add(op, v) if k in data and v is not None else v for k, v in enumerate(first.inputs)]
     return rw.add_all(moved, *operands)[value.index]
+
+
+@QUANTIZATION.on(Dequantize)
+def interpolated(rw: Rewriter, node: Node, op: Dequantize) -> Value:
+    """Dequantize of integers that are interpolated: what is left of those is on the grid."""
+    return rw.add(QuantizeDequantize(signed(op.grid)), real_of(rw, interpolated_integers(rw, node.input(0)), op.grid))
 
 
 @QUANTIZATION.on(QuantizeDequantize, Quantize)

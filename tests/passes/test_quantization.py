@@ -20,6 +20,7 @@ from nchw2nhwc.ops.movement import Concat, Pad, Reshape, Slice, Split, Transpose
 from nchw2nhwc.ops.pooling import MaxPool
 from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
+from nchw2nhwc.ops.resize import Resize
 from nchw2nhwc.ops.windowed import Conv, DepthToSpace
 from nchw2nhwc.passes.pipeline import KEEP_QUANTIZATION, SPELL_OUT_QUANTIZATION
 from tests.passes.nets import Net, check_pass, check_untouched, feeds
@@ -65,6 +66,20 @@ def test_integers_that_are_only_moved_are_real_numbers_that_are(build: Callable[
     left = check_pass(net, KEEP_QUANTIZATION, 1e-6)
     assert "Dequantize" not in left
     assert "QuantizeDequantize" in left
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("coordinates", ["half_pixel", "align_corners"])
+def test_integers_that_are_interpolated(dtype: str, coordinates: str) -> None:
+    """What is behind the point is cut off: towards zero of the integers, not of the numbers that they stand for."""
+    net, x = _net(2, 3, 4, 5)
+    grid = GRID if dtype == "uint8" else GRID.shifted(-128)
+    resized = net(Resize((8, 10), mode="linear", coordinate_mode=coordinates), net(Quantize(grid, np.dtype(dtype)), x))
+    net.output(net(Exp(), net(Dequantize(grid), resized)))
+    left = check_pass(net, KEEP_QUANTIZATION if coordinates == "half_pixel" else SPELL_OUT_QUANTIZATION, 1e-5)
+    assert left.count("QuantizeDequantize") == (coordinates == "half_pixel")
+    resize = next(node for node in net.graph.nodes if isinstance(node.op, Resize))
+    assert resize.input(0).type.dtype == F32
 
 
 @pytest.mark.parametrize(("low", "high", "found"), [(0, 15, (112, 127)), (None, 100, (27, 127)), (100, 255, (-28, 127))])
