@@ -6,7 +6,9 @@ OpenVINO's CPU plugin computes such models with integers, and on the way
   "drop rounding one special residual pattern");
 - multiplies the levels of a FakeQuantize by a constant behind it, in half precision where the file has that (`FakeQuantizeMulFusion`).
 
-It does neither where the rounded tensor is an output. Integer kernels still compute the rest.
+It does neither where the rounded tensor is an output. In LSTMSequence and the like whose data and weights are rounded it rounds the state of
+every step, too, on the grid of the data: oneDNN's recurrent kernels of 8 bits have one scale for both. It does not where the weights are
+numbers of single precision. Integer kernels still compute the rest.
 """
 
 from __future__ import annotations
@@ -17,13 +19,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nchw2nhwc.ir import Array
+
 if TYPE_CHECKING:
     import openvino
 
+_RECURRENT = ("LSTMSequence", "GRUSequence", "RNNSequence", "LSTMCell", "GRUCell", "RNNCell")
+
 
 def keep_levels(model: openvino.Model) -> None:
-    """Change a model so that OpenVINO rounds what is added or multiplied, and normalizes what it rounds. Outputs are added behind those
-    that it has."""
+    """Change a model so that OpenVINO rounds what is added or multiplied, normalizes what it rounds, and rounds no states. Outputs are added
+    behind those that it has."""
     from openvino import opset13 as ops
 
     known = {result.input_value(0) for result in model.get_results()}
@@ -33,6 +39,20 @@ def keep_levels(model: openvino.Model) -> None:
         port = norm.input_value(0)
         smallest = np.finfo(port.get_element_type().to_dtype()).min
         norm.input(0).replace_source_output(ops.maximum(port, smallest).output(0))
+    for layer in [each for each in model.get_ordered_ops() if rounded and each.get_type_name() in _RECURRENT]:
+        for place in layer.inputs():
+            port = place.get_source_output()
+            if port.get_node().get_type_name() != "Constant" and _is_constant(port.get_node()):
+                place.replace_source_output(ops.constant(_content(port)).output(0))
+
+
+def _content(port: openvino.Output) -> Array:
+    """What is computed from constants alone."""
+    import openvino
+    from openvino import opset13 as ops
+
+    part = openvino.Model([ops.result(port)], [], "constants")
+    return np.array(openvino.Core().compile_model(part, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([])[0])
 
 
 def _is_computed_with(port: openvino.Output) -> bool:

@@ -61,6 +61,19 @@ def test_norms_have_the_epsilon_of_the_file(tmp_path: Path) -> None:
     assert converted.check({"x": data}).passed
 
 
+def test_states_are_not_rounded(tmp_path: Path) -> None:
+    """The plugin rounds those of an LSTM to the levels of the data, whose range may not hold them."""
+    x, steps, size = ov.parameter([2, 30, 4], np.float32, name="x"), np.full(2, 30, np.int32), 8
+    initial = ov.multiply(ov.convert(ov.constant(np.zeros((2, 1, size), np.uint8)), "f32"), np.float32(1e-6))
+    (w, _), (r, _) = _weights(1, 4 * size, 4), _weights(1, 4 * size, size)
+    bias = ov.constant(np.zeros((1, 4 * size), np.float32))
+    layer = ov.lstm_sequence(_levels(x, 0.0, 2.55), initial, ov.constant(np.zeros((2, 1, size), np.float32)), ov.constant(steps), w, r, bias,
+                             size, "forward")
+    openvino.save_model(openvino.Model([ov.result(layer.output(0), name="y")], [x], "lstm"), tmp_path / "m.xml", compress_to_fp16=False)
+    result = convert(tmp_path / "m.xml").check({"x": RNG.uniform(0, 2.55, (2, 30, 4)).astype(np.float32)})
+    assert result.least_sqnr > 80
+
+
 def test_outputs_come_behind_the_own_ones() -> None:
     """Of tensors that are added or multiplied; others may be aligned where they are put together."""
     a, b, c = (ov.parameter([1, 4, 8, 8], np.float32, name=name) for name in "abc")
