@@ -14,7 +14,7 @@ from math import inf, log10
 import numpy as np
 
 from nchw2nhwc.emit.tflite.padding import placed
-from nchw2nhwc.ir import Array, Node
+from nchw2nhwc.ir import Array, Node, product
 from nchw2nhwc.ops.activation import Activation
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
@@ -118,6 +118,11 @@ def gathers_for_few(node: Node) -> bool:
     the sums then."""
     w = node.input(1)
     return isinstance(node.op, Conv) and any(size != 1 for size in w.shape[1:-1]) and static(w.shape[0], "the number of filters") < _FEW
+
+
+def has_rows(node: Node) -> bool:
+    """Whether a fully connected layer computes with several rows of data, so that reading its weights does not take most of the time."""
+    return isinstance(node.op, FullyConnected) and product(node.output.shape[:-1]) != 1
 
 
 def sums_fit(node: Node, data: Grid, steps: Doubles) -> bool:

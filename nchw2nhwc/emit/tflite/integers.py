@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from nchw2nhwc.emit.tflite.integer_kernels import CHOOSING_16, KERNELS, ONLY_8
-from nchw2nhwc.emit.tflite.integer_sums import Sums, gathers_for_few, wide_sums
+from nchw2nhwc.emit.tflite.integer_sums import Sums, gathers_for_few, has_rows, wide_sums
 from nchw2nhwc.emit.tflite.rules_quantized import pads_with
 from nchw2nhwc.errors import Location
 from nchw2nhwc.ir import Graph, Node, Value
@@ -206,6 +206,8 @@ def _widened(plan: Plan, node: Node) -> str | None:
         return ""
     if plan.widening == "fast" and gathers_for_few(node):
         return "; 16 bits would be slow for so few channels"
+    if plan.for_cpu and has_rows(node):
+        return "; 16 bits would be no faster than float32 for several rows"
     sums = wide_sums(node, data)
     if isinstance(sums, str):
         return f"; {sums}"
