@@ -6,9 +6,9 @@ OpenVINO's CPU plugin computes such models with integers, and on the way
   "drop rounding one special residual pattern");
 - multiplies the levels of a FakeQuantize by a constant behind it, in half precision where the file has that (`FakeQuantizeMulFusion`).
 
-It does neither where the rounded tensor is an output. In LSTMSequence and the like whose data and weights are rounded it rounds the state of
-every step, too, on the grid of the data: oneDNN's recurrent kernels of 8 bits have one scale for both. It does not where the weights are
-numbers of single precision. Integer kernels still compute the rest.
+It does neither where the rounded tensor is an output. In LSTMSequence and the like whose data and weights are rounded it rounds the state
+of every step, too, on the grid of the data: oneDNN's recurrent kernels of 8 bits have one scale for both. It does not where the weights
+are numbers of single precision. Integer kernels still compute the rest.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _RECURRENT = ("LSTMSequence", "GRUSequence", "RNNSequence", "LSTMCell", "GRUCell
 
 
 def keep_levels(model: openvino.Model) -> None:
-    """Change a model so that OpenVINO rounds what is added or multiplied, normalizes what it rounds, and rounds no states. Outputs are added
-    behind those that it has."""
+    """Change a model so that OpenVINO rounds what is added or multiplied, normalizes what it rounds, and rounds no states. Outputs are
+    added behind those that it has."""
     from openvino import opset13 as ops
 
     known = {result.input_value(0) for result in model.get_results()}

@@ -66,9 +66,8 @@ def test_states_are_not_rounded(tmp_path: Path) -> None:
     x, steps, size = ov.parameter([2, 30, 4], np.float32, name="x"), np.full(2, 30, np.int32), 8
     initial = ov.multiply(ov.convert(ov.constant(np.zeros((2, 1, size), np.uint8)), "f32"), np.float32(1e-6))
     (w, _), (r, _) = _weights(1, 4 * size, 4), _weights(1, 4 * size, size)
-    bias = ov.constant(np.zeros((1, 4 * size), np.float32))
-    layer = ov.lstm_sequence(_levels(x, 0.0, 2.55), initial, ov.constant(np.zeros((2, 1, size), np.float32)), ov.constant(steps), w, r, bias,
-                             size, "forward")
+    cell, bias = (ov.constant(np.zeros(shape, np.float32)) for shape in ((2, 1, size), (1, 4 * size)))
+    layer = ov.lstm_sequence(_levels(x, 0.0, 2.55), initial, cell, ov.constant(steps), w, r, bias, size, "forward")
     openvino.save_model(openvino.Model([ov.result(layer.output(0), name="y")], [x], "lstm"), tmp_path / "m.xml", compress_to_fp16=False)
     result = convert(tmp_path / "m.xml").check({"x": RNG.uniform(0, 2.55, (2, 30, 4)).astype(np.float32)})
     assert result.least_sqnr > 80
