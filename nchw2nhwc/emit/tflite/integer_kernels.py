@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+
 from nchw2nhwc.emit.tflite.integer_sums import rounded_sums
 from nchw2nhwc.emit.tflite.scales import is_result_too_fine
-from nchw2nhwc.ir import Node
+from nchw2nhwc.ir import Array, Node
 from nchw2nhwc.ops import activation_functions as act
 from nchw2nhwc.ops import binary, elementwise, reduce
 from nchw2nhwc.ops.base import Op
@@ -27,6 +29,8 @@ CHOOSING_16: tuple[type[Op], ...] = (Reshape, Transpose, Slice, Split, Concat, G
 """Ops that only choose among elements and have kernels of 16 bits."""
 ONLY_8: tuple[type[Op], ...] = (binary.PRelu, act.HardSwish)
 """Ops that compute and have kernels of 8 bits alone."""
+_UNSIGNED = 255
+"""Integers of 8 bits are at most so far apart."""
 _BROADCAST_RANK = 4
 """Axes up to which integer kernels of ADD, SUB and MUL broadcast."""
 
@@ -70,15 +74,27 @@ def _constants(plan: Plan, node: Node, operands: Sequence[int], result: Grid) ->
     found: dict[int, Grid] = {}
     for value in map(node.input, operands):
         if value.const is not None and value.type.dtype == FLOAT32:
-            steps = steps_of(value.const.reshape(1, -1))
-            if steps is None or 0 < steps[0] < SMALLEST_SCALE:
+            grid = _grid_of(value.const, result)
+            if grid is None:
                 return "its constant operand is not quantized"
-            least, most = (-LARGEST, LARGEST) if result.bits == 8 else (result.low, result.high)
-            found[id(value)] = Grid(float(steps[0]) or 1.0, 0, least, most)
+            found[id(value)] = grid
         elif id(value) not in plan.grids:
             return "not all of its operands are quantized"
     plan.constants.update(found)
     return ""
+
+
+def _grid_of(content: Array, result: Grid) -> Grid | None:
+    """The grid of which a constant's numbers are, of integers as large as a result's; zero is as near to the middle as they allow."""
+    steps = steps_of(content.reshape(1, -1), _UNSIGNED if result.bits == 8 else LARGEST)
+    if steps is None or 0 < steps[0] < SMALLEST_SCALE:
+        return None
+    scale = float(steps[0]) or 1.0
+    if result.bits == 16:
+        return Grid(scale, 0, result.low, result.high)
+    whole = np.rint(np.divide(content, scale, dtype=np.float64))
+    least, most = -128 - int(whole.min(initial=0)), LARGEST - int(whole.max(initial=0))
+    return None if least > most else Grid(scale, min(max(0, least), most), -128, LARGEST)
 
 
 @_kernel(MatMul)
