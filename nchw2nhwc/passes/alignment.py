@@ -31,14 +31,12 @@ from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.constants import FOLDING, MERGE_EQUAL
 from nchw2nhwc.passes.identities import IDENTITIES
-from nchw2nhwc.passes.levels import LARGEST_SHIFT, bounds_of
+from nchw2nhwc.passes.levels import LARGEST_SHIFT, LEVELS_OF_8_BITS, bounds_of
 from nchw2nhwc.passes.match import array, is_float
 from nchw2nhwc.passes.quantization import has_bias, remark_shift
 from nchw2nhwc.passes.rewrite import Mismatch, Rewriter, rule_pass, sweep
 
 _NAME = "align_concatenations"
-_LEVELS = (255, 256)
-"""Of FakeQuantize nodes that OpenVINO computes with 8 bits."""
 _FEWEST = 3
 """Where the shortest range has fewer levels, OpenVINO aligns none."""
 _PRESERVING: tuple[type[Op], ...] = (Concat, DepthToSpace, MaxPool, Pad, ReduceMax, ReduceMin, Relu, Reshape, Resize, Slice, Split,
@@ -147,14 +145,14 @@ def _has_quantized_weights(node: Node) -> bool:
     if not isinstance(node.op, (Conv, ConvTranspose)) or node.op.groups != 1 or node.input(1).const is None:
         return False
     weights = array(node.input(1))
-    return steps_of(weights.swapaxes(0, 1) if isinstance(node.op, ConvTranspose) else weights, _LEVELS[-1]) is not None
+    return steps_of(weights.swapaxes(0, 1) if isinstance(node.op, ConvTranspose) else weights, LEVELS_OF_8_BITS[-1]) is not None
 
 
 def _shared(nodes: Sequence[Node]) -> _Shared | None:
     """The grid of FakeQuantize nodes; None where OpenVINO has none, and where they have the same range."""
     levels = {node.op.levels for node in nodes if isinstance(node.op, FakeQuantize)}
     bounds = {bounds_of(node) for node in nodes}
-    if len(levels) != 1 or levels.pop() not in _LEVELS or len(bounds) == 1 or any(b[:2] != b[2:] or b[0] >= b[1] for b in bounds):
+    if len(levels) != 1 or levels.pop() not in LEVELS_OF_8_BITS or len(bounds) == 1 or any(b[:2] != b[2:] or b[0] >= b[1] for b in bounds):
         return None
     shared = _Shared(min(b[0] for b in bounds), max(b[1] for b in bounds))
     low, high, _, _ = min(bounds, key=lambda b: b[1] - b[0])

@@ -6,14 +6,23 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation_functions import Clip, Relu
-from nchw2nhwc.ops.binary import FakeQuantize, Maximum, Minimum
-from nchw2nhwc.ops.kinds import Doubles
+from nchw2nhwc.ops.binary import FakeQuantize, Maximum, Minimum, Mul, Sub
+from nchw2nhwc.ops.casts import Cast
+from nchw2nhwc.ops.kinds import Doubles, kind_of
+from nchw2nhwc.ops.movement import Reshape, Transpose
 from nchw2nhwc.ops.quantized import LARGEST_SCALE, SMALLEST_SCALE, Grid
+from nchw2nhwc.ops.steps import steps_of as multiples_of
 from nchw2nhwc.passes.match import array, require
 from nchw2nhwc.passes.rewrite import Mismatch
 
 LARGEST_SHIFT = 1 / 16
 """How far the zero of a FakeQuantize may be from its nearest level, in steps: its bounds are often stored in half precision."""
+
+HALF_A_STEP = 0.5
+"""The same of what is convolved: OpenVINO's integer kernels for that have whole zero points."""
+
+LEVELS_OF_8_BITS = (255, 256)
+"""Of FakeQuantize nodes that OpenVINO computes with 8 bits."""
 
 NO_SHIFT = 1e-3
 """Shifts up to this are roundings of single precision."""
@@ -56,6 +65,7 @@ def bounds_of(node: Node) -> tuple[float, float, float, float]:
     """The range that a FakeQuantize rounds, and the one that it is mapped to. Raises Mismatch unless there is one of each."""
     bounds = [array(node.input(k)).astype(np.float64) for k in range(1, 5)]
     require(all(bound.size == 1 for bound in bounds), "{!r} has several ranges", node)
+    require(all(bool(np.isfinite(bound).all()) for bound in bounds), "{!r} has an infinite range", node)
     low, high, out_low, out_high = (float(bound.reshape(-1)[0]) for bound in bounds)
     return low, high, out_low, out_high
 
@@ -72,12 +82,14 @@ def grid_to(real: tuple[float, float], whole: tuple[float, float], levels: int) 
     return Grid(scale, zero, int(whole[0]), int(whole[1]))
 
 
-def why_not_carried(node: Node, op: FakeQuantize) -> str:
-    """Why a FakeQuantize does not become integers; "" if it does."""
+def why_not_carried(node: Node, op: FakeQuantize, shift: float = LARGEST_SHIFT) -> str:
+    """Why a FakeQuantize does not become integers; "" if it does. Zero may be `shift` steps from the nearest level."""
     bounds = [v.const for v in node.inputs[1:] if v is not None]
     if any(b is None for b in bounds):
         return "its range is computed at run time"
     low, high, out_low, out_high = (np.asarray(b, np.float64) for b in bounds if b is not None)
+    if not all(bool(np.isfinite(bound).all()) for bound in (low, high, out_low, out_high)):
+        return "its range is infinite"
     if op.levels > 1 << 16:
         return f"it has {op.levels} levels, more than 16 bits hold"
     if not (low < high).all() or any(not (a == b).all() for a, b in ((low, out_low), (high, out_high))):
@@ -86,13 +98,23 @@ def why_not_carried(node: Node, op: FakeQuantize) -> str:
     least, most = float(steps.min()), float(steps.max())
     if steps.size > 1 and float(np.ptp(shifts)) > LARGEST_SHIFT:
         return "its ranges have zero at several levels, and data has one zero point in TFLite"
-    if not grid.low <= grid.zero_point <= grid.high or float(np.abs(shifts).max()) > LARGEST_SHIFT:
+    if not grid.low <= grid.zero_point <= grid.high or float(np.abs(shifts).max()) > shift:
         return f"zero is none of its levels from {low.min():g} to {high.max():g}"
     if not SMALLEST_SCALE <= least <= most <= min(LARGEST_SCALE, least * _LARGEST_RATIO):
         return f"its levels are {least:g} apart" + (f" in one range, {most:g} in another" if steps.size > 1 else "")
     if grid.bits == 16 and grid.zero_point:
         return f"it has {op.levels} levels, more than 8 bits hold, and zero is not the middle one, as it is for integers of 16 bits"
     return ""
+
+
+def are_rounded(weights: Value) -> bool:
+    """Whether weights are whole multiples of a step, which may not be multiplied to them yet."""
+    node = weights.producer
+    if node is None:
+        return weights.const is not None and multiples_of(weights.const, LEVELS_OF_8_BITS[-1]) is not None
+    if isinstance(node.op, (Mul, Sub, Reshape, Transpose)):
+        return are_rounded(node.input(0))
+    return isinstance(node.op, FakeQuantize) or (isinstance(node.op, Cast) and kind_of(node.input(0).type.dtype) == "integer")
 
 
 def other_than_constant(node: Node) -> tuple[Value, Doubles]:

@@ -29,7 +29,11 @@ from nchw2nhwc.ops.windowed import Conv, ConvTranspose, DepthToSpace, SpaceToDep
 from nchw2nhwc.passes import Pass
 from nchw2nhwc.passes.decompose.quantized import interpolated_integers, real_of
 from nchw2nhwc.passes.levels import (
+    HALF_A_STEP,
+    LARGEST_SHIFT,
+    LEVELS_OF_8_BITS,
     NO_SHIFT,
+    are_rounded,
     bounds_of,
     clipped,
     grid_of,
@@ -215,6 +219,8 @@ def clipped_and_scaled(rw: Rewriter, node: Node, op: QuantizeDequantize) -> Valu
 def _carried(rw: Rewriter, node: Node, op: FakeQuantize) -> tuple[Grid, Value]:
     """The grid of a FakeQuantize, and its operand, shifted where that lets zero be a level."""
     reason = why_not_carried(node, op)
+    if reason and op.levels in LEVELS_OF_8_BITS and _is_convolved(rw.graph, node.output):
+        reason = why_not_carried(node, op, HALF_A_STEP)
     if reason:
         raise Mismatch(reason)
     grid, shifts, moved = grid_of(node, op)
@@ -223,9 +229,19 @@ def _carried(rw: Rewriter, node: Node, op: FakeQuantize) -> tuple[Grid, Value]:
         text = f"{moved} of its ranges, of channels that are hardly ever above zero, end higher, as zero is another level of the others"
         rw.graph.remarks.append(Remark(rw.graph.where(node), text))
     remark_shift(rw, node, largest)
-    if abs(largest) > NO_SHIFT and rw.single_use(x) and has_bias(x):
+    if abs(largest) > LARGEST_SHIFT or (abs(largest) > NO_SHIFT and rw.single_use(x) and has_bias(x)):
         x = rw.add(Add(), x, rw.constant((shifts * steps_of(node, op)).astype(np.float32).astype(x.type.dtype)))
     return grid, x
+
+
+def _is_convolved(graph: Graph, value: Value) -> bool:
+    """Whether all that reads a value, perhaps by choice among its elements alone, is convolutions with weights that are rounded."""
+    def reads(node: Node) -> bool:
+        if isinstance(node.op, Conv):
+            return node.input(0) is value and are_rounded(node.input(1))
+        return chooses(node.op) and not isinstance(node.op, Concat) and all(_is_convolved(graph, v) for v in node.outputs)
+
+    return bool(value.users) and not graph.is_output(value) and all(map(reads, value.users))
 
 
 def remark_shift(rw: Rewriter, node: Node, steps: float) -> None:

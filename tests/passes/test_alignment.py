@@ -103,6 +103,26 @@ def _noise(build: Callable[[openvino.Output, openvino.Output, openvino.Output], 
     return min(decibels(info.name, info.to_source(result)) for info, result in zip(converted.outputs, found))
 
 
+def _between(x: openvino.Output) -> openvino.Node:
+    """Zero is 0.6 steps above the first level."""
+    return _rounded(x, -0.0012, 0.5)
+
+
+BETWEEN: dict[str, Callable[[openvino.Output, openvino.Output, openvino.Output], Outputs]] = {
+    "convolved": lambda a, b, c: [_convolved(_between(a), 4)],
+    "depthwise": lambda a, b, c: [ov.group_convolution(_between(a), _weights(4, 1, 1, 3, 3), [1, 1], [1, 1], [1, 1], [1, 1])],
+    "pooled": lambda a, b, c: [_convolved(_pooled(_between(a), 2), 4)],
+    "float weights": lambda a, b, c: [_convolved(_between(a), 4, ov.constant(RNG.normal(0, 1, (5, 4, 1, 1)).astype(np.float32)))],
+    "multiplied": lambda a, b, c: [ov.matmul(_between(a), _weights(12, 9), False, False)],
+    "transposed": lambda a, b, c: [ov.convolution_backprop_data(_between(a), _weights(4, 5, 2, 2), [2, 2])]}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_zero_between_levels(name: str, tmp_path: Path) -> None:
+    """It moves to the nearest where OpenVINO's integer kernels convolve, and stays elsewhere: else, 53 dB are left."""
+    assert _noise(BETWEEN[name], tmp_path) > 80
+
+
 @pytest.mark.parametrize("name", ALIGNED)
 def test_openvino_aligns(name: str, tmp_path: Path) -> None:
     """What the file says is at most 57 dB from it."""

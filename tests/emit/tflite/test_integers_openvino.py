@@ -48,6 +48,19 @@ def test_fake_quantize(data: tuple[object, object], result: tuple[float, float],
     check_both(converted, x, wanted, (result[1] - result[0]) / (levels - 1))
 
 
+@pytest.mark.parametrize(("low", "high"), [(-0.003, 2.0), (-0.9987, 1.0), (-1.0, 1.0), (-0.31, 1.7), (-0.313, 1.7)])
+def test_zero_between_two_levels(low: float, high: float, tmp_path: Path) -> None:
+    """OpenVINO's integer kernels take the integers of the file and a whole zero point, so its numbers are a part of a step off."""
+    converted = _openvino(tmp_path, data=(low, high), result=(-2.56, 2.54))
+    found = converted.integers
+    assert found is not None
+    assert found.convolutions == (1, 1)
+    assert [text for _, text in found.remarks if "steps off the nearest level; it was moved there" in text]
+    x = RNG.uniform(-1, 3, (1, 3, 8, 8)).astype(np.float32)
+    check_both(converted, x, converted.reference({"x": x}).expected["y"], 0.02)
+    assert converted.check({"x": x}).least_sqnr > 45
+
+
 def test_an_interface_of_integers(tmp_path: Path) -> None:
     """As OpenVINO's frontend for TFLite writes it: FakeQuantize from and to the range of a type."""
     x = ov.parameter([1, 8, 8, 3], np.int8, name="x")
