@@ -55,7 +55,8 @@ class Affine:
 def _product(a: Doubles | None, b: Doubles | None) -> Doubles | None:
     if a is None or b is None:
         return b if a is None else a
-    return np.multiply(a, b)
+    with np.errstate(all="ignore"):  # the source may have factors of infinity
+        return np.multiply(a, b)
 
 
 def _is_all(values: Doubles | None, number: float) -> bool:

@@ -95,6 +95,8 @@ def _say_why(b: LayerBuilder, scale: Value, zero: Value | None, dtype: DType) ->
         reason = f"its zero point is not {ZEROS[dtype.name]}, as it is for {dtype.name} in TFLite"
     elif dtype not in (INT8, UINT8):
         reason = f"its integers are {dtype.name}, which no integer kernel takes"
+    elif not np.isfinite(scale.const).all():
+        reason = "its scale is infinite, as that of a mask of infinities that was calibrated, and its numbers are none"
     else:
         reason = f"its scale is {float(scale.const.reshape(-1)[0]):g}, or in another precision than its data"
     b.remark(f"stays arithmetic in float: {reason}")

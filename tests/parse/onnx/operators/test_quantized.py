@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from onnx import NodeProto, helper
@@ -32,6 +34,17 @@ def test_there_and_back(dtype: type) -> None:
     nodes = [node("QuantizeLinear", "x s z", "q", axis=-1), node("DequantizeLinear", "q s z", "y", axis=-1),
              node("QuantizeLinear", "x t u", "r"), node("DequantizeLinear", "r t u", "v")]
     assert_as_runtime(model(nodes, outputs=("q", "y", "r", "v"), constants=constants, opset=21))
+
+
+def test_infinite_scales() -> None:
+    """Quantizers write them for masks of infinities; nothing is warned of but what the report says."""
+    nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "v"), node("Mul", "v none", "y")]
+    constants = {"s": f32(np.inf), "z": np.uint8(0), "none": f32(0.0)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = convert(model(nodes, constants=constants, opset=13)).integers
+    assert found is not None
+    assert ["its scale is infinite" in text for _, text in found.remarks] == [True, True]
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])
