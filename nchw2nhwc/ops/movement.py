@@ -9,7 +9,7 @@ from itertools import accumulate
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.bounds import bounds
+from nchw2nhwc.ir.bounds import bounds, is_at_most
 from nchw2nhwc.ir.dim import Dim, Shape, Size, product, size_max, size_min
 from nchw2nhwc.ir.types import Array, TensorType
 from nchw2nhwc.ops.base import Op, UnequalSizesError, axis_role, per_axis_role, require_equal, same_dtype, static
@@ -165,6 +165,12 @@ class Slice(Op):
     def reference(self, x: Array) -> Array:
         ends = [tuple(None if s is None else static(s, "the range of a Slice") for s in side) for side in (self.starts, self.stops)]
         return x[tuple(map(slice, *ends, self.steps))]
+
+
+def from_front(end: Size, size: Size) -> Size:
+    """A symbolic end of a slice that is certain to be negative, and so counts from behind, as the position in an axis of `size` that it
+    stands for; any other end as it is."""
+    return size_max(size + end, 0) if isinstance(end, Dim) and is_at_most(end, -1) else end
 
 
 def _not_negative(size: Size) -> bool:

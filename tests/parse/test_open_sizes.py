@@ -100,6 +100,27 @@ def test_sizes_that_are_equal_where_those_of_their_inputs_are() -> None:
                            "'y' (Sub) needs axis 3 of 'b' to be W"]
 
 
+def test_a_mask_that_is_cut_to_the_length_of_what_it_hides() -> None:
+    """As optimum exports decoders with caches: the mask's size has a name that is spelled like the sum which it is cut to."""
+    inputs = [tensor("x", ("B", "S", 3)), tensor("past", ("B", "P", 3)), tensor("mask", ("B", "P + S"))]
+    nodes = [node("Concat", "past x", "keys", axis=1), node("ReduceSum", "keys", "scores", axes=[2], keepdims=0),
+             node("Shape", "scores", "n"), node("Gather", "n one", "l"), node("Slice", "mask zero l one", "m"),
+             node("Add", "scores m", "y")]
+    source = model(nodes, inputs, constants={"zero": np.array([0]), "one": np.array([1])}, opset=11)
+    graph = read(source)
+    assert [str(v.type) for v in graph.inputs] == ["float32[B, S, 3]", "float32[B, P, 3]", "float32[B, P + S]"]
+    assert convert(source).check().passed
+
+
+@pytest.mark.parametrize("inputs", [[tensor("x", ("N", 7, 3)), tensor("z", ("L",))], [tensor("x", ("N", "L", 3)), tensor("z", ("L",))]])
+def test_the_last_elements_as_many_as_another_axis_has(inputs: list[onnx.ValueInfoProto]) -> None:
+    """T5 takes the last rows of its relative positions."""
+    nodes = [node("Shape", "z", "l"), node("Neg", "l", "m"), node("Slice", "x m far one", "y")]
+    source = model(nodes, inputs, constants={"far": np.array([1 << 40]), "one": np.array([1])})
+    for unknown in (1, 4, 7):
+        assert_as_runtime(source, unknown=unknown)
+
+
 def test_a_table_that_is_long_enough() -> None:
     """Position embeddings are cut to the length of the sequence, which therefore cannot be longer than the table."""
     nodes = [node("Shape", "x", "l", start=1, end=2), node("Slice", "table zero l one", "p"), node("Add", "x p", "y")]

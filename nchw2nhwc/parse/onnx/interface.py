@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,9 @@ _ENCODE = "Encode it before the model: leave the layers that read it out of what
 UNNAMED = ("", "?")
 """Names of dimensions that say nothing: two of them need not be equal."""
 
+_ARITHMETIC = re.compile(r"[^\w.:#$/-]+")
+"""What names of dimensions have that are written as arithmetic, such as "past + sequence"."""
+
 
 @dataclass(frozen=True)
 class Input:
@@ -41,6 +45,7 @@ def declared_inputs(infos: Iterable[ValueInfoProto], ranks: Mapping[str, int], w
 
     Raises SourceError or UnsupportedError where one is no tensor of a known rank."""
     found: dict[str, Input] = {}
+    names: dict[str, str] = {}
     for info in infos:
         what = f"input '{info.name}'"
         kind = info.type.WhichOneof("value")
@@ -56,7 +61,7 @@ def declared_inputs(infos: Iterable[ValueInfoProto], ranks: Mapping[str, int], w
         except SourceError as error:
             raise error.at(where) from None
         if info.type.tensor_type.HasField("shape"):
-            shape = _shape(info.name, info.type.tensor_type.shape, where)
+            shape = _shape(info.name, info.type.tensor_type.shape, names, where)
         elif info.name in ranks:
             shape = tuple(Dim.symbol(f"{info.name}_{axis}") for axis in range(ranks[info.name]))
         else:
@@ -65,17 +70,27 @@ def declared_inputs(infos: Iterable[ValueInfoProto], ranks: Mapping[str, int], w
     return list(found.values())
 
 
-def _shape(name: str, proto: TensorShapeProto, where: Location) -> Shape:
+def _shape(name: str, proto: TensorShapeProto, names: dict[str, str], where: Location) -> Shape:
+    """A declared shape; `names` are those of the model's dimensions, by what it calls them."""
     sizes: list[Size] = []
     for axis, dim in enumerate(proto.dim):
         unknown = dim.WhichOneof("value") != "dim_value" or dim.dim_value == DYNAMIC
-        symbol = dim.dim_param if dim.dim_param not in UNNAMED else f"{name}_{axis}"
+        symbol = _named(dim.dim_param, names) if dim.dim_param not in UNNAMED else f"{name}_{axis}"
         sizes.append(Dim.symbol(symbol) if unknown else dim.dim_value)
     try:
         tensor_shape(tuple(s for s in sizes if isinstance(s, int)), f"input '{name}'")
     except SourceError as error:
         raise error.at(where) from None
     return tuple(sizes)
+
+
+def _named(name: str, names: dict[str, str]) -> str:
+    """A name of one dimension that no expression of several is spelled like."""
+    if name not in names:
+        plain = _ARITHMETIC.sub("_", name)
+        taken = sum(_ARITHMETIC.sub("_", other) == plain for other in names)
+        names[name] = f"{plain}_{taken + 1}" if taken else plain
+    return names[name]
 
 
 # ---- what the caller gives instead -----------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from nchw2nhwc.errors import Location
-from nchw2nhwc.ir.dim import Dim, Shape, Size, substitute
+from nchw2nhwc.ir.dim import Dim, Shape, Size, size_min, substitute
 from nchw2nhwc.ir.graph import Graph
 from nchw2nhwc.ops.base import UnequalSizesError
 from nchw2nhwc.parse.open_sizes.axes import Axes, Shapes, open_names
@@ -92,10 +92,16 @@ class OpenSizes:
     # ---- inside ----------------------------------------------------------------------------------------------------
     def _unified(self, left: Size, right: Size) -> dict[str, Size]:
         """A size that has a name of its own is what it has to be equal to; of two such the later one."""
-        sides = [(a, b) for a, b in ((left, right), (right, left))
+        sides = [(a, b) for a, b in ((left, right), (right, left), *self._cut(left, right), *self._cut(right, left))
                  if isinstance(a, Dim) and a.is_symbol and str(a) in self.names and isinstance(b, Dim) and not a.symbols & b.symbols]
         sides.sort(key=lambda pair: -self._axes.rank(str(pair[0])))
         return {str(a): b for a, b in sides[:1] if b.symbols <= self.names}
+
+    def _cut(self, left: Size, right: Size) -> list[tuple[Size, Size]]:
+        """`left` and the open size that it must not be larger than, where `right` is the smaller of both, as of a mask that is cut to the
+        length of what it hides."""
+        limits = [right.named(name) for name in sorted(right.symbols)] if isinstance(right, Dim) else []
+        return [(limit, left) for limit in limits if right == size_min(left, limit)]
 
     def _alike(self, left: Size, right: Size) -> dict[str, Size]:
         """The sizes of one side for those of the other, where these are all that tells the sides apart: what is computed of both in one way

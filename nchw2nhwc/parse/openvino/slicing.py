@@ -10,7 +10,7 @@ import numpy as np
 from nchw2nhwc.errors import SourceError, UnsupportedError
 from nchw2nhwc.ir import Dim, Size, Value, size_max
 from nchw2nhwc.ops.base import static
-from nchw2nhwc.ops.movement import Slice
+from nchw2nhwc.ops.movement import Slice, from_front
 from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.formula import Formula
@@ -103,6 +103,7 @@ def _normal(size: Size, start: Size | None, stop: Size | None, step: int) -> Ran
             return 0, 0, 1
         return None if first == low else first, None if last == high else last, step
     if step > 0:
+        start, stop = (None if end is None else from_front(end, size) for end in (start, stop))
         return None if start == 0 else start, None if stop == size or _beyond(stop, FAR) else stop, step
     if isinstance(size, Dim) and isinstance(start, int) and start < -1:
         start = size_max(size + start, 0)

@@ -24,7 +24,8 @@ def types(*shapes: Dims, **options: object) -> list[str]:
 def test_named_sizes() -> None:
     """Equal names are equal sizes; names that say nothing are not."""
     assert types(("N", 3, "?", None), (1, "N", "?")) == ["[N, 3, x_2, x_3]", "[1, N, z_2]"]
-    assert types((-1, "batch size*2"), ()) == ["[x_0, batch size*2]", "[]"]
+    assert types((-1, "batch size*2"), ()) == ["[x_0, batch_size_2]", "[]"]
+    assert types(("a", "b", "a + b"), ("a*b", "a + b")) == ["[a, b, a_b]", "[a_b_2, a_b]"]  # no expression of others is spelled so
 
 
 @pytest.mark.parametrize(("shapes", "given", "wanted"), [

@@ -10,7 +10,7 @@ import numpy as np
 from nchw2nhwc.ir.dim import Dim, Shape, Size, size_max
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import require_equal, static
-from nchw2nhwc.ops.movement import Slice, Split, shape_text
+from nchw2nhwc.ops.movement import Slice, Split, from_front, shape_text
 from nchw2nhwc.parse import dynamic
 from nchw2nhwc.parse.formula import INT64, Formula
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
@@ -97,6 +97,8 @@ def _sliced(b: LayerBuilder, x: Value, starts: Shape, ends: Shape, axes: Ints | 
     by = [1] * x.rank
     for axis, start, stop, step in zip(where, starts, ends, strides):
         size = x.shape[axis]
+        if step > 0:
+            start, stop = from_front(start, size), from_front(stop, size)
         if step < 0 and isinstance(start, int) and start < -1:  # clamped to the first element, where Python's slices begin before it
             start = max(start, -size) if isinstance(size, int) else size_max(size + start, 0)
         begins[axis] = None if _is_open(start, size, low=0 if step > 0 else None) else start
