@@ -222,7 +222,8 @@ def _clamped(end: Size, size: Size, low: int) -> Size:
         if from_end >= low:
             return high
         if not _at_least(size, -from_end):
-            raise ShapeError(f"a slice end at '{end}' of an axis of '{size}' may be negative", advice=FIX_SIZES)
+            reason = f"a slice end at '{end}' of an axis of '{size}' may be negative"
+            raise UnequalSizesError(reason, [(end, size_max(end, low))], FIX_SIZES)
         return end
     if isinstance(end, int) and end < 0:
         return size + end if _at_least(size, low - end) else size_max(size + end, low)

@@ -121,6 +121,14 @@ def test_the_last_elements_as_many_as_another_axis_has(inputs: list[onnx.ValueIn
         assert_as_runtime(source, unknown=unknown)
 
 
+def test_a_slice_up_to_elements_before_the_end() -> None:
+    """Its end is a position, as where what is pooled is cut to what a source computes: the axis has so many elements."""
+    nodes = [node("Shape", "x", "l", start=1, end=2), node("Sub", "l five", "e"), node("Slice", "x zero e one", "y")]
+    graph = assert_as_runtime(model(nodes, [tensor("x", ("N", "L", 4))], opset=17, constants={
+        "five": np.array([5]), "zero": np.array([0]), "one": np.array([1])}), unknown=9)
+    assert graph.notes == ["'y' (Slice) needs axis 1 of 'x' to be at least 5"]
+
+
 def test_a_table_that_is_long_enough() -> None:
     """Position embeddings are cut to the length of the sequence, which therefore cannot be longer than the table."""
     nodes = [node("Shape", "x", "l", start=1, end=2), node("Slice", "table zero l one", "p"), node("Add", "x p", "y")]
