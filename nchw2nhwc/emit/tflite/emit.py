@@ -22,12 +22,13 @@ from nchw2nhwc.emit.tflite import (  # noqa: F401  (importing these fills the ta
 )
 from nchw2nhwc.emit.tflite.delegate import carry_quantization, separate_squares
 from nchw2nhwc.emit.tflite.directions import BOTH_DIRECTIONS, ONE_DIRECTION, drop_unused, join_directions
-from nchw2nhwc.emit.tflite.emitter import Emitter, Storage
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.in_place import keep_apart
 from nchw2nhwc.emit.tflite.integers import plan_integers
 from nchw2nhwc.emit.tflite.lowering import LOWERINGS
 from nchw2nhwc.emit.tflite.model import Model
 from nchw2nhwc.emit.tflite.unpack import GATHER, UNPACK, unpack
+from nchw2nhwc.emit.tflite.value_tensors import Storage
 from nchw2nhwc.emit.tflite.writer import FlatBuffer
 from nchw2nhwc.ir import DType, Graph
 from nchw2nhwc.ir.open_sizes import large_enough

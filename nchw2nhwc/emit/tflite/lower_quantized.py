@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from nchw2nhwc.emit.tflite.carriers import FLOAT32, refused_type
-from nchw2nhwc.emit.tflite.emitter import Emitter, integer_type
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lower_elementwise import kernel
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import options
 from nchw2nhwc.emit.tflite.rules_quantized import is_cut_at_zero
+from nchw2nhwc.emit.tflite.value_tensors import integer_type
 from nchw2nhwc.ir import DType, Node, Value
 from nchw2nhwc.ops.kinds import integer_range
 from nchw2nhwc.ops.quantized import Dequantize, Grid, Quantize, QuantizeDequantize

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from nchw2nhwc.emit.tflite.carriers import INT8, INT16, INT32, INT64
-from nchw2nhwc.emit.tflite.emitter import Emitter, integer_type
+from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.integer_sums import has_fast_sums, sums_fit
 from nchw2nhwc.emit.tflite.model import OptionValue, Quantization, options, type_number
+from nchw2nhwc.emit.tflite.value_tensors import integer_type
 from nchw2nhwc.ir import Array, Node
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.quantized import Grid
