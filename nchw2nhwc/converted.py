@@ -119,7 +119,7 @@ class Converted(Products):
         """
         chosen = self._chosen(quantize, float16=float16)
         quantization, mode = self._quantization(chosen) if chosen is not None else (None, "")
-        with Staging() as staging:
+        with Staging(self.source.files) as staging:
             staging.add(Path(path))
             if quantization is not None and mode != "float16":
                 self.stage_quantized(staging, Path(path), quantization, mode)
@@ -145,7 +145,7 @@ class Converted(Products):
         unknown = [target for target in to if target not in KERAS_FILES]
         if unknown:
             raise OptionError(f"there is no Keras target '{unknown[0]}'", advice=f"Choose from {', '.join(KERAS_FILES)}.")
-        with Staging() as staging:
+        with Staging(self.source.files) as staging:
             reserve_keras(staging, Path(folder), self.source.stem, to)
             self.stage_keras(staging, Path(folder), to, self.keras_network(trainable))
             staging.commit()
@@ -173,7 +173,7 @@ class Converted(Products):
 
         Raises OutputError, and errors as `nchw2nhwc.convert` does when the source can no longer be read.
         """
-        with Staging() as staging:
+        with Staging(self.source.files) as staging:
             staging.add(Path(path))
             self.stage_html(staging, Path(path), layers=layers, unchecked="" if self.checks else "not asked for")
             staging.commit()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,10 +23,11 @@ class Staging:
     """Files and folders that are written under temporary names beside their final ones and take those names together, on `commit`.
 
     Leaving the `with` block without a commit removes what is temporary and the folders that were made for it; what stood at a final
-    name before stays as it was.
+    name before stays as it was. None takes the place of a file in `reads`, of which the results are made.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, reads: Iterable[Path] = ()) -> None:
+        self._reads = tuple(reads)
         self._staged: dict[Path, Path] = {}
         self._rooms: list[Path] = []
         self._made: list[Path] = []
@@ -40,7 +41,7 @@ class Staging:
         for temporary in self._staged.values():
             temporary.unlink(missing_ok=True)
         for folder in reversed(self._made):
-            if not any(folder.iterdir()):
+            with suppress(OSError):  # another process has written into it since, or removed it
                 folder.rmdir()
 
     def add(self, final: Path) -> Path:
@@ -49,11 +50,12 @@ class Staging:
         Raises OutputError when that is not possible, so reserve before long work.
         """
         with _clear(final):
+            self._require_unread(final)
             if final.is_dir():
                 raise IsADirectoryError(None, "there is a folder of that name")
             if is_special(final):
                 raise FileExistsError(None, "it is a device or a pipe, which a file would replace")
-            if final.resolve() in map(Path.resolve, self._staged):
+            if os.path.realpath(final) in map(os.path.realpath, self._staged):
                 raise FileExistsError(None, "another result has that name")
             self._make(final.parent)
             temporary = _temporary(final)
@@ -69,6 +71,7 @@ class Staging:
         OutputError.
         """
         with _clear(final):
+            self._require_unread(final)
             if final.is_dir() and not folder:
                 raise IsADirectoryError(None, "there is a folder of that name")
             if folder and final.exists() and not final.is_dir():
@@ -122,8 +125,15 @@ class Staging:
             missing.append(folder)
             folder = folder.parent
         for path in reversed(missing):
-            path.mkdir()
-            self._made.append(path)
+            with suppress(FileExistsError):  # another process has made it since
+                path.mkdir()
+                self._made.append(path)
+        if missing and not missing[0].is_dir():
+            raise NotADirectoryError(None, f"'{missing[0]}' is no folder and cannot be made one")
+
+    def _require_unread(self, final: Path) -> None:
+        if any(final.exists() and path.exists() and final.samefile(path) for path in self._reads):
+            raise OutputError(f"'{final}' is an input, which a result would overwrite", advice="Give the result another name.")
 
 
 def _temporary(final: Path) -> Path:
@@ -135,9 +145,9 @@ def size_of(path: Path) -> int:
     return sum(each.stat().st_size for each in path.rglob("*") if each.is_file()) if path.is_dir() else path.stat().st_size
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write one file, whole or not at all. Raises OutputError."""
-    with Staging() as staging:
+def write_file(path: Path, content: bytes, reads: Iterable[Path] = ()) -> None:
+    """Write one file, whole or not at all, and not in the place of one in `reads`. Raises OutputError."""
+    with Staging(reads) as staging:
         staging.add(path)
         with staging.open(path) as file:
             file.write(content)

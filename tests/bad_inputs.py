@@ -156,10 +156,23 @@ def pipe(name: str, *arguments: str) -> Callable[[Path], list[str]]:
     return make
 
 
+def _linked_to_itself(folder: Path) -> list[str]:
+    (folder / "w.data").unlink(missing_ok=True)
+    (folder / "w.data").symlink_to("w.data")
+    return onnx_model(_external("w.data"))(folder)
+
+
 def _not_writable(folder: Path) -> list[str]:
     (folder / "taken").write_text("a file")
     copy_digits(folder)
     return ["digits.xml", "-o", "taken/below"]
+
+
+def _samples(*arguments: str) -> Callable[[Path], list[str]]:
+    def make(folder: Path) -> list[str]:
+        np.savez(folder / "s.npz", image=np.zeros((4, 1, 8, 8), np.float32))
+        return options("--quantize", "int8", "--calibration", "s.npz", *arguments)(folder)
+    return make
 
 
 def _zipped(content: bytes) -> bytes:
@@ -238,6 +251,7 @@ def cases() -> Iterator[Case]:
     # External data.
     yield Case("external data missing", onnx_model(_external("w.data")), "w.data")
     yield Case("external data above the folder", onnx_model(_external("../w.data")), "w.data")
+    yield Case("external data is a link to itself", _linked_to_itself, "w.data.*is missing")
     yield Case("external data at the root", onnx_model(_external("/etc/passwd")), "/etc/passwd")
     # Options that do not fit the model.
     yield Case("no such input", options("--input-shape", "nowhere=1,1,8,8"), "nowhere")
@@ -252,7 +266,8 @@ def cases() -> Iterator[Case]:
     # Where nothing can be written.
     yield Case("output below a file", _not_writable, "cannot write")
     yield Case("report is a folder", options("--report", "."), "cannot write")
-    yield Case("report is the model", options("--report", "digits.xml"), "digits.xml.*input of the conversion")
-    yield Case("page is the weights", options("--html", "digits.bin"), "digits.bin.*input of the conversion")
+    yield Case("report is the model", options("--report", "digits.xml"), "digits.xml. is an input")
+    yield Case("page is the weights", options("--html", "digits.bin"), "digits.bin. is an input")
+    yield Case("report is the samples", _samples("--report", "s.npz"), "s.npz. is an input")
     yield Case("report is a pipe", pipe("r.json", "digits.xml", "--report", "r.json"), "cannot write 'r.json'.*pipe")
     yield Case("report and page are one file", options("--report", "r", "--html", "./r"), "another result has that name")

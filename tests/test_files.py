@@ -101,6 +101,47 @@ def test_named_files_leave_nothing_without_a_commit(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_nothing_takes_the_place_of_what_is_read(tmp_path: Path) -> None:
+    read, link = tmp_path / "read", tmp_path / "link"
+    read.write_bytes(b"mine")
+    link.symlink_to(read)
+    for final in (read, link):
+        with pytest.raises(OutputError, match=f"{final.name}' is an input"):
+            write_file(final, b"new", reads=[tmp_path / "none", read])
+        with Staging([read]) as staging, pytest.raises(OutputError, match="is an input"):
+            staging.add_named(final)
+    assert read.read_bytes() == b"mine"
+    write_file(tmp_path / "new", b"new", reads=[read])
+    assert (tmp_path / "new").read_bytes() == b"new"
+
+
+def test_a_folder_that_another_process_makes_meanwhile_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Path.mkdir
+
+    def outrun(path: Path) -> None:
+        make(path)
+        raise FileExistsError(errno.EEXIST, "File exists")
+
+    monkeypatch.setattr(Path, "mkdir", outrun)
+    write_file(tmp_path / "x" / "a", b"new")
+    assert (tmp_path / "x" / "a").read_bytes() == b"new"
+
+
+def test_a_folder_that_another_process_writes_into_meanwhile_stays(tmp_path: Path) -> None:
+    with Staging() as staging:
+        staging.add(tmp_path / "x" / "a")
+        (tmp_path / "x" / "other").write_text("")
+    assert os.listdir(tmp_path / "x") == ["other"]
+
+
+@pytest.mark.parametrize("target", ["out", "gone"], ids=["itself", "nothing"])
+def test_a_folder_that_is_a_link_to_no_folder(target: str, tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(target)
+    with pytest.raises(OutputError, match="out' is no folder and cannot be made one"):
+        write_file(tmp_path / "out" / "a", b"")
+    assert os.listdir(tmp_path) == ["out"]
+
+
 def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "thesis").write_text("")

@@ -46,7 +46,7 @@ def _run(model: Path, convert: ConvertOptions, options: BisectOptions) -> int:
     folder = options.output_dir or Path(folder_name(source.stem, "culprit"))
     found = bisect(source, convert, inputs=data, ranges=options.input_range, tolerance=options.tolerance, folder=folder)
     if options.json:
-        write_file(options.json, found.to_json())
+        write_file(options.json, found.to_json(), (*source.files, *filter(None, [options.check_inputs])))
     if not options.quiet:
         _print(found, sys.stdout, layers=options.layers)
     return 0 if found.passed else ABOVE_TOLERANCE

@@ -32,12 +32,13 @@ def _run(model: Path, result: Path, options: CheckOptions) -> int:
     from nchw2nhwc.commands.tables import print_comparison
     from nchw2nhwc.debug.check import check
     from nchw2nhwc.files import write_file
+    from nchw2nhwc.source import identify
 
     data = load_inputs(options.check_inputs) if options.check_inputs else None
     found = check(model, result, bin=options.bin, inputs=data, samples=options.samples, input_range=options.input_range,
                   tolerance=options.tolerance, layers=options.layers)
     if options.json:
-        write_file(options.json, found.to_json())
+        write_file(options.json, found.to_json(), (*identify(model, options.bin).files, result, *filter(None, [options.check_inputs])))
     if not options.quiet:
         print_comparison(found, sys.stdout, random_inputs=data is None)
     return 0 if found.passed else ABOVE_TOLERANCE

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared
 from nchw2nhwc.commands.graphs import Graphs, require_step
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.files import Staging
-from nchw2nhwc.options.quantize import RANDOM
+from nchw2nhwc.options.quantize import RANDOM, is_recipe
 from nchw2nhwc.progress import STAGES, Bar, Lines, Progress, Silent, Stages
 from nchw2nhwc.tables import aligned
 
@@ -99,7 +100,7 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
 
     options = arguments.run
     data = load_inputs(options.check_inputs) if options.check_inputs else None
-    with Staging() as staging:
+    with Staging(_read(arguments, source)) as staging:
         halves = (False, True) if options.float16 or "float16" in arguments.quantize.quantize else (False,)
         files = {float16: options.output_dir / f"{source.stem}_{'float16' if float16 else 'float32'}.tflite"
                  for float16 in halves if "tflite" in options.to}
@@ -108,7 +109,6 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
             require_tensorflow()
             reserve_keras(staging, options.output_dir, source.stem, options.keras_targets)
         for path in (*files.values(), *quantized.values(), *filter(None, (options.report, options.html))):
-            _require_unread(path, (source.model, source.weights, options.check_inputs))
             staging.add(path)
         converted = run(source, _with_layer_ids(arguments, source), stages, options.route)
         if arguments.implied and converted.integers is not None:
@@ -136,10 +136,11 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
     return converted, outcome
 
 
-def _require_unread(path: Path, read: Iterable[object]) -> None:
-    """Raises OptionError when a result would take the place of what the conversion reads."""
-    if any(isinstance(each, Path) and path.exists() and each.exists() and path.samefile(each) for each in read):
-        raise OptionError(f"'{path}' is an input of the conversion, which a result would overwrite", advice="Give the result another name.")
+def _read(arguments: Arguments, source: Source) -> list[Path]:
+    """The files, or the folder of samples, that the conversion reads."""
+    options = arguments.quantize
+    given = (arguments.run.check_inputs, options.calibration, *filter(is_recipe, options.quantize))
+    return [*source.files, *(Path(each) for each in given if isinstance(each, (str, os.PathLike)) and each != RANDOM)]
 
 
 def quantized_files(options: QuantizeOptions, folder: Path, stem: str) -> dict[str, Path]:

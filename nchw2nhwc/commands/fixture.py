@@ -56,7 +56,7 @@ def _write(model: Path, options: FixtureOptions) -> int:
     region = Region(options.first, options.last)
     fixture = cut_fixture(source, region, inputs, data)
     folder = options.output_dir or Path(folder_name(source.stem, options.last))
-    save_fixture(fixture, folder)
+    save_fixture(fixture, folder, (*source.files, *filter(None, [options.check_inputs])))
     print(folder)
     return 0
 

@@ -34,10 +34,11 @@ def prepare(argv: Sequence[str]) -> Prepared:
 def _run(model: Path, convert: ConvertOptions, options: InspectOptions) -> int:
     from nchw2nhwc.debug.inspect import inspect
     from nchw2nhwc.files import write_file
+    from nchw2nhwc.source import identify
 
     found = inspect(model, convert)
     if options.json:
-        write_file(options.json, found.to_json())
+        write_file(options.json, found.to_json(), identify(model, convert.bin).files)
     if not options.quiet:
         print(*_lines(found), sep="\n")
         sys.stdout.flush()

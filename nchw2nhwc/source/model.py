@@ -80,6 +80,11 @@ class Source:
         return self.bin
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that are read: the model and an IR's weights, as far as they are files."""
+        return tuple(each for each in (self._file, self.weights) if isinstance(each, Path))
+
+    @property
     def _file(self) -> Path | None:
         return self.model if isinstance(self.model, Path) else self.origin
 

@@ -29,11 +29,11 @@ def culprit_fixture(source: Source, options: ConvertOptions, data: Mapping[str, 
             continue
         found = fixture
         if _fails(fixture, tolerance):
-            save_fixture(fixture, folder)
+            save_fixture(fixture, folder, source.files)
             return folder, True
     if found is None:
         return None, False
-    save_fixture(found, folder)
+    save_fixture(found, folder, source.files)
     return folder, False
 
 

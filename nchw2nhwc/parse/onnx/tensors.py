@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -119,9 +120,9 @@ class TensorReader:
         if not location or any(path.anchor or ".." in path.parts for path in spellings):
             raise SourceError(f"{what} lies in the external file '{location}', which is not inside the model's folder",
                               advice=_BESIDE)
-        folder = self._folder.resolve()
+        folder = Path(os.path.realpath(self._folder))
         try:
-            path = (folder / location).resolve()
+            path = Path(os.path.realpath(folder / location))
             if not path.is_relative_to(folder) or not path.is_file():
                 reason = "is missing" if path.is_relative_to(folder) else "is not inside the model's folder"
                 raise SourceError(f"{what} lies in the external file '{location}', which {reason}", advice=_BESIDE)
