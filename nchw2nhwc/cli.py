@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line (default: the process's own) and return the exit status: 0, 2 for an error (nothing is written), 3 for a result
     that is off by more than is allowed, 130 when interrupted."""
     interrupted = False
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names may have letters that a terminal's encoding has not
 
     def interrupt(*_: object) -> NoReturn:
         nonlocal interrupted
@@ -41,8 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _unheard()
     except OSError as error:
         return _failed(f"{error.filename or 'cannot print'}: {error.strerror or error}")
-    except ImportError:
-        if not interrupted:  # native modules that are interrupted while they are loaded report it so
+    except (ImportError, AttributeError):
+        if not interrupted:  # native modules that are interrupted while they are loaded report it so, or are only half there afterwards
             raise
         return _interrupted()
     except KeyboardInterrupt:

@@ -19,6 +19,14 @@ def is_special(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
+def is_utf8(path: Path) -> bool:
+    """Whether a path is spelled in UTF-8, as LiteRT and the sources' runtimes take it, whatever the locale is."""
+    try:
+        return str(path).encode() == os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+
+
 class Staging:
     """Files and folders that are written under temporary names beside their final ones and take those names together, on `commit`.
 
@@ -55,6 +63,8 @@ class Staging:
                 raise IsADirectoryError(None, "there is a folder of that name")
             if is_special(final):
                 raise FileExistsError(None, "it is a device or a pipe, which a file would replace")
+            if not is_utf8(final):
+                raise OSError(None, "the name is not UTF-8 in this locale, and LiteRT takes no other")
             if os.path.realpath(final) in map(os.path.realpath, self._staged):
                 raise FileExistsError(None, "another result has that name")
             self._make(final.parent)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from nchw2nhwc.errors import OutputError
-from nchw2nhwc.files import Staging, size_of, write_file
+from nchw2nhwc.errors import OutputError, SourceError
+from nchw2nhwc.files import Staging, is_utf8, size_of, write_file
+from nchw2nhwc.source import identify
 
 
 def test_written_files_replace_old_ones(tmp_path: Path) -> None:
@@ -99,6 +101,17 @@ def test_named_files_leave_nothing_without_a_commit(tmp_path: Path) -> None:
         staging.add_named(tmp_path / "x" / "a.keras").write_text("half")
         staging.add_named(tmp_path / "b", folder="model.pb").mkdir()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are any bytes")
+def test_a_name_that_libraries_do_not_take(tmp_path: Path) -> None:
+    name = tmp_path / os.fsdecode(b"a\xff")
+    with pytest.raises(OutputError, match="not UTF-8"):
+        write_file(name, b"")
+    name.write_bytes(b"\x08")
+    with pytest.raises(SourceError, match="not UTF-8"):
+        identify(name)
+    assert is_utf8(tmp_path / "\N{CHECK MARK}")
 
 
 def test_nothing_takes_the_place_of_what_is_read(tmp_path: Path) -> None:

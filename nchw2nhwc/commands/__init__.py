@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,13 @@ SUBCOMMANDS = ("convert", "check", "bisect", "fixture", "scaffold", "inspect")
 
 ERROR, ABOVE_TOLERANCE, INTERRUPTED, TERMINATED = 2, 3, 130, 143
 """Exit statuses besides 0."""
+
+
+def finish() -> None:
+    """From here to its end a run is not interrupted any more: results take their names, all of them, and the run says so. An interruption
+    then would be told as one that has written nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)

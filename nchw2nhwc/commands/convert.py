@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nchw2nhwc.cli_arguments import Arguments, parse_arguments
-from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared
+from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared, finish
 from nchw2nhwc.commands.graphs import Graphs, require_step
 from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.files import Staging
@@ -132,6 +132,7 @@ def _convert(arguments: Arguments, source: Source, stages: Stages) -> tuple[Conv
         if options.report:
             with staging.open(options.report) as file:
                 file.write(to_json(converted.report))
+        finish()
         staging.commit()
     return converted, outcome
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 
 from nchw2nhwc.errors import Location, OptionError, SourceError
-from nchw2nhwc.files import is_special
+from nchw2nhwc.files import is_special, is_utf8
 from nchw2nhwc.source.native import serialized
 
 if TYPE_CHECKING:
@@ -138,6 +138,8 @@ def _format_of(path: Path) -> Format:
             raise OSError(None, "it is a device or a pipe, no file")
         with path.open("rb") as file:
             head = file.read(4096)
+        if not is_utf8(path):
+            raise OSError(None, "its name is not UTF-8 in this locale, and runtimes take no other")
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
             raise SourceError("this is too long for a file name", Location(f"{str(path)[:40]}..."),
