@@ -144,7 +144,7 @@ def _add(group: argparse._ActionsContainer, name: str, default: object, flag: Fl
     help = flag.help.replace("%", "%%")
     if flag.kind == "switch or list":
         group.add_argument(*spellings, dest=name, action="store_true", help=help)
-        group.add_argument(f"{spellings[-1]}-of", dest=name, metavar=flag.metavar, type=_reader(split_names), action=_Names,
+        group.add_argument(f"{spellings[-1]}-of", dest=name, metavar=flag.metavar, type=_reader(_some_names), action=_Names,
                            help=argparse.SUPPRESS)
     elif flag.kind == "switch":
         group.add_argument(*spellings, dest=name, action=argparse.BooleanOptionalAction if default else "store_true", help=help)
@@ -153,13 +153,21 @@ def _add(group: argparse._ActionsContainer, name: str, default: object, flag: Fl
         group.add_argument(*spellings, dest=name, metavar=flag.metavar, type=_reader(flag.parse), help=help, **optional)  # type: ignore[arg-type]
     else:
         by_name = flag.kind in ("mapping", "named")
-        reader = _reader(lambda text: _pair(text, flag)) if by_name else _reader(split_names)
+        reader = _reader(lambda text: _pair(text, flag)) if by_name else _reader(_some_names)
         group.add_argument(*spellings, dest=name, metavar=flag.metavar, type=reader, action=_Mapping if by_name else _Names, help=help)
 
 
 def _pair(text: str, flag: Flag) -> tuple[str, object]:
     name, value = ("", text) if flag.kind == "named" and "=" not in text else split_pair(text)
     return name, flag.parse(value)
+
+
+def _some_names(text: str) -> tuple[str, ...]:
+    """Names with commas between them. Raises ValueError for none, as an empty variable of a shell gives."""
+    names = split_names(text)
+    if not names:
+        raise ValueError(f"'{text}' names nothing")
+    return names
 
 
 def _reader(parse: Callable[[str], object]) -> Callable[[str], object]:

@@ -101,7 +101,7 @@ def load_inputs(path: Path) -> dict[str, Array]:
     except OSError as error:
         raise OptionError(f"cannot read check inputs '{path}': {error.strerror or error}") from None
     except (ValueError, EOFError, KeyError, SyntaxError, zipfile.BadZipFile, zlib.error) as error:
-        raise OptionError(f"check inputs '{path}' are not a sound .npz file: {error}", advice=_NPZ) from None
+        raise OptionError(f"check inputs '{path}' are not a sound .npz file of numbers", advice=_NPZ) from error
     raise OptionError(f"check inputs '{path}' hold a single array without a name", advice=_NPZ)
 
 

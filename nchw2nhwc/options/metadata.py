@@ -20,8 +20,10 @@ def read_labels(text: str) -> tuple[str, ...]:
     """The lines of a text file. Raises ValueError when it cannot be read or has none."""
     try:
         labels = tuple(Path(text).read_text(encoding="utf-8-sig").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"cannot read labels from '{text}': {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise ValueError(f"cannot read labels from '{text}': {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"'{text}' is no text in UTF-8; write a label on each line") from None
     if not labels:
         raise ValueError(f"'{text}' has no labels; write one a line")
     return labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
@@ -12,7 +12,7 @@ from nchw2nhwc.errors import OptionError
 from nchw2nhwc.options.choices import EVERY
 from nchw2nhwc.options.flags import flag
 from nchw2nhwc.options.preprocess import parse_numbers
-from nchw2nhwc.options.values import parse_count, require_kinds
+from nchw2nhwc.options.values import check_values, parse_count, require_kinds
 
 if TYPE_CHECKING:
     from nchw2nhwc.ir import Array
@@ -65,10 +65,10 @@ def parse_scale(text: str) -> tuple[float, ...]:
 
 def parse_decibels(text: str) -> float:
     """One finite number."""
-    numbers = parse_numbers(text)
-    if len(numbers) != 1:
-        raise ValueError(f"'{text}' is not one number of decibels")
-    return numbers[0]
+    try:
+        return check_values((float(text),), text)[0]
+    except ValueError:
+        raise ValueError(f"'{text}' is not a number of decibels; give one, such as 30") from None
 
 
 def one_of(names: Sequence[str], text: str) -> str:
@@ -157,10 +157,12 @@ class QuantizeOptions:
 
     def _together(self) -> None:
         """Options that need or exclude each other."""
-        if not self.quantize and (self.calibration is not None or self.io_dtype or self.keep_float or self.per_tensor
-                                  or self.auto_mixed is not None):
-            raise OptionError("there are options of quantization, but none is asked for",
+        given = [f"--{f.name.replace('_', '-')}" for f in fields(self) if not _is_default(getattr(self, f.name), f.default)]
+        if given and not self.quantize:
+            raise OptionError(f"{given[0]} is about quantized files, but none is asked for",
                               advice=f"Add --quantize with {', '.join(MODES)}.")
+        if self.mixed_with != "float" and self.auto_mixed is None:
+            raise OptionError("--mixed-with is about what --auto-mixed keeps, which is not asked for", advice="Add --auto-mixed DB.")
         if SOURCE in self.quantize:
             self._alone()
             return
@@ -194,6 +196,11 @@ class QuantizeOptions:
         """Element types by name of an input or output; `EVERY` for all others."""
         given = {name or EVERY: dtype for name, _, dtype in (entry.rpartition("=") for entry in self.io_dtype)}
         return {EVERY: "int8" if mode == "int8-full" else "float32", **given}
+
+
+def _is_default(value: object, default: object) -> bool:
+    """Whether an option is as if it was not given; samples are compared with no other ones."""
+    return value is default if default is None else value == default
 
 
 def is_recipe(mode: str) -> bool:

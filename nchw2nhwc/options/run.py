@@ -47,7 +47,8 @@ class RunOptions:
     html: Path | None = field(default=None, metadata=flag(
         "write the report as a web page that works offline: both graphs, transposes and why, errors, sizes", metavar="FILE.html",
         parse=Path))
-    quiet: bool = field(default=False, metadata=flag("print nothing but errors", kind="switch"))
+    quiet: bool = field(default=False, metadata=flag(
+        "print nothing but errors, and what --print-between-passes and --time-passes ask for", kind="switch"))
     verbose: bool = field(default=False, metadata=flag("print every pass, and notes about the model", kind="switch"))
 
     def __post_init__(self) -> None:

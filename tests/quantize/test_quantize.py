@@ -271,7 +271,8 @@ def test_options_that_contradict() -> None:
     for options in ({"quantize": ["int9"]}, {"calibration": "random"}, {"quantize": ["dynamic"], "io_dtype": ["int8"]},
                     {"quantize": ["int8"], "io_dtype": ["int8", "uint8"]}, {"quantize": ["int8"], "io_dtype": ["int4"]},
                     {"quantize": ["int16x8"], "auto_mixed": 30.0, "mixed_with": "int16"}, {"quantize": ["int8"], "weights": "best"},
-                    {"quantize": ["int8"], "calibration_samples": 0}):
+                    {"quantize": ["int8"], "calibration_samples": 0}, {"weights": "mse"}, {"min_sqnr": 20.0},
+                    {"quantize": ["int8"], "mixed_with": "int16"}):
         with pytest.raises(OptionError):
             QuantizeOptions(**options)  # type: ignore[arg-type]
 
