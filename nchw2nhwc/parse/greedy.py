@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.errors import CUT, UnsupportedError
 from nchw2nhwc.ir.dim import Size
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import TensorType
@@ -14,7 +14,6 @@ from nchw2nhwc.ops.reduce import ArgMax
 from nchw2nhwc.parse.body import INT64, Body, add_loop
 from nchw2nhwc.parse.builder import LARGEST, Builder
 from nchw2nhwc.parse.formula import Formula
-from nchw2nhwc.parse.sampling import CUT
 from nchw2nhwc.parse.selection import Boxes
 
 NONE = float(np.finfo(np.float32).min)

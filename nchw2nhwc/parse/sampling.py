@@ -1,38 +1,33 @@
-"""What the mappings of both sources make of ops that read images at computed positions: regions of interest and deformable convolutions."""
+"""What the mappings of both sources make of ops that pool regions of interest, which read images at computed positions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import reduce
 from itertools import product as every
-from math import prod
 from typing import TypeAlias
 
 import numpy as np
 
 from nchw2nhwc.errors import ShapeError
-from nchw2nhwc.ir.dim import Shape, Size, exact_div
+from nchw2nhwc.ir.dim import Shape, Size
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ir.types import DType
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import Op, static
-from nchw2nhwc.ops.binary import Add, GreaterEqual, Less, LessEqual, LogicalAnd, Maximum, Minimum, Mul, Sub, Where
+from nchw2nhwc.ops.binary import Add, GreaterEqual, LessEqual, LogicalAnd, Maximum, Minimum, Mul, Sub, Where
 from nchw2nhwc.ops.elementwise import Cast, Floor
-from nchw2nhwc.ops.movement import Concat, Expand, Pad, Slice
+from nchw2nhwc.ops.movement import Concat, Expand, Slice
 from nchw2nhwc.ops.reduce import ReduceMax, ReduceMean
 from nchw2nhwc.ops.sampling import GridSample
-from nchw2nhwc.ops.windowed import Conv, ConvTranspose
 from nchw2nhwc.parse.builder import Builder
-from nchw2nhwc.parse.dynamic import positions, size_of
-from nchw2nhwc.wording import counted
+from nchw2nhwc.parse.dynamic import size_of
 
 Number: TypeAlias = Value | float
 """A number that is known, or one without axes that is computed when the model runs."""
 
-CUT = "Cut the model before this layer with --outputs."
 
-
-def _with(b: Builder, op: Op, x: Value, number: Number) -> Value:
+def with_number(b: Builder, op: Op, x: Value, number: Number) -> Value:
     """`op(x, number)`."""
     return b.add1(op, x, number if isinstance(number, Value) else b.const(number, x.type.dtype))
 
@@ -45,7 +40,9 @@ def extent(b: Builder, size: Size, dtype: DType, less: int = 0) -> Number:
 def within_axis(b: Builder, where: Value, size: Size) -> Value:
     """Positions held between the first and the last element of an axis."""
     last = extent(b, size, where.type.dtype, 1)
-    return _with(b, Minimum(), _with(b, Maximum(), where, 0.0), last) if isinstance(last, Value) else b.add1(Clip(0.0, last), where)
+    if not isinstance(last, Value):
+        return b.add1(Clip(0.0, last), where)
+    return with_number(b, Minimum(), with_number(b, Maximum(), where, 0.0), last)
 
 
 def _column(b: Builder, x: Value, index: int) -> Value:
@@ -53,13 +50,12 @@ def _column(b: Builder, x: Value, index: int) -> Value:
     return b.add1(Slice((None, index), (None, index + 1), (1, 1)), x)
 
 
-def _grid(b: Builder, parts: tuple[Value, Value], shape: Shape) -> Value:
+def grid_of(b: Builder, parts: tuple[Value, Value], shape: Shape) -> Value:
     """x and y positions that broadcast to `shape`, put together as rows of two."""
     wide = (b.reshape(p if p.shape == shape else b.add1(Expand(shape), p), (*shape, 1)) for p in parts)
     return b.add1(Concat(len(shape)), *wide)
 
 
-# ---- regions of interest ---------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Pooling:
     """How a region of interest is divided into `sizes` (rows, columns) cells, each read at `samples` positions along both axes.
@@ -80,11 +76,11 @@ class Pooling:
 
 def corners(b: Builder, at: Pooling, rois: Value, axis: int) -> tuple[Value, Value]:
     """Where regions begin along rows (0) or columns (1) of an image, and how far they reach, (R, 1)."""
-    ends = (_with(b, Add(), _column(b, rois, k), at.before) if at.before else _column(b, rois, k) for k in (1 - axis, 3 - axis))
-    start, end = (_with(b, Add(), _with(b, Mul(), corner, at.scale), at.after) for corner in ends)
+    ends = (with_number(b, Add(), _column(b, rois, k), at.before) if at.before else _column(b, rois, k) for k in (1 - axis, 3 - axis))
+    start, end = (with_number(b, Add(), with_number(b, Mul(), corner, at.scale), at.after) for corner in ends)
     span = b.add1(Sub(), end, start)
     if at.malformed:
-        span = _with(b, Maximum(), span, 1.0)
+        span = with_number(b, Maximum(), span, 1.0)
     return start, span
 
 
@@ -99,7 +95,7 @@ def _positions(b: Builder, at: Pooling, rois: Value, axis: int) -> Value:
 def _valid(b: Builder, where: Value, size: Size) -> Value:
     """1 where a position counts, else 0."""
     end = extent(b, size, where.type.dtype)
-    inside = b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, -1.0), _with(b, LessEqual(), where, end))
+    inside = b.add1(LogicalAnd(), with_number(b, GreaterEqual(), where, -1.0), with_number(b, LessEqual(), where, end))
     return b.add1(Cast(where.type.dtype), inside)
 
 
@@ -154,7 +150,7 @@ class _Reader:
         b, (regions, height, width) = self.b, self.shape
         if self.first is not None:
             rows = b.add1(Add(), rows, self.first)
-        grid = _grid(b, (b.reshape(columns, (regions, 1, width)), b.reshape(rows, (regions, height, 1))), self.shape)
+        grid = grid_of(b, (b.reshape(columns, (regions, 1, width)), b.reshape(rows, (regions, height, 1))), self.shape)
         found = b.add1(GridSample(mode, "border", "pixels"), self.image, b.reshape(grid, (1, regions * height, width, 2)))
         return b.reshape(found, (self.image.shape[1], *self.shape))
 
@@ -171,7 +167,7 @@ def _reader_of(b: Builder, x: Value, batch_indices: Value, shape: tuple[Size, in
     batch, channels, height, width = x.shape
     image = b.reshape(b.transpose(x, (1, 0, 2, 3)), (1, channels, batch * height, width))
     first = None if batch == 1 else b.reshape(
-        _with(b, Mul(), b.add1(Cast(dtype), batch_indices), extent(b, height, dtype)), (shape[0], 1))
+        with_number(b, Mul(), b.add1(Cast(dtype), batch_indices), extent(b, height, dtype)), (shape[0], 1))
     return _Reader(b, image, first, shape)
 
 
@@ -179,7 +175,7 @@ def _sides(b: Builder, where: Value, size: Size) -> list[tuple[Value, Value]]:
     """The two elements that a position lies between, and their weights."""
     low = b.add1(Floor(), where)
     share = b.add1(Sub(), where, low)
-    high = _with(b, Minimum(), _with(b, Add(), low, 1.0), extent(b, size, low.type.dtype, 1))
+    high = with_number(b, Minimum(), with_number(b, Add(), low, 1.0), extent(b, size, low.type.dtype, 1))
     return [(low, b.add1(Sub(), b.const(1.0, share.type.dtype), share)), (high, share)]
 
 
@@ -188,116 +184,3 @@ def _cells(b: Builder, read: Value, reduction: Op, at: Pooling) -> Value:
     channels, regions = read.shape[:2]
     cells = b.reshape(read, (channels, regions, at.sizes[0], at.samples, at.sizes[1], at.samples))
     return b.transpose(b.add1(reduction, cells), (1, 0, 2, 3))
-
-
-# ---- deformable convolutions -------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Deformation:
-    """The attributes of a deformable convolution of images; pads of both axes are those before them. What is read beyond the first or last
-    element fades to 0 over one element, or is 0 at once."""
-
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
-    pads: tuple[int, ...]
-    groups: int
-    offset_groups: int
-    fading: bool = True
-
-
-def deform_conv(b: Builder, x: Value, w: Value, offset: Value, bias: Value | None, mask: Value | None, at: Deformation) -> Value:
-    """A convolution of x (N, C, H, W) with w (O, C / groups, kh, kw) whose every element is read `offset` (N, groups * kh * kw * 2, ...)
-    away from its place, bilinearly, and weighed by `mask` (N, groups * kh * kw, ...). Raises ShapeError."""
-    if x.rank != 4 or w.rank != 4 or offset.rank != 4:
-        raise ShapeError(f"a deformable convolution of {x.type} with {w.type} and offsets {offset.type} is not one of images")
-    kernel = tuple(static(s, "the size of a kernel") for s in w.shape[2:])
-    taps, shares = kernel[0] * kernel[1], at.offset_groups
-    batch, (rows, columns) = x.shape[0], offset.shape[2:]
-    inside, per_group = exact_div(x.shape[1], shares), exact_div(x.shape[1], at.groups)
-    if offset.shape[1] != shares * taps * 2 or inside is None or per_group is None or per_group != w.shape[1]:
-        raise ShapeError(f"{x.type}, weights {w.type} and offsets {offset.type} do not fit {at.groups} and {counted(shares, 'group')}")
-    planes = b.reshape(offset, (batch, shares, taps, 2, rows, columns))
-    shape = (batch * shares, rows, columns, taps)
-    moved = [b.reshape(part, (batch, shares, taps, rows, columns)) for part in (_plane(b, planes, k) for k in (0, 1))]
-    sums = [b.add1(Add(), part, _places(b, at, kernel, (rows, columns)[k], k, part.type.dtype)) for k, part in enumerate(moved)]
-    where = [b.reshape(b.transpose(part, (0, 1, 3, 4, 2)), shape) for part in sums]
-    grid = b.reshape(_grid(b, (where[1], where[0]), shape), (batch * shares, rows, columns * taps, 2))
-    data = b.reshape(x, (batch * shares, inside, *x.shape[2:]))
-    around = "zeros" if at.fading else "border"
-    read = b.reshape(b.add1(GridSample("linear", around, "pixels"), data, grid), (batch, shares, inside, rows, columns, taps))
-    if not at.fading:
-        within = [_within(b, p, size) for p, size in zip(where, x.shape[2:])]
-        counts = b.add1(Cast(x.type.dtype), b.add1(LogicalAnd(), *within))
-        read = b.add1(Mul(), read, b.reshape(counts, (batch, shares, 1, rows, columns, taps)))
-    if mask is not None:
-        weights = b.transpose(b.reshape(mask, (batch, shares, taps, rows, columns)), (0, 1, 3, 4, 2))
-        read = b.add1(Mul(), read, b.reshape(weights, (batch, shares, 1, rows, columns, taps)))
-    grouped = b.transpose(b.reshape(read, (batch, at.groups, per_group, rows, columns, taps)), (0, 1, 5, 2, 3, 4))
-    flat = b.reshape(grouped, (batch, x.shape[1] * taps, rows, columns))
-    filters = b.reshape(b.transpose(b.reshape(w, (w.shape[0], per_group, taps)), (0, 2, 1)), (w.shape[0], per_group * taps, 1, 1))
-    return b.add1(Conv((1, 1), (1, 1), (0, 0), (0, 0), at.groups), flat, filters, bias)
-
-
-def _within(b: Builder, where: Value, size: Size) -> Value:
-    """Whether a position lies from the first element of an axis up to one element behind the last."""
-    return b.add1(LogicalAnd(), _with(b, GreaterEqual(), where, 0.0), _with(b, Less(), where, extent(b, size, where.type.dtype)))
-
-
-def _plane(b: Builder, planes: Value, index: int) -> Value:
-    """Offsets along rows (0) or columns (1)."""
-    starts, stops = ((None, None, None, end, None, None) for end in (index, index + 1))
-    return b.add1(Slice(starts, stops, (1,) * 6), planes)
-
-
-def _places(b: Builder, at: Deformation, kernel: tuple[int, ...], size: Size, axis: int, dtype: DType) -> Value:
-    """Where the elements of an ordinary convolution are read along an axis with so many results: (taps, rows or 1, columns or 1)."""
-    tap = np.asarray(np.indices(kernel)[axis].reshape(-1, 1, 1) * at.dilations[axis] - at.pads[axis], np.int64)
-    place = positions(b, size).reshape(*((size, 1) if axis == 0 else (1, size)))
-    return (place * at.strides[axis] + tap).cast(dtype).value
-
-
-# ---- blocks of images ------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Blocks:
-    """Blocks that slide over an image: one entry for each spatial axis."""
-
-    sizes: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
-    begins: tuple[int, ...]
-    ends: tuple[int, ...]
-
-
-def col2im(b: Builder, x: Value, image: tuple[int, ...], at: Blocks) -> Value:
-    """Blocks (N, C * elements, number of blocks) added up to images (N, C, *image): a transposed convolution with a 1 for each element of
-    a block. Raises ShapeError."""
-    taps, rank = prod(at.sizes), len(at.sizes)
-    channels = exact_div(x.shape[1], taps) if x.rank == 3 and min(at.sizes, default=0) > 0 else None
-    if channels is None or not len(image) == len(at.strides) == len(at.dilations) == len(at.begins) == len(at.ends) == rank:
-        raise ShapeError(f"{x.type} has no blocks {list(at.sizes)} of an image {list(image)}")
-    room = [size + begin + end - gap * (k - 1) - 1
-            for size, begin, end, gap, k in zip(image, at.begins, at.ends, at.dilations, at.sizes)]
-    counts = tuple(r // step + 1 for r, step in zip(room, at.strides))
-    if min(room) < 0 or prod(counts) != x.shape[2]:
-        raise ShapeError(f"an image {list(image)} does not have the {x.shape[2]} blocks {list(at.sizes)} of {x.type}")
-    extra = tuple(r % step for r, step in zip(room, at.strides))
-    pieces = b.reshape(x, (x.shape[0] * channels, taps, *counts))
-    ones = b.const(np.eye(taps).reshape(taps, 1, *at.sizes), x.type.dtype)
-    added = b.add1(ConvTranspose(at.strides, at.dilations, at.begins, at.ends, extra), pieces, ones)
-    return b.reshape(added, (x.shape[0], channels, *image))
-
-
-def patches(b: Builder, x: Value, at: Blocks) -> Value:
-    """Blocks of images (N, C, H, W) as (N, elements * C, ...), one place for each block; what lies around an image is 0."""
-    pads = (0, 0, *at.begins), (0, 0, *at.ends)
-    padded = b.add1(Pad(*pads), x) if any((*at.begins, *at.ends)) else x
-    sizes = tuple(static(s, "the size of an image") for s in padded.shape[2:])
-    reach = [gap * (k - 1) + 1 for gap, k in zip(at.dilations, at.sizes)]
-    counts = [(size - r) // step + 1 for size, r, step in zip(sizes, reach, at.strides)]
-    if min(counts) < 1:
-        raise ShapeError(f"blocks {list(at.sizes)} do not fit into {x.type}")
-    parts = []
-    for tap in every(*map(range, at.sizes)):
-        starts = [t * gap for t, gap in zip(tap, at.dilations)]
-        stops = [start + (n - 1) * step + 1 for start, n, step in zip(starts, counts, at.strides)]
-        parts.append(b.add1(Slice((None, None, *starts), (None, None, *stops), (1, 1, *at.strides)), padded))
-    return parts[0] if len(parts) == 1 else b.add1(Concat(1), *parts)

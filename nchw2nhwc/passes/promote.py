@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nchw2nhwc.errors import UnsupportedError
+from nchw2nhwc.errors import CUT, UnsupportedError
 from nchw2nhwc.ir.graph import Graph, Node, Value
 from nchw2nhwc.ir.types import Array, DType, TensorType
 from nchw2nhwc.ops.elementwise import BitCast, Cast, Narrow
@@ -71,8 +71,7 @@ def _require_bits(graph: Graph, node: Node) -> None:
     if isinstance(node.op, BitCast):
         for dtype in (node.input(0).type.dtype, node.op.dtype):
             if _is_other_float(dtype):
-                raise UnsupportedError(f"the bits of {dtype.name} are not there: it is float32 in the result", graph.where(node),
-                                       "Cut the model before this layer with --outputs.")
+                raise UnsupportedError(f"the bits of {dtype.name} are not there: it is float32 in the result", graph.where(node), CUT)
 
 
 def _promote_node(graph: Graph, node: Node, changed: set[int]) -> bool:

@@ -21,9 +21,7 @@ from nchw2nhwc.parse.openvino.common import axis_of, one_float, one_int, require
 from nchw2nhwc.parse.openvino.registry import Results, mapping
 
 I32, I64, F32 = (np.dtype(t) for t in (np.int32, np.int64, np.float32))
-CUT = "Cut the model before this layer with --outputs."
 Encoding: TypeAlias = Literal["corner", "center"]
-CodeType: TypeAlias = Literal["caffe.priorboxparameter.corner", "caffe.priorboxparameter.center_size"]
 
 
 @mapping("NonMaxSuppression", 1, 3, 4)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import CUT, SourceError, UnsupportedError
 from nchw2nhwc.ir import DType, Value
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.parse import adaptive, sampling
@@ -28,7 +28,7 @@ def prior_grid(b: Builder, priors: Value, feature_map: Value, image: Value, *, f
         raise SourceError(f"{priors.type}, {feature_map.type} and {image.type} are not boxes, a feature map and an image")
     rows, columns = (static(s, "the size of a feature map") for s in feature_map.shape[2:])
     if h not in (0, rows) or w not in (0, columns):
-        raise UnsupportedError(f"a grid of {h} by {w} over a feature map of {rows} by {columns}", b.where, sampling.CUT)
+        raise UnsupportedError(f"a grid of {h} by {w} over a feature map of {rows} by {columns}", b.where, CUT)
     steps = (stride_y or static(image.shape[2], "the height of an image") / rows,
              stride_x or static(image.shape[3], "the width of an image") / columns)
     y, x = np.meshgrid((np.arange(rows) + 0.5) * steps[0], (np.arange(columns) + 0.5) * steps[1], indexing="ij")

@@ -10,7 +10,7 @@ from nchw2nhwc.ops.activation_functions import Relu
 from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.elementwise import Cast
 from nchw2nhwc.ops.sampling import GridSample
-from nchw2nhwc.parse import adaptive, sampling
+from nchw2nhwc.parse import adaptive, deformation, image_blocks, sampling
 from nchw2nhwc.parse.builder import Builder
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import reshaped
@@ -55,8 +55,8 @@ def deformable_convolution(b: Builder, x: Value, offsets: Value, filters: Value,
         raise SourceError(f"strides {list(strides)} and dilations {list(dilations)} are not those of images")
     kernel = [static(s, "the size of a kernel") for s in filters.shape[2:]]
     pads, _ = padding(x, reach_of(kernel, dilations), strides, pads_begin, pads_end, auto_pad)
-    at = sampling.Deformation(strides, dilations, pads, group, deformable_group, fading=bilinear_interpolation_pad)
-    return sampling.deform_conv(b, x, filters, offsets, None, mask, at)
+    at = deformation.Deformation(strides, dilations, pads, group, deformable_group, fading=bilinear_interpolation_pad)
+    return deformation.deform_conv(b, x, filters, offsets, None, mask, at)
 
 
 @mapping("Col2Im", 15)
@@ -65,7 +65,7 @@ def col2im(b: Builder, x: Value, output_size: Value, kernel_size: Value, *, stri
     """Blocks added up to an image, with a batch or without."""
     image, block = b.ints(output_size, "output_size"), b.ints(kernel_size, "kernel_size")
     given = x if x.rank == 3 else reshaped(b, x, (1, *x.shape))
-    added = sampling.col2im(b, given, image, sampling.Blocks(block, strides, dilations, pads_begin, pads_end))
+    added = image_blocks.col2im(b, given, image, image_blocks.Blocks(block, strides, dilations, pads_begin, pads_end))
     return added if x.rank == 3 else b.reshape(added, added.shape[1:])
 
 
@@ -81,4 +81,4 @@ def extract_image_patches(b: Builder, x: Value, *, sizes: Ints, strides: Ints, r
             begins[k], ends[k] = total // 2, total - total // 2
             if auto_pad == "same_lower":
                 begins[k], ends[k] = ends[k], begins[k]
-    return sampling.patches(b, x, sampling.Blocks(sizes, strides, rates, tuple(begins), tuple(ends)))
+    return image_blocks.patches(b, x, image_blocks.Blocks(sizes, strides, rates, tuple(begins), tuple(ends)))

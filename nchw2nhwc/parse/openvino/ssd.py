@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from nchw2nhwc.errors import SourceError, UnsupportedError
+from nchw2nhwc.errors import CUT, SourceError, UnsupportedError
 from nchw2nhwc.ir import Value, exact_div
 from nchw2nhwc.ops.activation_functions import Clip
 from nchw2nhwc.ops.base import static
@@ -23,7 +23,6 @@ from nchw2nhwc.parse.formula import Formula, joined
 from nchw2nhwc.parse.openvino.attributes import Ints
 from nchw2nhwc.parse.openvino.common import require_ranks
 from nchw2nhwc.parse.openvino.registry import Results, mapping
-from nchw2nhwc.parse.sampling import CUT
 
 I32, F32 = (np.dtype(t) for t in (np.int32, np.float32))
 CodeType: TypeAlias = Literal["caffe.priorboxparameter.corner", "caffe.priorboxparameter.center_size"]

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 import nchw2nhwc.ops.binary as ops
 from nchw2nhwc.ir.graph import Value
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.parse.bits import shifted
 from nchw2nhwc.parse.onnx.registry import LayerBuilder, onnx_op
-
-INT64 = np.dtype(np.int64)
 
 _PLAIN: dict[str, tuple[type[Op], tuple[int, ...]]] = {
     "Equal": (ops.Equal, (7, 11, 13, 19)), "Less": (ops.Less, (7, 9, 13)), "LessOrEqual": (ops.LessEqual, (12, 16)),

@@ -10,7 +10,7 @@ from nchw2nhwc.ops.base import static
 from nchw2nhwc.ops.indexing import ScatterElements
 from nchw2nhwc.ops.movement import Expand, Pad
 from nchw2nhwc.ops.sampling import GridSample
-from nchw2nhwc.parse import adaptive, blocks, dynamic, sampling
+from nchw2nhwc.parse import adaptive, blocks, deformation, dynamic, image_blocks, sampling
 from nchw2nhwc.parse.formula import Formula
 from nchw2nhwc.parse.onnx.operators.contrib import MICROSOFT
 from nchw2nhwc.parse.onnx.registry import Ints, LayerBuilder, onnx_op
@@ -84,10 +84,10 @@ def deform_conv(b: LayerBuilder, x: Value, w: Value, offset: Value, bias: Value 
                 dilations: Ints | None = None, group: int = 1, kernel_shape: Ints | None = None, offset_group: int = 1,
                 pads: Ints | None = None, strides: Ints | None = None) -> Value:
     """The size of the result is that of the offsets."""
-    at = sampling.Deformation(strides or (1, 1), dilations or (1, 1), (pads or (0,) * 4)[:2], group, offset_group)
+    at = deformation.Deformation(strides or (1, 1), dilations or (1, 1), (pads or (0,) * 4)[:2], group, offset_group)
     if {len(at.strides), len(at.dilations), len(at.pads)} != {2} or (kernel_shape and kernel_shape != w.shape[2:]):
         raise b.damaged(f"strides {list(at.strides)}, dilations {list(at.dilations)}, pads and kernel_shape do not fit {w.type}")
-    return sampling.deform_conv(b, x, w, offset, bias, mask, at)
+    return deformation.deform_conv(b, x, w, offset, bias, mask, at)
 
 
 @onnx_op("Col2Im", 18)
@@ -99,8 +99,8 @@ def col2im(b: LayerBuilder, x: Value, image_shape: Value, block_shape: Value, *,
     block, image = b.ints(block_shape, "block_shape"), tuple(static(s, "image_shape") for s in b.shape_of(image_shape, "image_shape"))
     rank = len(block)
     around = pads or (0,) * 2 * rank
-    at = sampling.Blocks(block, strides or (1,) * rank, dilations or (1,) * rank, around[:rank], around[rank:])
-    return sampling.col2im(b, x, image, at)
+    at = image_blocks.Blocks(block, strides or (1,) * rank, dilations or (1,) * rank, around[:rank], around[rank:])
+    return image_blocks.col2im(b, x, image, at)
 
 
 @onnx_op("MaxUnpool", 9, 11, 22)
