@@ -10,7 +10,7 @@ share) and p[v, l] = sum of the x that produce v in l:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -56,21 +56,9 @@ class Problem:
     # ---- candidate layouts -------------------------------------------------------------------------------------------
     def _close(self) -> None:
         """Collect candidate layouts until the rules suggest no more."""
-        graph, tensors = self.graph, self.tensors
-        for node in graph.nodes:
-            for tensor in (*tensors.views[node].ins, *tensors.views[node].outs):
-                if not tensor.fixed:
-                    self._offer(tensor, tensor.source)
-        for values, choices in ((graph.inputs, self.inputs), (graph.outputs, self.outputs)):
-            for value, perms in zip(values, choices):
-                for perm in () if value.is_const else perms:
-                    self._offer(tensors[value], tensors[value].order(perm))
-        readers: dict[int, list[Node]] = {}
-        for node, view in tensors.views.items():
-            for tensor in dict.fromkeys((*view.ins, *view.outs)):
-                if not tensor.fixed:
-                    readers.setdefault(id(tensor), []).append(node)
-        queue = deque(graph.nodes)
+        self._begin()
+        readers = self._readers()
+        queue = deque(self.graph.nodes)
         waiting = set(queue)
         while queue:
             node = queue.popleft()
@@ -81,8 +69,29 @@ class Problem:
                         waiting.add(other)
                         queue.append(other)
         for node, found in self._signatures.items():
-            view = tensors.views[node]
+            view = self.tensors.views[node]
             self._signatures[node] = [s for s in found if all(t.fixed or la in t.candidates for t, la in _places(view.ins, view.outs, s))]
+
+    def _begin(self) -> None:
+        """Every tensor may be as in the source, and inputs and outputs as the interface allows."""
+        for node in self.graph.nodes:
+            view = self.tensors.views[node]
+            for tensor in (*view.ins, *view.outs):
+                if not tensor.fixed:
+                    self._offer(tensor, tensor.source)
+        for values, choices in ((self.graph.inputs, self.inputs), (self.graph.outputs, self.outputs)):
+            for value, perms in zip(values, choices):
+                for perm in () if value.is_const else perms:
+                    self._offer(self.tensors[value], self.tensors[value].order(perm))
+
+    def _readers(self) -> Mapping[int, list[Node]]:
+        """The nodes that read or make each tensor, by its identity: their signatures change with its candidates."""
+        readers: dict[int, list[Node]] = {}
+        for node, view in self.tensors.views.items():
+            for tensor in dict.fromkeys((*view.ins, *view.outs)):
+                if not tensor.fixed:
+                    readers.setdefault(id(tensor), []).append(node)
+        return readers
 
     def _expand(self, node: Node) -> Iterable[Tensor]:
         """Recompute one node's signatures; returns the tensors that got new candidates."""
