@@ -125,6 +125,11 @@ def _unknown(words: Sequence[str], parser: argparse.ArgumentParser) -> str:
     return f"there is no option {named[0]}" + (f"; did you mean {meant[0]}?" if meant else "")
 
 
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """The argument that all commands have."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
+
+
 def add_flags(group: argparse._ActionsContainer, options: type[DataclassInstance], without: Collection[str] = ()) -> None:
     """A flag for every field of a class of options, except those called `without`."""
     for f in fields(options):

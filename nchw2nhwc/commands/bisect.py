@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser, read_flags
+from nchw2nhwc.cli_arguments import add_flags, add_model, chosen, new_parser, read_flags
 from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared
 from nchw2nhwc.commands.options import BisectOptions
 from nchw2nhwc.options import ConvertOptions
@@ -26,7 +26,7 @@ _STAGES = {"read": "the parsed graph is wrong already", "layout": "the graph is 
 def prepare(argv: Sequence[str]) -> Prepared:
     """Read the arguments."""
     parser = new_parser("openvino2tf bisect", "MODEL [-o DIR] [options]", _DESCRIPTION, _EPILOG)
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
+    add_model(parser)
     add_flags(parser.add_argument_group("conversion"), ConvertOptions, without=("inputs",))
     add_flags(parser.add_argument_group("options"), BisectOptions)
     given = vars(read_flags(parser, argv))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser, read_flags
+from nchw2nhwc.cli_arguments import add_flags, add_model, chosen, new_parser, read_flags
 from nchw2nhwc.commands import ABOVE_TOLERANCE, Prepared
 from nchw2nhwc.commands.options import CheckOptions
 
@@ -17,7 +17,7 @@ _EPILOG = "exit status: 0 both agree; 2 an error; 3 an error above tolerance"
 def prepare(argv: Sequence[str]) -> Prepared:
     """Read the arguments."""
     parser = new_parser("openvino2tf check", "MODEL RESULT [options]", _DESCRIPTION, _EPILOG)
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
+    add_model(parser)
     parser.add_argument("result", type=Path, metavar="RESULT",
                         help="what openvino2tf has written: a .tflite, .keras or .h5 file or the folder of a SavedModel")
     add_flags(parser.add_argument_group("options"), CheckOptions)

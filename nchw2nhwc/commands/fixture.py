@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser, read_flags
+from nchw2nhwc.cli_arguments import add_flags, add_model, chosen, new_parser, read_flags
 from nchw2nhwc.commands import ABOVE_TOLERANCE, ERROR, Prepared
 from nchw2nhwc.commands.options import FixtureOptions, FixtureRunOptions
 from nchw2nhwc.errors import ConversionError
@@ -24,7 +24,7 @@ def prepare(argv: Sequence[str]) -> Prepared:
     if argv and argv[0] == "run":
         return _prepare_run(argv[1:])
     parser = new_parser("openvino2tf fixture", "MODEL --layer NAME [-o DIR] [options]", _DESCRIPTION, _EPILOG)
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
+    add_model(parser)
     add_flags(parser.add_argument_group("options"), FixtureOptions)
     given = vars(read_flags(parser, argv))
     model = given.pop("model")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser, read_flags
+from nchw2nhwc.cli_arguments import add_flags, add_model, chosen, new_parser, read_flags
 from nchw2nhwc.commands import Prepared
 from nchw2nhwc.commands.options import InspectOptions
 from nchw2nhwc.options import ConvertOptions
@@ -23,7 +23,7 @@ _EPILOG = "exit status: 0, also for a model that holds ops which are not support
 def prepare(argv: Sequence[str]) -> Prepared:
     """Read the arguments."""
     parser = new_parser("openvino2tf inspect", "MODEL [options]", _DESCRIPTION, _EPILOG)
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
+    add_model(parser)
     add_flags(parser.add_argument_group("conversion"), ConvertOptions)
     add_flags(parser.add_argument_group("options"), InspectOptions)
     given = vars(read_flags(parser, argv))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nchw2nhwc.cli_arguments import add_flags, chosen, new_parser, read_flags
+from nchw2nhwc.cli_arguments import add_flags, add_model, chosen, new_parser, read_flags
 from nchw2nhwc.commands import Prepared
 from nchw2nhwc.commands.options import ScaffoldOptions
 from nchw2nhwc.errors import CheckError, Location, OptionError
@@ -25,7 +25,7 @@ _EPILOG = "exit status: 0 written; 2 an error, nothing was written"
 def prepare(argv: Sequence[str]) -> Prepared:
     """Read the arguments."""
     parser = new_parser("openvino2tf scaffold", "MODEL --layer NAME [-C DIR] [options]", _DESCRIPTION, _EPILOG)
-    parser.add_argument("model", type=Path, metavar="MODEL", help="an OpenVINO IR (.xml) or an ONNX model (.onnx)")
+    add_model(parser)
     add_flags(parser.add_argument_group("options"), ScaffoldOptions)
     given = vars(read_flags(parser, argv))
     model = given.pop("model")
