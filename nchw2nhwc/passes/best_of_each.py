@@ -114,6 +114,8 @@ def _rows(node: Node, classes: Sequence[_Class]) -> Value:
 
 
 def _equal(one: Value, other: Value) -> bool:
+    """Whether two values are one, or constants of any size with the same content: `merge_equal` compares large ones by their memory, since
+    it looks at those of all nodes."""
     return one is other or (one.const is not None and other.const is not None and one.type == other.type
                             and np.array_equal(one.const, other.const))
 
