@@ -233,7 +233,7 @@ class Reader:
         where, declared = self.document.where(layer), layer.results[k].dims
         elements = product(s for s in value.shape if isinstance(s, int))
         if isinstance(elements, Dim) or elements > MAX_ELEMENTS:
-            raise SourceError(f"{value.type} has more than {MAX_ELEMENTS} elements, the most that is possible", where)
+            raise SourceError(f"a tensor of {elements} elements ({value.type}); at most {MAX_ELEMENTS} are possible", where)
         if self.check_shapes and declared and (len(declared) != value.rank or any(
                 isinstance(s, int) and d not in (-1, s) for d, s in zip(declared, value.shape))):
             raise SourceError(f"its result is {value.type}, but the file declares {list(declared)} for it", where,
