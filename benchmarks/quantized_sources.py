@@ -19,8 +19,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from measure.machine import describe_machine
-from measure.quantized import NETWORKS, WAYS, QuantizedRow, find_networks, find_omz, measure, quantize
+from measure.quantized import LEAST, NETWORKS, WAYS, QuantizedRow, find_networks, find_omz, measure, quantize
 from measure.table import Column, markdown_table, number, text_header, text_row, write
+
+from nchw2nhwc import OptionError
 
 COLUMNS = (
     Column[QuantizedRow]("network", 50, lambda row: row.network),
@@ -52,11 +54,14 @@ def rows(args: argparse.Namespace, scratch: Path) -> Iterator[QuantizedRow]:
 
 
 def measured(title: str, model: Path, args: argparse.Namespace) -> Iterator[QuantizedRow]:
-    """The row of a model, and where it is farther from the source's runtime than is asked for that of the file which is made for that."""
+    """The row of a model, and where it is farther from the source's runtime than passes that of the file which is made to be nearer."""
     row = measure(title, model, args.samples)
     yield row
-    if args.auto_mixed is not None and row.xnnpack < args.auto_mixed:
-        yield measure(f"{title}, --auto-mixed {args.auto_mixed:g}", model, args.samples, args.auto_mixed)
+    if args.auto_mixed is not None and row.xnnpack < LEAST:
+        try:
+            yield measure(f"{title}, --auto-mixed {args.auto_mixed:g}", model, args.samples, args.auto_mixed)
+        except OptionError as error:
+            print(f"    {error}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--files", type=Path, nargs="+", default=[], metavar="FILE", help="quantized models (.onnx, .xml), as they are")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="only networks whose name holds one of these")
     parser.add_argument("--auto-mixed", type=float, metavar="DB",
-                        help="also make the files that are farther from the source's runtime than this with --quantize source --auto-mixed")
+                        help=f"what is farther than {LEAST:g} dB from the source's runtime also with --quantize source --auto-mixed DB")
     parser.add_argument("--samples", type=int, default=4, metavar="N", help="inputs that SQNR is computed over (default 4)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown")

@@ -112,17 +112,21 @@ class Products:
 
         with naming_inputs(self.source, self.options):
             layout = run_again(self, "tflite", Stages(), as_openvino)
-        return self._emitted(layout, keep_integers=self.keep_integers, floats=floats), layout.graph
+        return self._emitted(layout, keep_integers=self.keep_integers, floats=floats, wide=True), layout.graph
 
-    def _emitted(self, layout: LayoutResult, *, float16: bool = False, keep_integers: bool, floats: Collection[str] = ()) -> FlatBuffer:
+    def _emitted(self, layout: LayoutResult, *, float16: bool = False, keep_integers: bool, floats: Collection[str] = (),
+                 wide: bool = False) -> FlatBuffer:
+        """The file of a graph; `wide`: with results of 16 bits where the source does not round, if the device has such kernels."""
         from nchw2nhwc.emit.tflite import emit
+        from nchw2nhwc.emit.tflite.integers import ALWAYS, AT_NEED, NEVER
         from nchw2nhwc.model_card import card
         from nchw2nhwc.targets import TABLES
 
         described, files = card(self.options, self.source.stem, self.inputs, self.outputs)
         device = TABLES.get(self.options.target)
+        widenings = NEVER if self.options.target not in WITH_INT16 else ALWAYS if wide or device is not None else AT_NEED
         return emit(layout.graph, float16=float16, keep_integers=keep_integers, files=files, floats=floats,
-                    wide=self.options.target in WITH_INT16, available=None if device is None else device.computes,
+                    widenings=widenings, available=None if device is None else device.computes,
                     metadata=lambda names: {METADATA: self._metadata(layout, names, float16), **described})
 
     @property

@@ -49,7 +49,7 @@ def _kernel(*classes: type[Op]) -> Callable[[_Kernel], _Kernel]:
 @_kernel(Conv, ConvTranspose, FullyConnected)
 def _weighted(plan: Plan, node: Node, result: Grid) -> str:
     data = plan.grids.get(id(node.input(0)))
-    sums = "its operand is not quantized" if data is None else rounded_sums(node, data, result, strict=plan.widening == "none")
+    sums = "its operand is not quantized" if data is None else rounded_sums(node, data, result, strict=plan.strict)
     if isinstance(sums, str):
         return sums
     plan.sums[node] = sums

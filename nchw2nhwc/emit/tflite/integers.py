@@ -7,7 +7,7 @@ integers on. Everything else computes in float, on operands that are dequantized
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -32,6 +32,11 @@ _LEAST_SHARE = 0.6
 """The share of convolutions that integer kernels compute at the cost of time."""
 Widening: TypeAlias = Literal["none", "fast", "all"]
 """Which results that the source does not round may have 16 bits."""
+NEVER: tuple[Widening, ...] = ("none",)
+AT_NEED: tuple[Widening, ...] = ("none", "fast", "all")
+ALWAYS: tuple[Widening, ...] = ("fast", "all")
+"""The first of these with which enough convolutions compute with integers is taken. On a CPU with vectors float32 is exact and no slower
+than kernels of 16 bits; a microcontroller has better ones for integers."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ class Plan:
     """The grids of constant operands of such nodes, by their identity."""
     floats: list[StaysFloat] = field(default_factory=list)
     widening: Widening = "none"
+    strict: bool = True
+    """Whether kernels take weights from -127 to 127 alone."""
     for_cpu: bool = True
     """Whether LiteRT's own kernels compute, not those of a device."""
     kept: Collection[str] = ()
@@ -121,17 +128,20 @@ def asked(graph: Graph, value: Value) -> Grid | None:
     return found.pop() if len(found) == 1 else None
 
 
-def plan_integers(graph: Graph, *, wide: bool = True, for_cpu: bool = True, kept: Collection[str] = ()) -> Plan:
-    """The plan for a stored graph; `wide`: with results of 16 bits where the source does not round them. Where kernels for that are slow
-    they are left out, unless too few convolutions would compute with integers then. `for_cpu`: for LiteRT's own kernels. `kept` are layers
-    of the source that are to compute in float."""
-    plan = _plan(graph, "fast" if wide else "none", for_cpu, kept)
-    done, total = _count(graph, plan, CONVOLUTIONS)
-    return plan if not wide or done >= _LEAST_SHARE * total else _plan(graph, "all", for_cpu, kept)
+def plan_integers(graph: Graph, *, widenings: Sequence[Widening] = AT_NEED, for_cpu: bool = True, kept: Collection[str] = ()) -> Plan:
+    """The plan for a stored graph. `widenings` say which results have 16 bits where the source does not round them: the first is taken with
+    which enough convolutions compute with integers, or the last. `for_cpu`: for LiteRT's own kernels. `kept` are layers of the source that
+    are to compute in float."""
+    for widening in widenings:
+        plan = _planned(graph, Plan(widening=widening, strict=tuple(widenings) == NEVER, for_cpu=for_cpu, kept=kept))
+        done, total = _count(graph, plan, CONVOLUTIONS)
+        if done >= _LEAST_SHARE * total:
+            break
+    return plan
 
 
-def _plan(graph: Graph, widening: Widening, for_cpu: bool, kept: Collection[str]) -> Plan:
-    plan, mixed = Plan(widening=widening, for_cpu=for_cpu, kept=kept), set[int]()
+def _planned(graph: Graph, plan: Plan) -> Plan:
+    mixed = set[int]()
     for node in graph.nodes:
         op = node.op
         if isinstance(op, QuantizeDequantize):
@@ -202,12 +212,12 @@ def _widened(plan: Plan, node: Node) -> str | None:
     """Compute a node with weights with a result of 16 bits, as the source does not round it: None if that is done, else why not, to be
     said behind a reason."""
     data = plan.grids.get(id(node.input(0)))
-    if plan.widening == "none" or data is None or not isinstance(node.op, _WEIGHTED):
+    if plan.strict or data is None or not isinstance(node.op, _WEIGHTED):
         return ""
+    if plan.widening == "none" or (plan.for_cpu and has_rows(node)):
+        return "; 16 bits would be no faster than float32, which is exact"
     if plan.widening == "fast" and gathers_for_few(node):
         return "; 16 bits would be slow for so few channels"
-    if plan.for_cpu and has_rows(node):
-        return "; 16 bits would be no faster than float32 for several rows"
     sums = wide_sums(node, data)
     if isinstance(sums, str):
         return f"; {sums}"
