@@ -10,9 +10,9 @@ from nchw2nhwc.emit.tflite.carriers import BOOL, FLOAT32, INT64, UINT64, refused
 from nchw2nhwc.emit.tflite.emitter import Emitter
 from nchw2nhwc.emit.tflite.lowering import lowering
 from nchw2nhwc.emit.tflite.model import TYPES, options
-from nchw2nhwc.ir import Node
+from nchw2nhwc.ir import Node, Value
 from nchw2nhwc.ops import activation_functions as act
-from nchw2nhwc.ops import elementwise
+from nchw2nhwc.ops import binary, elementwise, movement, reduce
 from nchw2nhwc.ops.base import Op
 from nchw2nhwc.ops.kinds import kind_of
 
@@ -43,7 +43,7 @@ class _Direct:
 
 direct({
     elementwise.Abs: ("ABS", "Abs"), elementwise.Neg: ("NEG", "Neg"), elementwise.Sign: ("SIGN", "Sign"), elementwise.Exp: ("EXP", "Exp"),
-    elementwise.Log: ("LOG", ""), elementwise.Sqrt: ("SQRT", ""), elementwise.Rsqrt: ("RSQRT", ""), elementwise.Sin: ("SIN", ""),
+    elementwise.Log: ("LOG", ""), elementwise.Sqrt: ("SQRT", ""), elementwise.Sin: ("SIN", ""),
     elementwise.Cos: ("COS", "Cos"), act.Sigmoid: ("LOGISTIC", ""), elementwise.Tanh: ("TANH", ""),
     act.HardSwish: ("HARD_SWISH", "HardSwish"), elementwise.LogicalNot: ("LOGICAL_NOT", "LogicalNot")})
 
@@ -82,6 +82,47 @@ def reciprocal(e: Emitter, node: Node, op: elementwise.Reciprocal) -> None:
     """DIV of 1."""
     x = node.input(0)
     e.op("DIV", [e.const(np.ones((), x.type.dtype)), e.of(x)], [e.out(node)], options("DivOptions"))
+
+
+@lowering(elementwise.Rsqrt, kernel("RSQRT"))
+def rsqrt(e: Emitter, node: Node, op: elementwise.Rsqrt) -> None:
+    """RSQRT. XNNPACK refines an estimate, which makes NaN of 0: POW with -1/2 on the CPU unless the operand is known to be larger, as
+    LiteRT's own DIV of 1 by 0 is the largest finite number."""
+    x = node.input(0)
+    if not e.for_cpu or _is_above_zero(x) or x.rank > _POW_RANK:
+        e.op("RSQRT", [e.of(x)], [e.out(node)])
+    else:
+        e.op("POW", [e.of(x), e.const(np.asarray(-0.5, x.type.dtype))], [e.out(node)], options("PowOptions"))
+
+
+_POW_RANK = 4
+"""Axes up to which LiteRT's POW broadcasts."""
+_SMALL = float(np.finfo(np.float32).tiny)
+"""XNNPACK takes what is below for 0."""
+
+
+def _is_above_zero(value: Value) -> bool:
+    """Whether a tensor is a sum with positive numbers, as variances and squared lengths with an epsilon are, or cut to them; or a sum of
+    squares, whose zero divides zeros in a norm, which is no number anyway."""
+    node = value.producer
+    if node is None:
+        return _is_positive(value)
+    if isinstance(node.op, act.Clip):
+        return node.op.min is not None and node.op.min >= _SMALL
+    if isinstance(node.op, (binary.Add, binary.Maximum)):
+        return any(_is_positive(v) for v in node.inputs if v is not None)
+    if isinstance(node.op, (reduce.ReduceMean, reduce.ReduceSum)):
+        squares = node.input(0).producer
+        return squares is not None and _is_square(squares)
+    return isinstance(node.op, movement.Reshape) and _is_above_zero(node.input(0))
+
+
+def _is_positive(value: Value) -> bool:
+    return value.const is not None and bool(np.greater_equal(value.const, _SMALL).all())
+
+
+def _is_square(node: Node) -> bool:
+    return isinstance(node.op, binary.SquaredDifference) or (isinstance(node.op, binary.Mul) and node.inputs[0] is node.inputs[1])
 
 
 @lowering(act.Relu, lambda node, op: kernel("RELU" if is_float(node) else "MAXIMUM")(node, op))
