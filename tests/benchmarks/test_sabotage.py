@@ -48,7 +48,7 @@ PARTS = {
     "Gelu": "m = Gelu(a)", "LRN": "m = LRN<size=3>(a)", "Add": "p = Sin(a) m = Add(p, b)", "Mul": "m = Mul(a, b)",
     "Maximum": "m = Max(a, b)", "Resize": 'm = Resize<mode="linear", coordinate_transformation_mode="half_pixel">(a, , scales)',
     "Minimum": "m = Min(a, b)", "Exp": "m = Exp(a)", "Log": "p = Sigmoid(a) m = Log(p)", "Sqrt": "p = Abs(a) m = Sqrt(p)",
-    "Sin": "m = Sin(a)", "Cos": "m = Cos(a)", "Rsqrt": "p = Exp(a) q = Sqrt(p) m = Reciprocal(q)", "Tanh": "m = Tanh(a)",
+    "Sin": "m = Sin(a)", "Cos": "m = Cos(a)", "Rsqrt": "p = Max(a, half) q = Sqrt(p) m = Reciprocal(q)", "Tanh": "m = Tanh(a)",
     "Sigmoid": "m = Sigmoid(a)", "Floor": "m = Floor(a)", "Relu": "p = Exp(a) m = Relu(p)", "Ceil": "m = Ceil(a)", "Round": "m = Round(a)",
     "Abs": "m = Abs(a)", "Neg": "p = Exp(a) m = Neg(p)", "Sign": "m = Sign(a)", "Elu": "m = Elu(a)", "HardSwish": "m = HardSwish(a)",
     "LogicalAnd": "p = Less(a, b) q = Less(a, half) r = And(p, q) m = Cast<to=1>(r)", "LogSoftmax": "m = LogSoftmax<axis=1>(a)",
