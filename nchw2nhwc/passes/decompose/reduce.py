@@ -6,8 +6,8 @@ import numpy as np
 
 from nchw2nhwc.ir.graph import Node, Value
 from nchw2nhwc.ops.activation_functions import Clip
-from nchw2nhwc.ops.binary import Pow
-from nchw2nhwc.ops.elementwise import Cast, Exp, Log, Rsqrt, Sqrt
+from nchw2nhwc.ops.binary import Greater, Pow
+from nchw2nhwc.ops.elementwise import Cast, Exp, Log, Round, Rsqrt, Sqrt
 from nchw2nhwc.ops.matmul import FullyConnected
 from nchw2nhwc.ops.movement import Reshape, Slice, Transpose
 from nchw2nhwc.ops.norm import LRN, MVN, BatchNorm, LayerNorm, NormalizeL2
@@ -41,8 +41,20 @@ def _x(rw: Rewriter, node: Node) -> Term:
     return Term(rw, node.input(0))
 
 
-@RULES.on(ReduceL2, ReduceLogSum, ReduceLogSumExp)
-def of_integers(rw: Rewriter, node: Node, op: ReduceL2 | ReduceLogSum | ReduceLogSumExp) -> Value:
+@RULES.on(ReduceL2)
+def l2_of_integers(rw: Rewriter, node: Node, op: ReduceL2) -> Value:
+    """The root of the same numbers as floats, truncated: the nearest whole number, less 1 where its square is more than the sum. Kernels
+    have roots of squares just below whole numbers, which are not to be truncated."""
+    x = _x(rw, node)
+    require(x.value.type.dtype.kind in "iu", "{!r} is not of integers", x.value)
+    real = x.apply(Cast(np.dtype(np.float32)))
+    total = (real * real).apply(ReduceSum(op.axes, op.keepdims))
+    root = total.sqrt().apply(Round("half_to_even"))
+    return (root - (root * root).apply(Greater(), total.value).as_number(root)).apply(Cast(x.value.type.dtype)).value
+
+
+@RULES.on(ReduceLogSum, ReduceLogSumExp)
+def of_integers(rw: Rewriter, node: Node, op: ReduceLogSum | ReduceLogSumExp) -> Value:
     """The result of the same numbers as floats, truncated."""
     x = _x(rw, node)
     require(x.value.type.dtype.kind in "iu", "{!r} is not of integers", x.value)

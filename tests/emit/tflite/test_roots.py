@@ -1,4 +1,4 @@
-"""1 / sqrt(x) where x may be 0, of which XNNPACK's RSQRT makes NaN."""
+"""Square roots where kernels are off: 1 / sqrt(0), of which XNNPACK makes NaN, and roots of squares of whole numbers."""
 
 from __future__ import annotations
 
@@ -34,3 +34,16 @@ def test_degrees_without_edges(resolver: str) -> None:
     x = np.array([[0, 1, 4], [0.25, 0, 16]], np.float32)
     (result,) = run_file(converted.tflite(), [x], resolver)
     np.testing.assert_allclose(result, [[0, 1, 0.5], [2, 0, 0.25]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("resolver", RESOLVERS)
+def test_lengths_of_integers_are_whole(resolver: str) -> None:
+    """Cut off behind the point, and exact for what single precision holds: sums just below, at and just above squares."""
+    roots = np.arange(1, 2049)
+    nodes = [node("ReduceL2", "x axes", "y", keepdims=0)]
+    converted = convert(model(nodes, [tensor("x", (3 * len(roots), 3), np.int32)], constants={"axes": np.array([1])}, opset=18))
+    zeros, ones = np.zeros_like(roots), np.ones_like(roots)
+    rows = [np.stack(columns, 1) for columns in ((roots, zeros, zeros), (roots, ones, zeros), (roots - 1, ones, ones))]
+    x = np.concatenate(rows).astype(np.int32)
+    (result,) = run_file(converted.tflite(), [x], resolver)
+    np.testing.assert_array_equal(result, np.floor(np.sqrt(np.square(x.astype(np.float64)).sum(1))))
