@@ -182,7 +182,7 @@ class QuantizeOptions:
                               advice="Leave out either.")
         if self.auto_mixed is None and not self.keep_float:
             raise OptionError("--quantize source alone is the file that is written anyway",
-                              advice="Add --auto-mixed DB, to come as near to what the source's runtime computes, or --keep-float LAYERS.")
+                              advice="Add --auto-mixed DB, to come so near to what the source's runtime computes, or --keep-float LAYERS.")
         if self.io_dtype or self.per_tensor or self.mixed_with != "float":
             raise OptionError("--quantize source has the scales and element types of the source: --io-dtype, --per-tensor and --mixed-with "
                               "are about others")

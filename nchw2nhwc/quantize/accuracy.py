@@ -7,7 +7,7 @@ elements of all samples: 20 dB is a difference of a tenth, 40 dB of a hundredth,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,8 +112,7 @@ class Accuracy:
     @property
     def sqnr(self) -> float:
         """The smallest of all outputs, with XNNPACK and without."""
-        floats = [each.sqnr for each in self.outputs.values() if each.equal is None]
-        return min([*floats, *self.plain.values()], default=LIMIT)
+        return min([least(self.outputs.values(), LIMIT), *self.plain.values()])
 
     @property
     def passed(self) -> bool:
@@ -136,6 +135,11 @@ def output_accuracy(expected: Sequence[Mapping[str, Array]], actual: Sequence[Ma
         one, five = _top(pairs) if equal is None and first.ndim == 2 and first.shape[1] >= TOP else (None, None)
         found[name] = OutputAccuracy(noise.sqnr, noise.cosine, equal, one, five)
     return found
+
+
+def least(outputs: Iterable[OutputAccuracy], default: float = 0.0) -> float:
+    """The smallest SQNR of floating point outputs, in dB; `default` where there are none."""
+    return min((each.sqnr for each in outputs if each.equal is None), default=default)
 
 
 def _top(pairs: Sequence[tuple[Array, Array]]) -> tuple[float, float]:

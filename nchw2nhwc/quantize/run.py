@@ -16,7 +16,7 @@ from nchw2nhwc.errors import Location, OptionError
 from nchw2nhwc.ir import Array
 from nchw2nhwc.options.quantize import AUTO, FOR_DEVICE, RANDOM, RANGES, SOURCE, TOGETHER, QuantizeOptions, Samples, is_recipe
 from nchw2nhwc.quantize import flatfile
-from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, OutputAccuracy, layer_accuracy, output_accuracy
+from nchw2nhwc.quantize.accuracy import Accuracy, LayerAccuracy, OutputAccuracy, layer_accuracy, least, output_accuracy
 from nchw2nhwc.quantize.as_source import AsSource
 from nchw2nhwc.quantize.coarse import made_by_softmax
 from nchw2nhwc.quantize.data import spread
@@ -194,7 +194,7 @@ class Quantization:
         def worst(ranges: str) -> float:
             self._compared[ranges] = self._with_ranges("int8", (), ranges)
             found = output_accuracy(expected, run(self._compared[ranges]))
-            return min((each.sqnr for each in found.values() if each.equal is None), default=0.0)
+            return least(found.values())
 
         ratios = {ranges: worst(ranges) for ranges in RANGES if ranges != AUTO}
         self._told("ranges: " + ", ".join(f"{ranges} {ratio:.1f} dB" for ranges, ratio in ratios.items()))
@@ -252,7 +252,7 @@ class Quantization:
     def _worst(self, content: bytes) -> float:
         """The smallest SQNR of all outputs of a file."""
         found = output_accuracy(self._expected, self._run(content, self.given.tested[0]))
-        return min((each.sqnr for each in found.values() if each.equal is None), default=0.0)
+        return least(found.values())
 
     def _least(self, content: bytes, samples: Samples, expected: Sequence[Mapping[str, Array]]) -> float:
         """The smallest SQNR of all outputs, on either half of some samples, with XNNPACK and without: where a few numbers on other levels
@@ -262,4 +262,4 @@ class Quantization:
             found = self._run(content, samples, plain=plain)
             for first in range(min(2, len(samples))):
                 ratios += output_accuracy(expected[first::2], found[first::2]).values()
-        return min((each.sqnr for each in ratios if each.equal is None), default=0.0)
+        return least(ratios)
